@@ -87,6 +87,8 @@ struct uv_loop_s;
 struct hf_env *hf_env_uv_create(struct uv_loop_s *loop);
 /* Closes its handles; they end in the next turns of the loop. Memory goes when they have. */
 void hf_env_uv_close(struct hf_env *env);
+/* The loop of an environment made by hf_env_uv_create(): for drivers with handles of their own. */
+struct uv_loop_s *hf_env_uv_loop(struct hf_env *env);
 
 /* --- the manual driver, for tests --- */
 struct hf_env *hf_env_manual_create(uint64_t seed);

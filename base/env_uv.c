@@ -126,3 +126,9 @@ void hf_env_uv_close(struct hf_env *env)
 {
     uv_close((uv_handle_t *)&of(env)->timer, on_closed);
 }
+
+struct uv_loop_s *hf_env_uv_loop(struct hf_env *env)
+{
+    HF_ASSERT(env->ops == &uv_env_ops);
+    return of(env)->loop;
+}
