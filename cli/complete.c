@@ -1,0 +1,108 @@
+/* Shell completion: the shell asks "holdfast __complete WORD…" and gets one candidate a line. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static void offer(const char *candidate, const char *dashes, const char *typed)
+{
+    char whole[128];
+    snprintf(whole, sizeof whole, "%s%s", dashes, candidate);
+    if (strncmp(whole, typed, strlen(typed)) == 0)
+        puts(whole);
+}
+
+static void offer_names(const char *noun_name, const char *typed)
+{
+    const struct cli_noun *noun = cli_noun_find(noun_name);
+    const struct cli_verb *list = noun ? cli_verb_find(noun, "list") : NULL;
+    json_t *reply = NULL, *value, *item;
+    if (!list)
+        return;
+    hf_status st = cli_call(noun->service, list->method, json_pack("{s:i, s:b}", "pageSize", 1000, "stale", 1), 1500, &reply);
+    hf_status_drop(st); /* no control plane: no names */
+    const char *key;
+    size_t i;
+    json_object_foreach(reply, key, value)
+        if (json_is_array(value))
+            json_array_foreach(value, i, item)
+                offer(json_string_value(cli_json_at(item, "meta.name")), "", typed);
+    json_decref(reply);
+}
+
+static void offer_choices(const struct cli_flag *f, const char *typed)
+{
+    for (const char *p = f->choices; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+        char word[64];
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(p, "="), p);
+        offer(word, "", typed);
+    }
+}
+
+static const struct cli_flag *flag_before(const struct cli_verb *verb, const char *word)
+{
+    if (strncmp(word, "--", 2) != 0)
+        return NULL;
+    for (const struct cli_flag *f = verb->flags; f && f->name; f++)
+        if (strcmp(f->name, word + 2) == 0 && f->type != CLI_BOOL)
+            return f;
+    return NULL;
+}
+
+static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *verb, int argc, char **argv)
+{
+    const char *typed = argv[argc - 1];
+    const struct cli_flag *open = argc > 2 ? flag_before(verb, argv[argc - 2]) : NULL;
+    if (open) {
+        if (open->type == CLI_REF)
+            offer_names(open->ref, typed);
+        if (open->type == CLI_CHOICE)
+            offer_choices(open, typed);
+        return;
+    }
+    if (typed[0] != '-' && verb->shape != CLI_CREATE)
+        offer_names(argc > 3 && verb->second_ref ? verb->second_ref : noun->name, typed);
+    for (const struct cli_flag *f = verb->flags; f && f->name; f++)
+        offer(f->name, "--", typed);
+}
+
+enum cli_exit cli_complete(int argc, char **argv)
+{
+    if (argc <= 1) {
+        for (const struct cli_noun *n = cli_nouns; n->name; n++)
+            offer(n->name, "", argc == 1 ? argv[0] : "");
+        return CLI_OK;
+    }
+    const struct cli_noun *noun = cli_noun_find(argv[0]);
+    if (!noun)
+        return CLI_OK;
+    if (argc == 2) {
+        for (const struct cli_verb *v = noun->verbs; v->name; v++)
+            offer(v->name, "", argv[1]);
+        return CLI_OK;
+    }
+    const struct cli_verb *verb = cli_verb_find(noun, argv[1]);
+    if (verb)
+        offer_in_verb(noun, verb, argc, argv);
+    return CLI_OK;
+}
+
+enum cli_exit cli_completion_script(const char *shell)
+{
+    if (strcmp(shell, "bash") == 0) {
+        puts("_holdfast() {\n"
+             "    local IFS=$'\\n'\n"
+             "    COMPREPLY=($(\"${COMP_WORDS[0]}\" __complete \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
+             "}\n"
+             "complete -F _holdfast holdfast");
+        return CLI_OK;
+    }
+    if (strcmp(shell, "zsh") == 0) {
+        puts("#compdef holdfast\n"
+             "_holdfast() { local -a c; c=(${(f)\"$($words[1] __complete ${words[2,CURRENT]} 2>/dev/null)\"}); compadd -a c }\n"
+             "compdef _holdfast holdfast");
+        return CLI_OK;
+    }
+    fprintf(stderr, _("holdfast: completion: '%s' is neither bash nor zsh\n"), shell);
+    return CLI_USAGE;
+}
