@@ -42,12 +42,15 @@ function(hf_library name)
   target_link_libraries(${name} PUBLIC hf_flags ${A_LINK})
 endfunction()
 
-# hf_program(name SOURCES … LINK …): a binary in build/bin.
+# hf_program(name [INSTALL] SOURCES … LINK …): a binary in build/bin; INSTALL: users get it.
 function(hf_program name)
-  cmake_parse_arguments(A "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(A "INSTALL" "" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE hf_flags ${A_LINK})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  if(A_INSTALL)
+    install(TARGETS ${name} RUNTIME)
+  endif()
 endfunction()
 
 # hf_test(name SOURCES … LINK …): a cmocka program, run by ctest from its source folder (testdata/ is beside it).
