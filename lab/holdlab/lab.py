@@ -1,0 +1,163 @@
+"""The whole lab: made, found again, taken down, also after a crash.
+
+Everything that a lab leaves on the machine carries its name: its cgroups (and so its processes), its network namespaces
+(and so its bridges and cables) and its directory. Taking down needs no more than the name.
+"""
+
+import concurrent.futures
+import fcntl
+import os
+import shutil
+import subprocess
+
+from . import config as lab_config
+from . import netns
+from .cgroup import Cgroup
+from .config import Config, IMAGE_PORT, TENANT_CIDR
+from .control import ControlNode
+from .guest import Guest
+from .host import Host
+from .proc import ENVIRONMENT, LabError, run
+
+# Mount points that every host needs; a machine where libvirtd has never run lacks them.
+HOST_MOUNT_POINTS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/mnt")
+
+
+class Lab:
+    def __init__(self, config):
+        self.config = config
+        self.controls = [ControlNode(config, n) for n in range(1, config.controls + 1)]
+        self.hosts = [Host(config, n) for n in range(1, config.hosts + 1)]
+        self.outside = Cgroup(f"holdfast-{config.name}", "outside")
+        self._children = []
+
+    # Life
+
+    @classmethod
+    def create(cls, config):
+        """Racks everything, powered off: fabric, control nodes, hosts. Whatever a lab of this name left is removed first."""
+        if os.geteuid() != 0:
+            raise LabError("the lab makes namespaces, bridges and cgroups: run it as root")
+        take_down(config.name)
+        config.netns_was_mounted = netns.is_mounted()
+        os.makedirs(config.dir, mode=0o700)
+        config.made_dirs = [d for d in HOST_MOUNT_POINTS if not os.path.isdir(d)]
+        config.save()
+        for d in (*config.made_dirs, config.log_dir, config.shared_dir):
+            os.makedirs(d)
+        lab = cls(config)
+        lab._build_fabric()
+        for machine in (*lab.controls, *lab.hosts):
+            machine.rack()
+        return lab
+
+    @classmethod
+    def attach(cls, name):
+        """A lab that another process made and left running."""
+        config = lab_config.load(name)
+        if not config or not netns.exists(config.fabric):
+            raise LabError(f"no lab named '{name}' is running")
+        return cls(config)
+
+    def take_down(self):
+        take_down(self.config.name)
+
+    def _build_fabric(self):
+        c = self.config
+        netns.create(c.fabric)
+        netns.bridge(c.fabric, "mgmt", f"{c.fabric_address}/24")
+        netns.bridge(c.fabric, "tenant", TENANT_CIDR)
+        try:
+            netns.cable(c.fabric, "machine", "mgmt", None, c.machine_link, f"10.{c.octet}.0.1/24")
+        except LabError as e:
+            raise LabError(f"connect this machine to the lab's network 10.{c.octet}.0.0/24: {e}") from e
+        self.outside.create()
+
+    def start_controls(self):
+        for node in self.controls:
+            node.start()
+
+    def start_hosts(self):
+        """All at once."""
+        with concurrent.futures.ThreadPoolExecutor(len(self.hosts)) as pool:
+            for done in [pool.submit(h.power_on) for h in self.hosts]:
+                done.result()
+
+    # What stands in the fabric
+
+    def serve(self, directory):
+        """Serves a directory by HTTP on the management network; returns its URL."""
+        c = self.config
+        argv = ["ip", "netns", "exec", c.fabric, "/usr/bin/python3", "-m", "http.server", IMAGE_PORT, "--bind",
+                c.fabric_address, "--directory", directory]
+        with open(os.path.join(c.log_dir, "images.log"), "ab") as log:
+            self._children.append(subprocess.Popen(
+                self.outside.joining(argv), env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True))
+        return f"http://{c.fabric_address}:{IMAGE_PORT}"
+
+    def guest(self, address):
+        return Guest(self.config.fabric, address)
+
+    def host(self, name):
+        for h in self.hosts:
+            if name in (h.name, h.address):
+                return h
+        raise LabError(f"there is no host {name}: the lab has {', '.join(h.name for h in self.hosts)}")
+
+    def control(self, name):
+        for c in self.controls:
+            if name in (c.name, c.address, str(c.number)):
+                return c
+        raise LabError(f"there is no control node {name}: the lab has {', '.join(c.name for c in self.controls)}")
+
+    def logs(self):
+        try:
+            return sorted(os.path.join(self.config.log_dir, f) for f in os.listdir(self.config.log_dir))
+        except OSError:
+            return []
+
+
+def take_down(name):
+    """Ends the lab of this name and removes every trace of it; fine when there is none."""
+    config = lab_config.load(name)
+    prefix = Config(bin_dir="", name=name).netns_prefix
+    top = Cgroup(f"holdfast-{name}")
+    groups = [Cgroup(f"holdfast-{name}", child) for child in top.children()]
+    # The watchdogs first: one that sees its host die would count it as a hang.
+    for group in sorted(groups, key=lambda g: not g.path.endswith("outside")):
+        group.kill_all()
+    for group in groups:
+        group.remove()
+    top.remove()
+    for namespace in netns.with_prefix(prefix):
+        netns.delete(namespace)
+    run("ip", "link", "delete", Config(bin_dir="", name=name).machine_link, check=False)
+    shutil.rmtree(lab_config.directory(name), ignore_errors=True)
+    if config:
+        for d in reversed(config.made_dirs):
+            shutil.rmtree(d, ignore_errors=True)
+        if not config.netns_was_mounted:
+            netns.unmount_if_unused()
+
+
+class Lock:
+    """At most one process makes or ends the lab of a name at a time."""
+
+    def __init__(self, name):
+        self.name = name
+        self.file = None
+
+    def __enter__(self):
+        self.file = open(f"/run/lock/holdfast-{self.name}.lock", "w", encoding="ascii")
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"another process is working with the lab '{self.name}' right now") from None
+        return self
+
+    def __exit__(self, *_exc):
+        try:
+            os.unlink(self.file.name)
+        finally:
+            self.file.close()
