@@ -16,7 +16,7 @@ struct command {
     struct hf_command cmd;    /* request_id is our copy */
     char *request_id;
     unsigned tries;           /* builds so far */
-    bool confirmed;           /* a barrier or probe has passed since the last submit */
+    bool confirmed;           /* a barrier, probe or conflict has shown the newest state to the next build */
     hf_status refusal;        /* what build said */
     struct hf_timer later;    /* ends the command in a later turn */
 };
@@ -59,7 +59,7 @@ static void submit_cb(void *arg, hf_status st, const struct hf_txn_result *res)
     } else if (res->code == HF_OK) {
         finish(c, HF_STATUS_OK, res);
     } else if ((res->code == HF_CONFLICT || res->code == HF_EXISTS) && c->tries < HF_COMMAND_TRIES) {
-        c->confirmed = false;
+        c->confirmed = true; /* apply has just seen the newest state, and so does the next build */
         attempt(c);
     } else {
         finish_with_result(c, res);
