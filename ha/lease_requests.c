@@ -1,0 +1,423 @@
+/* What hostd asks of the keeper. A request that rests on which processes exist waits for a survey that starts after it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ha/lease_rules_priv.h"
+
+typedef unsigned long long ull;
+
+void hf_lease_reply(struct hf_lease_rules *r, uint64_t token, enum hf_code code, const char *fmt, ...)
+{
+    struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_REPLY);
+    e->number = token;
+    e->code = code;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(e->text, sizeof e->text, fmt, ap);
+    va_end(ap);
+}
+
+static void reply_ok(struct hf_lease_rules *r, uint64_t token)
+{
+    hf_lease_reply(r, token, HF_OK, "ok");
+}
+
+static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    if (r->n_waiting == HF_LEASE_WAITING_MAX) {
+        hf_lease_reply(r, token, HF_EXHAUSTED, "%d requests wait already: ask again later", HF_LEASE_WAITING_MAX);
+        return;
+    }
+    r->waiting[r->n_waiting++] = (struct hf_lease_waiting){
+        .token = token,
+        .survey = r->survey + 1, /* one under way may have looked before the request came */
+        .deadline_ms = r->now_ms + HF_LEASE_REQUEST_MS,
+        .op = q->head.op,
+        .kill = q->kill,
+        .subject = q->subject,
+        .epoch = q->epoch,
+        .number = q->number,
+    };
+    r->survey_now = true;
+}
+
+/* --- epoch and term --- */
+
+static void ask_set_epoch(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    const struct hf_keeper_state *s = &r->state;
+    if (q->epoch == 0 || q->epoch < s->epoch) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: this keeper has lived epoch %llu", (ull)q->epoch,
+                       (ull)s->epoch);
+    } else if (q->epoch == s->epoch && s->epoch_closed) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: it is closed for ever, a new one is needed",
+                       (ull)q->epoch);
+    } else if (q->epoch == s->epoch && !hf_uuid_equal(&q->subject, &s->host)) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: it was granted to host %s", (ull)q->epoch,
+                       hf_lease_name(&s->host).text);
+    } else if (q->epoch == s->epoch) {
+        reply_ok(r, token);
+    } else if (s->n_runs > 0) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: %u runs of epoch %llu are not over", (ull)q->epoch,
+                       s->n_runs, (ull)s->epoch);
+    } else {
+        wait_for_survey(r, token, q);
+    }
+}
+
+static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w)
+{
+    struct hf_keeper_state *s = &r->state;
+    s->host = w->subject;
+    s->epoch = w->epoch;
+    s->epoch_closed = 0;
+    s->n_closed = 0;
+    memset(s->closed, 0, sizeof s->closed);
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        struct hf_lease *l = &r->leases[i];
+        l->known = l->believed = l->closed = l->doubted = false;
+        l->next_ms = r->now_ms;
+    }
+    r->persist = r->changed = true;
+    hf_lease_note(r, "epoch %llu begins for host %s", (ull)s->epoch, hf_lease_name(&s->host).text);
+}
+
+static void ask_see_term(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    if (q->number < r->state.max_term) {
+        hf_lease_reply(r, token, HF_CONFLICT, "term %llu is over: this host has taken orders of term %llu",
+                       (ull)q->number, (ull)r->state.max_term);
+        return;
+    }
+    if (q->number > r->state.max_term) {
+        r->state.max_term = q->number;
+        r->persist = true;
+    }
+    reply_ok(r, token);
+}
+
+static void ask_end_epoch(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    if (q->epoch > r->state.epoch) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "end epoch %llu: this keeper lives epoch %llu", (ull)q->epoch,
+                       (ull)r->state.epoch);
+        return;
+    }
+    if (q->epoch < r->state.epoch) {
+        reply_ok(r, token); /* it ended when the present one was set, and that needed a clean host */
+        return;
+    }
+    if (!r->state.epoch_closed)
+        hf_lease_note(r, "epoch %llu: told to end, every run is killed", (ull)q->epoch);
+    hf_lease_close_epoch(r);
+    wait_for_survey(r, token, q);
+}
+
+/* --- storages --- */
+
+static void save_storages(struct hf_lease_rules *r)
+{
+    struct hf_keeper_state *s = &r->state;
+    memset(s->storages, 0, sizeof s->storages);
+    s->n_storages = 0;
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (!r->leases[i].used || !r->leases[i].watched)
+            continue;
+        struct hf_keeper_state_storage *x = &s->storages[s->n_storages++];
+        x->uuid = r->leases[i].storage;
+        memcpy(x->dir, r->leases[i].dir, sizeof x->dir);
+    }
+    r->persist = r->changed = true;
+}
+
+static struct hf_lease *free_lease(struct hf_lease_rules *r)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (!r->leases[i].used)
+            return &r->leases[i];
+    }
+    return NULL;
+}
+
+static void ask_add_storage(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    struct hf_lease_name name = hf_lease_name(&q->subject);
+    struct hf_lease *l = hf_lease_find(r, &q->subject);
+    if (r->state.epoch == 0) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: no epoch was granted yet", name.text);
+        return;
+    }
+    if (q->dir[0] != '/') {
+        hf_lease_reply(r, token, HF_INVALID, "add storage %s: '%s' is not an absolute path", name.text, q->dir);
+        return;
+    }
+    if (l && strcmp(l->dir, q->dir) != 0) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: its lease is kept in %s in this epoch", name.text,
+                       l->dir);
+        return;
+    }
+    if (!l) {
+        l = free_lease(r);
+        if (!l) {
+            hf_lease_reply(r, token, HF_EXHAUSTED, "add storage %s: this keeper renews %d leases already", name.text,
+                           HF_KEEPER_STORAGES_MAX);
+            return;
+        }
+        l->used = true;
+        l->storage = q->subject;
+        l->closed = hf_lease_was_closed(r, &q->subject);
+        l->next_ms = r->now_ms;
+        l->sequence = (uint64_t)r->now_ms;
+        snprintf(l->dir, sizeof l->dir, "%s", q->dir);
+    }
+    if (!l->watched) {
+        l->watched = true;
+        save_storages(r);
+    }
+    reply_ok(r, token);
+}
+
+/* Its lease ages on: whoever adds it again after L+K in the same epoch finds it closed. */
+static void ask_remove_storage(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    struct hf_lease *l = hf_lease_find(r, &q->subject);
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (!hf_lease_run_needs(&r->state.runs[i], &q->subject))
+            continue;
+        hf_lease_reply(r, token, HF_PRECONDITION, "remove storage %s: run %llu of instance %s needs it",
+                       hf_lease_name(&q->subject).text, (ull)r->state.runs[i].run,
+                       hf_lease_name(&r->state.runs[i].instance).text);
+        return;
+    }
+    if (l && l->watched) {
+        l->watched = false;
+        save_storages(r);
+    }
+    reply_ok(r, token);
+}
+
+/* --- runs --- */
+
+/* Writes why a permit is refused to text and returns its code, or HF_OK. */
+static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+{
+    const struct hf_keeper_state *s = &r->state;
+    const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
+    const struct hf_keeper_state_run *held = hf_lease_run_find(r, &q->subject);
+    if (q->epoch != s->epoch || s->epoch == 0)
+        snprintf(text, len, "it is of epoch %llu, this host lives epoch %llu", (ull)q->epoch, (ull)s->epoch);
+    else if (s->epoch_closed)
+        snprintf(text, len, "epoch %llu is closed", (ull)s->epoch);
+    else if (tomb && q->number <= tomb->run)
+        snprintf(text, len, "run %llu has a tombstone", (ull)tomb->run);
+    else if (held && (held->run != q->number || held->live))
+        snprintf(text, len, "run %llu is not over", (ull)held->run);
+    else
+        text[0] = '\0';
+    for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++) {
+        const struct hf_lease *l = hf_lease_find(r, &q->storages[i]);
+        struct hf_lease_name name = hf_lease_name(&q->storages[i]);
+        if (!l || !l->watched)
+            snprintf(text, len, "no lease is kept on storage %s", name.text);
+        else if (l->closed)
+            snprintf(text, len, "storage %s is closed in epoch %llu", name.text, (ull)s->epoch);
+        else if (!hf_lease_is_fresh(r, l))
+            snprintf(text, len, "the lease on storage %s is not fresh", name.text);
+    }
+    if (text[0] != '\0')
+        return HF_PRECONDITION;
+    if (!held && s->n_runs == HF_KEEPER_RUNS_MAX) {
+        snprintf(text, len, "this host has %d runs already", HF_KEEPER_RUNS_MAX);
+        return HF_EXHAUSTED;
+    }
+    return HF_OK;
+}
+
+static void ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    char text[HF_LEASE_EFFECT_TEXT / 2];
+    enum hf_code code = permit_problem(r, q, text, sizeof text);
+    if (code != HF_OK) {
+        hf_lease_reply(r, token, code, "start run %llu of instance %s: %s", (ull)q->number,
+                       hf_lease_name(&q->subject).text, text);
+        return;
+    }
+    struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    if (!run) {
+        r->pids[r->state.n_runs] = 0;
+        run = &r->state.runs[r->state.n_runs++];
+    }
+    memset(run, 0, sizeof *run);
+    run->instance = q->subject;
+    run->run = q->number;
+    run->n_storages = q->n_storages;
+    memcpy(run->storages, q->storages, q->n_storages * sizeof q->storages[0]);
+    r->clean = false;
+    r->persist = r->changed = true;
+    reply_ok(r, token);
+}
+
+static void ask_register_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    if (run && run->run == q->number) {
+        wait_for_survey(r, token, q);
+        return;
+    }
+    hf_lease_reply(r, token, HF_PRECONDITION, "register run %llu of instance %s: it has no permit", (ull)q->number,
+                   hf_lease_name(&q->subject).text);
+}
+
+static void ask_end_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
+    const struct hf_keeper_state_run *held = hf_lease_run_find(r, &q->subject);
+    if (tomb && tomb->run >= q->number) {
+        reply_ok(r, token);
+        return;
+    }
+    if (held && held->run > q->number) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "end run %llu of instance %s: run %llu has its place",
+                       (ull)q->number, hf_lease_name(&q->subject).text, (ull)held->run);
+        return;
+    }
+    if (q->kill)
+        hf_lease_kill(r, &q->subject);
+    wait_for_survey(r, token, q);
+}
+
+void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    HF_ASSERT(q->n_storages <= HF_KEEPER_STORAGES_MAX);
+    switch (q->head.op) {
+    case HF_KEEPER_SET_EPOCH:
+        ask_set_epoch(r, token, q);
+        return;
+    case HF_KEEPER_SEE_TERM:
+        ask_see_term(r, token, q);
+        return;
+    case HF_KEEPER_ADD_STORAGE:
+        ask_add_storage(r, token, q);
+        return;
+    case HF_KEEPER_REMOVE_STORAGE:
+        ask_remove_storage(r, token, q);
+        return;
+    case HF_KEEPER_BEGIN_RUN:
+        ask_begin_run(r, token, q);
+        return;
+    case HF_KEEPER_REGISTER_RUN:
+        ask_register_run(r, token, q);
+        return;
+    case HF_KEEPER_END_RUN:
+        ask_end_run(r, token, q);
+        return;
+    case HF_KEEPER_END_EPOCH:
+        ask_end_epoch(r, token, q);
+        return;
+    default:
+        hf_lease_reply(r, token, HF_UNIMPLEMENTED, "request %u is not known", q->head.op);
+    }
+}
+
+/* --- answers after a survey --- */
+
+/* true: answered. */
+static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive, int pid)
+{
+    struct hf_lease_name name = hf_lease_name(&w->subject);
+    if (!alive) {
+        hf_lease_bury(r, &w->subject, w->number);
+        reply_ok(r, w->token);
+        return true;
+    }
+    if (w->kill) {
+        hf_lease_kill(r, &w->subject);
+        return false;
+    }
+    hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs", (ull)w->number,
+                   name.text, pid);
+    return true;
+}
+
+static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive)
+{
+    if (alive)
+        reply_ok(r, w->token); /* the survey itself has made it live */
+    else
+        hf_lease_reply(r, w->token, HF_PRECONDITION, "register run %llu of instance %s: no process of it is to be seen",
+                       (ull)w->number, hf_lease_name(&w->subject).text);
+    return true;
+}
+
+/* Who ends an epoch vouches that it has no start under way: a permit without a process is over. */
+static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w, const struct hf_lease_proc *procs,
+                             size_t n)
+{
+    if (w->epoch == r->state.epoch) {
+        int pid;
+        uint32_t i = 0;
+        while (i < r->state.n_runs) {
+            const struct hf_keeper_state_run run = r->state.runs[i];
+            if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid))
+                hf_lease_bury(r, &run.instance, run.run);
+            else
+                i++;
+        }
+        if (r->state.n_runs > 0 || n > 0)
+            return false;
+    }
+    reply_ok(r, w->token);
+    return true;
+}
+
+static bool settle_set_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w, size_t n)
+{
+    if (n > 0)
+        return false; /* they are killed; perhaps the next survey finds them gone */
+    if (r->state.n_runs > 0 || w->epoch < r->state.epoch) {
+        hf_lease_reply(r, w->token, HF_PRECONDITION, "set epoch %llu: another request came first", (ull)w->epoch);
+        return true;
+    }
+    if (w->epoch > r->state.epoch)
+        adopt_epoch(r, w);
+    reply_ok(r, w->token);
+    return true;
+}
+
+static bool settle(struct hf_lease_rules *r, const struct hf_lease_waiting *w, const struct hf_lease_proc *procs, size_t n)
+{
+    int pid = 0;
+    bool alive = hf_lease_proc_seen(procs, n, &w->subject, &pid);
+    switch (w->op) {
+    case HF_KEEPER_END_RUN:
+        return settle_end_run(r, w, alive, pid);
+    case HF_KEEPER_REGISTER_RUN:
+        return settle_register(r, w, alive);
+    case HF_KEEPER_END_EPOCH:
+        return settle_end_epoch(r, w, procs, n);
+    default:
+        return settle_set_epoch(r, w, n);
+    }
+}
+
+static bool expire(struct hf_lease_rules *r, const struct hf_lease_waiting *w)
+{
+    if (r->now_ms < w->deadline_ms)
+        return false;
+    hf_lease_reply(r, w->token, HF_TIMEOUT, "processes did not end, or could not be looked at, within %d ms",
+                   HF_LEASE_REQUEST_MS);
+    return true;
+}
+
+void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->n_waiting; i++) {
+        struct hf_lease_waiting w = r->waiting[i];
+        bool answered = survey >= w.survey && settle(r, &w, procs, n);
+        if (!answered && !expire(r, &w))
+            r->waiting[kept++] = w;
+    }
+    r->n_waiting = kept;
+}

@@ -1,0 +1,354 @@
+#include "ha/lease_rules_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* --- effects --- */
+
+struct hf_lease_effect *hf_lease_emit(struct hf_lease_rules *r, enum hf_lease_effect_kind kind)
+{
+    HF_ASSERT(r->out->n < HF_LEASE_EFFECTS_MAX);
+    struct hf_lease_effect *e = &r->out->list[r->out->n++];
+    memset(e, 0, offsetof(struct hf_lease_effect, text) + 1);
+    e->kind = kind;
+    return e;
+}
+
+void hf_lease_note(struct hf_lease_rules *r, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(hf_lease_emit(r, HF_LEASE_NOTE)->text, HF_LEASE_EFFECT_TEXT, fmt, ap);
+    va_end(ap);
+}
+
+void hf_lease_kill(struct hf_lease_rules *r, const struct hf_uuid *instance)
+{
+    hf_lease_emit(r, HF_LEASE_KILL)->subject = *instance;
+    r->survey_now = true;
+}
+
+struct hf_lease_name hf_lease_name(const struct hf_uuid *u)
+{
+    struct hf_lease_name n;
+    hf_uuid_format(u, n.text);
+    return n;
+}
+
+/* --- leases --- */
+
+struct hf_lease *hf_lease_find(struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
+            return &r->leases[i];
+    }
+    return NULL;
+}
+
+bool hf_lease_is_fresh(const struct hf_lease_rules *r, const struct hf_lease *l)
+{
+    return l->known && l->believed && !l->closed && r->now_ms - l->base_ms < r->timing->lease_ms;
+}
+
+bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    for (uint32_t i = 0; i < r->state.n_closed; i++) {
+        if (hf_uuid_equal(&r->state.closed[i], storage))
+            return true;
+    }
+    return false;
+}
+
+void hf_lease_close_epoch(struct hf_lease_rules *r)
+{
+    r->state.epoch_closed = 1;
+    r->persist = r->changed = true;
+    hf_lease_kill_doomed(r);
+    r->survey_now = true;
+}
+
+void hf_lease_close(struct hf_lease_rules *r, struct hf_lease *l)
+{
+    l->closed = true;
+    r->persist = r->changed = true;
+    hf_lease_note(r, "storage %s: no renewal for %lld ms: closed for ever in epoch %llu, its runs are killed",
+                  hf_lease_name(&l->storage).text, (long long)(r->now_ms - l->base_ms),
+                  (unsigned long long)r->state.epoch);
+    if (hf_lease_was_closed(r, &l->storage)) {
+        hf_lease_kill_doomed(r);
+    } else if (r->state.n_closed < HF_KEEPER_CLOSED_MAX) {
+        r->state.closed[r->state.n_closed++] = l->storage;
+        hf_lease_kill_doomed(r);
+    } else {
+        hf_lease_close_epoch(r); /* no room to remember it: the epoch ends with it */
+    }
+}
+
+/* --- events --- */
+
+static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e)
+{
+    HF_ASSERT(r->surveying && e->survey == r->survey);
+    r->surveying = false;
+    r->next_survey_ms = r->now_ms + HF_LEASE_SURVEY_MS;
+    if (!e->ok) {
+        hf_lease_note(r, "look for guests' processes: %s", e->text);
+        return; /* nothing was seen, so nothing is proven; the next look follows */
+    }
+    r->unseen = false;
+    hf_lease_survey_runs(r, e->procs, e->n_procs);
+    hf_lease_answer_waiting(r, e->survey, e->procs, e->n_procs);
+    hf_lease_kill_strays(r, e->procs, e->n_procs);
+    bool clean = e->n_procs == 0 && r->state.n_runs == 0;
+    if (clean && r->orphans) {
+        r->orphans = false;
+        hf_lease_note(r, "no guest of an earlier life runs");
+    }
+    r->changed |= clean != r->clean;
+    r->clean = clean;
+}
+
+static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
+{
+    struct hf_lease *l = hf_lease_find(r, &e->storage);
+    HF_ASSERT(l && l->in_flight);
+    l->in_flight = false;
+    if (!e->ok && !l->suspended)
+        hf_lease_note(r, "storage %s: the lease was not renewed: %s", hf_lease_name(&l->storage).text, e->text);
+    if (e->ok && l->suspended)
+        hf_lease_note(r, "storage %s: renewals succeed again", hf_lease_name(&l->storage).text);
+    r->changed |= l->suspended == e->ok;
+    l->suspended = !e->ok;
+    /* A write of an earlier epoch, of a closed lease, or one that took longer than a lease lives, renews nothing. */
+    if (!e->ok || l->closed || l->write_epoch != r->state.epoch ||
+        r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms)
+        return;
+    r->changed |= !l->believed;
+    l->base_ms = l->write_ms;
+    l->known = l->believed = true;
+}
+
+/* --- time --- */
+
+static void check_lease(struct hf_lease_rules *r, struct hf_lease *l)
+{
+    const struct hf_ha_timing *t = r->timing;
+    int64_t age = r->now_ms - l->base_ms;
+    if (l->known && !l->closed && age >= t->lease_ms + t->kill_ms)
+        hf_lease_close(r, l);
+    if (l->in_flight && !l->suspended && r->now_ms - l->write_ms >= t->io_timeout_ms) {
+        l->suspended = r->changed = true;
+        hf_lease_note(r, "storage %s: a renewal hangs for %lld ms", hf_lease_name(&l->storage).text,
+                      (long long)(r->now_ms - l->write_ms));
+    }
+    bool doubt = l->known && !l->closed && age >= t->lease_ms;
+    if (doubt != l->doubted && !l->closed)
+        hf_lease_note(r, doubt ? "storage %s: lease in doubt" : "storage %s: lease no longer in doubt",
+                      hf_lease_name(&l->storage).text);
+    r->changed |= doubt != l->doubted;
+    l->doubted = doubt;
+    if (!l->watched && !l->in_flight && (!l->known || l->closed))
+        memset(l, 0, sizeof *l);
+}
+
+static void check_leases(struct hf_lease_rules *r)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (r->leases[i].used)
+            check_lease(r, &r->leases[i]);
+    }
+}
+
+/* A closed storage takes no start any more in this epoch. Once nothing runs here, a new epoch costs nothing. */
+static void end_idle_epoch(struct hf_lease_rules *r)
+{
+    if (r->state.n_closed == 0 || r->state.n_runs > 0 || r->state.epoch_closed)
+        return;
+    hf_lease_note(r, "epoch %llu: closed, no run is left", (unsigned long long)r->state.epoch);
+    hf_lease_close_epoch(r);
+}
+
+static void renew(struct hf_lease_rules *r)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        struct hf_lease *l = &r->leases[i];
+        if (!l->used || !l->watched || l->in_flight || r->state.epoch == 0 || r->now_ms < l->next_ms)
+            continue;
+        l->in_flight = true;
+        l->write_epoch = r->state.epoch;
+        l->write_ms = r->now_ms;
+        l->next_ms = r->now_ms + r->timing->renew_ms;
+        struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_RENEW);
+        e->subject = l->storage;
+        e->number = ++l->sequence;
+    }
+}
+
+/* Rule 11: why the watchdog is not petted, or NULL. */
+static const char *petting_problem(struct hf_lease_rules *r)
+{
+    if (r->orphans)
+        return "guests of an earlier life may run";
+    if (r->strays)
+        return "guests without a permit run";
+    if (r->state.epoch_closed && r->state.n_runs > 0)
+        return "the epoch is closed and runs remain";
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        const struct hf_keeper_state_run *run = &r->state.runs[i];
+        for (uint32_t k = 0; k < run->n_storages; k++) {
+            const struct hf_lease *l = hf_lease_find(r, &run->storages[k]);
+            if (!l || !hf_lease_is_fresh(r, l))
+                return "a run remains that needs a lease which is not fresh";
+        }
+    }
+    return NULL;
+}
+
+static void pet(struct hf_lease_rules *r)
+{
+    if (r->now_ms < r->next_pet_ms)
+        return;
+    r->next_pet_ms = r->now_ms + r->timing->pet_ms;
+    const char *problem = petting_problem(r);
+    if (problem && r->petting != HF_PETTING_NO)
+        hf_lease_note(r, "the watchdog is not petted: %s", problem);
+    if (!problem && r->petting == HF_PETTING_NO)
+        hf_lease_note(r, "the watchdog is petted again");
+    r->petting = problem ? HF_PETTING_NO : HF_PETTING_YES;
+    if (!problem)
+        hf_lease_emit(r, HF_LEASE_PET);
+}
+
+static bool survey_wanted(const struct hf_lease_rules *r)
+{
+    if (r->survey_now || r->orphans || r->strays || r->unseen || r->n_waiting > 0)
+        return true;
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (!r->state.runs[i].live || hf_lease_run_is_doomed(r, &r->state.runs[i]))
+            return true;
+    }
+    return false;
+}
+
+static void survey(struct hf_lease_rules *r)
+{
+    if (r->surveying || !survey_wanted(r) || (!r->survey_now && r->now_ms < r->next_survey_ms))
+        return;
+    r->survey_now = false;
+    r->surveying = true;
+    hf_lease_emit(r, HF_LEASE_SURVEY)->number = ++r->survey;
+}
+
+static void earlier(int64_t *wake_ms, int64_t ms)
+{
+    if (ms < *wake_ms)
+        *wake_ms = ms;
+}
+
+static int64_t next_wake(const struct hf_lease_rules *r)
+{
+    const struct hf_ha_timing *t = r->timing;
+    int64_t wake = r->next_pet_ms;
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        const struct hf_lease *l = &r->leases[i];
+        if (!l->used)
+            continue;
+        if (l->watched && !l->in_flight && r->state.epoch > 0)
+            earlier(&wake, l->next_ms);
+        if (l->in_flight && !l->suspended)
+            earlier(&wake, l->write_ms + t->io_timeout_ms);
+        if (l->known && !l->closed && !l->doubted)
+            earlier(&wake, l->base_ms + t->lease_ms);
+        if (l->known && !l->closed)
+            earlier(&wake, l->base_ms + t->lease_ms + t->kill_ms);
+    }
+    if (!r->surveying && survey_wanted(r))
+        earlier(&wake, r->next_survey_ms);
+    for (size_t i = 0; i < r->n_waiting; i++)
+        earlier(&wake, r->waiting[i].deadline_ms);
+    return wake;
+}
+
+/* The state has to be on its way before anything that rests on it: PERSIST goes to the front. */
+static void put_persist_first(struct hf_lease_rules *r)
+{
+    struct hf_lease_effects *out = r->out;
+    hf_lease_emit(r, HF_LEASE_PERSIST);
+    struct hf_lease_effect last = out->list[out->n - 1];
+    memmove(&out->list[1], &out->list[0], (out->n - 1) * sizeof out->list[0]);
+    out->list[0] = last;
+}
+
+void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *e, int64_t now_ms,
+                         struct hf_lease_effects *ret)
+{
+    HF_ASSERT(now_ms >= r->now_ms);
+    r->now_ms = now_ms;
+    r->out = ret;
+    ret->n = 0;
+    r->persist = r->changed = false;
+
+    check_leases(r); /* before the event: an answer that comes after L+K is used by nobody */
+    if (e->kind == HF_LEASE_RENEWED)
+        on_renewed(r, e);
+    else if (e->kind == HF_LEASE_SURVEYED)
+        on_surveyed(r, e);
+    else if (e->kind == HF_LEASE_REQUESTED)
+        hf_lease_request(r, e->token, e->request);
+    hf_lease_answer_waiting(r, 0, NULL, 0);
+    check_leases(r);
+    end_idle_epoch(r);
+    renew(r);
+    survey(r);
+    pet(r);
+    if (r->changed)
+        hf_lease_emit(r, HF_LEASE_CHANGED);
+    if (r->persist)
+        put_persist_first(r);
+    ret->wake_ms = next_wake(r);
+}
+
+/* --- life --- */
+
+static void load_leases(struct hf_lease_rules *r)
+{
+    const struct hf_keeper_state *s = &r->state;
+    for (uint32_t i = 0; i < s->n_storages; i++) {
+        struct hf_lease *l = &r->leases[i];
+        l->used = l->watched = true;
+        l->storage = s->storages[i].uuid;
+        memcpy(l->dir, s->storages[i].dir, sizeof l->dir);
+        l->known = s->epoch > 0;
+        l->base_ms = r->now_ms - r->timing->lease_ms; /* its age is not known: it counts as L old */
+        l->doubted = l->known;
+        l->closed = hf_lease_was_closed(r, &l->storage);
+        l->next_ms = r->now_ms;
+        l->sequence = (uint64_t)r->now_ms;
+    }
+}
+
+struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, const char *boot_id,
+                                             const struct hf_keeper_state *state, int64_t now_ms)
+{
+    struct hf_lease_rules *r = HF_NEW(struct hf_lease_rules);
+    r->timing = timing;
+    r->now_ms = r->next_pet_ms = r->next_survey_ms = now_ms;
+    snprintf(r->boot_id, sizeof r->boot_id, "%s", boot_id);
+    r->orphans = state == NULL;
+    r->unseen = true;
+    if (state) {
+        r->state = *state;
+        load_leases(r);
+    }
+    return r;
+}
+
+void hf_lease_rules_free(struct hf_lease_rules *r)
+{
+    free(r);
+}

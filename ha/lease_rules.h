@@ -1,0 +1,102 @@
+/* The keeper's core (DESIGN.md section 5, rules 1, 4, 8, 9, 11): leases per storage, runs and tombstones, when to pet
+ * the watchdog, when to close and kill. Pure: an event with its time goes in, effects come out; hf_lease.c carries them
+ * out in their order.
+ *
+ * The story of a lease: a renewal is written every R, one at a time, and counts from its start. Past age L the lease is
+ * in doubt: no permit, and no petting while a run needs it. A good renewal whose answer is used before L+K ends the
+ * doubt. At L+K (epoch, storage) is closed for ever and every run that needs it is killed and verified gone; when then no
+ * run is left on the host, the epoch itself is closed, so that a new one can be granted.
+ *
+ * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no lease: each
+ * counts as L old until it has renewed it itself.
+ */
+#ifndef HF_HA_LEASE_RULES_H
+#define HF_HA_LEASE_RULES_H
+
+#include "base/status.h"
+#include "ha/ha_timing.h"
+#include "ha/keeper_state.h"
+#include "ha/lease_record.h"
+
+#define HF_LEASE_SURVEY_MS    200   /* between two looks at the processes while something has to die or to be seen */
+#define HF_LEASE_REQUEST_MS   5000  /* longest that a request waits for processes to be gone; then TIMEOUT */
+#define HF_LEASE_WAITING_MAX  64    /* requests that wait for a look at the processes */
+#define HF_LEASE_PROCS_MAX    512   /* processes of guests in one survey */
+#define HF_LEASE_EFFECTS_MAX  1024
+#define HF_LEASE_EFFECT_TEXT  256
+
+/* A process of a guest, as a survey saw it. */
+struct hf_lease_proc {
+    struct hf_uuid instance; /* zero: dying, cannot be told apart any more */
+    int pid;
+};
+
+enum hf_lease_event_kind {
+    HF_LEASE_TICK,
+    HF_LEASE_RENEWED,  /* storage, ok, text */
+    HF_LEASE_SURVEYED, /* survey, ok, procs */
+    HF_LEASE_REQUESTED, /* token, request */
+};
+
+struct hf_lease_event {
+    enum hf_lease_event_kind kind;
+    struct hf_uuid storage;
+    bool ok;
+    const char *text; /* RENEWED and not ok: why */
+    uint64_t survey;  /* the number that the effect carried */
+    const struct hf_lease_proc *procs;
+    size_t n_procs;
+    uint64_t token; /* the driver's name for who asked */
+    const struct hf_keeper_request *request;
+};
+
+enum hf_lease_effect_kind {
+    HF_LEASE_PERSIST, /* write the state; replies behind it may leave only when that worked */
+    HF_LEASE_RENEW,   /* write the record of this storage (hf_lease_rules_record) */
+    HF_LEASE_KILL,    /* SIGKILL every process of this instance (zero: those that cannot be told apart) */
+    HF_LEASE_SURVEY,  /* look for processes of guests, after the kills before it */
+    HF_LEASE_PET,
+    HF_LEASE_REPLY,   /* token, code, text */
+    HF_LEASE_CHANGED, /* tell all who listen that the view changed */
+    HF_LEASE_NOTE,    /* a line for the log */
+};
+
+struct hf_lease_effect {
+    enum hf_lease_effect_kind kind;
+    struct hf_uuid subject; /* storage or instance */
+    uint64_t number;        /* RENEW: sequence; SURVEY: its number; REPLY: token */
+    enum hf_code code;
+    char text[HF_LEASE_EFFECT_TEXT];
+};
+
+/* What one step wants; cleared at its start. */
+struct hf_lease_effects {
+    size_t n;
+    int64_t wake_ms; /* step again by then, at the latest */
+    struct hf_lease_effect list[HF_LEASE_EFFECTS_MAX];
+};
+
+struct hf_lease_rules;
+
+/* state: what the last keeper of this boot left, or NULL (then everything of ours is killed first). Copied. */
+struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, const char *boot_id,
+                                             const struct hf_keeper_state *state, int64_t now_ms);
+void hf_lease_rules_free(struct hf_lease_rules *r);
+
+void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *e, int64_t now_ms,
+                         struct hf_lease_effects *ret);
+
+/* What HF_LEASE_PERSIST writes. */
+const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *r);
+/* What HF_LEASE_RENEW writes. */
+void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid *storage, uint64_t sequence,
+                           struct hf_lease_record *ret);
+/* Directory of a storage that is or was renewed; NULL if unknown. */
+const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_uuid *storage);
+/* The packet that answers HF_KEEPER_VIEW, without its head and watchdog; returns its length (at most
+ * HF_KEEPER_PACKET_MAX, to which buf must be aligned and long enough). */
+size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struct hf_keeper_wire_view *buf);
+/* No guest runs or may be starting: the watchdog may be disarmed when the keeper is told to end. */
+bool hf_lease_rules_idle(const struct hf_lease_rules *r);
+
+#endif

@@ -1,0 +1,147 @@
+#include <string.h>
+
+#include "ha/lease_rules_priv.h"
+
+/* --- runs --- */
+
+struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const struct hf_uuid *instance)
+{
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (hf_uuid_equal(&r->state.runs[i].instance, instance))
+            return &r->state.runs[i];
+    }
+    return NULL;
+}
+
+bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage)
+{
+    for (uint32_t i = 0; i < run->n_storages; i++) {
+        if (hf_uuid_equal(&run->storages[i], storage))
+            return true;
+    }
+    return false;
+}
+
+bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run)
+{
+    if (r->state.epoch_closed)
+        return true;
+    for (uint32_t i = 0; i < run->n_storages; i++) {
+        if (hf_lease_was_closed(r, &run->storages[i]))
+            return true;
+    }
+    return false;
+}
+
+const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r, const struct hf_uuid *instance)
+{
+    for (uint32_t i = 0; i < r->state.n_tombs; i++) {
+        if (hf_uuid_equal(&r->state.tombs[i].instance, instance))
+            return &r->state.tombs[i];
+    }
+    return NULL;
+}
+
+static void remove_tomb(struct hf_lease_rules *r, size_t i)
+{
+    struct hf_keeper_state *s = &r->state;
+    memmove(&s->tombs[i], &s->tombs[i + 1], (s->n_tombs - i - 1) * sizeof s->tombs[0]);
+    s->n_tombs--;
+    memset(&s->tombs[s->n_tombs], 0, sizeof s->tombs[0]);
+}
+
+/* One tombstone per instance, with its highest run; the newest stands last. The oldest makes room: what it forbids is
+ * forbidden by its epoch as well, or by the leader's own record that the run has ended. */
+static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run)
+{
+    struct hf_keeper_state *s = &r->state;
+    for (uint32_t i = 0; i < s->n_tombs; i++) {
+        if (!hf_uuid_equal(&s->tombs[i].instance, instance))
+            continue;
+        if (s->tombs[i].run > run)
+            run = s->tombs[i].run;
+        remove_tomb(r, i);
+        break;
+    }
+    if (s->n_tombs == HF_KEEPER_TOMBS_MAX)
+        remove_tomb(r, 0);
+    s->tombs[s->n_tombs++] = (struct hf_keeper_tomb){.instance = *instance, .run = run, .epoch = s->epoch};
+}
+
+void hf_lease_bury(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run)
+{
+    struct hf_keeper_state *s = &r->state;
+    struct hf_keeper_state_run *held = hf_lease_run_find(r, instance);
+    if (held && held->run <= run) {
+        size_t i = (size_t)(held - s->runs);
+        s->n_runs--;
+        s->runs[i] = s->runs[s->n_runs];
+        r->pids[i] = r->pids[s->n_runs];
+        memset(&s->runs[s->n_runs], 0, sizeof s->runs[0]);
+    }
+    set_tomb(r, instance, run);
+    r->persist = r->changed = true;
+}
+
+/* --- processes --- */
+
+bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance, int *ret_pid)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (hf_uuid_equal(&procs[i].instance, instance)) {
+            *ret_pid = procs[i].pid;
+            return true;
+        }
+    }
+    return false;
+}
+
+void hf_lease_kill_doomed(struct hf_lease_rules *r)
+{
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (hf_lease_run_is_doomed(r, &r->state.runs[i]))
+            hf_lease_kill(r, &r->state.runs[i].instance);
+    }
+}
+
+/* A process that no run accounts for is not allowed to be: it had no permit, or its run is over. */
+void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n)
+{
+    bool had = r->strays;
+    r->strays = false;
+    for (size_t i = 0; i < n; i++) {
+        if (hf_lease_run_find(r, &procs[i].instance))
+            continue;
+        r->strays = true;
+        if (!had)
+            hf_lease_note(r, "process %d of instance %s has no permit: killed", procs[i].pid,
+                          hf_lease_name(&procs[i].instance).text);
+        hf_lease_kill(r, &procs[i].instance);
+    }
+    r->changed |= had != r->strays;
+}
+
+void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n)
+{
+    uint32_t i = 0;
+    while (i < r->state.n_runs) {
+        struct hf_keeper_state_run *run = &r->state.runs[i];
+        bool doomed = hf_lease_run_is_doomed(r, run);
+        int pid = 0;
+        if (hf_lease_proc_seen(procs, n, &run->instance, &pid)) {
+            if (!run->live)
+                r->persist = r->changed = true;
+            run->live = 1;
+            if (doomed)
+                hf_lease_kill(r, &run->instance);
+        } else if (run->live && doomed) {
+            hf_lease_note(r, "run %llu of instance %s: killed and verified gone", (unsigned long long)run->run,
+                          hf_lease_name(&run->instance).text);
+            hf_lease_bury(r, &run->instance, run->run);
+            continue; /* another run took its place in the table */
+        }
+        r->changed |= r->pids[i] != pid;
+        r->pids[i] = pid;
+        i++;
+    }
+}

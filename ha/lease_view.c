@@ -1,0 +1,97 @@
+/* What others see of the keeper: the record for the storage, the view for hostd. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ha/lease_rules_priv.h"
+
+_Static_assert(HF_KEEPER_RUNS_MAX <= HF_LEASE_RECORD_RUNS_MAX, "a record holds every live run");
+
+static const struct hf_lease *find(const struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
+            return &r->leases[i];
+    }
+    return NULL;
+}
+
+const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *r)
+{
+    return &r->state;
+}
+
+const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    const struct hf_lease *l = find(r, storage);
+    return l ? l->dir : NULL;
+}
+
+bool hf_lease_rules_idle(const struct hf_lease_rules *r)
+{
+    return r->clean && r->state.n_runs == 0;
+}
+
+/* Nothing that needs this storage remains: no run, and no process that cannot be assigned to one. */
+static bool all_gone(const struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    if (r->orphans || r->strays || r->unseen)
+        return false;
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (hf_lease_run_needs(&r->state.runs[i], storage))
+            return false;
+    }
+    return true;
+}
+
+void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid *storage, uint64_t sequence,
+                           struct hf_lease_record *ret)
+{
+    const struct hf_keeper_state *s = &r->state;
+    memset(ret, 0, sizeof *ret);
+    ret->host = s->host;
+    snprintf(ret->boot_id, sizeof ret->boot_id, "%s", r->boot_id);
+    ret->epoch = s->epoch;
+    ret->sequence = sequence;
+    ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
+    ret->killed = ret->closed && all_gone(r, storage);
+    for (uint32_t i = 0; i < s->n_runs; i++)
+        ret->runs[ret->n_runs++] =
+            (struct hf_lease_run){.instance = s->runs[i].instance, .run = s->runs[i].run, .live = true};
+    for (uint32_t i = s->n_tombs; i > 0 && ret->n_runs < HF_LEASE_RECORD_RUNS_MAX; i--)
+        ret->runs[ret->n_runs++] =
+            (struct hf_lease_run){.instance = s->tombs[i - 1].instance, .run = s->tombs[i - 1].run};
+}
+
+size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struct hf_keeper_wire_view *v)
+{
+    const struct hf_keeper_state *s = &r->state;
+    memset(v, 0, sizeof *v);
+    memcpy(v->boot_id, r->boot_id, sizeof v->boot_id);
+    v->host = s->host;
+    v->epoch = s->epoch;
+    v->max_term = s->max_term;
+    v->epoch_closed = s->epoch_closed != 0;
+    v->clean = r->clean;
+    snprintf(v->profile, sizeof v->profile, "%s", r->timing->profile);
+    struct hf_keeper_wire_storage *storage = (struct hf_keeper_wire_storage *)(v + 1);
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        const struct hf_lease *l = &r->leases[i];
+        if (!l->used || !l->watched)
+            continue;
+        *storage++ = (struct hf_keeper_wire_storage){
+            .uuid = l->storage,
+            .age_ms = l->known && l->believed ? now_ms - l->base_ms : INT64_MAX,
+            .closed = s->epoch_closed || l->closed,
+            .suspended = l->suspended,
+        };
+        v->n_storages++;
+    }
+    struct hf_keeper_wire_run *run = (struct hf_keeper_wire_run *)storage;
+    for (uint32_t i = 0; i < s->n_runs; i++)
+        *run++ = (struct hf_keeper_wire_run){
+            .instance = s->runs[i].instance, .run = s->runs[i].run, .pid = r->pids[i], .state = s->runs[i].live};
+    for (uint32_t i = 0; i < s->n_tombs; i++)
+        *run++ = (struct hf_keeper_wire_run){.instance = s->tombs[i].instance, .run = s->tombs[i].run, .state = 2};
+    v->n_runs = s->n_runs + s->n_tombs;
+    return (size_t)((uint8_t *)run - (uint8_t *)v);
+}
