@@ -1,0 +1,528 @@
+#include "rpc/grpc_call.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "rpc/grpc_status.h"
+#include "rpc/tls.h"
+
+#define TRAILERS_MAX 16 /* that a handler may add */
+
+/* Names and values that live as long as the program: nghttp2 need not copy them. */
+#define NV_FIXED(n, v)                                                                                       \
+    ((nghttp2_nv){(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, sizeof(v) - 1,                              \
+                  NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE})
+
+static nghttp2_nv nv_text(const char *name, const char *value)
+{
+    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
+}
+
+/* --- life --- */
+
+struct hf_grpc_call *hf_grpc_call_create(struct hf_grpc_conn *conn, int32_t stream_id)
+{
+    struct hf_grpc_server *s = conn->server;
+    struct hf_grpc_call *call = s->pool;
+    if (call) {
+        s->pool = call->link.le_next;
+        s->pool_len--;
+        memset(call, 0, offsetof(struct hf_grpc_call, metadata_inline));
+    } else {
+        call = HF_NEW(struct hf_grpc_call);
+    }
+    call->conn = conn;
+    call->stream_id = stream_id;
+    call->timeout_ms = -1;
+    call->metadata = call->metadata_inline;
+    call->metadata_cap = HF_GRPC_METADATA_INLINE;
+    call->decoder.message_max = s->options.message_max;
+    hf_grpc_outbox_init(&call->outbox);
+    LIST_INSERT_HEAD(&conn->calls, call, link);
+    return call;
+}
+
+static void call_free(struct hf_grpc_call *call)
+{
+    struct hf_grpc_server *s = call->conn->server;
+    hf_timer_stop(&call->deadline);
+    hf_grpc_decoder_done(&call->decoder);
+    hf_grpc_outbox_done(&call->outbox);
+    hf_status_drop(call->status);
+    free(call->held);
+    free(call->trailers);
+    if (call->metadata != call->metadata_inline)
+        free(call->metadata);
+    if (s->pool_len == HF_GRPC_CALL_POOL_MAX) {
+        free(call);
+        return;
+    }
+    call->link.le_next = s->pool;
+    s->pool = call;
+    s->pool_len++;
+}
+
+static void unlist_drained(struct hf_grpc_call *call)
+{
+    if (call->drained)
+        TAILQ_REMOVE(&call->conn->drained, call, drained_link);
+    call->drained = false;
+}
+
+static void tell_closed(struct hf_grpc_call *call, bool cancelled)
+{
+    bool seen = call->seen;
+    call->seen = false;
+    unlist_drained(call);
+    if (seen && call->method->handler.closed)
+        call->method->handler.closed(call, cancelled);
+}
+
+void hf_grpc_call_gone(struct hf_grpc_call *call, uint32_t h2_error)
+{
+    HF_ASSERT(!call->feeding);
+    bool answered = call->trailers_sent && h2_error == NGHTTP2_NO_ERROR;
+    call->finished = true; /* whatever closed does to the call now has no effect */
+    tell_closed(call, !answered);
+    LIST_REMOVE(call, link);
+    call_free(call);
+}
+
+/* --- answers --- */
+
+static nghttp2_session *session_of(struct hf_grpc_call *call)
+{
+    return call->conn->h2.session;
+}
+
+static void submit_error(struct hf_grpc_call *call, int error)
+{
+    HF_ASSERT(error != NGHTTP2_ERR_INVALID_ARGUMENT);
+    if (error != 0) /* the stream is going already */
+        nghttp2_submit_rst_stream(session_of(call), NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_INTERNAL_ERROR);
+}
+
+struct trailer_set {
+    nghttp2_nv nv[3 + TRAILERS_MAX];
+    size_t len;
+    struct hf_grpc_status_text text;
+};
+
+static void trailers_init(struct trailer_set *t, struct hf_grpc_call *call)
+{
+    t->len = 0;
+    if (hf_ok(call->status)) {
+        t->text = (struct hf_grpc_status_text){.message = NULL};
+        t->nv[t->len++] = NV_FIXED("grpc-status", "0");
+    } else {
+        hf_grpc_status_text_init(&t->text, call->status);
+        t->nv[t->len++] = nv_text("grpc-status", t->text.code);
+        t->nv[t->len++] = nv_text("grpc-message", t->text.message);
+        t->nv[t->len++] = nv_text("grpc-status-details-bin", t->text.details);
+    }
+    for (size_t at = 0; at < call->trailers_len && t->len < sizeof t->nv / sizeof *t->nv;) {
+        const char *key = call->trailers + at, *value = key + strlen(key) + 1;
+        t->nv[t->len++] = nv_text(key, value);
+        at += strlen(key) + strlen(value) + 2;
+    }
+}
+
+static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length, uint32_t *flags,
+                         nghttp2_data_source *source, void *user_data)
+{
+    struct hf_grpc_call *call = source->ptr;
+    (void)buf, (void)user_data;
+    size_t n = call->outbox.bytes < length ? call->outbox.bytes : length;
+    if (n == 0 && !call->finished) {
+        call->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (n > 0) { /* an empty frame may be left out by nghttp2: nothing must be reserved for it */
+        call->frame = hf_h2_conn_reserve(&call->conn->h2, HF_H2_FRAME_HEADER + n);
+        if (!call->frame)
+            return NGHTTP2_ERR_PAUSE;
+        hf_grpc_outbox_take(&call->outbox, call->frame + HF_H2_FRAME_HEADER, n);
+        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    }
+    if (call->outbox.bytes == 0 && call->finished) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        struct trailer_set t;
+        trailers_init(&t, call);
+        call->trailers_sent = true;
+        nghttp2_submit_trailer(session, stream_id, t.nv, t.len);
+        hf_grpc_status_text_done(&t.text);
+    }
+    if (call->full && !call->drained && call->outbox.bytes <= call->conn->server->options.send_high_water / 2) {
+        call->drained = true;
+        TAILQ_INSERT_TAIL(&call->conn->drained, call, drained_link);
+    }
+    return (ssize_t)n;
+}
+
+int hf_grpc_call_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd, size_t length,
+                           nghttp2_data_source *source, void *user_data)
+{
+    (void)session, (void)frame, (void)length, (void)user_data;
+    struct hf_grpc_call *call = source->ptr;
+    memcpy(call->frame, framehd, HF_H2_FRAME_HEADER); /* read_data has put the rest behind it */
+    return 0;
+}
+
+static void submit_headers(struct hf_grpc_call *call)
+{
+    struct trailer_set t = {.len = 0};
+    nghttp2_nv nv[3 + sizeof t.nv / sizeof *t.nv] = {
+        NV_FIXED(":status", "200"),
+        NV_FIXED("content-type", "application/grpc"),
+        NV_FIXED("grpc-accept-encoding", "identity,gzip"),
+    };
+    size_t len = 3;
+    call->headers_sent = true;
+    if (!call->finished || call->outbox.bytes > 0) {
+        nghttp2_data_provider provider = {.source.ptr = call, .read_callback = read_data};
+        submit_error(call, nghttp2_submit_response(session_of(call), call->stream_id, nv, len, &provider));
+        return;
+    }
+    trailers_init(&t, call);
+    memcpy(nv + len, t.nv, t.len * sizeof *nv);
+    call->trailers_sent = true;
+    submit_error(call, nghttp2_submit_response(session_of(call), call->stream_id, nv, len + t.len, NULL));
+    hf_grpc_status_text_done(&t.text);
+}
+
+/* There is something new to send on the call. */
+static void kick(struct hf_grpc_call *call)
+{
+    if (!call->headers_sent) {
+        submit_headers(call);
+    } else if (call->deferred) {
+        call->deferred = false;
+        nghttp2_session_resume_data(session_of(call), call->stream_id);
+    }
+    hf_h2_conn_mark(&call->conn->h2);
+}
+
+static bool sent(struct hf_grpc_call *call)
+{
+    kick(call);
+    if (call->outbox.bytes < call->conn->server->options.send_high_water)
+        return true;
+    call->full = true;
+    return false;
+}
+
+bool hf_grpc_send(struct hf_grpc_call *call, const ProtobufCMessage *m)
+{
+    if (call->finished)
+        return false;
+    HF_ASSERT(m->descriptor == call->method->descriptor->output);
+    hf_grpc_outbox_put(&call->outbox, m);
+    return sent(call);
+}
+
+bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const void *suffix, size_t suffix_len)
+{
+    if (call->finished)
+        return false;
+    hf_grpc_outbox_put_bytes(&call->outbox, bytes, suffix, suffix_len);
+    return sent(call);
+}
+
+void hf_grpc_add_trailer(struct hf_grpc_call *call, const char *key, const char *value)
+{
+    size_t key_len = strlen(key) + 1, value_len = strlen(value) + 1;
+    call->trailers = hf_realloc_array(call->trailers, call->trailers_len + key_len + value_len, 1);
+    memcpy(call->trailers + call->trailers_len, key, key_len);
+    memcpy(call->trailers + call->trailers_len + key_len, value, value_len);
+    call->trailers_len += key_len + value_len;
+}
+
+void hf_grpc_finish(struct hf_grpc_call *call, hf_status st)
+{
+    if (call->finished) {
+        hf_status_drop(st);
+        return;
+    }
+    call->finished = true;
+    call->status = st;
+    hf_timer_stop(&call->deadline);
+    kick(call);
+}
+
+void hf_grpc_conn_tell_drained(struct hf_grpc_conn *conn)
+{
+    struct hf_grpc_call *call;
+    while ((call = TAILQ_FIRST(&conn->drained))) {
+        unlist_drained(call);
+        call->full = false;
+        if (call->seen && !call->finished && call->method->handler.writable)
+            call->method->handler.writable(call);
+    }
+}
+
+/* The handler loses the call now; what the client gets is DEADLINE_EXCEEDED, or a reset if a message is half out. */
+static void on_deadline(void *arg)
+{
+    struct hf_grpc_call *call = arg;
+    call->timed_out = true;
+    hf_grpc_outbox_drop_unsent(&call->outbox);
+    hf_grpc_finish(call, hf_error(HF_TIMEOUT, "the call's deadline has passed"));
+    if (call->outbox.bytes > 0)
+        nghttp2_submit_rst_stream(session_of(call), NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_CANCEL);
+    tell_closed(call, true);
+}
+
+/* --- request headers --- */
+
+static bool is(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+#define IS(text, len, literal) is(text, len, literal, sizeof(literal) - 1)
+
+static void keep_metadata(struct hf_grpc_call *call, const char *name, size_t name_len, const char *value,
+                          size_t value_len)
+{
+    size_t need = call->metadata_len + name_len + value_len + 2;
+    if (need > HF_GRPC_METADATA_MAX) {
+        call->metadata_full = true;
+        return;
+    }
+    if (need > call->metadata_cap) {
+        char *grown = hf_alloc(HF_GRPC_METADATA_MAX);
+        memcpy(grown, call->metadata, call->metadata_len);
+        call->metadata = grown;
+        call->metadata_cap = HF_GRPC_METADATA_MAX;
+    }
+    char *p = call->metadata + call->metadata_len;
+    memcpy(p, name, name_len);
+    p[name_len] = '\0';
+    memcpy(p + name_len + 1, value, value_len);
+    p[name_len + 1 + value_len] = '\0';
+    call->metadata_len = (uint32_t)need;
+}
+
+void hf_grpc_call_header(struct hf_grpc_call *call, const char *name, size_t name_len, const char *value,
+                         size_t value_len)
+{
+    if (IS(name, name_len, ":path")) {
+        call->method = hf_grpc_server_find(call->conn->server, value, value_len);
+        if (!call->method)
+            keep_metadata(call, name, name_len, value, value_len);
+    } else if (IS(name, name_len, ":method")) {
+        call->is_post = IS(value, value_len, "POST");
+    } else if (IS(name, name_len, "content-type")) {
+        static const char TYPE[] = "application/grpc";
+        const size_t n = sizeof TYPE - 1;
+        call->is_grpc = value_len >= n && memcmp(value, TYPE, n) == 0 &&
+                        (value_len == n || value[n] == ';' || IS(value + n, value_len - n, "+proto"));
+    } else if (IS(name, name_len, "grpc-timeout")) {
+        call->timeout_ms = hf_grpc_timeout_parse(value, value_len);
+        if (call->timeout_ms < 0)
+            call->timeout_ms = -2;
+    } else if (IS(name, name_len, "grpc-encoding")) {
+        call->decoder.gzip = IS(value, value_len, "gzip");
+    } else if (name_len > 0 && name[0] != ':' && !IS(name, name_len, "te")) {
+        keep_metadata(call, name, name_len, value, value_len);
+    }
+}
+
+static void refuse_http(struct hf_grpc_call *call, const char *http_status)
+{
+    nghttp2_nv nv[] = {nv_text(":status", http_status)};
+    call->finished = call->headers_sent = call->trailers_sent = true;
+    submit_error(call, nghttp2_submit_response(session_of(call), call->stream_id, nv, 1, NULL));
+    hf_h2_conn_mark(&call->conn->h2);
+}
+
+static hf_status check_request(struct hf_grpc_call *call)
+{
+    if (!call->method) {
+        const char *path = hf_grpc_call_metadata(call, ":path");
+        return hf_error(HF_UNIMPLEMENTED, "unknown method '%.200s'", path ? path : "");
+    }
+    if (call->metadata_full)
+        return hf_error(HF_EXHAUSTED, "the request's metadata is larger than the limit of %u bytes",
+                        HF_GRPC_METADATA_MAX);
+    if (call->timeout_ms == -2)
+        return hf_error(HF_INVALID, "the request's grpc-timeout is not understood");
+    return HF_STATUS_OK;
+}
+
+void hf_grpc_call_open(struct hf_grpc_call *call)
+{
+    call->opened = true;
+    if (!call->is_post) {
+        refuse_http(call, "405");
+        return;
+    }
+    if (!call->is_grpc) {
+        refuse_http(call, "415");
+        return;
+    }
+    hf_status st = check_request(call);
+    if (!hf_ok(st)) {
+        hf_grpc_finish(call, st);
+        return;
+    }
+    if (call->timeout_ms < 0)
+        return;
+    struct hf_env *env = call->conn->server->driver.env;
+    call->deadline_ns = hf_env_now_ns(env) + call->timeout_ms * HF_MS_NS;
+    hf_timer_start(env, &call->deadline, call->timeout_ms, on_deadline, call);
+}
+
+/* --- request messages --- */
+
+static void dispatch(struct hf_grpc_call *call, struct hf_grpc_slice message)
+{
+    if (call->method->one_request && call->got_message) {
+        hf_grpc_finish(call, hf_error(HF_INVALID, "the method takes one request message, more have come"));
+        return;
+    }
+    call->got_message = true;
+    const ProtobufCMessageDescriptor *d = call->method->descriptor->input;
+    ProtobufCMessage *m = protobuf_c_message_unpack(d, NULL, message.len, message.data);
+    if (!m) {
+        hf_grpc_finish(call, hf_error(HF_INVALID, "the request is not a well-formed %s message", d->name));
+        return;
+    }
+    call->seen = true;
+    call->method->handler.message(call, m);
+}
+
+/* Hands over whole messages until the bytes end, the handler pauses, or the call has its answer. Returns bytes used. */
+static size_t feed(struct hf_grpc_call *call, const uint8_t *data, size_t len)
+{
+    struct hf_grpc_slice input = {data, len};
+    call->feeding = true;
+    while (input.len > 0 && !call->paused && !call->finished) {
+        struct hf_grpc_slice message;
+        bool found;
+        hf_status st = hf_grpc_decoder_next(&call->decoder, &input, &message, &found);
+        if (!hf_ok(st))
+            hf_grpc_finish(call, st);
+        else if (found)
+            dispatch(call, message);
+    }
+    call->feeding = false;
+    return call->finished ? len : len - input.len;
+}
+
+static void tell_half_close(struct hf_grpc_call *call)
+{
+    if (!call->half_closed || call->half_told || call->held_len > 0 || call->paused || call->finished)
+        return;
+    call->half_told = true;
+    if (!hf_grpc_decoder_idle(&call->decoder)) {
+        hf_grpc_finish(call, hf_error(HF_INVALID, "the request ends in the middle of a message"));
+    } else if (call->method->one_request && !call->got_message) {
+        hf_grpc_finish(call, hf_error(HF_INVALID, "the method takes one request message, none has come"));
+    } else {
+        call->seen = true;
+        if (call->method->handler.half_close)
+            call->method->handler.half_close(call);
+    }
+}
+
+static void hold(struct hf_grpc_call *call, const uint8_t *data, size_t len)
+{
+    if (call->held_len + len > call->held_cap) {
+        call->held_cap = (call->held_len + len) * 2;
+        call->held = hf_realloc_array(call->held, call->held_cap, 1);
+    }
+    memcpy(call->held + call->held_len, data, len);
+    call->held_len += len;
+}
+
+void hf_grpc_call_receive(struct hf_grpc_call *call, const uint8_t *data, size_t len)
+{
+    size_t used = call->held_len > 0 ? 0 : feed(call, data, len);
+    if (used < len)
+        hold(call, data + used, len - used);
+    nghttp2_session_consume_stream(session_of(call), call->stream_id, used);
+}
+
+void hf_grpc_call_half_close(struct hf_grpc_call *call)
+{
+    call->half_closed = true;
+    tell_half_close(call);
+}
+
+void hf_grpc_read_pause(struct hf_grpc_call *call, bool pause)
+{
+    call->paused = pause;
+    if (pause || call->feeding || call->finished)
+        return;
+    if (call->held_len > 0) {
+        size_t used = feed(call, call->held, call->held_len);
+        call->held_len -= used;
+        memmove(call->held, call->held + used, call->held_len);
+        nghttp2_session_consume_stream(session_of(call), call->stream_id, used);
+        hf_h2_conn_mark(&call->conn->h2);
+    }
+    tell_half_close(call);
+}
+
+/* --- what handlers may ask --- */
+
+const char *hf_grpc_call_metadata(struct hf_grpc_call *call, const char *key)
+{
+    const char *end = call->metadata + call->metadata_len;
+    for (const char *p = call->metadata; p < end;) {
+        const char *value = p + strlen(p) + 1;
+        if (strcmp(p, key) == 0)
+            return value;
+        p = value + strlen(value) + 1;
+    }
+    return NULL;
+}
+
+const char *hf_grpc_call_peer_name(struct hf_grpc_call *call)
+{
+    struct hf_h2_conn *c = &call->conn->h2;
+    if (!c->peer_name)
+        c->peer_name = hf_tls_peer_name(c->ssl);
+    return c->peer_name;
+}
+
+const char *hf_grpc_call_peer_address(struct hf_grpc_call *call)
+{
+    return call->conn->h2.peer_address;
+}
+
+int64_t hf_grpc_call_remaining_ms(struct hf_grpc_call *call)
+{
+    if (call->timeout_ms < 0)
+        return -1;
+    int64_t left_ns = call->deadline_ns - hf_env_now_ns(call->conn->server->driver.env);
+    return left_ns > 0 ? left_ns / HF_MS_NS : 0;
+}
+
+void *hf_grpc_call_user(struct hf_grpc_call *call)
+{
+    return call->method->user;
+}
+
+void hf_grpc_call_set_data(struct hf_grpc_call *call, void *data)
+{
+    call->data = data;
+}
+
+void *hf_grpc_call_data(struct hf_grpc_call *call)
+{
+    return call->data;
+}
+
+const ProtobufCMethodDescriptor *hf_grpc_call_method(struct hf_grpc_call *call)
+{
+    return call->method->descriptor;
+}
+
+const ProtobufCServiceDescriptor *hf_grpc_call_service(struct hf_grpc_call *call)
+{
+    return call->method->service;
+}
