@@ -7,8 +7,8 @@ import os
 STATE_FILE = "lab.json"
 TENANT_CIDR = "172.20.0.1/16"  # the fabric plays the tenant network's gateway
 IMAGE_PORT = 8000
-CONTROL_PORT = 7400
-RAFT_PORT = 7401
+CONTROL_PORT = 7480
+RAFT_PORT = 7481
 
 
 @dataclasses.dataclass

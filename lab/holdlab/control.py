@@ -38,10 +38,12 @@ class ControlNode:
     def start(self):
         if self.cgroup.pids():
             raise LabError(f"control node {self.name} runs already")
-        members = ",".join(f"{n}={self.config.control_address(n)}:{RAFT_PORT}/{self.config.control_address(n)}:{CONTROL_PORT}"
-                           for n in range(1, self.config.controls + 1))
         argv = ["ip", "netns", "exec", self.netns, os.path.join(self.config.bin_dir, "holdfastd"),
-                "--id", self.number, "--members", members, "--data-dir", self.dir, "--profile", self.config.profile]
+                "--id", self.number, "--data-dir", self.dir, "--profile", self.config.profile,
+                "--raft-address", f"{self.address}:{RAFT_PORT}", "--api-address", f"{self.address}:{CONTROL_PORT}",
+                "--peers", ",".join(f"{n}={a}:{RAFT_PORT}/{a}:{CONTROL_PORT}"
+                                    for n, a in ((n, self.config.control_address(n))
+                                                 for n in range(1, self.config.controls + 1)))]
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(self.cgroup.joining(argv), env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=log, start_new_session=True)

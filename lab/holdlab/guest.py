@@ -13,7 +13,8 @@ class Guest:
         self.fabric = fabric
         self.address = address
 
-    def _get(self, path, timeout):
+    def page(self, path, timeout=20):
+        """A page of the guest, decoded; OSError or ValueError when it does not answer as it should."""
         def fetch():
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(f"http://{self.address}{path}", timeout=timeout) as answer:
@@ -23,7 +24,7 @@ class Guest:
     def status(self, timeout=2):
         """hostname, ip, boots, counter, boot_id, uptime_s; None when it does not answer."""
         try:
-            return self._get("/status", timeout)
+            return self.page("/status", timeout)
         except (OSError, urllib.error.URLError, ValueError):
             return None
 
@@ -33,12 +34,12 @@ class Guest:
     def ping(self, to, timeout=20):
         """Lets the guest ping another address; returns the answer with its fields ok and summary."""
         try:
-            return self._get(f"/ping?to={to}", timeout)
+            return self.page(f"/ping?to={to}", timeout)
         except (OSError, urllib.error.URLError, ValueError) as e:
             raise LabError(f"ask the guest at {self.address} to ping {to}: {e}") from e
 
     def power_off(self):
         try:
-            self._get("/poweroff", 5)
+            self.page("/poweroff", 5)
         except (OSError, urllib.error.URLError, ValueError) as e:
             raise LabError(f"ask the guest at {self.address} to power itself off: {e}") from e

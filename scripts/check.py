@@ -1,0 +1,184 @@
+"""What ./check does once everything is installed: builds, runs tests, adds up what passed and failed."""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "lab"))
+
+from holdlab.lab import take_down  # noqa: E402
+from holdlab.proc import Interrupted, LabError, ignore_signals, raise_on_signals  # noqa: E402
+
+LAB_NAME = "check"
+UNIT_TIMEOUT_S = 900
+SYSTEM_TIMEOUT_S = 1500
+FAILURE_LINES = 60
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []      # (name, what it said)
+
+    def fail(self, name, text, count=1):
+        self.failed += count
+        self.failures.append((name, text))
+
+    def __str__(self):
+        text = f"{self.passed} passed, {self.failed} failed"
+        return f"{text}, {self.skipped} skipped" if self.skipped else text
+
+
+def run(argv, timeout, env=None):
+    """Runs a step in a session of its own, so that it ends as a whole; returns (exit code or None, output)."""
+    child = subprocess.Popen(argv, cwd=ROOT, env=dict(os.environ, **(env or {})), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                             start_new_session=True)
+    try:
+        return child.communicate(timeout=timeout)[0], child.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return child.communicate()[0] + f"\nended: it ran longer than {timeout} s", None
+    except BaseException:
+        os.killpg(child.pid, signal.SIGTERM)
+        try:
+            child.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+        raise
+
+
+def cmocka_count(word, text):
+    return sum(int(n) for n in re.findall(rf"\[\s*{word}\s*\] (\d+) test\(s\)", text))
+
+
+def add_unit_test(tally, case):
+    """One ctest test is a cmocka program of many tests: each of them counts."""
+    name, text = case.get("name"), case.findtext("system-out") or ""
+    if case.find("skipped") is not None:
+        tally.skipped += 1
+        return
+    tally.passed += cmocka_count("PASSED", text)
+    tally.skipped += cmocka_count("SKIPPED", text)
+    if case.find("failure") is not None or case.get("status") == "fail":
+        tally.fail(name, text, max(1, cmocka_count("FAILED", text)))
+    elif "test(s) run" not in text:
+        tally.passed += 1
+
+
+def run_unit(tally, build):
+    report = os.path.join(build, "unit.xml")
+    unlink(report)
+    output, code = run(["ctest", "--test-dir", build, "-j", str(max(2, os.cpu_count() or 2)), "--output-junit", report,
+                        "--test-output-size-passed", "10000000", "--test-output-size-failed", "10000000"],
+                       UNIT_TIMEOUT_S)
+    before = tally.failed
+    try:
+        for case in ElementTree.parse(report).iter("testcase"):
+            add_unit_test(tally, case)
+    except (OSError, ElementTree.ParseError):
+        tally.fail("ctest", output)
+    if code != 0 and tally.failed == before:
+        tally.fail("ctest", output)
+
+
+def run_system(tally, build, words):
+    report = os.path.join(build, "system.xml")
+    unlink(report)
+    output, code = run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junitxml", report, "tests",
+                        *words], SYSTEM_TIMEOUT_S, {"HOLDFAST_BUILD": build})
+    before = tally.failed
+    try:
+        for case in ElementTree.parse(report).iter("testcase"):
+            name = f"{case.get('classname')}.{case.get('name')}"
+            trouble = [e for e in case if e.tag in ("failure", "error")]
+            if trouble:
+                tally.fail(name, "\n".join(e.text or e.get("message") or "" for e in trouble))
+            elif case.find("skipped") is not None:
+                tally.skipped += 1
+            else:
+                tally.passed += 1
+    except (OSError, ElementTree.ParseError):
+        tally.fail("pytest", output)
+    if code not in (0, 5) and tally.failed == before:
+        tally.fail("pytest", output)
+
+
+def unlink(path):
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def build_preset(preset):
+    if subprocess.run([os.path.join(ROOT, "scripts", "build"), preset], check=False).returncode != 0:
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    return os.path.join(ROOT, "build", preset)
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="./check", description="Installs what is missing, builds, runs the tests. Ends with a line "
+                                "'N passed, N failed'.")
+    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "asan", "bench"),
+                   help="unit: the tests beside the code; system: the tests on the lab; asan: all of them under "
+                   "AddressSanitizer and UBSan; bench: 'bench api', against etcd (default: unit and system)")
+    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system) or the benchmark (bench)")
+    return p.parse_args()
+
+
+def bench(words):
+    programs = sorted(f[:-3] for f in os.listdir(os.path.join(ROOT, "bench")) if f.endswith(".py"))
+    if not words or words[0] not in programs:
+        sys.exit(f"check: bench what? There is: {', '.join(programs)}")
+    build = build_preset("release")
+    program = os.path.join(ROOT, "bench", f"{words[0]}.py")
+    sys.exit(subprocess.run([sys.executable, "-B", program, *words[1:]], env=dict(os.environ, HOLDFAST_BUILD=build),
+                            check=False).returncode)
+
+
+def check(args, tally):
+    build = build_preset("asan" if args.what == "asan" else "dev")
+    if args.what != "system":
+        run_unit(tally, build)
+        print(f"unit tests: {tally}", flush=True)
+    if args.what != "unit":
+        if subprocess.run([os.path.join(ROOT, "lab", "build-guest")], stdout=subprocess.DEVNULL, check=False).returncode:
+            tally.fail("build-guest", "the guest image could not be built")
+        else:
+            run_system(tally, build, args.rest)
+
+
+def main():
+    args = arguments()
+    if args.what == "bench":
+        bench(args.rest)
+    raise_on_signals()
+    tally = Tally()
+    try:
+        check(args, tally)
+    except Interrupted as e:
+        tally.fail("check", f"ended by {e}")
+    finally:
+        ignore_signals()
+        try:
+            take_down(LAB_NAME)
+        except LabError as e:
+            tally.fail("clean-up", str(e))
+    for name, text in tally.failures:
+        print(f"\n--- FAILED: {name}")
+        print("\n".join(text.splitlines()[-FAILURE_LINES:]))
+    if tally.failures:
+        print()
+    print(tally)
+    sys.exit(1 if tally.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
