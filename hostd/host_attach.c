@@ -1,0 +1,475 @@
+/* The conversation with the leader, in the order that the safety rules ask for.
+ *
+ *   1. stream open → the keeper's view → Hello (boot id, epoch, clean, highest term, every run)
+ *   2. Welcome(pending): wait. Welcome(epoch): the keeper takes the epoch if it is a new one, then everything is reported
+ *   3. Assign …, Synced: each of this epoch and of no lower term than ever seen (rule 1)
+ *   4. EndEpoch, or an epoch that the keeper closed by itself: kill all, verify, Hello(closed and killed)
+ *
+ * Messages are taken one by one: while the keeper persists a term or an epoch, the inbox stands still.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "hostd/host.h"
+#include "hostd/instance_rec.h"
+#include "hostd/storage_rec.h"
+
+#define END_RETRY_FIRST_MS 500
+#define END_RETRY_MAX_MS 5000
+#define HELLO_AGAIN_MS 2000
+
+static void process(struct hf_host *h);
+
+void hf_attach_init(struct hf_host *h)
+{
+    h->attach.last = &h->attach.first;
+}
+
+static void pop(struct hf_host *h)
+{
+    struct hf_attach *a = &h->attach;
+    struct hf_inbox_entry *e = a->first;
+    a->first = e->next;
+    if (!a->first)
+        a->last = &a->first;
+    a->inbox_len--;
+    holdfast__v1__control_message__free_unpacked(e->m, NULL);
+    free(e);
+}
+
+static void clear_inbox(struct hf_host *h)
+{
+    while (h->attach.first)
+        pop(h);
+}
+
+void hf_attach_done(struct hf_host *h)
+{
+    clear_inbox(h);
+    hf_timer_stop(&h->attach.end_timer);
+    hf_timer_stop(&h->attach.hello_timer);
+    hf_timer_stop(&h->attach.lease_timer);
+    h->attach.state = HF_ATTACH_DOWN;
+}
+
+bool hf_attach_granted(const struct hf_host *h)
+{
+    return h->attach.state == HF_ATTACH_GRANTED && !h->closing;
+}
+
+/* --- hello --- */
+
+static Holdfast__V1__InstanceReport__State state_of(enum hf_keeper_run_state s)
+{
+    switch (s) {
+    case HF_RUN_PENDING:
+        return HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING;
+    case HF_RUN_LIVE:
+        return HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+    case HF_RUN_TOMBSTONED:
+        break;
+    }
+    return HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+}
+
+/* Every run of the keeper; the texts live in ids. */
+static Holdfast__V1__InstanceReport **run_reports(struct hf_host *h, char (**ret_ids)[HF_UUID_STR])
+{
+    size_t n = h->view.n_runs;
+    Holdfast__V1__InstanceReport **list = hf_alloc_array(n + 1, sizeof *list);
+    Holdfast__V1__InstanceReport *reports = hf_alloc_array(n + 1, sizeof *reports);
+    char(*ids)[HF_UUID_STR] = hf_alloc_array(n + 1, sizeof *ids);
+    for (size_t i = 0; i < n; i++) {
+        const struct hf_keeper_run *run = &h->view.runs[i];
+        holdfast__v1__instance_report__init(&reports[i]);
+        reports[i].instance_uuid = hf_uuid_format(&run->instance, ids[i]);
+        reports[i].epoch = h->view.epoch;
+        reports[i].run = run->run;
+        reports[i].state = hf_instance_recs_start_pending(h, &run->instance, run->run)
+                               ? HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING
+                               : state_of(run->state);
+        list[i] = &reports[i];
+    }
+    *ret_ids = ids;
+    if (n == 0)
+        free(reports);
+    return list;
+}
+
+static bool closed_and_killed(const struct hf_host *h)
+{
+    return h->view.epoch_closed && h->view.clean && h->starts == 0;
+}
+
+static void send_hello(struct hf_host *h)
+{
+    Holdfast__V1__Hello hello = HOLDFAST__V1__HELLO__INIT;
+    Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    char(*ids)[HF_UUID_STR];
+    hello.host_uuid = h->id;
+    hello.secret = (ProtobufCBinaryData){HF_HOST_SECRET, h->o.secret};
+    hello.hostname = (char *)h->o.hostname;
+    hello.management_ip = (char *)h->o.management_ip;
+    hello.boot_id = h->view.boot_id;
+    hello.epoch = h->view.epoch;
+    hello.clean = h->view.clean && h->starts == 0;
+    hello.max_term = h->view.max_term;
+    hello.cpus = h->o.cpus;
+    hello.memory_bytes = h->o.memory_bytes;
+    hello.accelerator = (char *)h->o.accelerator;
+    hello.watchdog = h->view.watchdog;
+    hello.version = (char *)h->o.version;
+    hello.profile = h->view.profile;
+    hello.n_instances = h->view.n_runs;
+    hello.instances = run_reports(h, &ids);
+    hello.closed_and_killed = closed_and_killed(h);
+    m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
+    m.hello = &hello;
+    h->attach.state = HF_ATTACH_HELLO;
+    h->d.send(h->d.arg, &m);
+    if (hello.n_instances)
+        free(hello.instances[0]);
+    free(hello.instances);
+    free(ids);
+}
+
+/* A hello with a fresh view; reports and assignments rest until the next welcome. */
+static void hello_again(struct hf_host *h)
+{
+    if (h->attach.state == HF_ATTACH_DOWN)
+        return;
+    h->attach.state = HF_ATTACH_VIEW;
+    hf_timer_stop(&h->attach.lease_timer);
+    hf_host_refresh(h);
+}
+
+static void hello_timer(void *arg)
+{
+    hello_again(arg);
+}
+
+/* --- the end of an epoch --- */
+
+static void end_step(struct hf_host *h);
+
+static void end_timer(void *arg)
+{
+    end_step(arg);
+}
+
+static void on_ended(void *arg, hf_status st)
+{
+    struct hf_host *h = arg;
+    struct hf_attach *a = &h->attach;
+    a->end_call = false;
+    hf_host_call_end(h);
+    if (h->closing)
+        return;
+    if (!hf_ok(st)) {
+        hf_warn("close epoch %llu: %s (tried again)", (unsigned long long)h->view.epoch, hf_status_message(st));
+        hf_timer_start(h->d.env, &a->end_timer,
+                       hf_backoff_next(&a->end_backoff, h->d.env, END_RETRY_FIRST_MS, END_RETRY_MAX_MS), end_timer, h);
+        return;
+    }
+    /* A start that was under way meanwhile may have borne a QEMU after the kill: verified again when it has ended. */
+    if (a->end_starts != 0 || h->starts != 0) {
+        hf_timer_start(h->d.env, &a->end_timer, END_RETRY_FIRST_MS, end_timer, h);
+        return;
+    }
+    hf_info("epoch %llu is closed and nothing of it runs", (unsigned long long)h->view.epoch);
+    a->ending = false;
+    a->synced = false;
+    h->view.epoch_closed = true; /* until the refreshed view says so itself, no record may take a step */
+    hf_host_drop_instances(h);
+    hello_again(h);
+}
+
+static void end_step(struct hf_host *h)
+{
+    if (h->attach.end_call)
+        return;
+    h->attach.end_call = true;
+    h->attach.end_starts = h->starts;
+    hf_host_call_begin(h);
+    h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, on_ended, h);
+}
+
+static void end_epoch(struct hf_host *h, const char *why)
+{
+    if (h->attach.ending)
+        return;
+    hf_warn("closing epoch %llu (%s): every instance of it is killed", (unsigned long long)h->view.epoch, why);
+    h->attach.ending = true;
+    hf_backoff_reset(&h->attach.end_backoff);
+    end_step(h);
+}
+
+void hf_attach_start_ended(struct hf_host *h)
+{
+    if (h->attach.ending && h->starts == 0 && hf_timer_running(&h->attach.end_timer))
+        end_step(h);
+}
+
+/* --- views --- */
+
+void hf_attach_view(struct hf_host *h)
+{
+    struct hf_attach *a = &h->attach;
+    bool records = h->instances != NULL;
+    if (h->view.foreign || a->ending || a->gate == HF_GATE_EPOCH)
+        return;
+    if (h->view.epoch_closed && (!h->view.clean || h->starts != 0 || records)) {
+        end_epoch(h, "the keeper closed it: the leases of its storages were lost");
+        return;
+    }
+    if (a->state == HF_ATTACH_VIEW)
+        send_hello(h);
+    else if (a->state == HF_ATTACH_GRANTED && h->view.epoch_closed)
+        send_hello(h);
+}
+
+/* --- lease reports --- */
+
+static void lease_timer(void *arg)
+{
+    struct hf_host *h = arg;
+    hf_storage_recs_report_leases(h);
+    hf_host_refresh(h); /* ages for the next report */
+    hf_timer_start(h->d.env, &h->attach.lease_timer, HF_HOST_LEASE_REPORT_MS, lease_timer, h);
+}
+
+/* --- messages of the leader --- */
+
+void hf_attach_refuse(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char *subject, hf_status why)
+{
+    Holdfast__V1__Refusal r = HOLDFAST__V1__REFUSAL__INIT;
+    Holdfast__V1__HostMessage out = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    r.term = m->term;
+    r.epoch = m->epoch;
+    r.subject_uuid = (char *)(subject ? subject : "");
+    r.message = (char *)hf_status_message(why);
+    out.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_REFUSAL;
+    out.refusal = &r;
+    hf_warn("an order of term %llu is refused: %s", (unsigned long long)m->term, hf_status_message(why));
+    if (h->attach.state != HF_ATTACH_DOWN)
+        h->d.send(h->d.arg, &out);
+    hf_status_drop(why);
+}
+
+static void granted(struct hf_host *h)
+{
+    struct hf_attach *a = &h->attach;
+    hf_info("attached to the leader of term %llu in epoch %llu", (unsigned long long)h->view.max_term,
+            (unsigned long long)h->view.epoch);
+    a->state = HF_ATTACH_GRANTED;
+    a->sync++;
+    hf_timer_stop(&a->hello_timer);
+    hf_timer_start(h->d.env, &a->lease_timer, HF_HOST_LEASE_REPORT_MS, lease_timer, h);
+    hf_assign_report_all(h);
+    hf_host_tick_all(h);
+}
+
+static void on_epoch(void *arg, hf_status st)
+{
+    struct hf_host *h = arg;
+    struct hf_attach *a = &h->attach;
+    hf_host_call_end(h);
+    if (h->closing)
+        return;
+    a->gate = HF_GATE_NONE;
+    if (!hf_ok(st)) {
+        hf_warn("the keeper does not take epoch %llu: %s", (unsigned long long)a->granting, hf_status_message(st));
+        hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
+        process(h);
+        return;
+    }
+    hf_info("epoch %llu begins", (unsigned long long)a->granting);
+    hf_host_drop_instances(h);
+    h->view.epoch = a->granting;
+    h->view.epoch_closed = false;
+    h->view.n_runs = 0; /* of the last epoch; tombstones stay with the keeper, which refuses their runs */
+    a->synced = false;
+    hf_host_refresh(h);
+    if (a->state != HF_ATTACH_DOWN && a->state != HF_ATTACH_VIEW)
+        granted(h);
+    process(h);
+}
+
+static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    struct hf_attach *a = &h->attach;
+    const Holdfast__V1__Welcome *w = m->welcome;
+    (void)hf_uuid_parse(w->cluster_id, &h->cluster);
+    if (a->state == HF_ATTACH_VIEW || a->ending)
+        return; /* answers a hello that another one overtakes */
+    if (w->pending || w->epoch == 0) {
+        if (a->state == HF_ATTACH_HELLO)
+            hf_info("this host is not part of the cloud yet: add it (holdfast host create, uuid %s)", h->id);
+        a->state = HF_ATTACH_PENDING;
+    } else if (w->epoch == h->view.epoch && !h->view.epoch_closed) {
+        granted(h);
+    } else if (w->epoch <= h->view.epoch) {
+        hf_attach_refuse(h, m, h->id, hf_error(HF_PRECONDITION, "epoch %llu is not taken: epoch %llu of this host %s",
+                         (unsigned long long)w->epoch, (unsigned long long)h->view.epoch,
+                         h->view.epoch_closed ? "is closed" : "is later"));
+        hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
+    } else if (h->starts != 0) {
+        hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
+    } else {
+        a->gate = HF_GATE_EPOCH;
+        a->granting = w->epoch;
+        hf_host_call_begin(h);
+        h->d.keeper->ops->set_epoch(h->d.keeper, &h->o.uuid, w->epoch, on_epoch, h);
+    }
+}
+
+static void take_end_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    uint64_t e = m->end_epoch->epoch;
+    if (e == h->view.epoch && e != 0)
+        end_epoch(h, "the leader has fenced it");
+    else if (e > h->view.epoch)
+        hf_attach_refuse(h, m, h->id, hf_error(HF_PRECONDITION, "end epoch %llu: this host is in epoch %llu",
+                         (unsigned long long)e, (unsigned long long)h->view.epoch));
+    else
+        hello_again(h); /* an earlier life: over since the present one was granted */
+}
+
+static void take_in_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    const char *subject = NULL;
+    hf_status st = HF_STATUS_OK;
+    if (h->attach.state != HF_ATTACH_GRANTED || h->attach.ending || h->view.epoch_closed)
+        st = hf_error(HF_PRECONDITION, "no epoch of this host is open for this leader");
+    else if (m->epoch != h->view.epoch)
+        st = hf_error(HF_PRECONDITION, "the order is for epoch %llu of this host, which is in epoch %llu",
+                      (unsigned long long)m->epoch, (unsigned long long)h->view.epoch);
+    else
+        st = hf_assign_take(h, m, &subject);
+    if (!hf_ok(st))
+        hf_attach_refuse(h, m, subject, st);
+}
+
+static void take(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    switch (m->body_case) {
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_WELCOME:
+        take_welcome(h, m);
+        break;
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_END_EPOCH:
+        take_end_epoch(h, m);
+        break;
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN:
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_UNASSIGN:
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_SYNCED:
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_OBSERVE:
+        take_in_epoch(h, m);
+        break;
+    default:
+        hf_attach_refuse(h, m, NULL, hf_error(HF_UNIMPLEMENTED, "this host daemon (%s) does not know that order",
+                                              h->o.version));
+    }
+}
+
+static void on_term(void *arg, hf_status st)
+{
+    struct hf_host *h = arg;
+    struct hf_attach *a = &h->attach;
+    hf_host_call_end(h);
+    if (h->closing)
+        return;
+    a->gate = HF_GATE_NONE;
+    if (hf_ok(st)) {
+        if (a->granting > h->view.max_term)
+            h->view.max_term = a->granting;
+        process(h);
+        return;
+    }
+    /* Lower than the keeper's: its view says so and the order is refused. No answer: the leader is asked to say it again. */
+    hf_warn("the keeper does not take term %llu: %s", (unsigned long long)a->granting, hf_status_message(st));
+    hf_host_refresh(h);
+    if (a->state != HF_ATTACH_DOWN)
+        h->d.redial(h->d.arg, "the keeper did not take the leader's term");
+}
+
+/* True when the message may be taken now; else it was refused (and is out of the inbox) or waits for the keeper. */
+static bool check_order(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    if (strcmp(m->host_uuid, h->id) != 0) {
+        hf_attach_refuse(h, m, m->host_uuid, hf_error(HF_INVALID, "the order is for host '%s', this is host %s", m->host_uuid, h->id));
+        pop(h);
+        return false;
+    }
+    if (m->term < h->view.max_term) {
+        hf_attach_refuse(h, m, h->id, hf_error(HF_CONFLICT, "the order is of term %llu, this host has heard of term %llu",
+                         (unsigned long long)m->term, (unsigned long long)h->view.max_term));
+        pop(h);
+        return false;
+    }
+    if (m->term > h->view.max_term) {
+        h->attach.gate = HF_GATE_TERM;
+        h->attach.granting = m->term;
+        hf_host_call_begin(h);
+        h->d.keeper->ops->see_term(h->d.keeper, m->term, on_term, h);
+        return false;
+    }
+    return true;
+}
+
+static void process(struct hf_host *h)
+{
+    struct hf_attach *a = &h->attach;
+    while (a->gate == HF_GATE_NONE && a->first && !h->closing) {
+        if (!check_order(h, a->first->m))
+            continue;
+        /* Out of the list first: taking it may clear the inbox. */
+        struct hf_inbox_entry *e = a->first;
+        a->first = e->next;
+        if (!a->first)
+            a->last = &a->first;
+        a->inbox_len--;
+        take(h, e->m);
+        holdfast__v1__control_message__free_unpacked(e->m, NULL);
+        free(e);
+    }
+}
+
+/* --- the stream --- */
+
+void hf_host_stream_opened(struct hf_host *h)
+{
+    if (h->closing)
+        return;
+    HF_ASSERT(h->attach.state == HF_ATTACH_DOWN);
+    h->attach.state = HF_ATTACH_VIEW;
+    hf_host_refresh(h);
+}
+
+void hf_host_stream_message(struct hf_host *h, Holdfast__V1__ControlMessage *m)
+{
+    struct hf_attach *a = &h->attach;
+    if (h->closing || a->state == HF_ATTACH_DOWN || a->inbox_len >= HF_HOST_INBOX_MAX) {
+        holdfast__v1__control_message__free_unpacked(m, NULL);
+        if (!h->closing && a->state != HF_ATTACH_DOWN)
+            h->d.redial(h->d.arg, "too many messages of the leader wait for the keeper");
+        return;
+    }
+    struct hf_inbox_entry *e = HF_NEW(struct hf_inbox_entry);
+    e->m = m;
+    *a->last = e;
+    a->last = &e->next;
+    a->inbox_len++;
+    process(h);
+}
+
+void hf_host_stream_closed(struct hf_host *h)
+{
+    struct hf_attach *a = &h->attach;
+    clear_inbox(h);
+    hf_timer_stop(&a->lease_timer);
+    hf_timer_stop(&a->hello_timer);
+    a->state = HF_ATTACH_DOWN;
+}

@@ -1,0 +1,108 @@
+/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_start.c (the way up),
+ * instance_run.c (a run with a permit) and instance_stop.c (the way down). */
+#ifndef HF_HOSTD_INSTANCE_INT_H
+#define HF_HOSTD_INSTANCE_INT_H
+
+#include "hostd/instance_rec.h"
+
+#define HF_INSTANCE_RETRY_FIRST_MS 500
+#define HF_INSTANCE_RETRY_MAX_MS 10000
+#define HF_INSTANCE_ORDER_DEADLINE_MS 10000  /* shutdown, pause, reboot, destroy */
+#define HF_INSTANCE_START_DEADLINE_MS 60000
+
+/* What the keeper says about the run. */
+enum hf_permit { HF_PERMIT_NONE, HF_PERMIT_PENDING, HF_PERMIT_LIVE, HF_PERMIT_TOMBSTONED };
+/* What the hypervisor says, at the last look that counts. */
+enum hf_seen { HF_SEEN_UNKNOWN, HF_SEEN_ABSENT, HF_SEEN_RUNNING, HF_SEEN_PAUSED };
+/* What is known of the order to start. */
+enum hf_start { HF_START_NOT_ASKED, HF_START_UNKNOWN, HF_START_DONE, HF_START_FAILED };
+/* Why the run is over. */
+enum hf_end { HF_END_NOT, HF_END_ORDER, HF_END_GUEST, HF_END_START_FAILED };
+
+struct hf_instance_rec {
+    struct hf_instance_rec *next;
+    struct hf_host *host;
+    struct hf_uuid uuid;
+    char id[HF_UUID_STR];
+
+    /* wanted */
+    Holdfast__V1__InstanceAssignment *want; /* own copy; NULL: not assigned */
+    uint64_t sync;
+
+    /* the run and what is known of it */
+    uint64_t run, epoch;
+    enum hf_permit permit;
+    enum hf_seen seen;
+    bool looking;            /* waits for list number look */
+    uint64_t look;
+    int pid;
+    bool registered;         /* the keeper has the pid */
+    bool gone_hint;
+    enum hf_vm_gone gone_why;
+    enum hf_start start;
+    int64_t unknown_since_ms; /* HF_START_UNKNOWN */
+    char *start_error;
+    size_t volumes_done;
+
+    /* the way down */
+    int64_t stop_since_ms;   /* 0: no stop ordered */
+    int64_t shutdown_ms;     /* of the last ACPI request; 0: none */
+    bool destroyed;
+    enum hf_end end;
+    char *end_reason;
+
+    /* reboots */
+    bool reboot_baseline;    /* the counters below are those of this run */
+    bool rebooting_force;    /* kind of the one under way */
+    uint64_t rebooting;      /* its generation */
+    uint64_t reboot_done, reboot_force_done;
+
+    /* the step under way, and waiting */
+    bool busy, dead;
+    bool starting;           /* the order to start is under way */
+    bool unverified;         /* tombstoned while the order was under way: verified once more before it counts */
+    bool waits_for_records;  /* a wake ends the wait */
+    struct hf_timer timer;
+    struct hf_backoff backoff;
+
+    /* as reported last */
+    Holdfast__V1__InstanceReport__State state;
+    char *message, *blocked;
+};
+
+/* Every driver call of a record stands between these. end: false when the record was dropped meanwhile (and is freed). */
+void hf_instance_call_begin(struct hf_instance_rec *r);
+bool hf_instance_call_end(struct hf_instance_rec *r);
+
+/* The next step after a while; after the next one the waits are short again when something succeeded. */
+void hf_instance_later(struct hf_instance_rec *r, unsigned ms);
+void hf_instance_later_backoff(struct hf_instance_rec *r);
+void hf_instance_tick(struct hf_instance_rec *r);
+
+/* State, and what it does or what keeps it (either may be NULL); reported when something has changed. */
+void hf_instance_say(struct hf_instance_rec *r, Holdfast__V1__InstanceReport__State state, const char *message,
+                     const char *blocked);
+void hf_instance_report(struct hf_instance_rec *r);
+/* PREPARING or as it is, kept from going on by this error; tried again with back-off. Takes st. */
+void hf_instance_blocked(struct hf_instance_rec *r, hf_status st);
+
+/* What the hypervisor said is old: look again. */
+void hf_instance_look(struct hf_instance_rec *r);
+
+/* --- instance_start.c --- */
+void hf_instance_start_step(struct hf_instance_rec *r);   /* no permit yet */
+void hf_instance_order_start(struct hf_instance_rec *r);  /* permit in hand */
+
+/* --- instance_run.c --- */
+void hf_instance_permitted_step(struct hf_instance_rec *r);
+
+/* --- instance_stop.c --- */
+void hf_instance_stop_step(struct hf_instance_rec *r);
+/* The keeper verifies that nothing of the run exists (or kills it first) and tombstones it. */
+void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason);
+/* The domain is gone by itself. */
+void hf_instance_gone_step(struct hf_instance_rec *r);
+/* Tombstoned: say so. */
+void hf_instance_settle(struct hf_instance_rec *r);
+
+#endif

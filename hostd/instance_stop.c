@@ -1,0 +1,177 @@
+/* The way down: by order (ACPI, then force), or because the guest is gone. Either way ends at the keeper, whose tombstone
+ * is what makes "stopped" a promise (rule 4). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "holdfast/v1/instance.pb-c.h"
+#include "hostd/instance_int.h"
+
+#define SHUTDOWN_REPEAT_MS 5000 /* a guest that still boots misses an ACPI event */
+#define STILL_THERE_FIRST_MS 200
+
+static void set_text(char **field, const char *text)
+{
+    char *copy = hf_strdup(text);
+    free(*field);
+    *field = copy;
+}
+
+/* --- the end of a run --- */
+
+static void on_ended(void *arg, hf_status st)
+{
+    struct hf_instance_rec *r = arg;
+    if (!hf_instance_call_end(r))
+        return;
+    if (hf_ok(st)) {
+        r->permit = HF_PERMIT_TOMBSTONED;
+        r->unverified = false;
+        hf_instance_tick(r);
+        return;
+    }
+    r->gone_hint = false;
+    r->seen = HF_SEEN_UNKNOWN;
+    r->looking = false;
+    if (hf_status_code(st) == HF_PRECONDITION && r->end == HF_END_GUEST) {
+        /* Its QEMU is still there: dying, or not gone at all. Look again soon. */
+        r->end = HF_END_NOT;
+        hf_instance_later(r, hf_backoff_next(&r->backoff, r->host->d.env, STILL_THERE_FIRST_MS, HF_INSTANCE_RETRY_MAX_MS));
+        return;
+    }
+    hf_warn("instance %s run %llu: its end is not verified yet: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    hf_instance_say(r, r->state, r->message, hf_status_message(st));
+    hf_instance_later_backoff(r);
+}
+
+void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason)
+{
+    struct hf_keeper *k = r->host->d.keeper;
+    r->end = end;
+    set_text(&r->end_reason, reason);
+    hf_instance_call_begin(r);
+    k->ops->end_run(k, &r->uuid, r->run, kill, on_ended, r);
+}
+
+static const char *gone_text(const struct hf_instance_rec *r)
+{
+    if (!r->gone_hint)
+        return "QEMU is gone: it was killed, or ended while nobody watched";
+    switch (r->gone_why) {
+    case HF_VM_GONE_GUEST:
+        return "the guest powered off";
+    case HF_VM_GONE_DESTROYED:
+        return "its domain was destroyed by somebody else than Holdfast";
+    case HF_VM_GONE_CRASHED:
+        return "QEMU was killed or crashed";
+    case HF_VM_GONE_UNKNOWN:
+        break;
+    }
+    return "QEMU is gone";
+}
+
+void hf_instance_gone_step(struct hf_instance_rec *r)
+{
+    hf_instance_end_run(r, false, HF_END_GUEST, gone_text(r));
+}
+
+void hf_instance_settle(struct hf_instance_rec *r)
+{
+    bool news = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    if (r->end == HF_END_NOT) {
+        bool lived = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STATE_UNSPECIFIED;
+        bool ordered = r->want && r->want->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED;
+        r->end = ordered ? HF_END_ORDER : HF_END_GUEST;
+        set_text(&r->end_reason, lived ? "ended by the keeper: a lease of its storages was lost"
+                                       : "this run was over when the host daemon heard of it");
+    }
+    hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED, r->end_reason, NULL);
+    if (!news)
+        return;
+    hf_host_tick_networks(r->host); /* its address is not served any more */
+    hf_host_tick_volumes(r->host);
+}
+
+/* --- by order --- */
+
+static void on_order(void *arg, hf_status st)
+{
+    struct hf_instance_rec *r = arg;
+    if (!hf_instance_call_end(r))
+        return;
+    /* Whatever the answer: the guest is gone or it is not, and that is seen. */
+    if (!hf_ok(st))
+        hf_debug("instance %s run %llu: shutdown: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    hf_instance_look(r);
+}
+
+static void order_shutdown(struct hf_instance_rec *r, int64_t now)
+{
+    struct hf_hypervisor *hv = r->host->d.hypervisor;
+    hf_instance_call_begin(r);
+    if (r->seen == HF_SEEN_PAUSED) { /* a paused guest hears nothing */
+        hv->ops->resume(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_order, r);
+        return;
+    }
+    r->shutdown_ms = now;
+    hv->ops->shutdown(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_order, r);
+}
+
+static void on_destroyed(void *arg, hf_status st)
+{
+    struct hf_instance_rec *r = arg;
+    if (!hf_instance_call_end(r))
+        return;
+    /* libvirt is not the way to kill: with or without its help, the keeper ends the run. */
+    if (!hf_ok(st))
+        hf_warn("instance %s run %llu: destroy: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    r->destroyed = true;
+    hf_instance_tick(r);
+}
+
+static void force(struct hf_instance_rec *r)
+{
+    struct hf_hypervisor *hv = r->host->d.hypervisor;
+    if (!r->destroyed) {
+        hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPING, "stopping by force", NULL);
+        hf_instance_call_begin(r);
+        hv->ops->destroy(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_destroyed, r);
+        return;
+    }
+    hf_instance_end_run(r, true, HF_END_ORDER, "stopped by force");
+}
+
+static void wait_for_guest(struct hf_instance_rec *r, int64_t now, int64_t grace_end)
+{
+    int64_t next = r->shutdown_ms + SHUTDOWN_REPEAT_MS;
+    if (next > grace_end)
+        next = grace_end;
+    hf_instance_later(r, next > now ? (unsigned)(next - now) : 1);
+}
+
+void hf_instance_stop_step(struct hf_instance_rec *r)
+{
+    int64_t now = hf_env_now_ms(r->host->d.env);
+    int64_t grace = r->want->stop_grace_ms ? r->want->stop_grace_ms : HF_INSTANCE_STOP_GRACE_MS;
+    if (r->permit == HF_PERMIT_NONE) {
+        hf_instance_end_run(r, true, HF_END_ORDER, "stopped before it ran");
+        return;
+    }
+    if (!r->stop_since_ms) {
+        hf_info("instance %s run %llu: stop", r->id, (unsigned long long)r->run);
+        r->stop_since_ms = now;
+    }
+    bool acpi = !r->want->force_stop && r->start != HF_START_FAILED && now < r->stop_since_ms + grace;
+    if (r->seen == HF_SEEN_ABSENT && r->start != HF_START_UNKNOWN && r->start != HF_START_NOT_ASKED)
+        hf_instance_end_run(r, true, HF_END_ORDER, "stopped");
+    else if (r->gone_hint)
+        hf_instance_end_run(r, true, HF_END_ORDER, "stopped");
+    else if (!acpi || r->seen == HF_SEEN_ABSENT)
+        force(r);
+    else if (!r->shutdown_ms || now >= r->shutdown_ms + SHUTDOWN_REPEAT_MS || r->seen == HF_SEEN_PAUSED) {
+        hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPING, "stopping", NULL);
+        order_shutdown(r, now);
+    } else
+        wait_for_guest(r, now, r->stop_since_ms + grace);
+}
