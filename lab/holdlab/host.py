@@ -13,6 +13,7 @@ from .proc import ENVIRONMENT, LabError, exe_name, namespace_pid, run, tail, wai
 
 LAB_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED_MOUNT = "/mnt/shared"
+SERVICES = ("libvirtd", "hf-lease", "hostd")  # in the order in which a host starts them
 
 LIBVIRTD_CONF = """\
 listen_tls = 0
@@ -90,7 +91,7 @@ class Host:
 
     # Power
 
-    def power_on(self):
+    def power_on(self, services=SERVICES):
         """Boots the host and starts its daemons."""
         if self.init_pid():
             raise LabError(f"host {self.name} is on already")
@@ -105,9 +106,8 @@ class Host:
             wait_until(f"the boot of {self.name}", self._is_booted, timeout=30)
         except LabError as e:
             raise LabError(f"{e}: {tail(self.log('boot'))}") from None
-        self.start("libvirtd")
-        self.start("hf-lease")
-        self.start("hostd")
+        for service in services:
+            self.start(service)
 
     def _is_booted(self):
         pid = self.init_pid()
