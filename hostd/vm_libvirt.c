@@ -1,0 +1,513 @@
+#include "hostd/vm_libvirt.h"
+
+#include <libxml/parser.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "base/worker.h"
+#include "hostd/domain_xml.h"
+#include "hostd/libvirt_conn.h"
+#include "hostd/libvirt_watch.h"
+
+#define CALL_THREADS_MAX 16
+#define CALL_QUEUE_MAX   1024
+#define PID_DIR          "/run/libvirt/qemu" /* where libvirt's QEMU driver writes <name>.pid */
+
+struct vm_libvirt {
+    struct hf_hypervisor hypervisor;
+    struct hf_env *env;
+    char *emulator, *cpu_mode, *cache_mode;
+    struct hf_domain_xml_options xml;
+    struct hf_libvirt_pool *pool;
+    struct hf_libvirt_watch *watch;
+    struct hf_worker *worker;
+    unsigned open_parts;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
+    atomic_uint refs; /* the owner's and one per call */
+    pthread_mutex_t lock;
+    struct call *stuck; /* under the lock: calls that are past their deadline and have not come back */
+};
+
+struct call {
+    struct hf_job job;
+    struct vm_libvirt *h;
+    hf_status (*run)(struct call *c, virConnectPtr conn);
+    struct hf_uuid uuid; /* zero: of no single domain */
+    struct call *next_stuck;
+    bool is_stuck;
+    hf_status st;
+    void *arg;
+    hf_vm_done_cb done_cb;
+    /* start */
+    char *xml;
+    struct hf_domain_mark mark;
+    /* reboot */
+    bool reset;
+    /* list */
+    hf_vm_list_cb list_cb;
+    struct hf_vm_seen *seen;
+    size_t n_seen;
+};
+
+static struct vm_libvirt *of(struct hf_hypervisor *h)
+{
+    return hf_container_of(h, struct vm_libvirt, hypervisor);
+}
+
+static struct call *of_job(struct hf_job *job)
+{
+    return hf_container_of(job, struct call, job);
+}
+
+static void driver_unref(struct vm_libvirt *h)
+{
+    if (atomic_fetch_sub(&h->refs, 1) != 1)
+        return;
+    hf_libvirt_pool_free(h->pool);
+    pthread_mutex_destroy(&h->lock);
+    free(h->emulator);
+    free(h->cpu_mode);
+    free(h->cache_mode);
+    free(h);
+}
+
+/* --- on a thread: one domain --- */
+
+static bool read_mark(virDomainPtr dom, struct hf_domain_mark *ret)
+{
+    char *xml = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, HF_DOMAIN_XML_NS, VIR_DOMAIN_AFFECT_LIVE);
+    bool ours = xml && hf_domain_mark_parse(xml, ret);
+    free(xml);
+    return ours;
+}
+
+/* The domain, if it is ours: what others run on the host is not touched. */
+static hf_status look_up(struct call *c, virConnectPtr conn, virDomainPtr *ret)
+{
+    char id[HF_UUID_STR];
+    struct hf_domain_mark mark;
+    hf_uuid_format(&c->uuid, id);
+    virDomainPtr dom = virDomainLookupByUUID(conn, c->uuid.b);
+    if (!dom)
+        return hf_libvirt_error("find the domain %s", id);
+    if (!read_mark(dom, &mark)) {
+        virDomainFree(dom);
+        return hf_error(HF_PRECONDITION, "the domain %s is not Holdfast's: it has no placement in its metadata", id);
+    }
+    *ret = dom;
+    return HF_STATUS_OK;
+}
+
+/* A start that is repeated finds its own domain. */
+static hf_status judge_existing(struct call *c, virConnectPtr conn, hf_status why)
+{
+    virDomainPtr dom = NULL;
+    struct hf_domain_mark mark;
+    hf_status found = look_up(c, conn, &dom);
+    bool same = hf_ok(found) && read_mark(dom, &mark) && mark.epoch == c->mark.epoch && mark.run == c->mark.run &&
+                hf_uuid_equal(&mark.host_uuid, &c->mark.host_uuid);
+    if (dom)
+        virDomainFree(dom);
+    hf_status_drop(found);
+    if (!same)
+        return why;
+    hf_status_drop(why);
+    return HF_STATUS_OK;
+}
+
+static hf_status run_start(struct call *c, virConnectPtr conn)
+{
+    char id[HF_UUID_STR];
+    virDomainPtr dom = virDomainCreateXML(conn, c->xml, VIR_DOMAIN_NONE);
+    if (dom) {
+        virDomainFree(dom);
+        return HF_STATUS_OK;
+    }
+    hf_status st = hf_libvirt_error("start the domain %s", hf_uuid_format(&c->uuid, id));
+    enum hf_code code = hf_status_code(st);
+    /* libvirt says "already active" as an invalid operation. */
+    return code == HF_EXISTS || code == HF_PRECONDITION ? judge_existing(c, conn, st) : st;
+}
+
+static hf_status with_domain(struct call *c, virConnectPtr conn, const char *what, int (*act)(struct call *, virDomainPtr))
+{
+    char id[HF_UUID_STR];
+    virDomainPtr dom;
+    HF_TRY(look_up(c, conn, &dom));
+    hf_status st = HF_STATUS_OK;
+    if (act(c, dom) != 0)
+        st = hf_libvirt_error("%s the domain %s", what, hf_uuid_format(&c->uuid, id));
+    virDomainFree(dom);
+    return st;
+}
+
+static int act_shutdown(struct call *c, virDomainPtr dom)
+{
+    (void)c;
+    return virDomainShutdownFlags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
+}
+
+static int act_destroy(struct call *c, virDomainPtr dom)
+{
+    (void)c;
+    return virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_DEFAULT);
+}
+
+static int act_reboot(struct call *c, virDomainPtr dom)
+{
+    return c->reset ? virDomainReset(dom, 0) : virDomainReboot(dom, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN);
+}
+
+static int act_pause(struct call *c, virDomainPtr dom)
+{
+    (void)c;
+    return virDomainSuspend(dom);
+}
+
+static int act_resume(struct call *c, virDomainPtr dom)
+{
+    (void)c;
+    return virDomainResume(dom);
+}
+
+static hf_status run_shutdown(struct call *c, virConnectPtr conn)
+{
+    return with_domain(c, conn, "ask to power off", act_shutdown);
+}
+
+static hf_status run_reboot(struct call *c, virConnectPtr conn)
+{
+    return with_domain(c, conn, c->reset ? "reset" : "reboot", act_reboot);
+}
+
+static hf_status run_pause(struct call *c, virConnectPtr conn)
+{
+    return with_domain(c, conn, "pause", act_pause);
+}
+
+static hf_status run_resume(struct call *c, virConnectPtr conn)
+{
+    return with_domain(c, conn, "resume", act_resume);
+}
+
+/* A domain may end by itself between the look and the call: then libvirt has none, which is what was asked for. */
+static hf_status run_destroy(struct call *c, virConnectPtr conn)
+{
+    hf_status st = with_domain(c, conn, "destroy", act_destroy);
+    if (hf_ok(st))
+        return st;
+    virDomainPtr dom = hf_status_code(st) == HF_NOT_FOUND ? NULL : virDomainLookupByUUID(conn, c->uuid.b);
+    if (dom) {
+        virDomainFree(dom);
+        return st;
+    }
+    if (hf_status_code(st) != HF_NOT_FOUND && hf_status_code(st) != HF_PRECONDITION)
+        return st;
+    hf_status_drop(st);
+    return HF_STATUS_OK;
+}
+
+/* --- on a thread: all domains --- */
+
+static int read_pid(const char *name)
+{
+    char path[128];
+    int pid = 0;
+    if (strchr(name, '/') || snprintf(path, sizeof path, PID_DIR "/%s.pid", name) >= (int)sizeof path)
+        return 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%d", &pid) != 1 || pid < 0)
+        pid = 0;
+    fclose(f);
+    return pid;
+}
+
+static enum hf_vm_state state_of(virDomainPtr dom)
+{
+    int state = VIR_DOMAIN_NOSTATE;
+    if (virDomainGetState(dom, &state, NULL, 0) != 0)
+        return HF_VM_SHUTTING_DOWN; /* it ended since it was listed */
+    switch (state) {
+    case VIR_DOMAIN_PAUSED:
+    case VIR_DOMAIN_PMSUSPENDED:
+        return HF_VM_PAUSED;
+    case VIR_DOMAIN_SHUTDOWN:
+    case VIR_DOMAIN_SHUTOFF:
+    case VIR_DOMAIN_CRASHED:
+        return HF_VM_SHUTTING_DOWN;
+    default:
+        return HF_VM_RUNNING;
+    }
+}
+
+static bool see(virDomainPtr dom, struct hf_vm_seen *ret)
+{
+    struct hf_domain_mark mark = {0};
+    struct hf_vm_seen seen = {0};
+    if (virDomainGetUUID(dom, seen.uuid.b) != 0)
+        return false;
+    if (read_mark(dom, &mark)) {
+        seen.epoch = mark.epoch;
+        seen.run = mark.run;
+    }
+    seen.state = state_of(dom);
+    seen.pid = read_pid(virDomainGetName(dom));
+    *ret = seen;
+    return true;
+}
+
+static hf_status run_list(struct call *c, virConnectPtr conn)
+{
+    virDomainPtr *doms = NULL;
+    int n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (n < 0)
+        return hf_libvirt_error("list the domains");
+    c->seen = hf_alloc_array((size_t)n + 1, sizeof *c->seen);
+    for (int i = 0; i < n; i++) {
+        if (see(doms[i], &c->seen[c->n_seen]))
+            c->n_seen++;
+        virDomainFree(doms[i]);
+    }
+    free(doms);
+    /* A connection that broke in the middle would show our domains as somebody else's. */
+    if (virConnectIsAlive(conn) != 1)
+        return hf_error(HF_UNAVAILABLE, "list the domains: the connection to libvirt broke");
+    return HF_STATUS_OK;
+}
+
+/* --- calls --- */
+
+/* A call that hangs in libvirt holds its domain: one more would hang too and cost a thread. */
+static bool domain_is_stuck(struct vm_libvirt *h, const struct hf_uuid *u)
+{
+    pthread_mutex_lock(&h->lock);
+    const struct call *c = h->stuck;
+    while (c && !hf_uuid_equal(&c->uuid, u))
+        c = c->next_stuck;
+    pthread_mutex_unlock(&h->lock);
+    return c != NULL;
+}
+
+static void mark_stuck(struct call *c)
+{
+    pthread_mutex_lock(&c->h->lock);
+    c->is_stuck = true;
+    c->next_stuck = c->h->stuck;
+    c->h->stuck = c;
+    pthread_mutex_unlock(&c->h->lock);
+}
+
+static void unmark_stuck(struct call *c)
+{
+    pthread_mutex_lock(&c->h->lock);
+    for (struct call **at = &c->h->stuck; c->is_stuck && *at; at = &(*at)->next_stuck)
+        if (*at == c) {
+            *at = c->next_stuck;
+            break;
+        }
+    pthread_mutex_unlock(&c->h->lock);
+}
+
+static void call_work(struct hf_job *job)
+{
+    struct call *c = of_job(job);
+    char id[HF_UUID_STR];
+    virConnectPtr conn;
+    if (domain_is_stuck(c->h, &c->uuid)) {
+        c->st = hf_error(HF_UNAVAILABLE, "libvirt has not come back from an earlier call to the domain %s",
+                         hf_uuid_format(&c->uuid, id));
+        return;
+    }
+    c->st = hf_libvirt_pool_take(c->h->pool, &conn);
+    if (!hf_ok(c->st))
+        return;
+    c->st = c->run(c, conn);
+    hf_libvirt_pool_give(c->h->pool, conn);
+}
+
+static void call_done(struct hf_job *job, hf_status st)
+{
+    struct call *c = of_job(job);
+    if (hf_status_code(st) == HF_TIMEOUT)
+        mark_stuck(c);
+    bool ended = hf_ok(st);
+    if (ended)
+        st = c->st;
+    if (c->list_cb)
+        c->list_cb(c->arg, st, hf_ok(st) ? c->seen : NULL, hf_ok(st) ? c->n_seen : 0);
+    else
+        c->done_cb(c->arg, st);
+}
+
+static void call_end(struct hf_job *job)
+{
+    struct call *c = of_job(job);
+    unmark_stuck(c);
+    hf_status_drop(c->st);
+    free(c->xml);
+    free(c->seen);
+    driver_unref(c->h);
+    free(c);
+}
+
+static struct call *new_call(struct hf_hypervisor *hypervisor, const struct hf_uuid *u,
+                             hf_status (*run)(struct call *, virConnectPtr), void *arg)
+{
+    struct vm_libvirt *h = of(hypervisor);
+    struct call *c = HF_NEW(struct call);
+    HF_ASSERT(!h->closing);
+    atomic_fetch_add(&h->refs, 1);
+    c->job = (struct hf_job){.work = call_work, .done = call_done, .end = call_end};
+    c->h = h;
+    c->run = run;
+    c->arg = arg;
+    if (u)
+        c->uuid = *u;
+    return c;
+}
+
+static void simple_call(struct hf_hypervisor *h, const struct hf_uuid *u, hf_status (*run)(struct call *, virConnectPtr),
+                        unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    struct call *c = new_call(h, u, run, arg);
+    c->done_cb = cb;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
+/* For specs that no XML can carry: the answer still comes from the loop, later. */
+static void work_nothing(struct hf_job *job)
+{
+    (void)job;
+}
+
+static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *spec, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    struct call *c = new_call(h, &spec->uuid, run_start, arg);
+    c->done_cb = cb;
+    c->mark = (struct hf_domain_mark){.host_uuid = spec->host_uuid, .epoch = spec->epoch, .run = spec->run};
+    c->st = hf_domain_xml_build(spec, &c->h->xml, &c->xml);
+    if (!hf_ok(c->st))
+        c->job.work = work_nothing;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
+static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    simple_call(h, u, run_shutdown, deadline_ms, cb, arg);
+}
+
+static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    simple_call(h, u, run_destroy, deadline_ms, cb, arg);
+}
+
+static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned deadline_ms, hf_vm_done_cb cb,
+                      void *arg)
+{
+    struct call *c = new_call(h, u, run_reboot, arg);
+    c->done_cb = cb;
+    c->reset = reset;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
+static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    simple_call(h, u, run_pause, deadline_ms, cb, arg);
+}
+
+static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    simple_call(h, u, run_resume, deadline_ms, cb, arg);
+}
+
+static void vm_list(struct hf_hypervisor *h, unsigned deadline_ms, hf_vm_list_cb cb, void *arg)
+{
+    struct call *c = new_call(h, NULL, run_list, arg);
+    c->list_cb = cb;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
+/* --- life --- */
+
+static void on_part_closed(void *arg)
+{
+    struct vm_libvirt *h = arg;
+    if (--h->open_parts > 0)
+        return;
+    hf_env_uv_close(h->env);
+    if (h->closed)
+        h->closed(h->closed_arg);
+    driver_unref(h);
+}
+
+static void vm_close(struct hf_hypervisor *hypervisor, void (*closed)(void *arg), void *arg)
+{
+    struct vm_libvirt *h = of(hypervisor);
+    HF_ASSERT(!h->closing);
+    h->closing = true;
+    h->closed = closed;
+    h->closed_arg = arg;
+    hf_libvirt_watch_close(h->watch, on_part_closed, h);
+    hf_worker_close(h->worker, on_part_closed, h);
+}
+
+static const struct hf_hypervisor_ops libvirt_ops = {
+    .start = vm_start,
+    .shutdown = vm_shutdown,
+    .destroy = vm_destroy,
+    .reboot = vm_reboot,
+    .pause = vm_pause,
+    .resume = vm_resume,
+    .list = vm_list,
+    .close = vm_close,
+};
+
+static hf_status check_options(const struct hf_vm_libvirt_options *o)
+{
+    static const char *const cpu_modes[] = {"none", "host-model", "host-passthrough"};
+    bool known = !o->cpu_mode;
+    for (size_t i = 0; !known && i < sizeof cpu_modes / sizeof cpu_modes[0]; i++)
+        known = strcmp(o->cpu_mode, cpu_modes[i]) == 0;
+    if (!known)
+        return hf_error(HF_INVALID, "the CPU mode '%s' is not none, host-model or host-passthrough", o->cpu_mode);
+    if (o->cache_mode && strcmp(o->cache_mode, "none") != 0 && strcmp(o->cache_mode, "writethrough") != 0 &&
+        strcmp(o->cache_mode, "writeback") != 0)
+        return hf_error(HF_INVALID, "the cache mode '%s' is not none, writethrough or writeback", o->cache_mode);
+    return HF_STATUS_OK;
+}
+
+hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_options *o,
+                               const struct hf_hypervisor_events *events, struct hf_hypervisor **ret)
+{
+    HF_ASSERT(o->uri && o->accelerator);
+    HF_TRY(check_options(o));
+    struct vm_libvirt *h = HF_NEW(struct vm_libvirt);
+    h->hypervisor = (struct hf_hypervisor){.ops = &libvirt_ops, .events = *events};
+    h->env = hf_env_uv_create(loop);
+    h->emulator = hf_strdup(o->emulator ? o->emulator : "/usr/bin/qemu-system-x86_64");
+    h->cpu_mode = hf_strdup(o->cpu_mode ? o->cpu_mode : "none");
+    h->cache_mode = hf_strdup(o->cache_mode ? o->cache_mode : "none");
+    h->xml = (struct hf_domain_xml_options){.kvm = strcmp(o->accelerator, "kvm") == 0,
+                                            .emulator = h->emulator,
+                                            .cpu_mode = h->cpu_mode,
+                                            .cache_mode = h->cache_mode};
+    atomic_init(&h->refs, 1);
+    HF_ASSERT(pthread_mutex_init(&h->lock, NULL) == 0);
+    xmlInitParser();
+    hf_libvirt_start_events();
+    h->pool = hf_libvirt_pool_create(o->uri);
+    h->worker = hf_worker_create(h->env, "libvirt", CALL_THREADS_MAX, CALL_QUEUE_MAX);
+    h->watch = hf_libvirt_watch_start(h->env, o->uri, events);
+    h->open_parts = 2;
+    *ret = &h->hypervisor;
+    return HF_STATUS_OK;
+}
