@@ -1,6 +1,5 @@
 #include "rpc/grpc_call.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,16 +10,6 @@
 
 #define TRAILERS_MAX 16 /* that a handler may add */
 
-/* Names and values that live as long as the program: nghttp2 need not copy them. */
-#define NV_FIXED(n, v)                                                                                       \
-    ((nghttp2_nv){(uint8_t *)(n), (uint8_t *)(v), sizeof(n) - 1, sizeof(v) - 1,                              \
-                  NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE})
-
-static nghttp2_nv nv_text(const char *name, const char *value)
-{
-    return (nghttp2_nv){(uint8_t *)name, (uint8_t *)value, strlen(name), strlen(value), NGHTTP2_NV_FLAG_NONE};
-}
-
 /* --- life --- */
 
 struct hf_grpc_call *hf_grpc_call_create(struct hf_grpc_conn *conn, int32_t stream_id)
@@ -30,17 +19,16 @@ struct hf_grpc_call *hf_grpc_call_create(struct hf_grpc_conn *conn, int32_t stre
     if (call) {
         s->pool = call->link.le_next;
         s->pool_len--;
-        memset(call, 0, offsetof(struct hf_grpc_call, metadata_inline));
+        memset(call, 0, offsetof(struct hf_grpc_call, metadata));
     } else {
         call = HF_NEW(struct hf_grpc_call);
     }
     call->conn = conn;
     call->stream_id = stream_id;
     call->timeout_ms = -1;
-    call->metadata = call->metadata_inline;
-    call->metadata_cap = HF_GRPC_METADATA_INLINE;
+    hf_grpc_metadata_init(&call->metadata);
     call->decoder.message_max = s->options.message_max;
-    hf_grpc_outbox_init(&call->outbox);
+    hf_grpc_outbox_init(&call->sender.outbox);
     LIST_INSERT_HEAD(&conn->calls, call, link);
     return call;
 }
@@ -50,12 +38,13 @@ static void call_free(struct hf_grpc_call *call)
     struct hf_grpc_server *s = call->conn->server;
     hf_timer_stop(&call->deadline);
     hf_grpc_decoder_done(&call->decoder);
-    hf_grpc_outbox_done(&call->outbox);
+    hf_grpc_outbox_done(&call->sender.outbox);
     hf_status_drop(call->status);
     free(call->held);
+    hf_grpc_metadata_done(&call->metadata);
+    if (call->trailers)
+        hf_grpc_metadata_done(call->trailers);
     free(call->trailers);
-    if (call->metadata != call->metadata_inline)
-        free(call->metadata);
     if (s->pool_len == HF_GRPC_CALL_POOL_MAX) {
         free(call);
         return;
@@ -116,73 +105,58 @@ static void trailers_init(struct trailer_set *t, struct hf_grpc_call *call)
     t->len = 0;
     if (hf_ok(call->status)) {
         t->text = (struct hf_grpc_status_text){.message = NULL};
-        t->nv[t->len++] = NV_FIXED("grpc-status", "0");
+        t->nv[t->len++] = HF_NV_FIXED("grpc-status", "0");
     } else {
         hf_grpc_status_text_init(&t->text, call->status);
-        t->nv[t->len++] = nv_text("grpc-status", t->text.code);
-        t->nv[t->len++] = nv_text("grpc-message", t->text.message);
-        t->nv[t->len++] = nv_text("grpc-status-details-bin", t->text.details);
+        t->nv[t->len++] = hf_nv_text("grpc-status", t->text.code);
+        t->nv[t->len++] = hf_nv_text("grpc-message", t->text.message);
+        t->nv[t->len++] = hf_nv_text("grpc-status-details-bin", t->text.details);
     }
-    for (size_t at = 0; at < call->trailers_len && t->len < sizeof t->nv / sizeof *t->nv;) {
-        const char *key = call->trailers + at, *value = key + strlen(key) + 1;
-        t->nv[t->len++] = nv_text(key, value);
-        at += strlen(key) + strlen(value) + 2;
-    }
+    const char *key = NULL, *value;
+    while (call->trailers && (key = hf_grpc_metadata_next(call->trailers, key, &value)))
+        t->nv[t->len++] = hf_nv_text(key, value);
+}
+
+static void submit_trailers(struct hf_grpc_call *call)
+{
+    struct trailer_set t;
+    trailers_init(&t, call);
+    call->trailers_sent = true;
+    nghttp2_submit_trailer(session_of(call), call->stream_id, t.nv, t.len);
+    hf_grpc_status_text_done(&t.text);
 }
 
 static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length, uint32_t *flags,
                          nghttp2_data_source *source, void *user_data)
 {
-    struct hf_grpc_call *call = source->ptr;
-    (void)buf, (void)user_data;
-    size_t n = call->outbox.bytes < length ? call->outbox.bytes : length;
-    if (n == 0 && !call->finished) {
-        call->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    if (n > 0) { /* an empty frame may be left out by nghttp2: nothing must be reserved for it */
-        call->frame = hf_h2_conn_reserve(&call->conn->h2, HF_H2_FRAME_HEADER + n);
-        if (!call->frame)
-            return NGHTTP2_ERR_PAUSE;
-        hf_grpc_outbox_take(&call->outbox, call->frame + HF_H2_FRAME_HEADER, n);
-        *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    }
-    if (call->outbox.bytes == 0 && call->finished) {
+    (void)session, (void)stream_id, (void)buf, (void)user_data;
+    struct hf_grpc_call *call = hf_container_of(source->ptr, struct hf_grpc_call, sender);
+    ssize_t n = hf_grpc_sender_fill(&call->sender, &call->conn->h2, length, !call->finished, flags);
+    if (n < 0)
+        return n;
+    if (call->sender.outbox.bytes == 0 && call->finished) {
         *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        struct trailer_set t;
-        trailers_init(&t, call);
-        call->trailers_sent = true;
-        nghttp2_submit_trailer(session, stream_id, t.nv, t.len);
-        hf_grpc_status_text_done(&t.text);
+        submit_trailers(call);
     }
-    if (call->full && !call->drained && call->outbox.bytes <= call->conn->server->options.send_high_water / 2) {
+    if (call->full && !call->drained && call->sender.outbox.bytes <= call->conn->server->options.send_high_water / 2) {
         call->drained = true;
         TAILQ_INSERT_TAIL(&call->conn->drained, call, drained_link);
     }
-    return (ssize_t)n;
-}
-
-int hf_grpc_call_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd, size_t length,
-                           nghttp2_data_source *source, void *user_data)
-{
-    (void)session, (void)frame, (void)length, (void)user_data;
-    struct hf_grpc_call *call = source->ptr;
-    memcpy(call->frame, framehd, HF_H2_FRAME_HEADER); /* read_data has put the rest behind it */
-    return 0;
+    return n;
 }
 
 static void submit_headers(struct hf_grpc_call *call)
 {
     struct trailer_set t = {.len = 0};
     nghttp2_nv nv[3 + sizeof t.nv / sizeof *t.nv] = {
-        NV_FIXED(":status", "200"),
-        NV_FIXED("content-type", "application/grpc"),
-        NV_FIXED("grpc-accept-encoding", "identity,gzip"),
+        HF_NV_FIXED(":status", "200"),
+        HF_NV_FIXED("content-type", "application/grpc"),
+        HF_NV_FIXED("grpc-accept-encoding", "identity,gzip"),
     };
     size_t len = 3;
     call->headers_sent = true;
-    if (!call->finished || call->outbox.bytes > 0) {
-        nghttp2_data_provider provider = {.source.ptr = call, .read_callback = read_data};
+    if (!call->finished || call->sender.outbox.bytes > 0) {
+        nghttp2_data_provider provider = {.source.ptr = &call->sender, .read_callback = read_data};
         submit_error(call, nghttp2_submit_response(session_of(call), call->stream_id, nv, len, &provider));
         return;
     }
@@ -198,8 +172,8 @@ static void kick(struct hf_grpc_call *call)
 {
     if (!call->headers_sent) {
         submit_headers(call);
-    } else if (call->deferred) {
-        call->deferred = false;
+    } else if (call->sender.deferred) {
+        call->sender.deferred = false;
         nghttp2_session_resume_data(session_of(call), call->stream_id);
     }
     hf_h2_conn_mark(&call->conn->h2);
@@ -208,7 +182,7 @@ static void kick(struct hf_grpc_call *call)
 static bool sent(struct hf_grpc_call *call)
 {
     kick(call);
-    if (call->outbox.bytes < call->conn->server->options.send_high_water)
+    if (call->sender.outbox.bytes < call->conn->server->options.send_high_water)
         return true;
     call->full = true;
     return false;
@@ -219,7 +193,7 @@ bool hf_grpc_send(struct hf_grpc_call *call, const ProtobufCMessage *m)
     if (call->finished)
         return false;
     HF_ASSERT(m->descriptor == call->method->descriptor->output);
-    hf_grpc_outbox_put(&call->outbox, m);
+    hf_grpc_outbox_put(&call->sender.outbox, m);
     return sent(call);
 }
 
@@ -227,17 +201,19 @@ bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const
 {
     if (call->finished)
         return false;
-    hf_grpc_outbox_put_bytes(&call->outbox, bytes, suffix, suffix_len);
+    hf_grpc_outbox_put_bytes(&call->sender.outbox, bytes, suffix, suffix_len);
     return sent(call);
 }
 
 void hf_grpc_add_trailer(struct hf_grpc_call *call, const char *key, const char *value)
 {
-    size_t key_len = strlen(key) + 1, value_len = strlen(value) + 1;
-    call->trailers = hf_realloc_array(call->trailers, call->trailers_len + key_len + value_len, 1);
-    memcpy(call->trailers + call->trailers_len, key, key_len);
-    memcpy(call->trailers + call->trailers_len + key_len, value, value_len);
-    call->trailers_len += key_len + value_len;
+    HF_ASSERT(call->trailers_len < TRAILERS_MAX);
+    if (!call->trailers) {
+        call->trailers = HF_NEW(struct hf_grpc_metadata);
+        hf_grpc_metadata_init(call->trailers);
+    }
+    if (hf_grpc_metadata_put(call->trailers, key, strlen(key), value, strlen(value)))
+        call->trailers_len++;
 }
 
 void hf_grpc_finish(struct hf_grpc_call *call, hf_status st)
@@ -267,10 +243,9 @@ void hf_grpc_conn_tell_drained(struct hf_grpc_conn *conn)
 static void on_deadline(void *arg)
 {
     struct hf_grpc_call *call = arg;
-    call->timed_out = true;
-    hf_grpc_outbox_drop_unsent(&call->outbox);
+    hf_grpc_outbox_drop_unsent(&call->sender.outbox);
     hf_grpc_finish(call, hf_error(HF_TIMEOUT, "the call's deadline has passed"));
-    if (call->outbox.bytes > 0)
+    if (call->sender.outbox.bytes > 0)
         nghttp2_submit_rst_stream(session_of(call), NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_CANCEL);
     tell_closed(call, true);
 }
@@ -283,35 +258,13 @@ static bool is(const char *a, size_t a_len, const char *b, size_t b_len)
 }
 #define IS(text, len, literal) is(text, len, literal, sizeof(literal) - 1)
 
-static void keep_metadata(struct hf_grpc_call *call, const char *name, size_t name_len, const char *value,
-                          size_t value_len)
-{
-    size_t need = call->metadata_len + name_len + value_len + 2;
-    if (need > HF_GRPC_METADATA_MAX) {
-        call->metadata_full = true;
-        return;
-    }
-    if (need > call->metadata_cap) {
-        char *grown = hf_alloc(HF_GRPC_METADATA_MAX);
-        memcpy(grown, call->metadata, call->metadata_len);
-        call->metadata = grown;
-        call->metadata_cap = HF_GRPC_METADATA_MAX;
-    }
-    char *p = call->metadata + call->metadata_len;
-    memcpy(p, name, name_len);
-    p[name_len] = '\0';
-    memcpy(p + name_len + 1, value, value_len);
-    p[name_len + 1 + value_len] = '\0';
-    call->metadata_len = (uint32_t)need;
-}
-
 void hf_grpc_call_header(struct hf_grpc_call *call, const char *name, size_t name_len, const char *value,
                          size_t value_len)
 {
     if (IS(name, name_len, ":path")) {
         call->method = hf_grpc_server_find(call->conn->server, value, value_len);
         if (!call->method)
-            keep_metadata(call, name, name_len, value, value_len);
+            hf_grpc_metadata_put(&call->metadata, name, name_len, value, value_len);
     } else if (IS(name, name_len, ":method")) {
         call->is_post = IS(value, value_len, "POST");
     } else if (IS(name, name_len, "content-type")) {
@@ -326,13 +279,14 @@ void hf_grpc_call_header(struct hf_grpc_call *call, const char *name, size_t nam
     } else if (IS(name, name_len, "grpc-encoding")) {
         call->decoder.gzip = IS(value, value_len, "gzip");
     } else if (name_len > 0 && name[0] != ':' && !IS(name, name_len, "te")) {
-        keep_metadata(call, name, name_len, value, value_len);
+        if (!hf_grpc_metadata_put(&call->metadata, name, name_len, value, value_len))
+            call->metadata_full = true;
     }
 }
 
 static void refuse_http(struct hf_grpc_call *call, const char *http_status)
 {
-    nghttp2_nv nv[] = {nv_text(":status", http_status)};
+    nghttp2_nv nv[] = {hf_nv_text(":status", http_status)};
     call->finished = call->headers_sent = call->trailers_sent = true;
     submit_error(call, nghttp2_submit_response(session_of(call), call->stream_id, nv, 1, NULL));
     hf_h2_conn_mark(&call->conn->h2);
@@ -471,14 +425,7 @@ void hf_grpc_read_pause(struct hf_grpc_call *call, bool pause)
 
 const char *hf_grpc_call_metadata(struct hf_grpc_call *call, const char *key)
 {
-    const char *end = call->metadata + call->metadata_len;
-    for (const char *p = call->metadata; p < end;) {
-        const char *value = p + strlen(p) + 1;
-        if (strcmp(p, key) == 0)
-            return value;
-        p = value + strlen(value) + 1;
-    }
-    return NULL;
+    return hf_grpc_metadata_get(&call->metadata, key);
 }
 
 const char *hf_grpc_call_peer_name(struct hf_grpc_call *call)

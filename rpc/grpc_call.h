@@ -4,13 +4,11 @@
 #ifndef HF_RPC_GRPC_CALL_H
 #define HF_RPC_GRPC_CALL_H
 
-#include "rpc/grpc_frame.h"
+#include "rpc/grpc_metadata.h"
+#include "rpc/grpc_sender.h"
 #include "rpc/grpc_server.h"
-#include "rpc/http2_conn.h"
 
 #define HF_GRPC_METHOD_BUCKETS 256u
-#define HF_GRPC_METADATA_MAX (16u << 10)     /* bytes of one call's request headers */
-#define HF_GRPC_METADATA_INLINE 384u         /* of which these need no memory of their own */
 #define HF_GRPC_STREAMS_MAX 4096u            /* calls at once on a connection */
 #define HF_GRPC_STREAM_WINDOW (256 << 10)    /* bytes that a client may send ahead on one call … */
 #define HF_GRPC_CONNECTION_WINDOW (8 << 20)  /* … and on all calls of a connection */
@@ -47,8 +45,6 @@ struct hf_grpc_call {
     const struct hf_grpc_method *method; /* NULL: the path is unknown */
     void *data;                          /* the handler's */
     /* request */
-    char *metadata;                      /* "key\0value\0…" */
-    uint32_t metadata_len, metadata_cap;
     int64_t timeout_ms;                  /* -1: none; -2: not understood */
     int64_t deadline_ns;
     struct hf_timer deadline;
@@ -56,11 +52,10 @@ struct hf_grpc_call {
     uint8_t *held;                       /* received while paused, at most one stream window */
     size_t held_len, held_cap;
     /* answer */
-    struct hf_grpc_outbox outbox;
-    uint8_t *frame;                      /* where the header of the DATA frame being made goes */
+    struct hf_grpc_sender sender;
     hf_status status;
-    char *trailers;                      /* "key\0value\0…" added by the handler, or NULL */
-    size_t trailers_len;
+    struct hf_grpc_metadata *trailers;   /* added by the handler, or NULL */
+    unsigned trailers_len;
     /* flags of the request */
     bool opened;         /* its headers are complete */
     bool is_post, is_grpc, metadata_full;
@@ -70,10 +65,10 @@ struct hf_grpc_call {
     bool half_told;      /* … and the handler knows */
     bool paused, feeding;
     /* flags of the answer */
-    bool headers_sent, deferred, finished, trailers_sent, timed_out;
+    bool headers_sent, finished, trailers_sent;
     bool full;           /* the handler waits for `writable` */
     bool drained;        /* and is on conn->drained */
-    char metadata_inline[HF_GRPC_METADATA_INLINE];
+    struct hf_grpc_metadata metadata; /* last: what is in place need not be cleared */
 };
 
 struct hf_grpc_server {
@@ -115,8 +110,5 @@ void hf_grpc_call_half_close(struct hf_grpc_call *call);
 void hf_grpc_conn_tell_drained(struct hf_grpc_conn *conn);
 /* The stream is gone: the handler's last callback, then the call is no more. */
 void hf_grpc_call_gone(struct hf_grpc_call *call, uint32_t h2_error);
-/* nghttp2's callback for DATA frames of answers. */
-int hf_grpc_call_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd, size_t length,
-                           nghttp2_data_source *source, void *user_data);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "rpc/address.h"
 #include "rpc/descriptor_set.h"
 #include "rpc/grpc_call.h"
 #include "rpc/health.h"
@@ -141,7 +142,7 @@ static void make_callbacks(struct hf_grpc_server *s)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(s->callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_frame_send_callback(s->callbacks, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(s->callbacks, on_stream_close);
-    nghttp2_session_callbacks_set_send_data_callback(s->callbacks, hf_grpc_call_send_data);
+    nghttp2_session_callbacks_set_send_data_callback(s->callbacks, hf_grpc_sender_send_data);
     HF_ASSERT(nghttp2_option_new(&s->h2_option) == 0);
     nghttp2_option_set_no_auto_window_update(s->h2_option, 1);
     nghttp2_option_set_no_closed_streams(s->h2_option, 1);
@@ -221,7 +222,7 @@ hf_status hf_grpc_server_create(uv_loop_t *loop, const struct hf_grpc_server_opt
 {
     struct sockaddr_storage address;
     SSL_CTX *tls = NULL;
-    if (!hf_h2_parse_address(o->address, &address))
+    if (!hf_address_parse(o->address, &address))
         return hf_error(HF_INVALID, "listen address '%s' is not of the form 127.0.0.1:7480 or [::1]:7480", o->address);
     if (o->tls.cert)
         HF_TRY(hf_tls_server_context(&o->tls, &tls));

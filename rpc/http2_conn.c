@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "rpc/address.h"
 #include "rpc/tls.h"
 
 #define FRAME_MAX (16384u + 9u)  /* the most that nghttp2 hands out at once: our SETTINGS_MAX_FRAME_SIZE and a header */
@@ -61,6 +62,7 @@ void hf_h2_conn_close(struct hf_h2_conn *c, const char *why)
     c->closing = true;
     hf_h2_driver_unqueue(c->driver, &c->flush);
     hf_timer_stop(&c->timer);
+    hf_resolve_cancel(c->resolve);
     c->events->down(c, why);
     nghttp2_session_del(c->session);
     c->session = NULL;
@@ -312,19 +314,6 @@ static void on_timer(void *arg)
     hf_timer_start(c->driver->env, &c->timer, c->keepalive_ms, on_timer, c);
 }
 
-static char *format_address(const struct sockaddr *a)
-{
-    char host[64] = "";
-    bool v6 = a->sa_family == AF_INET6;
-    const struct sockaddr_in *in = (const void *)a;
-    const struct sockaddr_in6 *in6 = (const void *)a;
-    if (v6)
-        uv_ip6_name(in6, host, sizeof host);
-    else
-        uv_ip4_name(in, host, sizeof host);
-    return hf_printf(v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)ntohs(v6 ? in6->sin6_port : in->sin_port));
-}
-
 static void start(struct hf_h2_conn *c)
 {
     c->connected = true;
@@ -345,7 +334,7 @@ bool hf_h2_conn_accept(struct hf_h2_conn *c, uv_stream_t *listener, unsigned set
         hf_h2_conn_close(c, uv_strerror(r));
         return false;
     }
-    c->peer_address = format_address((struct sockaddr *)&peer);
+    c->peer_address = hf_address_format((struct sockaddr *)&peer);
     hf_timer_start(c->driver->env, &c->timer, setup_ms, on_timer, c);
     start(c);
     return true;
@@ -367,10 +356,9 @@ static void on_connect(uv_connect_t *req, int status)
         shake_hands(c);
 }
 
-void hf_h2_conn_connect(struct hf_h2_conn *c, const struct sockaddr *to, unsigned setup_ms)
+static void connect_to(struct hf_h2_conn *c, const struct sockaddr *to)
 {
-    c->peer_address = format_address(to);
-    hf_timer_start(c->driver->env, &c->timer, setup_ms, on_timer, c);
+    c->peer_address = hf_address_format(to);
     uv_connect_t *req = HF_NEW(uv_connect_t);
     req->data = c;
     int r = uv_tcp_connect(req, &c->tcp, to, on_connect);
@@ -380,31 +368,18 @@ void hf_h2_conn_connect(struct hf_h2_conn *c, const struct sockaddr *to, unsigne
     }
 }
 
-/* --- addresses --- */
-
-char *hf_h2_address_host(const char *text)
+static void on_resolved(const struct sockaddr *to, const char *error, void *arg)
 {
-    const char *colon = strrchr(text, ':');
-    if (!colon || colon == text || !colon[1])
-        return NULL;
-    if (text[0] == '[')
-        return colon[-1] == ']' ? hf_strndup(text + 1, (size_t)(colon - text) - 2) : NULL;
-    return hf_strndup(text, (size_t)(colon - text));
+    struct hf_h2_conn *c = arg;
+    c->resolve = NULL;
+    if (to)
+        connect_to(c, to);
+    else
+        hf_h2_conn_close(c, error);
 }
 
-bool hf_h2_parse_address(const char *text, struct sockaddr_storage *ret)
+void hf_h2_conn_connect(struct hf_h2_conn *c, const char *address, unsigned setup_ms)
 {
-    char *host = hf_h2_address_host(text);
-    if (!host)
-        return false;
-    char *end;
-    const char *digits = strrchr(text, ':') + 1;
-    unsigned long port = strtoul(digits, &end, 10);
-    bool ok = *digits >= '0' && *digits <= '9' && *end == '\0' && port <= 65535;
-    if (ok && text[0] == '[')
-        ok = uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)ret) == 0;
-    else if (ok)
-        ok = uv_ip4_addr(host, (int)port, (struct sockaddr_in *)ret) == 0;
-    free(host);
-    return ok;
+    hf_timer_start(c->driver->env, &c->timer, setup_ms, on_timer, c);
+    c->resolve = hf_resolve(c->driver->loop, address, on_resolved, c);
 }

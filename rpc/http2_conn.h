@@ -11,6 +11,7 @@
 #include "rpc/h2_driver.h"
 
 struct hf_h2_conn;
+struct hf_resolve;
 
 #define HF_H2_FRAME_HEADER 9u
 
@@ -36,6 +37,7 @@ struct hf_h2_conn {
     uv_tcp_t tcp;
     uv_write_t write;
     uint8_t *rest;            /* what the socket did not take, while writing */
+    struct hf_resolve *resolve; /* while the host's name is looked up */
     struct hf_timer timer;    /* set-up deadline, then keepalive */
     struct hf_h2_task flush;
     size_t out_len;           /* bytes of driver->out filled by the flush that runs now */
@@ -55,8 +57,8 @@ void hf_h2_conn_init(struct hf_h2_conn *c, struct hf_h2_driver *d, const struct 
                      unsigned keepalive_ms);
 /* Takes the waiting connection of listener; start reading. False: the connection is closing already. */
 bool hf_h2_conn_accept(struct hf_h2_conn *c, uv_stream_t *listener, unsigned setup_ms);
-/* Connects; failure is told by down. Requests may be submitted at once. */
-void hf_h2_conn_connect(struct hf_h2_conn *c, const struct sockaddr *to, unsigned setup_ms);
+/* Connects to "host:port"; failure is told by down in a later turn. Requests may be submitted at once. */
+void hf_h2_conn_connect(struct hf_h2_conn *c, const char *address, unsigned setup_ms);
 
 /* down is called before it returns, or when nghttp2 lets go; gone later. A second close does nothing. */
 void hf_h2_conn_close(struct hf_h2_conn *c, const char *why);
@@ -70,10 +72,5 @@ static inline void hf_h2_conn_mark(struct hf_h2_conn *c)
 
 /* For send_data callbacks: room for one frame of len bytes in this write, and where they go. NULL: say WOULDBLOCK. */
 uint8_t *hf_h2_conn_reserve(struct hf_h2_conn *c, size_t len);
-
-/* Parses "host:port" or "[v6]:port" with a numeric host. */
-bool hf_h2_parse_address(const char *text, struct sockaddr_storage *ret);
-/* The host part of "host:port", without brackets; the caller frees it. NULL if there is no port. */
-char *hf_h2_address_host(const char *text);
 
 #endif
