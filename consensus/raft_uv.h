@@ -24,18 +24,18 @@ struct hf_raft_options {
     bool join;               /* dir is empty and an existing cluster will add us: do not bootstrap */
     unsigned election_ms, heartbeat_ms; /* 0: 1000 and 100 */
     uint64_t disk_reserve_bytes;        /* 0: 64 MiB; below it writes are refused with a sentence */
+    size_t segment_bytes;               /* of the log on disk; 0: 64 MiB. Two are kept ready */
 };
 
 struct hf_raft_uv;
 
 /* Starts raft. Errors say what to do: a damaged directory names the file and how to replace the member; a directory of
- * another member or cluster, a second process, a missing parent, no room. */
+ * another member or cluster, a second process, a missing parent, no room. After an error the loop may still hold handles
+ * that are closing: run it until it has none before freeing r. */
 hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct hf_raft_options *o,
                            struct hf_raft_uv **ret) HF_MUST_USE;
 /* Ends raft; closed is called when the loop holds nothing of it any more and it is freed. */
 void hf_raft_uv_close(struct hf_raft_uv *u, void (*closed)(void *arg), void *arg);
-
-/* The random id that the first leader gave this cluster; "" until known. (Kept in the store by the control plane.) */
 
 /* Membership, on the leader: one change at a time. cb's status is borrowed. */
 void hf_raft_uv_add(struct hf_raft_uv *u, uint64_t id, const char *address, void (*cb)(void *arg, hf_status st), void *arg);

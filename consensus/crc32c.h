@@ -1,0 +1,11 @@
+/* CRC-32C (Castagnoli, RFC 3720 appendix B.4): the checksum of a snapshot. */
+#ifndef HF_CONSENSUS_CRC32C_H
+#define HF_CONSENSUS_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Continues crc over more bytes; start with 0. */
+uint32_t hf_crc32c(uint32_t crc, const void *data, size_t len);
+
+#endif

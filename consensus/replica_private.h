@@ -1,0 +1,115 @@
+/* What replica.c (requests, role, answers) and replica_fsm.c (libraft's state machine) share. */
+#ifndef HF_CONSENSUS_REPLICA_PRIVATE_H
+#define HF_CONSENSUS_REPLICA_PRIVATE_H
+
+#include "consensus/machine.h"
+#include "consensus/replica.h"
+#include "consensus/snapshot.h"
+
+#if RAFT_VERSION_NUMBER < 2201
+#error "libraft below 0.22.1 loses acknowledged entries: install libraft-dev from Debian's backports"
+#endif
+
+#define HF_LISTENERS_MAX 8
+
+struct writer { /* a transaction that somebody waits for */
+    struct writer *next;
+    struct hf_txn *txn; /* until packed */
+    size_t bytes;
+    hf_submit_cb cb;
+    void *arg;
+    hf_status failed;   /* set when it never got a result */
+    struct hf_txn_result result;
+};
+
+struct reader {
+    struct reader *next;
+    hf_barrier_cb cb;
+    void *arg;
+    hf_status failed;
+};
+
+struct writers {
+    struct writer *first, **last;
+};
+struct readers {
+    struct reader *first, **last;
+};
+
+struct proposal { /* an entry under way */
+    union {
+        struct raft_apply apply;
+        struct raft_barrier barrier;
+    } request;
+    struct hf_replica *replica;
+    struct proposal *next;
+    struct writers writers;
+    struct readers readers;
+    size_t n_writers;
+    uint64_t sequence;
+    uint64_t term;
+    bool is_barrier;
+    bool applied;       /* the writers' results are there */
+    int status;         /* libraft's, when done */
+};
+struct proposals {
+    struct proposal *first, **last;
+};
+
+struct listener {
+    void (*cb)(void *arg, const struct hf_replica_state *st);
+    void *arg;
+};
+
+struct hf_replica {
+    /* fixed */
+    struct hf_env *env;
+    struct raft_fsm fsm;
+    struct raft *raft;
+    uint64_t origin;            /* marks our entries */
+    struct listener listeners[HF_LISTENERS_MAX];
+    size_t n_listeners;
+    void (*dirty_cb)(void *arg);
+    void *dirty_arg;
+    /* replicated */
+    struct hf_machine machine;
+    /* requests */
+    struct writers waiting;     /* not packed yet */
+    size_t n_writers;           /* waiting or under way */
+    size_t waiting_bytes;
+    struct readers reads;       /* no entry proves them yet */
+    struct proposals under_way; /* in the order of their entries */
+    struct proposals done;      /* to be answered */
+    size_t n_under_way, n_barriers;
+    struct writers failed_writers;
+    struct readers failed_readers;
+    uint64_t sequence;
+    char *refusal;              /* why writes are refused now */
+    /* role, as last told to the listeners */
+    struct hf_replica_state told;
+    char *told_address;
+    uint64_t ready_term;        /* the last term of which an own entry was applied */
+    bool in_tick, dirty;
+    /* compaction */
+    struct hf_snapshot snapshot;    /* held while libraft writes it */
+    uint64_t log_bytes, log_entries; /* applied since the last snapshot */
+};
+
+#define QUEUE_INIT(q) ((q)->first = NULL, (q)->last = &(q)->first)
+#define QUEUE_PUSH(q, item) (*(q)->last = (item), (q)->last = &(item)->next, (item)->next = NULL)
+#define QUEUE_APPEND(q, from)                                                                                \
+    do {                                                                                                     \
+        if ((from)->first != NULL) {                                                                         \
+            *(q)->last = (from)->first;                                                                      \
+            (q)->last = (from)->last;                                                                        \
+            QUEUE_INIT(from);                                                                                \
+        }                                                                                                    \
+    } while (0)
+#define QUEUE_POP(q) ((q)->first = (q)->first->next, (q)->first == NULL ? (void)QUEUE_INIT(q) : (void)0)
+
+void hf_replica_become_dirty(struct hf_replica *r);
+void hf_replica_fsm_init(struct hf_replica *r);
+/* How libraft compacts before anything was applied. */
+void hf_replica_steer_compaction(struct hf_replica *r);
+
+#endif
