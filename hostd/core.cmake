@@ -2,4 +2,6 @@
 hf_library(hf_hostd_core
   SOURCES host_core.c host_attach.c host_assign.c instance_rec.c instance_start.c instance_run.c instance_stop.c
           storage_rec.c image_rec.c volume_rec.c network_rec.c
-  LINK hf_base hf_api)
+  LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
+
+hf_library(hf_hostd_sim SOURCES vm_sim.c keeper_sim.c LINK hf_base_sim hf_storage_sim hf_net_sim)

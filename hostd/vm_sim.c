@@ -1,0 +1,360 @@
+#include "hostd/vm_sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+struct vm {
+    struct vm *next;
+    struct hf_uuid uuid;
+    uint64_t epoch, run;
+    int pid;
+    bool paused;
+    unsigned boots;
+};
+
+struct connection {
+    struct hf_hypervisor hv;
+    struct connection *next;
+    struct hf_vm_machine *machine;
+    struct hf_sim_queue queue;
+};
+
+struct hf_vm_machine {
+    struct hf_env *env;
+    struct hf_sim_faults faults;
+    struct hf_sim_queue queue; /* guests' own time: a shutdown under way, late orders */
+    struct vm *vms;
+    struct connection *connections;
+    int next_pid;
+    bool down, ignores_acpi, unkillable;
+    unsigned call_ms, start_ms;
+};
+
+/* One order on its way. */
+struct order {
+    struct connection *c;
+    enum hf_vm_sim_op op;
+    enum hf_sim_fault fault;
+    struct hf_uuid uuid;
+    uint64_t epoch, run;
+    bool reset;
+    hf_vm_done_cb cb;
+    hf_vm_list_cb list_cb;
+    void *arg;
+};
+
+static struct connection *of(struct hf_hypervisor *h)
+{
+    return hf_container_of(h, struct connection, hv);
+}
+
+static struct vm *find(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = m->vms;
+    while (v && !hf_uuid_equal(&v->uuid, uuid))
+        v = v->next;
+    return v;
+}
+
+static void remove_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
+{
+    struct vm **at = &m->vms;
+    struct hf_uuid uuid = v->uuid;
+    while (*at != v)
+        at = &(*at)->next;
+    *at = v->next;
+    free(v);
+    for (struct connection *c = m->connections, *next; c && !m->down; c = next) {
+        next = c->next;
+        c->hv.events.gone(c->hv.events.arg, &uuid, why);
+    }
+}
+
+/* --- what an order does --- */
+
+static hf_status do_start(struct hf_vm_machine *m, const struct order *o)
+{
+    if (find(m, &o->uuid))
+        return hf_error(HF_EXISTS, "a domain of this UUID runs already");
+    struct vm *v = HF_NEW(struct vm);
+    v->uuid = o->uuid;
+    v->epoch = o->epoch;
+    v->run = o->run;
+    v->pid = ++m->next_pid;
+    v->boots = 1;
+    v->next = m->vms;
+    m->vms = v;
+    return HF_STATUS_OK;
+}
+
+static hf_status do_shutdown(struct hf_vm_machine *m, struct vm *v)
+{
+    if (!m->ignores_acpi && !v->paused)
+        remove_vm(m, v, HF_VM_GONE_GUEST);
+    return HF_STATUS_OK;
+}
+
+static hf_status apply(struct hf_vm_machine *m, const struct order *o)
+{
+    struct vm *v = find(m, &o->uuid);
+    if (m->down)
+        return hf_error(HF_UNAVAILABLE, "the hypervisor does not answer");
+    if (o->op == HF_VM_SIM_START)
+        return do_start(m, o);
+    if (o->op == HF_VM_SIM_LIST || (!v && o->op == HF_VM_SIM_DESTROY))
+        return HF_STATUS_OK;
+    if (!v)
+        return hf_error(HF_NOT_FOUND, "there is no such domain");
+    switch (o->op) {
+    case HF_VM_SIM_SHUTDOWN:
+        return do_shutdown(m, v);
+    case HF_VM_SIM_DESTROY:
+        if (m->unkillable)
+            return hf_error(HF_TIMEOUT, "QEMU does not end");
+        remove_vm(m, v, HF_VM_GONE_DESTROYED);
+        return HF_STATUS_OK;
+    case HF_VM_SIM_REBOOT:
+        v->boots++;
+        return HF_STATUS_OK;
+    case HF_VM_SIM_PAUSE:
+    case HF_VM_SIM_RESUME:
+        v->paused = o->op == HF_VM_SIM_PAUSE;
+        return HF_STATUS_OK;
+    case HF_VM_SIM_START:
+    case HF_VM_SIM_LIST:
+        break;
+    }
+    return HF_STATUS_OK;
+}
+
+/* --- answers --- */
+
+static void answer_list(struct order *o, hf_status st)
+{
+    struct hf_vm_machine *m = o->c->machine;
+    size_t n = 0;
+    struct hf_vm_seen *seen = hf_alloc_array(hf_vm_machine_count(m) + 1, sizeof *seen);
+    for (struct vm *v = m->vms; v && hf_ok(st); v = v->next)
+        seen[n++] = (struct hf_vm_seen){v->uuid, v->epoch, v->run, v->paused ? HF_VM_PAUSED : HF_VM_RUNNING, v->pid};
+    o->list_cb(o->arg, st, seen, n);
+    free(seen);
+}
+
+static void answer(void *arg)
+{
+    struct order *o = arg;
+    struct hf_vm_machine *m = o->c->machine;
+    hf_status st = o->fault == HF_SIM_GOOD ? apply(m, o) : hf_sim_fault_status(&m->faults, o->op, o->fault);
+    if (o->op == HF_VM_SIM_LIST)
+        answer_list(o, st);
+    else
+        o->cb(o->arg, st);
+    hf_status_drop(st);
+    free(o);
+}
+
+struct late {
+    struct hf_vm_machine *machine;
+    struct order order;
+};
+
+static void act_late(void *arg)
+{
+    struct late *l = arg;
+    hf_status_drop(apply(l->machine, &l->order));
+    free(l);
+}
+
+static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_ms)
+{
+    struct connection *c = of(h);
+    struct hf_vm_machine *m = c->machine;
+    struct order *o = HF_NEW(struct order);
+    unsigned ms = order.op == HF_VM_SIM_START ? m->start_ms : m->call_ms;
+    *o = order;
+    o->c = c;
+    o->fault = hf_sim_take_fault(&m->faults, o->op);
+    if (o->fault == HF_SIM_LOST_ANSWER || o->fault == HF_SIM_LATE) {
+        struct late *l = HF_NEW(struct late);
+        *l = (struct late){m, *o};
+        hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + HF_SIM_LATE_MS : ms, act_late, free, l);
+    }
+    if (o->fault != HF_SIM_GOOD && o->fault != HF_SIM_FAILS)
+        ms = deadline_ms;
+    hf_sim_later(&c->queue, ms, answer, free, o);
+}
+
+/* --- the vtable --- */
+
+static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *s, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    HF_ASSERT(s->run != 0 && s->epoch != 0 && s->n_disks > 0);
+    send(h, (struct order){.op = HF_VM_SIM_START, .uuid = s->uuid, .epoch = s->epoch, .run = s->run, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_SHUTDOWN, .uuid = *u, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_DESTROY, .uuid = *u, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_REBOOT, .uuid = *u, .reset = reset, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_PAUSE, .uuid = *u, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_RESUME, .uuid = *u, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_list(struct hf_hypervisor *h, unsigned ms, hf_vm_list_cb cb, void *arg)
+{
+    send(h, (struct order){.op = HF_VM_SIM_LIST, .list_cb = cb, .arg = arg}, ms);
+}
+
+static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
+{
+    struct connection *c = of(h), **at = &c->machine->connections;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    hf_sim_queue_done(&c->queue);
+    free(c);
+    if (closed)
+        closed(arg);
+}
+
+static const struct hf_hypervisor_ops vm_ops = {vm_start, vm_shutdown, vm_destroy, vm_reboot,
+                                                vm_pause, vm_resume,   vm_list,    vm_close};
+
+struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events)
+{
+    struct connection *c = HF_NEW(struct connection);
+    c->hv.ops = &vm_ops;
+    c->hv.events = *events;
+    c->machine = m;
+    c->queue.env = m->env;
+    c->next = m->connections;
+    m->connections = c;
+    return &c->hv;
+}
+
+/* --- the machine --- */
+
+struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env)
+{
+    struct hf_vm_machine *m = HF_NEW(struct hf_vm_machine);
+    m->env = env;
+    m->queue.env = env;
+    m->next_pid = 1000;
+    m->call_ms = 5;
+    m->start_ms = 200;
+    return m;
+}
+
+void hf_vm_machine_free(struct hf_vm_machine *m)
+{
+    HF_ASSERT(m->connections == NULL);
+    hf_sim_queue_done(&m->queue);
+    while (m->vms) {
+        struct vm *v = m->vms;
+        m->vms = v->next;
+        free(v);
+    }
+    free(m);
+}
+
+struct hf_sim_faults *hf_vm_machine_faults(struct hf_vm_machine *m)
+{
+    return &m->faults;
+}
+
+void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down)
+{
+    if (m->down == down)
+        return;
+    m->down = down;
+    for (struct connection *c = m->connections; c; c = c->next)
+        c->hv.events.connection(c->hv.events.arg, !down);
+}
+
+void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms)
+{
+    m->call_ms = call_ms;
+    m->start_ms = start_ms;
+}
+
+bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run, int *ret_pid)
+{
+    struct vm *v = find(m, uuid);
+    if (v && ret_run)
+        *ret_run = v->run;
+    if (v && ret_pid)
+        *ret_pid = v->pid;
+    return v != NULL;
+}
+
+bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = find(m, uuid);
+    return v && !v->paused;
+}
+
+unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = find(m, uuid);
+    return v ? v->boots : 0;
+}
+
+size_t hf_vm_machine_count(const struct hf_vm_machine *m)
+{
+    size_t n = 0;
+    for (struct vm *v = m->vms; v; v = v->next)
+        n++;
+    return n;
+}
+
+void hf_vm_machine_guest_ignores_acpi(struct hf_vm_machine *m, bool ignores)
+{
+    m->ignores_acpi = ignores;
+}
+
+void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = find(m, uuid);
+    HF_ASSERT(v);
+    remove_vm(m, v, HF_VM_GONE_GUEST);
+}
+
+bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = find(m, uuid);
+    if (v && !m->unkillable)
+        remove_vm(m, v, HF_VM_GONE_CRASHED);
+    return find(m, uuid) == NULL;
+}
+
+bool hf_vm_machine_kill_all(struct hf_vm_machine *m)
+{
+    while (m->vms && !m->unkillable)
+        remove_vm(m, m->vms, HF_VM_GONE_CRASHED);
+    return m->vms == NULL;
+}
+
+void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable)
+{
+    m->unkillable = unkillable;
+}

@@ -1,0 +1,47 @@
+/* A simulated machine with a hypervisor, behind the vtable of hypervisor.h: QEMUs are entries of a list. The machine outlives
+ * its connections, as QEMU outlives the host daemon. Used by tests, by the simulator, and by whoever has no KVM.
+ */
+#ifndef HF_HOSTD_VM_SIM_H
+#define HF_HOSTD_VM_SIM_H
+
+#include "base/env.h"
+#include "base/sim.h"
+#include "hostd/hypervisor.h"
+
+struct hf_vm_machine;
+
+enum hf_vm_sim_op {
+    HF_VM_SIM_START,
+    HF_VM_SIM_SHUTDOWN,
+    HF_VM_SIM_DESTROY,
+    HF_VM_SIM_REBOOT,
+    HF_VM_SIM_PAUSE,
+    HF_VM_SIM_RESUME,
+    HF_VM_SIM_LIST,
+};
+
+struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env);
+void hf_vm_machine_free(struct hf_vm_machine *m);
+
+/* A connection; closed by its close operation (calls under way are then never answered). */
+struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events);
+
+struct hf_sim_faults *hf_vm_machine_faults(struct hf_vm_machine *m);
+/* The hypervisor's daemon is down: calls fail with UNAVAILABLE, guests go on. */
+void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down);
+/* What each call takes. */
+void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms);
+
+/* What happens to QEMU processes. */
+bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run, int *ret_pid);
+bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid); /* virtual CPUs execute */
+unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid); /* 1 after the start */
+size_t hf_vm_machine_count(const struct hf_vm_machine *m);
+void hf_vm_machine_guest_ignores_acpi(struct hf_vm_machine *m, bool ignores);
+void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid *uuid);
+/* SIGKILL; false: it does not die (see set_unkillable). */
+bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid);
+bool hf_vm_machine_kill_all(struct hf_vm_machine *m);
+void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable);
+
+#endif

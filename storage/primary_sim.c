@@ -1,0 +1,278 @@
+#include "storage/primary_sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#define CALL_MS 10
+#define FETCH_MS 2000
+#define IMAGE_BYTES (64u << 20)
+#define VOLUME_BYTES (1u << 20)
+
+struct name {
+    struct name *next;
+    char *text;
+};
+
+struct hf_disk_sim {
+    struct hf_env *env;
+    struct hf_sim_faults faults;
+    uint64_t total_bytes;
+    struct name *volumes, *images;
+    unsigned primaries;
+    bool hangs;
+};
+
+struct primary {
+    struct hf_primary p;
+    struct hf_disk_sim *disk;
+    struct hf_sim_queue queue;
+    char *root;
+    unsigned calls;
+    bool closed;
+};
+
+struct call {
+    struct primary *p;
+    enum hf_primary_sim_op op;
+    enum hf_sim_fault fault;
+    char *name, *backing;
+    hf_primary_cb cb;
+    hf_primary_capacity_cb capacity_cb;
+    hf_primary_image_cb image_cb;
+    void *arg;
+};
+
+/* --- names --- */
+
+static struct name **find(struct name **list, const char *text)
+{
+    while (*list && strcmp((*list)->text, text) != 0)
+        list = &(*list)->next;
+    return list;
+}
+
+static void add(struct name **list, const char *text)
+{
+    if (*find(list, text))
+        return;
+    struct name *n = HF_NEW(struct name);
+    n->text = hf_strdup(text);
+    n->next = *list;
+    *list = n;
+}
+
+static void take(struct name **list, const char *text)
+{
+    struct name **at = find(list, text), *n = *at;
+    if (!n)
+        return;
+    *at = n->next;
+    free(n->text);
+    free(n);
+}
+
+static uint64_t used(const struct hf_disk_sim *d)
+{
+    uint64_t bytes = 0;
+    for (struct name *n = d->images; n; n = n->next)
+        bytes += IMAGE_BYTES;
+    for (struct name *n = d->volumes; n; n = n->next)
+        bytes += VOLUME_BYTES;
+    return bytes;
+}
+
+/* --- calls --- */
+
+static void primary_free(struct primary *p)
+{
+    HF_ASSERT(p->disk->primaries > 0);
+    p->disk->primaries--;
+    hf_sim_queue_done(&p->queue);
+    free(p->root);
+    free(p);
+}
+
+static void call_free(void *arg)
+{
+    struct call *c = arg;
+    free(c->name);
+    free(c->backing);
+    free(c);
+}
+
+static hf_status apply(struct hf_disk_sim *d, const struct call *c)
+{
+    switch (c->op) {
+    case HF_PRIMARY_SIM_CHECK:
+        break;
+    case HF_PRIMARY_SIM_CACHE:
+        add(&d->images, c->name);
+        break;
+    case HF_PRIMARY_SIM_CREATE:
+        if (c->backing && !*find(&d->images, c->backing))
+            return hf_error(HF_NOT_FOUND, "template %s is not in the cache", c->backing);
+        add(&d->volumes, c->name);
+        break;
+    case HF_PRIMARY_SIM_DELETE:
+        take(&d->volumes, c->name);
+        break;
+    }
+    return HF_STATUS_OK;
+}
+
+static void answer(void *arg)
+{
+    struct call *c = arg;
+    struct primary *p = c->p;
+    struct hf_disk_sim *d = p->disk;
+    struct hf_capacity capacity = {d->total_bytes, 0};
+    struct hf_image_info info = {IMAGE_BYTES, IMAGE_BYTES};
+    hf_status st = HF_STATUS_OK;
+    if (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE)
+        st = apply(d, c);
+    if (c->fault != HF_SIM_GOOD) {
+        hf_status_drop(st);
+        st = hf_sim_fault_status(&d->faults, c->op, c->fault);
+    }
+    capacity.available_bytes = d->total_bytes - used(d);
+    p->calls--;
+    if (c->capacity_cb)
+        c->capacity_cb(c->arg, st, hf_ok(st) ? &capacity : NULL);
+    else if (c->image_cb)
+        c->image_cb(c->arg, st, hf_ok(st) ? &info : NULL);
+    else
+        c->cb(c->arg, st);
+    hf_status_drop(st);
+    call_free(c);
+    if (p->closed && p->calls == 0)
+        primary_free(p);
+}
+
+static void send(struct hf_primary *hp, struct call call, unsigned ms, unsigned deadline_ms)
+{
+    struct primary *p = hf_container_of(hp, struct primary, p);
+    struct call *c = HF_NEW(struct call);
+    HF_ASSERT(!p->closed);
+    *c = call;
+    c->p = p;
+    c->fault = hf_sim_take_fault(&p->disk->faults, c->op);
+    if (p->disk->hangs)
+        c->fault = HF_SIM_LOST_ORDER;
+    p->calls++;
+    hf_sim_later(&p->queue, c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS ? ms : deadline_ms, answer, call_free, c);
+}
+
+/* --- the vtable --- */
+
+static void p_check(struct hf_primary *p, unsigned deadline_ms, hf_primary_capacity_cb cb, void *arg)
+{
+    send(p, (struct call){.op = HF_PRIMARY_SIM_CHECK, .capacity_cb = cb, .arg = arg}, CALL_MS, deadline_ms);
+}
+
+static void p_cache_image(struct hf_primary *p, const struct hf_image_source *src, unsigned deadline_ms,
+                          void (*progress)(void *arg, uint64_t done, uint64_t total), hf_primary_image_cb cb, void *arg)
+{
+    char id[HF_UUID_STR];
+    if (progress)
+        progress(arg, 0, IMAGE_BYTES);
+    send(p, (struct call){.op = HF_PRIMARY_SIM_CACHE, .name = hf_strdup(hf_uuid_format(&src->uuid, id)), .image_cb = cb, .arg = arg},
+         FETCH_MS, deadline_ms);
+}
+
+static void p_create_volume(struct hf_primary *p, const char *path, const struct hf_uuid *template_uuid, uint64_t size_bytes,
+                            unsigned deadline_ms, hf_primary_cb cb, void *arg)
+{
+    char id[HF_UUID_STR];
+    (void)size_bytes;
+    send(p, (struct call){.op = HF_PRIMARY_SIM_CREATE,
+                          .name = hf_strdup(path),
+                          .backing = template_uuid ? hf_strdup(hf_uuid_format(template_uuid, id)) : NULL,
+                          .cb = cb,
+                          .arg = arg},
+         CALL_MS, deadline_ms);
+}
+
+static void p_delete_volume(struct hf_primary *p, const char *path, unsigned deadline_ms, hf_primary_cb cb, void *arg)
+{
+    send(p, (struct call){.op = HF_PRIMARY_SIM_DELETE, .name = hf_strdup(path), .cb = cb, .arg = arg}, CALL_MS, deadline_ms);
+}
+
+static bool p_absolute(struct hf_primary *hp, const char *path, char *out, size_t out_len)
+{
+    struct primary *p = hf_container_of(hp, struct primary, p);
+    if (path[0] == 0 || path[0] == '/' || strstr(path, ".."))
+        return false;
+    return (size_t)snprintf(out, out_len, "%s/%s", p->root, path) < out_len;
+}
+
+static void p_close(struct hf_primary *hp)
+{
+    struct primary *p = hf_container_of(hp, struct primary, p);
+    p->closed = true;
+    if (p->calls == 0)
+        primary_free(p);
+}
+
+static const struct hf_primary_ops primary_ops = {p_check, p_cache_image, p_create_volume, p_delete_volume, p_absolute, p_close};
+
+struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root)
+{
+    struct primary *p = HF_NEW(struct primary);
+    p->p.ops = &primary_ops;
+    p->disk = d;
+    p->queue.env = d->env;
+    p->root = hf_strdup(root);
+    d->primaries++;
+    return &p->p;
+}
+
+/* --- the disk --- */
+
+struct hf_disk_sim *hf_disk_sim_create(struct hf_env *env, uint64_t total_bytes)
+{
+    struct hf_disk_sim *d = HF_NEW(struct hf_disk_sim);
+    d->env = env;
+    d->total_bytes = total_bytes;
+    return d;
+}
+
+void hf_disk_sim_free(struct hf_disk_sim *d)
+{
+    HF_ASSERT(d->primaries == 0);
+    while (d->volumes)
+        take(&d->volumes, d->volumes->text);
+    while (d->images)
+        take(&d->images, d->images->text);
+    free(d);
+}
+
+struct hf_sim_faults *hf_disk_sim_faults(struct hf_disk_sim *d)
+{
+    return &d->faults;
+}
+
+void hf_disk_sim_hang(struct hf_disk_sim *d, bool hangs)
+{
+    d->hangs = hangs;
+}
+
+bool hf_disk_sim_has_volume(const struct hf_disk_sim *d, const char *path)
+{
+    return *find((struct name **)&d->volumes, path) != NULL;
+}
+
+bool hf_disk_sim_has_image(const struct hf_disk_sim *d, const struct hf_uuid *image)
+{
+    char id[HF_UUID_STR];
+    return *find((struct name **)&d->images, hf_uuid_format(image, id)) != NULL;
+}
+
+void hf_disk_sim_lose_image(struct hf_disk_sim *d, const struct hf_uuid *image)
+{
+    char id[HF_UUID_STR];
+    take(&d->images, hf_uuid_format(image, id));
+}

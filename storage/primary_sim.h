@@ -1,0 +1,32 @@
+/* A simulated primary storage, behind the vtable of primary.h: a set of names. Several hosts may open the same one, as
+ * they do a shared directory. Deterministic under hf_env.
+ */
+#ifndef HF_STORAGE_PRIMARY_SIM_H
+#define HF_STORAGE_PRIMARY_SIM_H
+
+#include "base/sim.h"
+#include "storage/primary.h"
+
+struct hf_disk_sim;
+
+enum hf_primary_sim_op {
+    HF_PRIMARY_SIM_CHECK,
+    HF_PRIMARY_SIM_CACHE,
+    HF_PRIMARY_SIM_CREATE,
+    HF_PRIMARY_SIM_DELETE,
+};
+
+struct hf_disk_sim *hf_disk_sim_create(struct hf_env *env, uint64_t total_bytes);
+void hf_disk_sim_free(struct hf_disk_sim *d); /* every primary on it is closed and has answered */
+
+/* One host's view of it; freed by its close operation after the last answer. */
+struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root);
+
+struct hf_sim_faults *hf_disk_sim_faults(struct hf_disk_sim *d);
+/* Every call hangs until its deadline. */
+void hf_disk_sim_hang(struct hf_disk_sim *d, bool hangs);
+bool hf_disk_sim_has_volume(const struct hf_disk_sim *d, const char *install_path);
+bool hf_disk_sim_has_image(const struct hf_disk_sim *d, const struct hf_uuid *image);
+void hf_disk_sim_lose_image(struct hf_disk_sim *d, const struct hf_uuid *image);
+
+#endif
