@@ -1,0 +1,134 @@
+#include "hostd/keeper_disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+struct hf_keeper_disk {
+    /* fixed */
+    struct hf_keeper_inbox *inbox;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    /* between loop and thread, under the lock */
+    bool job;
+    /* the thread's while it has the job, else the loop's */
+    struct hf_uuid storage;
+    char path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
+    uint8_t *slot;
+    off_t offset;
+    /* the thread's */
+    int fd;
+    char open_path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
+    dev_t dev; /* file system of open_path when it was first opened */
+    bool dev_known;
+};
+
+static void close_file(struct hf_keeper_disk *d)
+{
+    if (d->fd >= 0)
+        close(d->fd);
+    d->fd = -1;
+}
+
+/* The file by its path must be the file that is open, and on the file system where it was first seen: else the storage
+ * is no longer mounted there, and a record beside it would be proof of life to nobody. */
+static hf_status open_file(struct hf_keeper_disk *d)
+{
+    struct stat by_path, by_fd;
+    if (strcmp(d->open_path, d->path) != 0) {
+        close_file(d);
+        d->dev_known = false;
+        memcpy(d->open_path, d->path, sizeof d->path);
+    }
+    if (d->fd >= 0 && (stat(d->path, &by_path) != 0 || fstat(d->fd, &by_fd) != 0 || by_path.st_ino != by_fd.st_ino ||
+                       by_path.st_dev != by_fd.st_dev))
+        close_file(d);
+    if (d->fd >= 0)
+        return HF_STATUS_OK;
+    int fd = open(d->path, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return hf_errno(errno, "open %s past all caches", d->path);
+    if (fstat(fd, &by_fd) != 0 || !S_ISREG(by_fd.st_mode)) {
+        close(fd);
+        return hf_error(HF_IO, "%s is not a regular file", d->path);
+    }
+    if (d->dev_known && by_fd.st_dev != d->dev) {
+        close(fd);
+        return hf_error(HF_IO, "%s is on another file system than before: is the storage still mounted?", d->path);
+    }
+    d->dev = by_fd.st_dev;
+    d->dev_known = true;
+    d->fd = fd;
+    return HF_STATUS_OK;
+}
+
+static hf_status write_record(struct hf_keeper_disk *d)
+{
+    HF_TRY(open_file(d));
+    ssize_t n = pwrite(d->fd, d->slot, HF_LEASE_SLOT_BYTES, d->offset);
+    if (n == HF_LEASE_SLOT_BYTES)
+        return HF_STATUS_OK;
+    hf_status st = n < 0 ? hf_errno(errno, "write %s", d->path) : hf_error(HF_IO, "write %s: it was cut short", d->path);
+    close_file(d); /* a stale handle must not outlive the first error */
+    return st;
+}
+
+static void *disk_main(void *arg)
+{
+    struct hf_keeper_disk *d = arg;
+    for (;;) {
+        pthread_mutex_lock(&d->lock);
+        while (!d->job)
+            pthread_cond_wait(&d->wake, &d->lock);
+        pthread_mutex_unlock(&d->lock);
+
+        hf_status st = write_record(d);
+        struct hf_keeper_letter *letter = HF_NEW(struct hf_keeper_letter);
+        letter->kind = HF_LEASE_RENEWED;
+        letter->storage = d->storage;
+        letter->ok = hf_ok(st);
+        snprintf(letter->text, sizeof letter->text, "%s", hf_status_message(st));
+        hf_status_drop(st);
+
+        pthread_mutex_lock(&d->lock);
+        d->job = false;
+        pthread_mutex_unlock(&d->lock);
+        hf_keeper_inbox_post(d->inbox, letter);
+    }
+    return NULL;
+}
+
+struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
+{
+    struct hf_keeper_disk *d = HF_NEW(struct hf_keeper_disk);
+    d->inbox = inbox;
+    d->fd = -1;
+    d->slot = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
+    HF_ASSERT(d->slot);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_cond_init(&d->wake, NULL);
+    hf_keeper_thread_start(disk_main, d);
+    return d;
+}
+
+void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storage, const char *dir,
+                          const struct hf_lease_record *record)
+{
+    char name[HF_LEASE_FILE_NAME_MAX];
+    pthread_mutex_lock(&d->lock);
+    HF_ASSERT(!d->job);
+    d->storage = *storage;
+    snprintf(d->path, sizeof d->path, "%s/%s", dir, hf_lease_file_name(&record->host, name));
+    hf_lease_record_encode(record, d->slot);
+    d->offset = (off_t)(record->sequence % 2) * HF_LEASE_SLOT_BYTES;
+    d->job = true;
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->lock);
+}

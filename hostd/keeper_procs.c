@@ -1,0 +1,139 @@
+#include "hostd/keeper_procs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "hostd/keeper_scan.h"
+
+/* A good kill is seen by the survey right behind it. */
+#define SETTLE_US 20000
+
+struct hf_keeper_procs {
+    /* fixed */
+    struct hf_keeper_inbox *inbox;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    /* between loop and thread, under the lock */
+    struct hf_uuid kills[HF_LEASE_PROCS_MAX];
+    size_t n_kills;
+    uint64_t survey; /* number asked for; 0: none */
+    /* the thread's */
+    struct hf_keeper_scan scan;
+};
+
+/* The value behind an option, or NULL. */
+static const char *option_value(const char *args, size_t len, const char *option)
+{
+    const char *end = args + len;
+    while (args < end) {
+        size_t n = strnlen(args, (size_t)(end - args));
+        const char *next = args + n + 1;
+        if (strcmp(args, option) == 0)
+            return next < end ? next : NULL;
+        args = next;
+    }
+    return NULL;
+}
+
+bool hf_keeper_cmdline_match(const char *args, size_t len, struct hf_uuid *ret)
+{
+    struct hf_uuid by_name, by_uuid;
+    char hex[HF_UUID_STR] = "";
+    if (len == 0 || args[len - 1] != '\0')
+        return false;
+    const char *name = option_value(args, len, "-name"), *uuid = option_value(args, len, "-uuid");
+    if (!name || !uuid || strncmp(name, "guest=", 6) != 0)
+        return false;
+    snprintf(hex, sizeof hex, "%.32s", name + 6);
+    char after = strlen(hex) == 32 ? name[6 + 32] : 'x';
+    if ((after != '\0' && after != ',') || !hf_uuid_parse(hex, &by_name) || !hf_uuid_parse(uuid, &by_uuid) ||
+        !hf_uuid_equal(&by_name, &by_uuid))
+        return false;
+    *ret = by_name;
+    return true;
+}
+
+static struct hf_keeper_letter *survey_letter(struct hf_keeper_procs *p, uint64_t number, hf_status st)
+{
+    const struct hf_keeper_scan *s = &p->scan;
+    struct hf_keeper_letter *letter = hf_alloc(sizeof *letter + s->n_known * sizeof letter->procs[0]);
+    letter->kind = HF_LEASE_SURVEYED;
+    letter->survey = number;
+    letter->ok = hf_ok(st);
+    snprintf(letter->text, sizeof letter->text, "%s", hf_status_message(st));
+    letter->n_procs = s->n_known;
+    for (size_t i = 0; i < s->n_known; i++)
+        letter->procs[i] = (struct hf_lease_proc){.instance = s->known[i].instance, .pid = s->known[i].pid};
+    return letter;
+}
+
+static void carry_out(struct hf_keeper_procs *p, const struct hf_uuid *kills, size_t n_kills, uint64_t survey)
+{
+    hf_status st = HF_STATUS_OK;
+    if (n_kills > 0) {
+        st = hf_keeper_scan_update(&p->scan); /* what it found before an error is killed all the same */
+        for (size_t i = 0; i < n_kills; i++)
+            hf_keeper_scan_kill(&p->scan, &kills[i]);
+        usleep(SETTLE_US);
+    }
+    if (survey > 0) {
+        hf_status_drop(st);
+        st = hf_keeper_scan_update(&p->scan);
+        hf_keeper_inbox_post(p->inbox, survey_letter(p, survey, st));
+    }
+    hf_status_drop(st);
+}
+
+static void *procs_main(void *arg)
+{
+    struct hf_keeper_procs *p = arg;
+    static struct hf_uuid kills[HF_LEASE_PROCS_MAX];
+    for (;;) {
+        pthread_mutex_lock(&p->lock);
+        while (p->n_kills == 0 && p->survey == 0)
+            pthread_cond_wait(&p->wake, &p->lock);
+        size_t n_kills = p->n_kills;
+        uint64_t survey = p->survey;
+        memcpy(kills, p->kills, n_kills * sizeof kills[0]);
+        p->n_kills = 0;
+        p->survey = 0;
+        pthread_mutex_unlock(&p->lock);
+        carry_out(p, kills, n_kills, survey);
+    }
+    return NULL;
+}
+
+struct hf_keeper_procs *hf_keeper_procs_create(struct hf_keeper_inbox *inbox)
+{
+    struct hf_keeper_procs *p = HF_NEW(struct hf_keeper_procs);
+    p->inbox = inbox;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    hf_keeper_thread_start(procs_main, p);
+    return p;
+}
+
+void hf_keeper_procs_kill(struct hf_keeper_procs *p, const struct hf_uuid *instance)
+{
+    pthread_mutex_lock(&p->lock);
+    bool have = false;
+    for (size_t i = 0; i < p->n_kills && !have; i++)
+        have = hf_uuid_equal(&p->kills[i], instance);
+    /* A full list drops this one: the rules ask again as long as the process is seen. */
+    if (!have && p->n_kills < HF_LEASE_PROCS_MAX)
+        p->kills[p->n_kills++] = *instance;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void hf_keeper_procs_survey(struct hf_keeper_procs *p, uint64_t number)
+{
+    pthread_mutex_lock(&p->lock);
+    HF_ASSERT(p->survey == 0 && number > 0);
+    p->survey = number;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,210 @@
+#include "hostd/keeper_scan.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "hostd/keeper_procs.h"
+
+#define CMDLINE_MAX   (64 * 1024)
+#define PF_KTHREAD    0x00200000u
+#define QEMU_COMM     "qemu"
+
+struct stat_line {
+    char comm[64];
+    char state;
+    unsigned flags;
+    unsigned long long start;
+};
+
+/* Bytes read, or -1: the process is gone, or cannot be read. */
+static ssize_t read_file(const char *path, char *buf, size_t cap)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    size_t len = 0;
+    for (;;) {
+        ssize_t n = read(fd, buf + len, cap - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            close(fd);
+            return -1;
+        }
+        len += (size_t)n;
+        if (n == 0 || len == cap)
+            break;
+    }
+    close(fd);
+    return (ssize_t)len;
+}
+
+static bool read_stat(const char *path, struct stat_line *ret)
+{
+    char buf[1024];
+    ssize_t n = read_file(path, buf, sizeof buf - 1);
+    if (n <= 0)
+        return false;
+    buf[n] = '\0';
+    char *open_paren = strchr(buf, '('), *close_paren = strrchr(buf, ')'); /* the name may hold anything */
+    if (!open_paren || !close_paren)
+        return false;
+    snprintf(ret->comm, sizeof ret->comm, "%.*s", (int)(close_paren - open_paren - 1), open_paren + 1);
+    /* fields 3 state, 9 flags, 22 starttime */
+    return sscanf(close_paren + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                  &ret->state, &ret->flags, &ret->start) == 3;
+}
+
+static bool is_dead_state(char state)
+{
+    return state == 'Z' || state == 'X' || state == 'x';
+}
+
+/* Calls fn for each thread until it returns true; then true. */
+static bool any_thread(int pid, bool (*fn)(int pid, int tid, void *arg), void *arg)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *dir = opendir(path);
+    if (!dir)
+        return false;
+    bool found = false;
+    for (struct dirent *e; !found && (e = readdir(dir)) != NULL;) {
+        if (e->d_name[0] != '.')
+            found = fn(pid, atoi(e->d_name), arg);
+    }
+    closedir(dir);
+    return found;
+}
+
+static bool thread_lives(int pid, int tid, void *arg)
+{
+    (void)arg;
+    char path[64];
+    struct stat_line s;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
+    return read_stat(path, &s) && !is_dead_state(s.state);
+}
+
+struct match {
+    char *buf;
+    struct hf_uuid uuid;
+};
+
+/* The arguments as this thread sees them: those of a leader that has ended are empty, the others' are not. */
+static bool thread_matches(int pid, int tid, void *arg)
+{
+    struct match *m = arg;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/cmdline", pid, tid);
+    ssize_t n = read_file(path, m->buf, CMDLINE_MAX);
+    if (n == CMDLINE_MAX)
+        m->buf[n - 1] = '\0'; /* what identifies a guest stands near the front */
+    return n > 0 && hf_keeper_cmdline_match(m->buf, (size_t)n, &m->uuid);
+}
+
+static bool is_same_process(int pid, unsigned long long start)
+{
+    char path[64];
+    struct stat_line s;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    return read_stat(path, &s) && s.start == start;
+}
+
+/* Whether this process is one of a guest and not gone. */
+static bool identify(int pid, char *buf, struct hf_keeper_known *ret)
+{
+    char path[64];
+    struct stat_line s;
+    struct match m = {.buf = buf};
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (!read_stat(path, &s) || (s.flags & PF_KTHREAD))
+        return false;
+    *ret = (struct hf_keeper_known){.pid = pid, .start = s.start};
+    if (thread_matches(pid, pid, &m)) {
+        ret->instance = m.uuid;
+        return any_thread(pid, thread_lives, NULL);
+    }
+    if (strncmp(s.comm, QEMU_COMM, strlen(QEMU_COMM)) != 0)
+        return false;
+    if (any_thread(pid, thread_matches, &m)) {
+        ret->instance = m.uuid;
+        return any_thread(pid, thread_lives, NULL);
+    }
+    /* A QEMU without arguments is on its last way out; whose it was cannot be read any more. */
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    return read_file(path, buf, CMDLINE_MAX) == 0 && any_thread(pid, thread_lives, NULL);
+}
+
+static struct hf_keeper_known *find_known(struct hf_keeper_scan *s, int pid)
+{
+    for (size_t i = 0; i < s->n_known; i++) {
+        if (s->known[i].pid == pid)
+            return &s->known[i];
+    }
+    return NULL;
+}
+
+static void drop_gone(struct hf_keeper_scan *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->n_known; i++) {
+        struct hf_keeper_known k = s->known[i];
+        if (is_same_process(k.pid, k.start) && any_thread(k.pid, thread_lives, NULL))
+            s->known[kept++] = k;
+    }
+    s->n_known = kept;
+}
+
+hf_status hf_keeper_scan_update(struct hf_keeper_scan *s)
+{
+    static char buf[CMDLINE_MAX]; /* one thread scans */
+    drop_gone(s);
+    DIR *dir = opendir("/proc");
+    if (!dir)
+        return hf_errno(errno, "read /proc");
+    hf_status st = HF_STATUS_OK;
+    errno = 0;
+    for (struct dirent *e; (e = readdir(dir)) != NULL; errno = 0) {
+        struct hf_keeper_known k;
+        int pid = atoi(e->d_name);
+        if (pid <= 0 || find_known(s, pid) || !identify(pid, buf, &k))
+            continue;
+        if (s->n_known == HF_LEASE_PROCS_MAX) {
+            st = hf_error(HF_EXHAUSTED, "more than %d processes of guests", HF_LEASE_PROCS_MAX);
+            break;
+        }
+        s->known[s->n_known++] = k;
+    }
+    if (hf_ok(st) && errno != 0)
+        st = hf_errno(errno, "read /proc");
+    closedir(dir);
+    return st;
+}
+
+static void kill_one(const struct hf_keeper_known *k)
+{
+    int fd = (int)syscall(SYS_pidfd_open, k->pid, 0);
+    if (fd < 0)
+        return;
+    /* The handle is taken before the identity is checked, so that a reused pid cannot be hit. */
+    if (is_same_process(k->pid, k->start) && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+        hf_warn("kill process %d: %s", k->pid, strerror(errno));
+    close(fd);
+}
+
+void hf_keeper_scan_kill(const struct hf_keeper_scan *s, const struct hf_uuid *instance)
+{
+    for (size_t i = 0; i < s->n_known; i++) {
+        if (hf_uuid_equal(&s->known[i].instance, instance))
+            kill_one(&s->known[i]);
+    }
+}

@@ -1,0 +1,44 @@
+/* The keeper's unix socket: takes hostd's packets, remembers who asked what, sends answers. Several connections at once;
+ * hostd may die and another one come. Non-blocking: whoever does not read its answers is cut off. */
+#ifndef HF_HOSTD_KEEPER_SERVER_H
+#define HF_HOSTD_KEEPER_SERVER_H
+
+#include <poll.h>
+
+#include "base/status.h"
+#include "ha/keeper_wire.h"
+
+#define HF_KEEPER_CONNS_MAX    16
+#define HF_KEEPER_REQUESTS_MAX 256 /* asked and not answered, over all connections */
+#define HF_KEEPER_POLL_MAX     (1 + HF_KEEPER_CONNS_MAX)
+
+struct hf_keeper_server {
+    int listen_fd;
+    struct hf_keeper_conn {
+        int fd; /* -1: free */
+        uint64_t serial;
+    } conns[HF_KEEPER_CONNS_MAX];
+    struct hf_keeper_asked {
+        uint64_t conn; /* serial; 0: free */
+        uint64_t id;
+        uint64_t token;
+    } asked[HF_KEEPER_REQUESTS_MAX];
+    uint64_t next_serial, next_token;
+    /* A request that changes something; answer it later with its token. */
+    void (*request)(void *arg, uint64_t token, const struct hf_keeper_request *q);
+    /* Writes the view behind its head into buf (HF_KEEPER_PACKET_MAX); returns the packet's length. */
+    size_t (*view)(void *arg, struct hf_keeper_wire_view *buf);
+    void *arg;
+};
+
+/* Replaces a socket that an earlier keeper left. The functions and arg must be set. */
+hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path) HF_MUST_USE;
+/* Fills in what to poll for; returns how many entries of at most HF_KEEPER_POLL_MAX. */
+nfds_t hf_keeper_server_poll(const struct hf_keeper_server *s, struct pollfd *fds);
+/* Serves what poll found. */
+void hf_keeper_server_serve(struct hf_keeper_server *s, const struct pollfd *fds, nfds_t n);
+/* An asker that has gone is no error. */
+void hf_keeper_server_reply(struct hf_keeper_server *s, uint64_t token, enum hf_code code, const char *text);
+void hf_keeper_server_changed(struct hf_keeper_server *s);
+
+#endif

@@ -1,0 +1,143 @@
+#include "hostd/keeper_watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/watchdog.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+/* 'V' would disarm. */
+#define PET_BYTE    "\0"
+#define DISARM_BYTE "V"
+
+/* nowayout by sysfs: closing does not stop it whatever is written. */
+static bool has_nowayout(int fd)
+{
+    struct stat s;
+    char path[80], value = '0';
+    if (fstat(fd, &s) != 0)
+        return false;
+    snprintf(path, sizeof path, "/sys/dev/char/%u:%u/nowayout", major(s.st_rdev), minor(s.st_rdev));
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return false;
+    bool ok = fread(&value, 1, 1, f) == 1 && value == '1';
+    fclose(f);
+    return ok;
+}
+
+static hf_status set_timeout(struct hf_keeper_watchdog *w)
+{
+    int want = (int)(w->timing->watchdog_timeout_ms / 1000), got = want;
+    if (ioctl(w->fd, WDIOC_SETTIMEOUT, &got) != 0)
+        return hf_errno(errno, "set the time-out of %s to %d s", w->device, want);
+    if (ioctl(w->fd, WDIOC_GETTIMEOUT, &got) != 0 || got > want)
+        return hf_error(HF_PRECONDITION, "%s counts %d s, profile %s needs %d s", w->device, got, w->timing->profile, want);
+    return HF_STATUS_OK;
+}
+
+/* Why the device does not count as hardware, or NULL. */
+static const char *device_problem(struct hf_keeper_watchdog *w)
+{
+    struct watchdog_info info;
+    int pretimeout = 0;
+    memset(&info, 0, sizeof info);
+    if (ioctl(w->fd, WDIOC_GETSUPPORT, &info) != 0)
+        return "it does not tell what it is";
+    if (strstr((const char *)info.identity, "Software") != NULL)
+        return "it is a software watchdog";
+    if (!(info.options & WDIOF_MAGICCLOSE) && !has_nowayout(w->fd))
+        return "closing it stops it";
+    (void)ioctl(w->fd, WDIOC_SETPRETIMEOUT, &pretimeout); /* many devices have none */
+    if (ioctl(w->fd, WDIOC_GETPRETIMEOUT, &pretimeout) == 0 && pretimeout > 0)
+        return "its pre-timeout cannot be switched off";
+    return NULL;
+}
+
+static hf_status open_device(struct hf_keeper_watchdog *w)
+{
+    w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
+    if (w->fd < 0)
+        return hf_errno(errno, "open watchdog %s", w->device);
+    hf_status st = set_timeout(w);
+    if (!hf_ok(st)) {
+        hf_keeper_watchdog_close(w, true);
+        return st;
+    }
+    const char *problem = device_problem(w);
+    w->hardware = problem == NULL;
+    if (problem)
+        hf_warn("watchdog %s does not count as hardware: %s", w->device, problem);
+    return HF_STATUS_OK;
+}
+
+/* Opens for writing only when somebody reads: without a reader there is no watchdog. */
+static void open_stand_in(struct hf_keeper_watchdog *w)
+{
+    struct stat s;
+    int fd = open(w->stand_in, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode)) {
+        w->fd = fd;
+        w->said = false;
+        hf_info("watchdog stand-in %s is there", w->stand_in);
+        return;
+    }
+    if (!w->said)
+        hf_warn("watchdog stand-in %s cannot be used: %s", w->stand_in, fd < 0 ? strerror(errno) : "it is not a FIFO");
+    w->said = true;
+    if (fd >= 0)
+        close(fd);
+}
+
+hf_status hf_keeper_watchdog_open(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
+                                  const struct hf_ha_timing *timing)
+{
+    HF_ASSERT(!device || !stand_in);
+    *w = (struct hf_keeper_watchdog){.device = device, .stand_in = stand_in, .timing = timing, .fd = -1};
+    if (device)
+        return open_device(w);
+    if (stand_in)
+        open_stand_in(w);
+    return HF_STATUS_OK;
+}
+
+const char *hf_keeper_watchdog_kind(const struct hf_keeper_watchdog *w)
+{
+    if (w->fd < 0)
+        return "none";
+    if (w->stand_in)
+        return "stand-in";
+    return w->hardware ? "hardware" : "none";
+}
+
+void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w)
+{
+    if (w->fd < 0 && w->stand_in)
+        open_stand_in(w);
+    if (w->fd < 0 || write(w->fd, PET_BYTE, 1) == 1 || errno == EAGAIN)
+        return;
+    if (!w->said)
+        hf_err("pet the watchdog: %s", strerror(errno));
+    w->said = true;
+    if (w->stand_in) { /* its reader has gone */
+        close(w->fd);
+        w->fd = -1;
+    }
+}
+
+void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool disarm)
+{
+    if (w->fd < 0)
+        return;
+    if (disarm && write(w->fd, DISARM_BYTE, 1) != 1)
+        hf_warn("disarm the watchdog: %s", strerror(errno));
+    close(w->fd);
+    w->fd = -1;
+}

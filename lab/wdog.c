@@ -1,0 +1,233 @@
+/* hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS: stands in for the hardware watchdog of a host of the lab. It lives outside the
+ * host, so that it goes on counting while the host is frozen.
+ *
+ * Any byte is a pet, the first one arms it; 'V' as the last byte before the writer closes disarms it, as on a real device;
+ * a writer that closes without it leaves it counting. On time-out it resets the host: freeze the group, SIGKILL every
+ * process in it, only then thaw, so that no process runs one more instruction of its own. A reset host is off: the
+ * watchdog waits for the next first byte.
+ *
+ * CGROUP_DIR is the host's group of the freezer controller (cgroup v1: freezer.state) or a v2 group (cgroup.freeze).
+ * It ends by SIGTERM or SIGINT with exit code 0, without a reset.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define REALTIME_PRIORITY 60
+#define TIMEOUT_MS_MAX    3600000
+#define FREEZE_TRIES      100  /* of 1 ms: a task in state D never freezes, and runs no code of its own either */
+#define EMPTY_TRIES       5000 /* of 1 ms */
+#define DISARM_BYTE       'V'
+
+struct wdog {
+    const char *fifo, *group;
+    int64_t timeout_ms;
+    int fd, signal_fd;
+    bool version2;      /* of the cgroup */
+    char last;          /* byte that came in */
+    int64_t deadline_ms; /* 0: not armed */
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- the group --- */
+
+static void group_path(const struct wdog *w, const char *file, char *out, size_t len)
+{
+    snprintf(out, len, "%s/%s", w->group, file);
+}
+
+static bool group_write(const struct wdog *w, const char *file, const char *text)
+{
+    char path[4096];
+    group_path(w, file, path, sizeof path);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    close(fd);
+    return ok;
+}
+
+static bool group_freeze(const struct wdog *w, bool freeze)
+{
+    if (w->version2)
+        return group_write(w, "cgroup.freeze", freeze ? "1" : "0");
+    return group_write(w, "freezer.state", freeze ? "FROZEN" : "THAWED");
+}
+
+static bool group_is_frozen(const struct wdog *w)
+{
+    char path[4096], text[256];
+    group_path(w, w->version2 ? "cgroup.events" : "freezer.state", path, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, w->version2 ? "frozen 1" : "FROZEN") != NULL;
+}
+
+/* SIGKILL to each; returns how many there are. */
+static int group_kill(const struct wdog *w)
+{
+    char path[4096];
+    int pid, n = 0;
+    group_path(w, "cgroup.procs", path, sizeof path);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    while (fscanf(f, "%d", &pid) == 1) {
+        if (pid > 0) /* 0: a process that this namespace cannot see */
+            kill(pid, SIGKILL);
+        n++;
+    }
+    fclose(f);
+    return n;
+}
+
+static void reset_host(struct wdog *w)
+{
+    int64_t start = now_ms();
+    bool frozen = false;
+    group_freeze(w, true);
+    for (int i = 0; i < FREEZE_TRIES && !(frozen = group_is_frozen(w)); i++)
+        usleep(1000);
+    int killed = group_kill(w);
+    int64_t signalled = now_ms();
+    group_freeze(w, false);
+    int left = group_kill(w);
+    for (int i = 0; i < EMPTY_TRIES && left > 0; i++) {
+        usleep(1000);
+        left = group_kill(w);
+    }
+    hf_warn("reset of %s: %s, %d processes killed after %lld ms, %s after %lld ms", w->group,
+            frozen ? "frozen" : "not all frozen", killed, (long long)(signalled - start), left ? "NOT EMPTY" : "empty",
+            (long long)(now_ms() - start));
+    w->deadline_ms = 0;
+}
+
+/* --- the device --- */
+
+static int open_fifo(const struct wdog *w)
+{
+    return open(w->fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static void on_pet(struct wdog *w)
+{
+    char buf[4096];
+    ssize_t n = read(w->fd, buf, sizeof buf);
+    if (n <= 0)
+        return;
+    if (w->deadline_ms == 0)
+        hf_info("armed: %s is reset when nothing comes for %lld ms", w->group, (long long)w->timeout_ms);
+    w->last = buf[n - 1];
+    w->deadline_ms = now_ms() + w->timeout_ms;
+}
+
+/* The new end is opened before the old one is closed: a writer finds a reader at every moment. */
+static bool on_hangup(struct wdog *w)
+{
+    int fd = open_fifo(w);
+    if (fd < 0) {
+        hf_err("open %s again: %s", w->fifo, strerror(errno));
+        return false;
+    }
+    close(w->fd);
+    w->fd = fd;
+    if (w->last == DISARM_BYTE)
+        w->deadline_ms = 0;
+    hf_info("the writer has closed: %s", w->deadline_ms ? "goes on counting" : "not armed");
+    w->last = 0;
+    return true;
+}
+
+static int run(struct wdog *w)
+{
+    for (;;) {
+        struct pollfd fds[2] = {{.fd = w->fd, .events = POLLIN}, {.fd = w->signal_fd, .events = POLLIN}};
+        int64_t left = w->deadline_ms - now_ms();
+        int rc = poll(fds, 2, w->deadline_ms == 0 ? -1 : left > 0 ? (int)left : 0);
+        if (rc < 0 && errno != EINTR) {
+            hf_err("poll: %s", strerror(errno));
+            return 1;
+        }
+        if (fds[1].revents) {
+            hf_info("told to end");
+            return 0;
+        }
+        if (fds[0].revents & POLLIN)
+            on_pet(w);
+        else if ((fds[0].revents & POLLHUP) && !on_hangup(w))
+            return 1;
+        if (w->deadline_ms != 0 && now_ms() >= w->deadline_ms)
+            reset_host(w);
+    }
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool has_file(const struct wdog *w, const char *file)
+{
+    char path[4096];
+    group_path(w, file, path, sizeof path);
+    return access(path, W_OK) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS\n"
+                        "Resets a host of the lab (SIGKILL for every process of the group) when nothing is written for TIMEOUT_MS.\n");
+        return 2;
+    }
+    struct wdog w = {.fifo = argv[1], .group = argv[2], .timeout_ms = atoll(argv[3])};
+    if (w.timeout_ms <= 0 || w.timeout_ms > TIMEOUT_MS_MAX) {
+        fprintf(stderr, "hf-lab-wdog: TIMEOUT_MS must be 1 to %d, not '%s'\n", TIMEOUT_MS_MAX, argv[3]);
+        return 2;
+    }
+    w.version2 = !has_file(&w, "freezer.state");
+    if (w.version2 && !has_file(&w, "cgroup.freeze")) {
+        hf_err("%s is not a cgroup that can be frozen (no freezer.state, no cgroup.freeze)", w.group);
+        return 1;
+    }
+    w.signal_fd = open_signals();
+    w.fd = open_fifo(&w);
+    if (w.signal_fd < 0 || w.fd < 0) {
+        hf_err("open %s: %s", w.fifo, strerror(errno));
+        return 1;
+    }
+    struct sched_param rr = {.sched_priority = REALTIME_PRIORITY};
+    if (sched_setscheduler(0, SCHED_RR, &rr) != 0 || mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        hf_warn("no real-time priority or locked memory: %s", strerror(errno));
+    hf_info("waits for the first byte on %s", w.fifo);
+    return run(&w);
+}
