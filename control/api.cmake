@@ -2,3 +2,14 @@
 hf_library(hf_control_store
   SOURCES kinds.c command.c settings.c
   LINK hf_consensus hf_api hf_base)
+hf_library(hf_control_api
+  SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
+    api_cluster.c api_host.c api_storage.c api_volume.c api_network.c api_address.c
+    api_instance.c api_power.c api_reach.c api_operation.c api_system.c api_watch.c
+  LINK hf_control_store hf_placement_guard hf_net_core hf_storage_core)
+hf_library(hf_control_grpc
+  SOURCES api_grpc.c
+  LINK hf_control_api hf_rpc)
+hf_program(holdfastd INSTALL
+  SOURCES holdfastd.c daemon_options.c daemon_controllers_none.c
+  LINK hf_control_grpc hf_control_api hf_placement_guard hf_raft_uv hf_rpc hf_base_uv)

@@ -1,0 +1,101 @@
+/* Primary storages and images. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "control/api_handlers.h"
+#include "control/api_operation.h"
+#include "holdfast/v1/storage.pb-c.h"
+#include "storage/primary.h"
+
+/* --- primary storages --- */
+
+typedef Holdfast__V1__PrimaryStorage Storage;
+
+static hf_status create_storage(struct hf_draft *d, ProtobufCMessage *m)
+{
+    (void)d;
+    const Holdfast__V1__PrimaryStorageSpec *spec = ((Storage *)m)->spec;
+    if (spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE &&
+        spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT)
+        return hf_error(HF_INVALID, "spec.type is missing: LOCAL_STORAGE or SHARED_MOUNT_POINT");
+    return hf_wrap(hf_primary_path_check(spec->path), "spec.path");
+}
+
+static const char *const storage_paths[] = {"spec.disabled", "spec.reserved_bytes", NULL};
+
+const struct hf_kind_rules hf_primary_storage_rules = {
+    .kind = HOLDFAST__V1__KIND__PRIMARY_STORAGE, .mutable_paths = storage_paths, .create = create_storage};
+
+/* --- images --- */
+
+typedef Holdfast__V1__Image Image;
+
+#define URL_MAX 2048
+
+static bool starts_with(const char *s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(s, prefix, n) == 0 && s[n] != '\0';
+}
+
+static hf_status check_url(const char *url)
+{
+    if (strlen(url) > URL_MAX)
+        return hf_error(HF_INVALID, "spec.url is longer than %d bytes", URL_MAX);
+    for (const char *p = url; *p != '\0'; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return hf_error(HF_INVALID, "spec.url contains a blank or control character");
+    if (starts_with(url, "http://") || starts_with(url, "https://") || starts_with(url, "file:///"))
+        return HF_STATUS_OK;
+    return hf_error(HF_INVALID, "spec.url: '%s' does not begin with http://, https:// or file:///", url);
+}
+
+/* In lower case, as sha256sum prints it. */
+static hf_status check_sha256(char *hex)
+{
+    size_t n = 0;
+    for (; isxdigit((unsigned char)hex[n]); n++)
+        hex[n] = (char)tolower((unsigned char)hex[n]);
+    if (n != 64 || hex[n] != '\0')
+        return hf_error(HF_INVALID, "spec.sha256: '%s' is not 64 hex digits (sha256sum FILE prints them)", hex);
+    return HF_STATUS_OK;
+}
+
+static hf_status create_image(struct hf_draft *d, ProtobufCMessage *m)
+{
+    Image *i = (Image *)m;
+    HF_TRY(check_url(i->spec->url));
+    if (i->spec->sha256[0] == '\0')
+        return hf_error(HF_INVALID, "spec.sha256 is missing");
+    HF_TRY(check_sha256(i->spec->sha256));
+    if (i->spec->format != HOLDFAST__V1__IMAGE_SPEC__FORMAT__QCOW2 &&
+        i->spec->format != HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW)
+        return hf_error(HF_INVALID, "spec.format is missing: QCOW2 or RAW");
+    i->status->state = HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
+    (void)d;
+    return HF_STATUS_OK;
+}
+
+static const char *const image_paths[] = {"spec.disabled", NULL};
+
+const struct hf_kind_rules hf_image_rules = {
+    .kind = HOLDFAST__V1__KIND__IMAGE, .mutable_paths = image_paths, .create = create_image};
+
+static hf_status build_create_image(void *arg, const struct hf_store *s, struct hf_txn *t)
+{
+    struct hf_api_call *c = arg;
+    struct hf_draft d = hf_draft_begin(c, s, t);
+    Image *i = (Image *)hf_request_object(c->request);
+    HF_TRY(hf_draft_create(&d, &hf_image_rules, hf_call_uuid(c, 0), &i->base));
+    struct hf_operation_target target = {HOLDFAST__V1__KIND__IMAGE, i->meta->uuid, i->meta->name, 0};
+    hf_draft_operation(&d, 1, "CreateImage", &target, "waiting for a host to fetch it", false);
+    return HF_STATUS_OK;
+}
+
+void hf_handle_create_image(struct hf_api_call *c)
+{
+    if (hf_request_new_object(c) != NULL)
+        hf_call_write(c, HF_ROOM_ADD, build_create_image);
+}
