@@ -95,7 +95,7 @@ static void probe_cb(void *arg, hf_status st, const struct hf_txn_result *res)
 
 static void probe(struct command *c)
 {
-    static const struct hf_uuid nobody;
+    static const struct hf_uuid nobody = {{0xff}}; /* no object has it: random UUIDs are of version 4 or 8 */
     struct hf_txn *t = hf_txn_create(c->request_id, c->cmd.request_hash);
     hf_txn_check(t, &nobody, UINT64_MAX);
     hf_replica_submit(c->control->replica, t, probe_cb, c);
