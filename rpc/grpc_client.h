@@ -33,7 +33,7 @@ struct hf_grpc_stream_handler {
     void (*connected)(struct hf_grpc_stream *s, void *arg); /* response headers are here; may be NULL */
 };
 
-/* deadline_ms 0: none. */
+/* deadline_ms 0: none. Past it the call ends with TIMEOUT, or with UNAVAILABLE if it could not even be sent. */
 struct hf_grpc_stream *hf_grpc_open(struct hf_grpc_channel *c, const ProtobufCServiceDescriptor *service,
                                     const char *method, unsigned deadline_ms, const struct hf_grpc_stream_handler *h,
                                     void *arg);
@@ -41,7 +41,7 @@ struct hf_grpc_stream *hf_grpc_open(struct hf_grpc_channel *c, const ProtobufCSe
 bool hf_grpc_stream_send(struct hf_grpc_stream *s, const ProtobufCMessage *m);
 void hf_grpc_stream_half_close(struct hf_grpc_stream *s);
 void hf_grpc_stream_cancel(struct hf_grpc_stream *s); /* end is called with CANCELLED in a later turn */
-/* Value of a trailer or header of the answer, or NULL. Valid inside end. */
+/* Value of a trailer or header of the answer, or NULL (also for no stream). Valid inside end. */
 const char *hf_grpc_stream_trailer(struct hf_grpc_stream *s, const char *key);
 
 /* One request, one answer. reply is NULL unless st is OK; both are borrowed. stream gives trailers. */

@@ -15,7 +15,7 @@ struct hf_leader_client *hf_leader_client_create(uv_loop_t *loop, const char *co
 void hf_leader_client_close(struct hf_leader_client *c);
 
 /* As hf_grpc_unary; retried on NOT_LEADER / UNAVAILABLE; on UNKNOWN_OUTCOME only if repeatable (reads, or the message's
- * request_id field is set). */
+ * request_id field is set). deadline_ms 0: a minute. The callback's stream may be NULL. */
 void hf_leader_unary(struct hf_leader_client *c, const ProtobufCServiceDescriptor *service, const char *method,
                      const ProtobufCMessage *request, unsigned deadline_ms, hf_grpc_unary_cb cb, void *arg);
 /* A channel to the node that led last (or the next to try), for streams; and word that it did not lead or broke. */
