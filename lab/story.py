@@ -35,7 +35,7 @@ class Story:
         self.teller.heading("1. Three control nodes elect a leader; three hosts dial in")
         self.lab.start_controls()
         self.teller.say(f"HOLDFAST_CONTROL={self.lab.config.control_list}")
-        self.cli.wait("the election of a leader", lambda: self.cli.json("control", "status").get("leaderId"), timeout=30)
+        self.cli.wait("the election of a leader", self.cli.leader_id, timeout=30)
         self.cli.show("control", "status")
         self.lab.start_hosts()
         want = len(self.lab.hosts)
@@ -154,8 +154,7 @@ class Story:
     # 6
 
     def leader_killed(self):
-        status = self.cli.json("control", "status")
-        leader = self.lab.controls[int(status["leaderId"]) - 1]
+        leader = self.lab.controls[self.cli.leader_id() - 1]
         self.teller.heading(f"6. The leader of the control plane, node {leader.number}, is killed")
         self.teller.say("Zones mark-1, mark-2, … are being created all the while.")
         probe = WriteProbe(self.cli, "mark")
@@ -179,15 +178,11 @@ class Story:
                         f"{len(probe.acknowledged)} acknowledged zones are there. The node comes back:")
         self.teller.prompt(f"lab/labctl start {leader.name}")
         leader.start()
-        self.cli.wait("the node's return", self._all_controls_in, timeout=60)
+        self.cli.wait("the node's return", self.cli.all_controls_in, timeout=60)
         self.cli.show("control", "status")
         for name in there:
             if name.startswith("mark-"):
                 self.cli.run("zone", "delete", name)
-
-    def _all_controls_in(self):
-        nodes = self.cli.json("control", "status")["nodes"]
-        return sum(n.get("role") in ("leader", "follower") for n in nodes) == len(self.lab.controls)
 
     # 7
 

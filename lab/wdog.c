@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ha/ha_timing.h"
 
 #define REALTIME_PRIORITY 60
 #define TIMEOUT_MS_MAX    3600000
@@ -205,13 +206,15 @@ static bool has_file(const struct wdog *w, const char *file)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS\n"
-                        "Resets a host of the lab (SIGKILL for every process of the group) when nothing is written for TIMEOUT_MS.\n");
+        fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS|PROFILE\n"
+                        "Resets a host of the lab (SIGKILL for every process of the group) when nothing is written for so long.\n"
+                        "A timing profile stands for the time to which a host sets its device.\n");
         return 2;
     }
-    struct wdog w = {.fifo = argv[1], .group = argv[2], .timeout_ms = atoll(argv[3])};
+    const struct hf_ha_timing *timing = hf_ha_timing_find(argv[3]);
+    struct wdog w = {.fifo = argv[1], .group = argv[2], .timeout_ms = timing ? timing->watchdog_timeout_ms : atoll(argv[3])};
     if (w.timeout_ms <= 0 || w.timeout_ms > TIMEOUT_MS_MAX) {
-        fprintf(stderr, "hf-lab-wdog: TIMEOUT_MS must be 1 to %d, not '%s'\n", TIMEOUT_MS_MAX, argv[3]);
+        fprintf(stderr, "hf-lab-wdog: '%s' is neither a timing profile nor 1 to %d ms\n", argv[3], TIMEOUT_MS_MAX);
         return 2;
     }
     w.version2 = !has_file(&w, "freezer.state");

@@ -22,7 +22,7 @@ class Cloud:
         cli, lab = self.cli, self.lab
         lab.start_controls()
         lab.start_hosts()
-        cli.wait("the election of a leader", lambda: cli.json("control", "status").get("leaderId"), timeout=30)
+        cli.wait("the election of a leader", cli.leader_id, timeout=30)
         cli.wait("the hosts' first call", lambda: len(cli.json("host", "pending")) == len(lab.hosts), timeout=60)
         cli.run("zone", "create", ZONE)
         cli.run("cluster", "create", CLUSTER, "--zone", ZONE)

@@ -70,7 +70,7 @@ def test_cut_management_network_does_not_start_a_second_copy(cloud):
 
 
 def test_leader_killed_loses_no_acknowledged_write(cloud):
-    leader = cloud.lab.controls[int(cloud.cli.json("control", "status")["leaderId"]) - 1]
+    leader = cloud.lab.controls[cloud.cli.leader_id() - 1]
     probe = WriteProbe(cloud.cli, "kept")
     wait_until("acknowledged writes", lambda: len(probe.acknowledged) >= 5, timeout=30)
     killed_ms = leader.kill()
@@ -83,19 +83,14 @@ def test_leader_killed_loses_no_acknowledged_write(cloud):
         leader.start()
     there = {z["meta"]["name"] for z in cloud.cli.json("zone", "list")}
     assert [n for n, _began, _ended in probe.acknowledged if n not in there] == []
-    cloud.cli.wait("the node's return", lambda: all_in(cloud), timeout=60)
+    cloud.cli.wait("the node's return", cloud.cli.all_controls_in, timeout=60)
     for name in there:
         if name.startswith("kept-"):
             cloud.cli.run("zone", "delete", name)
 
 
-def all_in(cloud):
-    nodes = cloud.cli.json("control", "status")["nodes"]
-    return sum(n.get("role") in ("leader", "follower") for n in nodes) == len(cloud.lab.controls)
-
-
 def follower(cloud):
-    leader = int(cloud.cli.json("control", "status")["leaderId"])
+    leader = cloud.cli.leader_id()
     return next(c for c in cloud.lab.controls if c.number != leader)
 
 
@@ -121,7 +116,7 @@ def test_control_node_with_a_damaged_data_directory_refuses_to_start(cloud):
         shutil.rmtree(node.dir)
         os.rename(spare, node.dir)
         node.start()
-    cloud.cli.wait("the node's return", lambda: all_in(cloud), timeout=60)
+    cloud.cli.wait("the node's return", cloud.cli.all_controls_in, timeout=60)
 
 
 def test_host_with_anothers_identity_is_not_let_in(cloud):

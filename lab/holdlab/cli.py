@@ -73,6 +73,17 @@ class Cli:
     def get(self, noun, name):
         return self.json(noun, "get", name)
 
+    def control_roles(self):
+        """{node id: role} of the control plane, as the node that answered sees it."""
+        return {int(n["id"]): n.get("role", "") for n in self.json("control", "status")}
+
+    def leader_id(self):
+        """None while there is none."""
+        return next((i for i, role in self.control_roles().items() if role == "leader"), None)
+
+    def all_controls_in(self):
+        return all(role in ("leader", "follower") for role in self.control_roles().values())
+
     def wait(self, what, condition, timeout=120, interval=0.2):
         """Polls until condition(), which asks the API, is true; a control plane without a leader is waited out."""
         end = time.monotonic() + timeout

@@ -41,7 +41,7 @@ class ControlNode:
         argv = ["ip", "netns", "exec", self.netns, os.path.join(self.config.bin_dir, "holdfastd"),
                 "--id", self.number, "--data-dir", self.dir, "--profile", self.config.profile,
                 "--raft-address", f"{self.address}:{RAFT_PORT}", "--api-address", f"{self.address}:{CONTROL_PORT}",
-                "--peers", ",".join(f"{n}={a}:{RAFT_PORT}/{a}:{CONTROL_PORT}"
+                "--peers", ",".join(f"{n}={a}:{RAFT_PORT}={a}:{CONTROL_PORT}"
                                     for n, a in ((n, self.config.control_address(n))
                                                  for n in range(1, self.config.controls + 1)))]
         with open(self.log, "ab") as log:

@@ -177,7 +177,8 @@ class Host:
         return ["/usr/sbin/libvirtd", "-d"]
 
     def _hf_lease(self):
-        return ["/run/lab/bin/hf-lease"]
+        watchdog = ["--watchdog-stand-in", "/dev/watchdog"] if self.config.watchdog else []
+        return ["/run/lab/bin/hf-lease", "--profile", self.config.profile, *watchdog]
 
     def _hostd(self):
         controls = ",".join(f"{self.config.control_address(n)}:{CONTROL_PORT}"
@@ -232,7 +233,8 @@ class Host:
 
     def _start_watchdog(self):
         """The stand-in for a hardware watchdog: outside the host, so that it counts while the host hangs."""
-        argv = [os.path.join(self.config.bin_dir, "hf-lab-wdog"), os.path.join(self.dir, "watchdog"), self.cgroup.path]
+        argv = [os.path.join(self.config.bin_dir, "hf-lab-wdog"), os.path.join(self.dir, "watchdog"), self.cgroup.path,
+                self.config.profile]
         self._spawn(self.outside.joining(argv), "watchdog")
 
     def _spawn(self, argv, log_name):
