@@ -5,3 +5,10 @@ hf_library(hf_hostd_core
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
 hf_library(hf_hostd_sim SOURCES vm_sim.c keeper_sim.c LINK hf_base_sim hf_storage_sim hf_net_sim)
+
+if(TARGET hf_ha_pb)
+  hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_sim PkgConfig::CMOCKA)
+  hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
+  hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
+  hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
+endif()

@@ -37,7 +37,8 @@ struct hf_instance_rec {
     uint64_t look;
     int pid;
     bool registered;         /* the keeper has the pid */
-    bool gone_hint;
+    bool gone_hint;          /* the hypervisor says so: to be verified */
+    bool gone_heard;         /* gone_why is about this run */
     enum hf_vm_gone gone_why;
     enum hf_start start;
     int64_t unknown_since_ms; /* HF_START_UNKNOWN */

@@ -216,7 +216,7 @@ void hf_instance_rec_gone(struct hf_instance_rec *r, enum hf_vm_gone why)
 {
     if (r->permit == HF_PERMIT_NONE)
         return; /* of an earlier run */
-    r->gone_hint = true;
+    r->gone_hint = r->gone_heard = true;
     r->gone_why = why;
     tick_now(r);
 }
@@ -325,7 +325,8 @@ static void recall_permit(struct hf_instance_rec *r)
     }
 }
 
-static void set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssignment *a)
+/* True when the count of reboots in the next report is another one. */
+static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssignment *a)
 {
     size_t len = holdfast__v1__instance_assignment__get_packed_size(a);
     uint8_t *buf = hf_alloc(len + 1);
@@ -336,7 +337,8 @@ static void set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
     free(buf);
     HF_ASSERT(r->want);
     r->sync = r->host->attach.sync;
-    if (!r->reboot_baseline && r->permit != HF_PERMIT_NONE) { /* adopted: reboots ordered before are done */
+    bool counts = !r->reboot_baseline && r->permit != HF_PERMIT_NONE;
+    if (counts) { /* adopted: reboots ordered before are done */
         r->reboot_done = a->reboot_generation;
         r->reboot_force_done = a->reboot_force_generation;
         r->reboot_baseline = true;
@@ -345,6 +347,7 @@ static void set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
         r->stop_since_ms = r->shutdown_ms = 0; /* the stop was taken back */
         r->destroyed = false;
     }
+    return counts;
 }
 
 static hf_status replace_run(struct hf_instance_rec **r, const Holdfast__V1__InstanceAssignment *a)
@@ -375,12 +378,12 @@ hf_status hf_instance_rec_assign(struct hf_host *h, const Holdfast__V1__Instance
         r = instance_new(h, &uuid, a->run);
         recall_permit(r);
     }
-    bool was_over = r->state == STATE(STOPPED);
-    set_want(r, a);
+    bool say_again = r->state == STATE(STOPPED); /* the leader has not taken it in yet */
+    say_again |= set_want(r, a);
     hf_host_tick_networks(h); /* DHCP learns of its addresses, or of other ones */
     tick_now(r);
-    if (was_over)
-        hf_instance_report(r); /* the leader has not taken it in yet */
+    if (say_again)
+        hf_instance_report(r);
     return HF_STATUS_OK;
 }
 

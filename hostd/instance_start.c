@@ -279,7 +279,7 @@ static void start_with(struct hf_instance_rec *r, struct plan *p)
     r->reboot_done = r->want->reboot_generation; /* a guest that boots now has done them all */
     r->reboot_force_done = r->want->reboot_force_generation;
     r->reboot_baseline = true;
-    r->gone_hint = false;
+    r->gone_hint = r->gone_heard = false;
     r->starting = true;
     h->starts++;
     hf_instance_call_begin(r);

@@ -31,9 +31,10 @@ static void on_ended(void *arg, hf_status st)
         hf_instance_tick(r);
         return;
     }
-    r->gone_hint = false;
     r->seen = HF_SEEN_UNKNOWN;
     r->looking = false;
+    if (hf_status_code(st) == HF_PRECONDITION)
+        r->gone_hint = false; /* not gone yet */
     if (hf_status_code(st) == HF_PRECONDITION && r->end == HF_END_GUEST) {
         /* Its QEMU is still there: dying, or not gone at all. Look again soon. */
         r->end = HF_END_NOT;
@@ -56,7 +57,7 @@ void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, 
 
 static const char *gone_text(const struct hf_instance_rec *r)
 {
-    if (!r->gone_hint)
+    if (!r->gone_heard)
         return "QEMU is gone: it was killed, or ended while nobody watched";
     switch (r->gone_why) {
     case HF_VM_GONE_GUEST:

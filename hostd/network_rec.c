@@ -196,9 +196,9 @@ static bool answered(struct hf_network_rec *r, hf_status st)
 static void on_bridge(void *arg, hf_status st)
 {
     struct hf_network_rec *r = arg;
+    r->bridge_ok = hf_ok(st);
     if (!answered(r, st) || !hf_ok(st))
         return;
-    r->bridge_ok = true;
     if (!r->reported)
         report(r);
     step(r);

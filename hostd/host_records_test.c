@@ -1,0 +1,258 @@
+/* Storages, images, volumes and networks of one host, and what they keep an instance from. */
+#include "hostd/host_fixture.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static void send_assignment(struct world *w, Holdfast__V1__Assignment *a)
+{
+    Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN;
+    m.assign = a;
+    world_send(w, &m);
+}
+
+static void assign_image(struct world *w, const char *url)
+{
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__ImageAssignment i = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
+    i.uuid = (char *)IMAGE;
+    i.primary_storage_uuid = (char *)SHARED;
+    i.url = (char *)url;
+    i.format = (char *)"qcow2";
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE;
+    a.image = &i;
+    send_assignment(w, &a);
+}
+
+static void delete_volume(struct world *w, const char *uuid)
+{
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__VolumeAssignment v = HOLDFAST__V1__VOLUME_ASSIGNMENT__INIT;
+    char path[100];
+    snprintf(path, sizeof path, "rootVolumes/vol-%s.qcow2", uuid);
+    v.uuid = (char *)uuid;
+    v.primary_storage_uuid = (char *)SHARED;
+    v.install_path = path;
+    v.delete_ = true;
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_VOLUME;
+    a.volume = &v;
+    send_assignment(w, &a);
+}
+
+static void storages_report_themselves(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid shared = uuid_of(SHARED), local = uuid_of(LOCAL);
+    (void)state;
+    assert_true(world_storage(w, SHARED)->ok);
+    assert_true(world_storage(w, SHARED)->total_bytes == 1ull << 40);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &shared));
+    assert_false(hf_keeper_sim_has_storage(w->keeper_sim, &local)); /* dies with its host */
+    hf_sim_set_error(hf_disk_sim_faults(w->local), HF_PRIMARY_SIM_CHECK, HF_IO, "read-only file system", 100);
+    world_step(w, 11000);
+    assert_false(world_storage(w, LOCAL)->ok);
+    assert_non_null(strstr(world_storage(w, LOCAL)->message, "read-only"));
+    assert_true(world_storage(w, SHARED)->ok);
+    world_free(w);
+}
+
+static void a_path_of_another_shape_is_refused(void **state)
+{
+    struct world *w = world_attached();
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
+    (void)state;
+    s.uuid = (char *)VM2;
+    s.path = (char *)"/root/vms";
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE;
+    a.storage = &s;
+    send_assignment(w, &a);
+    assert_non_null(world_refusal(w));
+    assert_string_equal(world_refusal(w)->subject_uuid, VM2);
+    world_free(w);
+}
+
+static void a_hanging_storage_stops_no_other(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_disk_sim_hang(w->shared, true);
+    world_step(w, 20000);
+    world_instance(w, (struct order){0});
+    world_instance(w, (struct order){.uuid = VM2, .storage = LOCAL});
+    world_step(w, 20000);
+    assert_false(world_storage(w, SHARED)->ok);
+    assert_state(w, VM2, STATE(RUNNING));
+    assert_state(w, VM1, STATE(PREPARING));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, SHARED));
+    hf_disk_sim_hang(w->shared, false);
+    world_step(w, 30000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+static void the_keeper_is_asked_for_the_lease_until_it_takes_it(void **state)
+{
+    struct world *w = world_new();
+    struct hf_uuid shared = uuid_of(SHARED);
+    (void)state;
+    hf_sim_set_error(hf_keeper_sim_faults(w->keeper_sim), HF_KEEPER_SIM_ADD_STORAGE, HF_IO, "stale file handle", 4);
+    world_step(w, 100);
+    world_open(w);
+    world_welcome(w, 1);
+    world_base(w);
+    world_synced(w);
+    assert_false(hf_keeper_sim_has_storage(w->keeper_sim, &shared));
+    world_step(w, 20000);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &shared));
+    world_free(w);
+}
+
+static void an_image_is_fetched_and_reported(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    assign_image(w, "http://images/one.qcow2");
+    world_step(w, 5000);
+    assert_true(world_image(w, IMAGE)->ready);
+    assert_true(world_image(w, IMAGE)->file_bytes > 0);
+    world_free(w);
+}
+
+static void an_image_that_is_wrong_for_good(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_INVALID, "its SHA-256 is not the given one", 1);
+    assign_image(w, "http://images/one.qcow2");
+    world_instance(w, (struct order){0});
+    world_step(w, 60000);
+    assert_true(world_image(w, IMAGE)->failed);
+    assert_non_null(strstr(world_image(w, IMAGE)->message, "SHA-256"));
+    assert_state(w, VM1, STATE(PREPARING));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "SHA-256"));
+    assert_int_equal(hf_sim_calls(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE), 1); /* not tried again */
+    /* Another source is another try. */
+    assign_image(w, "http://images/two.qcow2");
+    world_step(w, 5000);
+    assert_true(world_image(w, IMAGE)->ready);
+    world_free(w);
+}
+
+static void an_image_server_that_is_away_is_asked_again(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_UNAVAILABLE, "connection refused", 2);
+    assign_image(w, "http://images/one.qcow2");
+    world_step(w, 3500);
+    assert_false(world_image(w, IMAGE)->failed);
+    assert_non_null(strstr(world_image(w, IMAGE)->message, "connection refused"));
+    world_step(w, 20000);
+    assert_true(world_image(w, IMAGE)->ready);
+    world_free(w);
+}
+
+static void a_template_that_was_lost_is_fetched_again(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid image = uuid_of(IMAGE);
+    (void)state;
+    assign_image(w, "http://images/one.qcow2");
+    world_step(w, 5000);
+    hf_disk_sim_lose_image(w->shared, &image);
+    world_instance(w, (struct order){0});
+    world_step(w, 20000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+static void volumes_are_deleted_unless_used(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    assert_state(w, VM1, STATE(RUNNING));
+    delete_volume(w, VM1);
+    world_step(w, 10000);
+    assert_true(hf_disk_sim_has_volume(w->shared, "rootVolumes/vol-" VM1 ".qcow2"));
+    assert_false(world_volume(w, VM1)->deleted);
+    assert_non_null(strstr(world_volume(w, VM1)->message, "uses the volume"));
+    world_instance(w, (struct order){.power = POWER(STOPPED)});
+    world_step(w, 10000);
+    assert_true(world_volume(w, VM1)->deleted);
+    assert_false(hf_disk_sim_has_volume(w->shared, "rootVolumes/vol-" VM1 ".qcow2"));
+    world_free(w);
+}
+
+static void a_missing_nic_blocks_with_its_name(void **state)
+{
+    struct world *w = world_new();
+    (void)state;
+    hf_net_sim_missing_nic(w->net_sim, "em01");
+    world_step(w, 100);
+    world_open(w);
+    world_welcome(w, 1);
+    world_base(w);
+    world_instance(w, (struct order){0});
+    world_synced(w);
+    world_step(w, 20000);
+    assert_false(world_network(w, L3)->ok);
+    assert_state(w, VM1, STATE(PREPARING));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "em01"));
+    hf_net_sim_missing_nic(w->net_sim, NULL);
+    world_step(w, 20000);
+    assert_true(world_network(w, L3)->ok);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+static void dhcp_lives_as_long_as_it_is_needed(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_step(w, 1000);
+    assert_int_equal(hf_net_sim_dhcp_count(w->net_sim), 0);
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    assert_int_equal(hf_net_sim_dhcp_count(w->net_sim), 1);
+    world_unassign(w, HOLDFAST__V1__KIND__L3_NETWORK, L3);
+    world_step(w, 5000);
+    assert_int_equal(hf_net_sim_dhcp_count(w->net_sim), 1); /* its guest still needs it */
+    world_instance(w, (struct order){.power = POWER(STOPPED)});
+    world_step(w, 10000);
+    assert_int_equal(hf_net_sim_dhcp_count(w->net_sim), 0);
+    world_free(w);
+}
+
+static void an_instance_without_network_starts(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){.no_nic = true});
+    world_step(w, 10000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(storages_report_themselves),
+        cmocka_unit_test(a_path_of_another_shape_is_refused),
+        cmocka_unit_test(a_hanging_storage_stops_no_other),
+        cmocka_unit_test(the_keeper_is_asked_for_the_lease_until_it_takes_it),
+        cmocka_unit_test(an_image_is_fetched_and_reported),
+        cmocka_unit_test(an_image_that_is_wrong_for_good),
+        cmocka_unit_test(an_image_server_that_is_away_is_asked_again),
+        cmocka_unit_test(a_template_that_was_lost_is_fetched_again),
+        cmocka_unit_test(volumes_are_deleted_unless_used),
+        cmocka_unit_test(a_missing_nic_blocks_with_its_name),
+        cmocka_unit_test(dhcp_lives_as_long_as_it_is_needed),
+        cmocka_unit_test(an_instance_without_network_starts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
