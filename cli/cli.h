@@ -91,7 +91,7 @@ struct cli_column {
     const char *title;
     const char *path;   /* lowerCamelCase JSON path */
     const char *ref;    /* the value is a UUID (or a list of them) of this noun: show names */
-    const char *format; /* "size", "time", "since", "count" or NULL */
+    const char *format; /* "size", "time", "since", the choices of an enum ("Word=PROTO_NAME …"), or NULL */
 };
 
 struct cli_noun {

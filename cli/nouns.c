@@ -94,10 +94,11 @@ static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NUL
                                                  END_COLUMNS};
 
 /* ---- primary storage ---- */
+#define STORAGE_CHOICES "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE"
 static const struct cli_flag storage_create[] = {
     {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true},
     {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("what it is"), NULL,
-     "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE", true},
+     STORAGE_CHOICES, true},
     {"path", CLI_STRING, "spec.path", N_("DIR"), N_("the directory, the same on every host"), NULL, NULL, true},
     {"reserved", CLI_SIZE, "spec.reserved_bytes", N_("SIZE"), N_("kept free of new volumes (default 1G)"), NULL, NULL, false},
     DESCRIPTION,
@@ -105,7 +106,7 @@ static const struct cli_flag storage_create[] = {
 static const struct cli_verb storage_verbs[] = {
     STANDARD("PrimaryStorage", "PrimaryStorages", storage_create, update_flags), END_VERBS};
 static const struct cli_column storage_columns[] = {{"NAME", "meta.name", NULL, NULL},
-                                                    {"TYPE", "spec.type", NULL, NULL},
+                                                    {"TYPE", "spec.type", NULL, STORAGE_CHOICES},
                                                     {"PATH", "spec.path", NULL, NULL},
                                                     {"TOTAL", "status.totalBytes", NULL, "size"},
                                                     {"AVAILABLE", "status.availableBytes", NULL, "size"},
@@ -130,11 +131,12 @@ static const struct cli_column image_columns[] = {{"NAME", "meta.name", NULL, NU
                                                   END_COLUMNS};
 
 /* ---- instance offering ---- */
+#define STRATEGY_CHOICES "fewest-instances=FEWEST_INSTANCES most-free-memory=MOST_FREE_MEMORY last-host=LAST_HOST"
 static const struct cli_flag offering_create[] = {
     {"cpus", CLI_INT, "spec.cpus", N_("N"), N_("virtual CPUs"), NULL, NULL, true},
     {"memory", CLI_SIZE, "spec.memory_bytes", N_("SIZE"), N_("for example 512M or 2G"), NULL, NULL, true},
     {"strategy", CLI_CHOICE, "spec.strategy", N_("WHICH"), N_("how a host is chosen (default fewest-instances)"), NULL,
-     "fewest-instances=FEWEST_INSTANCES most-free-memory=MOST_FREE_MEMORY last-host=LAST_HOST", false},
+     STRATEGY_CHOICES, false},
     DESCRIPTION,
     END_FLAGS};
 static const struct cli_verb offering_verbs[] = {
@@ -142,21 +144,22 @@ static const struct cli_verb offering_verbs[] = {
 static const struct cli_column offering_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                      {"CPUS", "spec.cpus", NULL, NULL},
                                                      {"MEMORY", "spec.memoryBytes", NULL, "size"},
-                                                     {"STRATEGY", "spec.strategy", NULL, NULL},
+                                                     {"STRATEGY", "spec.strategy", NULL, STRATEGY_CHOICES},
                                                      {"DISABLED", "spec.disabled", NULL, NULL},
                                                      {"UUID", "meta.uuid", NULL, NULL},
                                                      END_COLUMNS};
 
 /* ---- L2 network ---- */
+#define L2_CHOICES "L2NoVlanNetwork=L2_NO_VLAN_NETWORK"
 static const struct cli_flag l2_create[] = {
     {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true},
-    {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("default L2NoVlanNetwork"), NULL, "L2NoVlanNetwork=L2_NO_VLAN_NETWORK", false},
+    {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("default L2NoVlanNetwork"), NULL, L2_CHOICES, false},
     {"interface", CLI_STRING, "spec.physical_interface", N_("NIC"), N_("the NIC on every host"), NULL, NULL, true},
     DESCRIPTION,
     END_FLAGS};
 static const struct cli_verb l2_verbs[] = {STANDARD("L2Network", "L2Networks", l2_create, update_flags), END_VERBS};
 static const struct cli_column l2_columns[] = {{"NAME", "meta.name", NULL, NULL},
-                                               {"TYPE", "spec.type", NULL, NULL},
+                                               {"TYPE", "spec.type", NULL, L2_CHOICES},
                                                {"INTERFACE", "spec.physicalInterface", NULL, NULL},
                                                {"ZONE", "spec.zoneUuid", "zone", NULL},
                                                {"UUID", "meta.uuid", NULL, NULL},
@@ -221,7 +224,8 @@ static const struct cli_column volume_columns[] = {{"NAME", "meta.name", NULL, N
                                                    END_COLUMNS};
 
 /* ---- instance ---- */
-#define HA_FLAG {"ha", CLI_CHOICE, "spec.ha_level", N_("LEVEL"), N_("what happens when its host is lost"), NULL, "None=HA_NONE NeverStop=NEVER_STOP", false}
+#define HA_CHOICES "None=HA_NONE NeverStop=NEVER_STOP"
+#define HA_FLAG {"ha", CLI_CHOICE, "spec.ha_level", N_("LEVEL"), N_("what happens when its host is lost"), NULL, HA_CHOICES, false}
 static const struct cli_flag instance_create[] = {
     {"offering", CLI_REF, "spec.instance_offering_uuid", N_("OFFERING"), N_("CPUs and memory"), "offering", NULL, true},
     {"image", CLI_REF, "spec.image_uuid", N_("IMAGE"), N_("template of the root volume"), "image", NULL, true},
@@ -250,7 +254,7 @@ static const struct cli_column instance_columns[] = {{"NAME", "meta.name", NULL,
                                                      {"STATE", "status.state", NULL, NULL},
                                                      {"HOST", "placement.hostUuid", "host", NULL},
                                                      {"RUN", "placement.run", NULL, NULL},
-                                                     {"HA", "spec.haLevel", NULL, NULL},
+                                                     {"HA", "spec.haLevel", NULL, HA_CHOICES},
                                                      {"IP", "spec.nics.ip", NULL, NULL},
                                                      {"CPUS", "spec.cpus", NULL, NULL},
                                                      {"MEMORY", "spec.memoryBytes", NULL, "size"},

@@ -55,8 +55,21 @@ static long long number_of(const json_t *v)
     return json_is_string(v) ? atoll(json_string_value(v)) : (long long)json_number_value(v);
 }
 
+/* The user's word for an enum's value; a value that is not there is the first one. */
+static char *choice_text(const char *choices, const char *value)
+{
+    for (const char *p = choices; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+        size_t word = strcspn(p, "="), whole = strcspn(p, " ");
+        if (!value || (strlen(value) == whole - word - 1 && strncmp(p + word + 1, value, whole - word - 1) == 0))
+            return hf_strndup(p, word);
+    }
+    return hf_strdup(value);
+}
+
 static char *scalar_text(const struct cli_column *c, const json_t *v)
 {
+    if (c->format && strchr(c->format, '='))
+        return choice_text(c->format, json_string_value(v));
     if (!v || json_is_null(v))
         return hf_strdup("");
     if (c->format && number_of(v) == 0)

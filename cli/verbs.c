@@ -93,7 +93,7 @@ static enum cli_exit finish(const struct cli_noun *noun, const struct cli_verb *
     if (hf_ok(st))
         report(noun, verb, subject, reply, op);
     json_decref(reply);
-    return hf_ok(st) ? CLI_OK : cli_fail(hf_wrap(st, "%s %s '%s'", verb->name, noun->name, subject));
+    return hf_ok(st) ? CLI_OK : cli_fail(st); /* the control plane's sentence names the subject */
 }
 
 static enum cli_exit run_create(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args)
@@ -142,7 +142,7 @@ static enum cli_exit run_get(const struct cli_noun *noun, const struct cli_verb 
     if (hf_ok(st))
         st = cli_call(noun->service, verb->method, json_pack("{s:s}", "uuid", uuid), deadline_ms(), &reply);
     if (!hf_ok(st))
-        return cli_fail(hf_wrap(st, "%s %s '%s'", verb->name, noun->name, args->subject));
+        return cli_fail(st);
     cli_print_object(reply);
     json_decref(reply);
     return CLI_OK;
@@ -203,7 +203,7 @@ static enum cli_exit run_list(const struct cli_noun *noun, const struct cli_verb
         st = all_pages(noun, verb, request, &rows);
     json_decref(request);
     if (!hf_ok(st))
-        return cli_fail(hf_wrap(st, "%s %s", noun->name, verb->name));
+        return cli_fail(st);
     cli_print_rows(verb->columns ? verb->columns : noun->columns, rows);
     json_decref(rows);
     return CLI_OK;
@@ -220,7 +220,7 @@ static enum cli_exit run_act(const struct cli_noun *noun, const struct cli_verb 
         st = cli_request_fill(args, request, NULL, NULL);
     if (!hf_ok(st)) {
         json_decref(request);
-        return cli_fail(hf_wrap(st, "%s %s '%s'", verb->name, noun->name, args->subject));
+        return cli_fail(st);
     }
     json_object_set_new(request, "requestId", cli_request_id());
     cli_json_set(request, verb->subject_path ? verb->subject_path : "uuid", json_string(uuid));
