@@ -6,9 +6,9 @@
 #ifndef HF_HA_RESTART_PLAN_H
 #define HF_HA_RESTART_PLAN_H
 
-#include "base/uuid.h"
-
 #include <stddef.h>
+
+#include "base/uuid.h"
 
 #define HF_RESTART_TEXT_MAX 320
 

@@ -6,3 +6,4 @@ target_link_options(hf-lease PRIVATE -Wl,--as-needed)
 
 # hostd's side.
 hf_library(hf_keeper_client SOURCES keeper_client.c LINK hf_ha hf_base_uv PkgConfig::UV)
+hf_library(hf_lease_reader SOURCES lease_reader.c LINK hf_ha hf_base_uv)

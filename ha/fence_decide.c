@@ -1,0 +1,305 @@
+#include "ha/fence_decide.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned long long ull;
+
+struct plan {
+    const struct hf_fence_view *view;
+    struct hf_fence_action *list;
+    size_t n, max;
+    size_t lost, counted; /* hosts without a sign of life, of those that are not proven down */
+};
+
+struct seconds {
+    char text[32];
+};
+
+static struct seconds seconds(int64_t ms)
+{
+    struct seconds s;
+    snprintf(s.text, sizeof s.text, "%lld.%lld s", (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+    return s;
+}
+
+enum hf_watchdog hf_watchdog_of_text(const char *text)
+{
+    if (strcmp(text, "hardware") == 0)
+        return HF_WATCHDOG_HARDWARE;
+    return strcmp(text, "stand-in") == 0 ? HF_WATCHDOG_STAND_IN : HF_WATCHDOG_NONE;
+}
+
+static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h, enum hf_fence_action_kind kind,
+                                   const char *fmt, ...) HF_PRINTF(4, 5);
+
+/* NULL when the plan is full: the next call goes on. */
+static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h, enum hf_fence_action_kind kind,
+                                   const char *fmt, ...)
+{
+    if (p->n == p->max)
+        return NULL;
+    struct hf_fence_action *a = &p->list[p->n++];
+    memset(a, 0, sizeof *a);
+    a->kind = kind;
+    a->host = (size_t)(h - p->view->hosts);
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(a->text, sizeof a->text, fmt, ap);
+    va_end(ap);
+    return a;
+}
+
+static void alarm_about(struct hf_fence_action *a)
+{
+    if (a)
+        a->alarm = true;
+}
+
+static void evidence_for_all(struct hf_fence_action *a, enum hf_evidence_kind kind)
+{
+    if (!a)
+        return;
+    a->evidence = kind;
+    a->everything = true;
+}
+
+/* --- facts about one host --- */
+
+static const struct hf_fence_storage *first_moving(const struct hf_fence_host *h)
+{
+    for (size_t i = 0; i < h->n_storages; i++) {
+        if (h->storages[i].sign.state == HF_SIGN_MOVING && !h->storages[i].sign.closed_and_killed)
+            return &h->storages[i];
+    }
+    return NULL;
+}
+
+/* Its records say of every storage: closed, and all that needed it is gone. */
+static bool records_say_closed(const struct hf_fence_host *h)
+{
+    for (size_t i = 0; i < h->n_storages; i++) {
+        if (!h->storages[i].sign.closed_and_killed)
+            return false;
+    }
+    return h->n_storages > 0;
+}
+
+static bool all_proven(const struct hf_fence_host *h)
+{
+    if (h->proven)
+        return true;
+    for (size_t i = 0; i < h->n_storages; i++) {
+        if (!h->storages[i].proven)
+            return false;
+    }
+    return h->n_storages > 0;
+}
+
+/* A storage that its runs use and about which nobody can say anything. */
+static const struct hf_fence_storage *first_blind(const struct hf_fence_host *h)
+{
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        if (s->in_use && s->sign.state != HF_SIGN_STILL && !s->sign.closed_and_killed)
+            return s;
+    }
+    return NULL;
+}
+
+/* Of the records that stand still the one that has for the shortest time, or NULL. */
+static const struct hf_fence_storage *least_silent(const struct hf_fence_host *h)
+{
+    const struct hf_fence_storage *least = NULL;
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        if (s->sign.state == HF_SIGN_STILL && (!least || s->sign.unchanged_ms < least->sign.unchanged_ms))
+            least = s;
+    }
+    return least;
+}
+
+static bool is_lost(const struct hf_fence_host *h)
+{
+    return h->epoch > 0 && !h->contact && !all_proven(h) && !first_moving(h);
+}
+
+static bool too_many_lost(const struct plan *p)
+{
+    return p->lost > 1 && p->lost * 100 > p->view->settings.mass_share * p->counted;
+}
+
+static const char *blind_text(const struct hf_fence_storage *s, char *out, size_t len)
+{
+    if (s->sign.state == HF_SIGN_OUT)
+        snprintf(out, len, "storage '%s' is out for every observer (%s)", s->name, s->sign.error);
+    else if (s->sign.state == HF_SIGN_NO_RECORD)
+        snprintf(out, len, "storage '%s' holds no record of this epoch", s->name);
+    else
+        snprintf(out, len, "no other host reads storage '%s'", s->name);
+    return out;
+}
+
+/* --- the two questions --- */
+
+/* Why silence may not fence this host now; NULL: nothing stands against it. */
+static const char *silence_problem(const struct plan *p, char *out, size_t len)
+{
+    if (!p->view->settings.ha_enabled)
+        return "HA is switched off";
+    if (!too_many_lost(p))
+        return NULL;
+    snprintf(out, len, "%zu of %zu hosts are lost at once, more than %u %%", p->lost, p->counted,
+             p->view->settings.mass_share);
+    return out;
+}
+
+/* Not fenced yet, no contact: may the fence be committed? */
+static void decide_fence(struct plan *p, const struct hf_fence_host *h)
+{
+    char text[256];
+    const struct hf_fence_storage *blind = first_blind(h), *least = least_silent(h);
+    const char *problem;
+    if (!blind && !least)
+        blind = &h->storages[0];
+    if (blind) {
+        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s, but %s: nothing is known of the host",
+                        seconds(h->lost_ms).text, blind_text(blind, text, sizeof text)));
+    } else if (least->sign.unchanged_ms < h->timing->fence_ms) {
+        add(p, h, HF_FENCE_HOLD, "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
+            seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
+            seconds(h->timing->fence_ms).text);
+    } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
+        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s and no sign of life, but %s: hold", seconds(h->lost_ms).text,
+                        problem));
+    } else {
+        add(p, h, HF_FENCE_COMMIT, "no contact for %s; its record on '%s' stands still for %s, it must have killed by itself after %s",
+            seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
+            seconds(h->timing->fence_ms).text);
+    }
+}
+
+/* Rule 14: without a watchdog silence proves nothing. */
+static const char *watchdog_problem(const struct plan *p, const struct hf_fence_host *h)
+{
+    if (h->watchdog == HF_WATCHDOG_NONE)
+        return "it has no hardware watchdog";
+    if (h->watchdog == HF_WATCHDOG_STAND_IN && !p->view->settings.accept_stand_in)
+        return "its watchdog is a stand-in, which the settings do not accept";
+    return NULL;
+}
+
+/* Fenced: is there proof for this storage? */
+static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const struct hf_fence_storage *s)
+{
+    char text[256];
+    const char *problem;
+    struct hf_fence_action *a = NULL;
+    if (s->sign.closed_and_killed) {
+        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name, (ull)h->epoch);
+        if (a)
+            a->evidence = HF_EVIDENCE_CLOSED_AND_KILLED;
+    } else if ((problem = watchdog_problem(p, h)) != NULL) {
+        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",
+                        problem));
+    } else if (s->sign.state != HF_SIGN_STILL) {
+        if (s->in_use)
+            alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s", blind_text(s, text, sizeof text)));
+    } else if (s->sign.unchanged_ms < h->timing->silence_ms) {
+        add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof", s->name,
+            seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+    } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
+        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced and silent on '%s', but %s: hold", s->name, problem));
+    } else {
+        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' stood still for %s, %s were needed", s->name,
+                seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+        if (a) {
+            a->evidence = HF_EVIDENCE_SILENCE;
+            a->observer = s->sign.observer;
+            a->silent_ms = s->sign.unchanged_ms;
+            a->required_ms = h->timing->silence_ms;
+        }
+    }
+    if (a)
+        a->storage = s->uuid;
+}
+
+/* The host itself or a person has said it: no need to judge silence. true: that settles this host. */
+static bool decide_by_word(struct plan *p, const struct hf_fence_host *h)
+{
+    if (h->operator_word && !h->fenced)
+        add(p, h, HF_FENCE_COMMIT, "an operator has confirmed that it is down: %s", h->operator_word);
+    else if (h->operator_word)
+        evidence_for_all(add(p, h, HF_FENCE_EVIDENCE, "an operator has confirmed that it is down: %s", h->operator_word),
+                         HF_EVIDENCE_OPERATOR);
+    else if (h->closed_and_killed && !h->fenced)
+        add(p, h, HF_FENCE_COMMIT, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch);
+    else if (h->closed_and_killed)
+        evidence_for_all(add(p, h, HF_FENCE_EVIDENCE, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch),
+                         HF_EVIDENCE_CLOSED_AND_KILLED);
+    else
+        return false;
+    return true;
+}
+
+static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
+{
+    const struct hf_fence_storage *moving = first_moving(h);
+    if (h->n_storages == 0)
+        alarm_about(add(p, h, HF_FENCE_HOLD,
+                        "no contact for %s, and it keeps no lease on a shared storage: nothing proves it down; bring it back or "
+                        "confirm that it is down",
+                        seconds(h->lost_ms).text));
+    else if (moving)
+        add(p, h, HF_FENCE_HOLD, "no contact for %s, but its record on '%s' moves: the host lives, its runs are left alone",
+            seconds(h->lost_ms).text, moving->name);
+    else if (records_say_closed(h))
+        add(p, h, HF_FENCE_COMMIT, "its records say: epoch %llu closed, all killed", (ull)h->epoch);
+    else
+        decide_fence(p, h);
+}
+
+static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
+{
+    const struct hf_fence_storage *moving = first_moving(h);
+    if (h->n_storages == 0) {
+        alarm_about(add(p, h, HF_FENCE_HOLD,
+                        "fenced, but it keeps no lease on a shared storage: bring it back or confirm that it is down"));
+        return;
+    }
+    if (h->contact) {
+        add(p, h, HF_FENCE_HOLD, "fenced and in contact: it is told to end epoch %llu", (ull)h->epoch);
+        return;
+    }
+    if (moving)
+        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        bool lives = s->sign.state == HF_SIGN_MOVING && !s->sign.closed_and_killed;
+        if (!s->proven && !lives)
+            decide_evidence(p, h, s);
+    }
+}
+
+static void decide_host(struct plan *p, const struct hf_fence_host *h)
+{
+    if (h->epoch == 0 || h->proven || decide_by_word(p, h))
+        return;
+    if (h->fenced)
+        decide_fenced(p, h);
+    else if (!h->contact)
+        decide_unfenced(p, h);
+}
+
+size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max)
+{
+    struct plan p = {.view = view, .list = ret, .max = max};
+    for (size_t i = 0; i < view->n_hosts; i++) {
+        p.lost += is_lost(&view->hosts[i]);
+        p.counted += view->hosts[i].epoch > 0 && !all_proven(&view->hosts[i]);
+    }
+    for (size_t i = 0; i < view->n_hosts; i++)
+        decide_host(&p, &view->hosts[i]);
+    return p.n;
+}

@@ -1,0 +1,110 @@
+#include "ha/restart_plan.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/status.h"
+
+typedef unsigned long long ull;
+
+struct question {
+    bool ha_enabled;
+    const struct hf_restart_evidence *evidence;
+    size_t n_evidence;
+};
+
+static bool shares_storage(const struct hf_restart_evidence *e, const struct hf_restart_instance *i)
+{
+    for (size_t a = 0; a < e->n_storages; a++) {
+        for (size_t b = 0; b < i->n_storages; b++) {
+            if (hf_uuid_equal(&e->storages[a], &i->storages[b]))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Rule 5: evidence for exactly this (host, epoch) that covers a storage of this instance. */
+static const struct hf_restart_evidence *covering(const struct question *q, const struct hf_restart_instance *i)
+{
+    for (size_t k = 0; k < q->n_evidence; k++) {
+        const struct hf_restart_evidence *e = &q->evidence[k];
+        if (hf_uuid_equal(&e->host, &i->host) && e->epoch == i->epoch && (e->everything || shares_storage(e, i)))
+            return e;
+    }
+    return NULL;
+}
+
+static bool any_for_life(const struct question *q, const struct hf_restart_instance *i)
+{
+    for (size_t k = 0; k < q->n_evidence; k++) {
+        if (hf_uuid_equal(&q->evidence[k].host, &i->host) && q->evidence[k].epoch == i->epoch)
+            return true;
+    }
+    return false;
+}
+
+static void say(struct hf_restart_step *s, enum hf_restart_kind kind, const char *fmt, ...) HF_PRINTF(3, 4);
+
+static void say(struct hf_restart_step *s, enum hf_restart_kind kind, const char *fmt, ...)
+{
+    va_list ap;
+    s->kind = kind;
+    va_start(ap, fmt);
+    vsnprintf(s->text, sizeof s->text, fmt, ap);
+    va_end(ap);
+}
+
+static void decide(const struct question *q, const struct hf_restart_instance *i, struct hf_restart_step *s)
+{
+    const struct hf_restart_evidence *e = covering(q, i);
+    if (!e && any_for_life(q, i)) {
+        say(s, HF_RESTART_WAIT, "the evidence against host '%s' (epoch %llu) covers no storage of '%s'", i->host_name,
+            (ull)i->epoch, i->name);
+        return;
+    }
+    if (!e) {
+        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is fenced but not proven down", i->host_name, (ull)i->epoch);
+        return;
+    }
+    s->evidence = (size_t)(e - q->evidence);
+    if (i->never_stop && i->wanted_running && q->ha_enabled)
+        say(s, HF_RESTART_GO, "run %llu of '%s' is over (%s of host '%s', epoch %llu): it starts elsewhere", (ull)i->run,
+            i->name, e->kind, i->host_name, (ull)i->epoch);
+    else
+        say(s, HF_RESTART_STOP, "'%s' stopped with its host '%s' (%s): %s", i->name, i->host_name, e->kind,
+            !i->wanted_running ? "it was to be stopped" : !i->never_stop ? "it is not NeverStop" : "HA is switched off");
+}
+
+static int compare(const void *a, const void *b, void *instances)
+{
+    const struct hf_restart_step *x = a, *y = b;
+    const struct hf_restart_instance *list = instances, *i = &list[x->instance], *k = &list[y->instance];
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (i->waiting_ms != k->waiting_ms)
+        return i->waiting_ms > k->waiting_ms ? -1 : 1;
+    int names = strcmp(i->name, k->name);
+    return names != 0 ? names : memcmp(i->uuid.b, k->uuid.b, sizeof i->uuid.b);
+}
+
+size_t hf_restart_plan(bool ha_enabled, const struct hf_restart_evidence *evidence, size_t n_evidence,
+                       const struct hf_restart_instance *instances, size_t n_instances, struct hf_restart_step *ret)
+{
+    struct question q = {.ha_enabled = ha_enabled, .evidence = evidence, .n_evidence = n_evidence};
+    size_t n = 0;
+    for (size_t i = 0; i < n_instances; i++) {
+        if (!instances[i].fenced)
+            continue;
+        memset(&ret[n], 0, sizeof ret[n]);
+        ret[n].instance = i;
+        decide(&q, &instances[i], &ret[n]);
+        n++;
+    }
+    qsort_r(ret, n, sizeof ret[0], compare, (void *)instances);
+    return n;
+}

@@ -1,0 +1,192 @@
+#include "hostd/lease_reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/worker.h"
+#include "ha/sampler.h"
+
+struct hf_lease_reader {
+    struct hf_env *env;
+    struct hf_lease_reader_options o;
+    char *dir;
+    struct hf_sampler *sampler;
+    struct hf_worker *worker; /* one thread */
+    struct hf_timer next;
+    int64_t started_ms; /* the sample under way, or the last */
+    bool closed;
+};
+
+/* One sample on the worker's thread: the own record, then each peer's. */
+struct sample {
+    struct hf_job job;
+    struct hf_lease_reader *reader; /* the loop's */
+    char *dir;
+    struct hf_uuid cluster;
+    bool any_cluster;
+    struct hf_sampler_read own;
+    struct hf_sampler_read *reads;
+    size_t n_reads;
+};
+
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t); /* the clock of hf_env_now_ms() */
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- on the thread --- */
+
+/* Bytes read, or -1 with errno. A new open each time: network file systems look at the server then. */
+static ssize_t read_past_caches(const char *path, uint8_t *buf)
+{
+    int fd = open(path, O_RDONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    size_t len = 0;
+    ssize_t n = 1;
+    while (n > 0 && len < HF_LEASE_FILE_BYTES) {
+        n = pread(fd, buf + len, HF_LEASE_FILE_BYTES - len, (off_t)len);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    int err = errno;
+    close(fd);
+    errno = err;
+    return n < 0 ? -1 : (ssize_t)len;
+}
+
+static void read_one(const struct sample *s, uint8_t *buf, struct hf_sampler_read *r)
+{
+    char name[HF_LEASE_FILE_NAME_MAX], path[4096];
+    snprintf(path, sizeof path, "%s/%s", s->dir, hf_lease_file_name(&r->host, name));
+    r->start_ms = clock_ms();
+    ssize_t n = read_past_caches(path, buf);
+    int err = errno;
+    r->end_ms = clock_ms();
+    if (n < 0 && err != ENOENT)
+        snprintf(r->error, sizeof r->error, "read %s: %s", name, strerror(err));
+    else
+        hf_sampler_digest(buf, n > 0 ? (size_t)n : 0, s->any_cluster ? NULL : &s->cluster, r);
+}
+
+static void sample_work(struct hf_job *job)
+{
+    struct sample *s = hf_container_of(job, struct sample, job);
+    uint8_t *buf = aligned_alloc(4096, HF_LEASE_FILE_BYTES);
+    HF_ASSERT(buf);
+    read_one(s, buf, &s->own);
+    for (size_t i = 0; i < s->n_reads && !hf_job_expired(job); i++)
+        read_one(s, buf, &s->reads[i]);
+    free(buf);
+}
+
+static void sample_end(struct hf_job *job)
+{
+    struct sample *s = hf_container_of(job, struct sample, job);
+    for (size_t i = 0; i < s->n_reads; i++)
+        free(s->reads[i].runs);
+    free(s->own.runs);
+    free(s->reads);
+    free(s->dir);
+    free(s);
+}
+
+/* --- on the loop --- */
+
+static void start_sample(void *arg);
+
+static void sample_done(struct hf_job *job, hf_status st)
+{
+    struct sample *s = hf_container_of(job, struct sample, job);
+    struct hf_lease_reader *r = s->reader;
+    if (r->closed)
+        return;
+    size_t n;
+    const struct hf_observation *seen;
+    if (hf_ok(st)) {
+        seen = hf_sampler_sample(r->sampler, &s->own, s->reads, s->n_reads, &n);
+    } else {
+        char error[HF_OBSERVATION_ERROR_MAX];
+        snprintf(error, sizeof error, "reading the lease records takes longer than %lld ms",
+                 (long long)r->o.timing->io_timeout_ms);
+        seen = hf_sampler_failed(r->sampler, error, &n);
+    }
+    int64_t wait = r->started_ms + r->o.timing->sample_ms - hf_env_now_ms(r->env);
+    hf_timer_start(r->env, &r->next, wait > 0 ? wait : 0, start_sample, r);
+    if (n > 0)
+        r->o.cb(r->o.arg, &r->o.storage, seen, n); /* last: it may close the reader */
+}
+
+static void start_sample(void *arg)
+{
+    struct hf_lease_reader *r = arg;
+    struct sample *s = HF_NEW(struct sample);
+    s->job = (struct hf_job){.work = sample_work, .done = sample_done, .end = sample_end};
+    s->reader = r;
+    s->dir = hf_strdup(r->dir);
+    s->cluster = r->o.cluster;
+    s->any_cluster = hf_uuid_is_zero(&r->o.cluster);
+    s->own.host = r->o.own_host;
+    struct hf_uuid *peers = hf_sampler_peers(r->sampler, &s->n_reads);
+    s->reads = hf_alloc_array(s->n_reads + 1, sizeof s->reads[0]);
+    for (size_t i = 0; i < s->n_reads; i++)
+        s->reads[i].host = peers[i];
+    free(peers);
+    r->started_ms = hf_env_now_ms(r->env);
+    hf_worker_submit(r->worker, &s->job, (unsigned)r->o.timing->io_timeout_ms);
+}
+
+struct hf_lease_reader *hf_lease_reader_create(struct hf_env *env, const struct hf_lease_reader_options *o)
+{
+    struct hf_lease_reader *r = HF_NEW(struct hf_lease_reader);
+    r->env = env;
+    r->o = *o;
+    r->dir = hf_strdup(o->dir);
+    r->o.dir = r->dir;
+    r->sampler = hf_sampler_create(&o->storage, o->timing);
+    r->worker = hf_worker_create(env, "leases", 1, 1);
+    hf_timer_start(env, &r->next, 0, start_sample, r);
+    return r;
+}
+
+void hf_lease_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n)
+{
+    struct hf_uuid *peers = hf_alloc_array(n + 1, sizeof peers[0]);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (hf_uuid_equal(&hosts[i], &r->o.own_host))
+            continue;
+        if (kept == HF_LEASE_READER_PEERS_MAX) {
+            hf_warn("storage is shared by more than %d hosts: the lease records of the rest are not read here",
+                    HF_LEASE_READER_PEERS_MAX);
+            break;
+        }
+        peers[kept++] = hosts[i];
+    }
+    hf_sampler_set_peers(r->sampler, peers, kept);
+    free(peers);
+}
+
+static void worker_closed(void *arg)
+{
+    struct hf_lease_reader *r = arg;
+    hf_sampler_free(r->sampler);
+    free(r->dir);
+    free(r);
+}
+
+void hf_lease_reader_close(struct hf_lease_reader *r)
+{
+    r->closed = true;
+    hf_timer_stop(&r->next);
+    hf_worker_close(r->worker, worker_closed, r);
+}
