@@ -1,0 +1,439 @@
+#include "control/placement_guard.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/guard_object.h"
+#include "holdfast/v1/infra.pb-c.h"
+
+/* What a check of one change may see, and where its refusal goes. */
+struct guard_case {
+    const struct hf_guard_view *view;
+    const struct hf_change *change;
+    char *why;
+    size_t why_len;
+};
+
+/* Writes the sentence; false, so that a check can `return refuse(…)`. */
+static bool refuse(struct guard_case *g, const char *fmt, ...) HF_PRINTF(2, 3);
+static bool refuse(struct guard_case *g, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(g->why, g->why_len, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+char *hf_fence_name(const char *host_uuid, uint64_t epoch, char out[HF_FENCE_NAME_MAX])
+{
+    snprintf(out, HF_FENCE_NAME_MAX, "%.40s/%" PRIu64, host_uuid, epoch);
+    return out;
+}
+
+struct hf_uuid hf_fence_uuid(const char *host_uuid, uint64_t epoch)
+{
+    char name[HF_FENCE_NAME_MAX];
+    return hf_uuid_of_text(hf_fence_name(host_uuid, epoch, name));
+}
+
+bool hf_placement_open(const Holdfast__V1__Placement *p)
+{
+    return p != NULL && p->host_uuid[0] != '\0' && p->end == NULL;
+}
+
+/* A host's word and the next epoch's grant are about the whole life; silence is about the record that stood still, but a
+ * host loses every instance that needs a lost lease, so one storage of an instance is enough. */
+static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storage_uuids, size_t n)
+{
+    if (e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR || e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH)
+        return true;
+    for (size_t i = 0; i < e->n_storage_uuids; i++)
+        for (size_t k = 0; k < n; k++)
+            if (strcmp(e->storage_uuids[i], storage_uuids[k]) == 0)
+                return true;
+    return false;
+}
+
+bool hf_fence_covers(const Holdfast__V1__Fence *f, char *const *storage_uuids, size_t n_storage_uuids)
+{
+    for (size_t i = 0; i < f->n_evidence; i++) {
+        const Holdfast__V1__Evidence *e = f->evidence[i];
+        if (strcmp(e->host_uuid, f->host_uuid) == 0 && e->epoch == f->epoch &&
+            evidence_covers(e, storage_uuids, n_storage_uuids))
+            return true;
+    }
+    return false;
+}
+
+static bool same_strings(char *const *a, size_t n_a, char *const *b, size_t n_b)
+{
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (strcmp(a[i], b[i]) != 0)
+            return false;
+    return true;
+}
+
+/* The host's epoch after the transaction; 0 when there is no such host (or none granted). */
+static uint64_t host_epoch_after(const struct hf_guard_view *view, const char *host_uuid, bool *ret_exists)
+{
+    Holdfast__V1__Host *h HF_GUARD_FREE = hf_guard_decode_after(view, host_uuid, &holdfast__v1__host__descriptor);
+    *ret_exists = h != NULL;
+    return h != NULL && h->status != NULL ? h->status->epoch : 0;
+}
+
+static Holdfast__V1__Fence *fence_after(const struct hf_guard_view *view, const char *host_uuid, uint64_t epoch)
+{
+    struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
+    char text[HF_UUID_STR];
+    return hf_guard_decode_after(view, hf_uuid_format(&uuid, text), &holdfast__v1__fence__descriptor);
+}
+
+/* Names of fences are made of the text of a host's UUID: it must have one spelling only. */
+static bool canonical_uuid(const char *text)
+{
+    struct hf_uuid uuid;
+    char again[HF_UUID_STR];
+    return hf_uuid_parse(text, &uuid) && strcmp(hf_uuid_format(&uuid, again), text) == 0;
+}
+
+/* --- instances --- */
+
+static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placement *p, uint64_t run_before)
+{
+    const char *name = g->change->name;
+    if (p->end != NULL)
+        return refuse(g, "place instance '%s': a new placement must not be ended already", name);
+    if (p->run <= run_before)
+        return refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64, name, run_before, p->run);
+
+    if (!canonical_uuid(p->host_uuid))
+        return refuse(g, "place instance '%s': '%.40s' is not the UUID of a host", name, p->host_uuid);
+    bool exists;
+    uint64_t epoch = host_epoch_after(g->view, p->host_uuid, &exists);
+    if (!exists)
+        return refuse(g, "place instance '%s': host %s does not exist", name, p->host_uuid);
+    if (epoch == 0 || epoch != p->epoch)
+        return refuse(g, "place instance '%s': host %s lives epoch %" PRIu64 ", not %" PRIu64, name, p->host_uuid, epoch,
+                      p->epoch);
+
+    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
+    if (f != NULL)
+        return refuse(g, "place instance '%s': epoch %" PRIu64 " of host %s is fenced", name, p->epoch, p->host_uuid);
+    return true;
+}
+
+static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance *before, const Holdfast__V1__Placement *p)
+{
+    struct hf_uuid named, fence = hf_fence_uuid(p->host_uuid, p->epoch);
+    if (p->end->fence_uuid[0] != '\0' &&
+        (!hf_uuid_parse(p->end->fence_uuid, &named) || !hf_uuid_equal(&named, &fence)))
+        return refuse(g, "end run %" PRIu64 " of instance '%s': %s is not the fence of epoch %" PRIu64 " of host %s", p->run,
+                      g->change->name, p->end->fence_uuid, p->epoch, p->host_uuid);
+
+    bool exists;
+    if (host_epoch_after(g->view, p->host_uuid, &exists) > p->epoch)
+        return true;
+
+    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
+    if (f == NULL)
+        return refuse(g, "end run %" PRIu64 " of instance '%s': epoch %" PRIu64 " of host %s is not fenced", p->run,
+                      g->change->name, p->epoch, p->host_uuid);
+    size_t n = before->spec != NULL ? before->spec->n_storage_uuids : 0;
+    char **storages = n > 0 ? before->spec->storage_uuids : NULL;
+    if (strcmp(f->host_uuid, p->host_uuid) != 0 || f->epoch != p->epoch || !hf_fence_covers(f, storages, n))
+        return refuse(g,
+                      "end run %" PRIu64 " of instance '%s': the fence of epoch %" PRIu64
+                      " of host %s has no evidence for a storage of this instance",
+                      p->run, g->change->name, p->epoch, p->host_uuid);
+    return true;
+}
+
+static bool check_new_end(struct guard_case *g, const Holdfast__V1__Instance *before, const Holdfast__V1__Placement *p)
+{
+    const Holdfast__V1__Placement__End *end = p->end;
+    if (strcmp(end->host_uuid, p->host_uuid) != 0 || end->epoch != p->epoch || end->run != p->run)
+        return refuse(g,
+                      "end run %" PRIu64 " of instance '%s': the report is about run %" PRIu64 " in epoch %" PRIu64
+                      " of host '%s', not about this placement",
+                      p->run, g->change->name, end->run, end->epoch, end->host_uuid);
+    switch (end->kind) {
+    case HOLDFAST__V1__PLACEMENT__END__KIND__STOPPED:
+        return true;
+    case HOLDFAST__V1__PLACEMENT__END__KIND__FENCED:
+        return check_fenced_end(g, before, p);
+    default:
+        return refuse(g, "end run %" PRIu64 " of instance '%s': neither stopped nor fenced", p->run, g->change->name);
+    }
+}
+
+static bool check_same_placement(struct guard_case *g, const Holdfast__V1__Instance *before,
+                                 const Holdfast__V1__Placement *a)
+{
+    const Holdfast__V1__Placement *b = before->placement;
+    if (b->end != NULL) {
+        if (a->end == NULL || !hf_guard_same_message(&b->end->base, &a->end->base))
+            return refuse(g, "instance '%s': the end of run %" PRIu64 " is final", g->change->name, b->run);
+        return true;
+    }
+    return a->end == NULL || check_new_end(g, before, a);
+}
+
+/* No placement at all, in either of its two spellings; one without a host but with numbers is malformed. */
+static bool placement_empty(const Holdfast__V1__Placement *p)
+{
+    return p == NULL || (p->host_uuid[0] == '\0' && p->epoch == 0 && p->run == 0 && p->end == NULL);
+}
+
+static bool same_run(const Holdfast__V1__Placement *b, const Holdfast__V1__Placement *a)
+{
+    return strcmp(b->host_uuid, a->host_uuid) == 0 && b->epoch == a->epoch && b->run == a->run;
+}
+
+static bool check_placement_change(struct guard_case *g, const Holdfast__V1__Instance *before,
+                                   const Holdfast__V1__Instance *after)
+{
+    const Holdfast__V1__Placement *b = before != NULL ? before->placement : NULL, *a = after->placement;
+    if (placement_empty(b))
+        return placement_empty(a) || check_new_placement(g, a, 0);
+    if (!placement_empty(a) && same_run(b, a))
+        return check_same_placement(g, before, a);
+    if (b->end == NULL)
+        return refuse(g,
+                      "instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64
+                      ") is not proven over, so its placement cannot change",
+                      g->change->name, b->run, b->host_uuid, b->epoch);
+    if (placement_empty(a))
+        return refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept", g->change->name, b->run);
+    return check_new_placement(g, a, b->run);
+}
+
+static bool check_instance(struct guard_case *g)
+{
+    const struct hf_change *c = g->change;
+    Holdfast__V1__Instance *before HF_GUARD_FREE =
+        hf_guard_decode_object(c->before, &holdfast__v1__instance__descriptor);
+    bool open = before != NULL && hf_placement_open(before->placement);
+    if (c->after == NULL) {
+        if (open)
+            return refuse(g, "delete instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64 ") is not proven over",
+                          c->before->name, before->placement->run, before->placement->host_uuid, before->placement->epoch);
+        return true;
+    }
+    Holdfast__V1__Instance *after HF_GUARD_FREE =
+        hf_guard_decode(&holdfast__v1__instance__descriptor, c->after, c->after_len);
+    if (after == NULL || (c->before != NULL && before == NULL))
+        return refuse(g, "instance '%s': its bytes are damaged", c->name);
+    if (open) {
+        const Holdfast__V1__InstanceSpec none = HOLDFAST__V1__INSTANCE_SPEC__INIT;
+        const Holdfast__V1__InstanceSpec *b = before->spec != NULL ? before->spec : &none;
+        const Holdfast__V1__InstanceSpec *a = after->spec != NULL ? after->spec : &none;
+        if (!same_strings(b->storage_uuids, b->n_storage_uuids, a->storage_uuids, a->n_storage_uuids))
+            return refuse(g, "instance '%s': its storages cannot change while run %" PRIu64 " may run", c->name,
+                          before->placement->run);
+    }
+    return check_placement_change(g, before, after);
+}
+
+/* --- hosts --- */
+
+static bool has_evidence(const Holdfast__V1__Fence *f)
+{
+    return f != NULL && f->n_evidence > 0;
+}
+
+/* The name of an instance that would still be open on (host, any epoch) after the transaction, or "". */
+static bool open_instance_on(struct guard_case *g, const char *host_uuid, char *ret_name, size_t len)
+{
+    const struct hf_store *s = g->view->store;
+    for (const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__INSTANCE, NULL); o != NULL;
+         o = hf_store_next(s, HOLDFAST__V1__KIND__INSTANCE, o->name)) {
+        size_t after_len;
+        const uint8_t *after = hf_guard_after(g->view, &o->uuid, &after_len);
+        Holdfast__V1__Instance *i HF_GUARD_FREE =
+            after != NULL ? hf_guard_decode(&holdfast__v1__instance__descriptor, after, after_len) : NULL;
+        if (i != NULL && hf_placement_open(i->placement) && strcmp(i->placement->host_uuid, host_uuid) == 0) {
+            snprintf(ret_name, len, "%s", o->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool check_host_delete(struct guard_case *g, const Holdfast__V1__Host *before)
+{
+    char uuid[HF_UUID_STR], instance[HF_NAME_MAX + 1];
+    hf_uuid_format(&g->change->uuid, uuid);
+    uint64_t epoch = before != NULL && before->status != NULL ? before->status->epoch : 0;
+    if (epoch == 0)
+        return true;
+    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, uuid, epoch);
+    if (has_evidence(f) || !open_instance_on(g, uuid, instance, sizeof instance))
+        return true;
+    return refuse(g, "delete host '%s': instance '%s' may still run there and epoch %" PRIu64 " is not proven over",
+                  g->change->before->name, instance, epoch);
+}
+
+static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
+{
+    char uuid[HF_UUID_STR];
+    hf_uuid_format(&g->change->uuid, uuid);
+    if (from > 0 ? to != from + 1 : to < 1)
+        return refuse(g, "host '%s': its epoch may grow by one from %" PRIu64 ", not to %" PRIu64, g->change->name, from, to);
+    Holdfast__V1__Fence *present HF_GUARD_FREE = fence_after(g->view, uuid, to);
+    if (present != NULL)
+        return refuse(g, "host '%s': epoch %" PRIu64 " is fenced already", g->change->name, to);
+    if (from == 0)
+        return true;
+    Holdfast__V1__Fence *last HF_GUARD_FREE = fence_after(g->view, uuid, from);
+    if (!has_evidence(last))
+        return refuse(g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
+                      g->change->name, from);
+    return true;
+}
+
+static bool check_host(struct guard_case *g)
+{
+    const struct hf_change *c = g->change;
+    Holdfast__V1__Host *before HF_GUARD_FREE = hf_guard_decode_object(c->before, &holdfast__v1__host__descriptor);
+    if (c->after == NULL)
+        return check_host_delete(g, before);
+    Holdfast__V1__Host *after HF_GUARD_FREE = hf_guard_decode(&holdfast__v1__host__descriptor, c->after, c->after_len);
+    if (after == NULL || (c->before != NULL && before == NULL))
+        return refuse(g, "host '%s': its bytes are damaged", c->name);
+
+    uint64_t from = before != NULL && before->status != NULL ? before->status->epoch : 0;
+    uint64_t to = after->status != NULL ? after->status->epoch : 0;
+    if (to == from)
+        return true;
+    if (before == NULL)
+        return refuse(g, "host '%s': a new host has no epoch yet", c->name);
+    return check_epoch_grant(g, from, to);
+}
+
+/* --- fences --- */
+
+static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
+{
+    if (e->required_ms <= 0 || e->silent_ms < e->required_ms || e->observer_host_uuid[0] == '\0')
+        return refuse(g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
+                      g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
+    const char *watchdog = host != NULL && host->status != NULL ? host->status->watchdog : "";
+    if (watchdog[0] == '\0' || strcmp(watchdog, "none") == 0)
+        return refuse(g, "fence '%s': silence is no evidence for a host without a watchdog", g->change->name);
+    return true;
+}
+
+static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f, const Holdfast__V1__Evidence *e,
+                           const Holdfast__V1__Host *host)
+{
+    if (strcmp(e->host_uuid, f->host_uuid) != 0 || e->epoch != f->epoch)
+        return refuse(g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here", g->change->name,
+                      e->epoch, e->host_uuid);
+    switch (e->kind) {
+    case HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED:
+        return true;
+    case HOLDFAST__V1__EVIDENCE__KIND__SILENCE:
+        return check_silence(g, e, host);
+    case HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH: {
+        bool exists;
+        if (host_epoch_after(g->view, f->host_uuid, &exists) > f->epoch)
+            return true;
+        return refuse(g, "fence '%s': no later epoch was granted", g->change->name);
+    }
+    case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
+        if (e->detail[0] != '\0')
+            return true;
+        return refuse(g, "fence '%s': an operator's word must be recorded as a statement", g->change->name);
+    default:
+        return refuse(g, "fence '%s': evidence of an unknown kind", g->change->name);
+    }
+}
+
+static bool check_fence_identity(struct guard_case *g, const Holdfast__V1__Fence *f, const Holdfast__V1__Host *host)
+{
+    char name[HF_FENCE_NAME_MAX];
+    if (!canonical_uuid(f->host_uuid))
+        return refuse(g, "fence '%s': '%.40s' is not the UUID of a host", g->change->name, f->host_uuid);
+    hf_fence_name(f->host_uuid, f->epoch, name);
+    struct hf_uuid uuid = hf_uuid_of_text(name);
+    if (strcmp(g->change->name, name) != 0 || !hf_uuid_equal(&uuid, &g->change->uuid))
+        return refuse(g, "fence '%s': the fence of epoch %" PRIu64 " of host '%s' must be named '%s'", g->change->name,
+                      f->epoch, f->host_uuid, name);
+    if (g->change->before != NULL)
+        return true;
+    uint64_t epoch = host != NULL && host->status != NULL ? host->status->epoch : 0;
+    if (f->epoch == 0 || f->epoch > epoch)
+        return refuse(g, "fence '%s': epoch %" PRIu64 " was never granted to host '%s'", g->change->name, f->epoch,
+                      f->host_uuid);
+    return true;
+}
+
+static bool check_fence_history(struct guard_case *g, const Holdfast__V1__Fence *before, const Holdfast__V1__Fence *after)
+{
+    if (strcmp(before->host_uuid, after->host_uuid) != 0 || before->epoch != after->epoch)
+        return refuse(g, "fence '%s': its host and epoch are final", g->change->name);
+    bool kept = after->n_evidence >= before->n_evidence;
+    for (size_t i = 0; kept && i < before->n_evidence; i++)
+        kept = hf_guard_same_message(&before->evidence[i]->base, &after->evidence[i]->base);
+    return kept || refuse(g, "fence '%s': evidence is only ever added", g->change->name);
+}
+
+/* The host as the transaction leaves it or, when it deletes the host, as it was. */
+static Holdfast__V1__Host *host_of_fence(const struct hf_guard_view *view, const char *host_uuid)
+{
+    Holdfast__V1__Host *h = hf_guard_decode_after(view, host_uuid, &holdfast__v1__host__descriptor);
+    struct hf_uuid uuid;
+    if (h == NULL && hf_uuid_parse(host_uuid, &uuid))
+        h = hf_guard_decode_object(hf_store_get_kind(view->store, HOLDFAST__V1__KIND__HOST, &uuid),
+                                   &holdfast__v1__host__descriptor);
+    return h;
+}
+
+static bool check_fence(struct guard_case *g)
+{
+    const struct hf_change *c = g->change;
+    if (c->after == NULL)
+        return c->before == NULL || refuse(g, "fence '%s': fenced is for ever", c->before->name);
+    Holdfast__V1__Fence *before HF_GUARD_FREE = hf_guard_decode_object(c->before, &holdfast__v1__fence__descriptor);
+    Holdfast__V1__Fence *after HF_GUARD_FREE = hf_guard_decode(&holdfast__v1__fence__descriptor, c->after, c->after_len);
+    if (after == NULL || (c->before != NULL && before == NULL))
+        return refuse(g, "fence '%s': its bytes are damaged", c->name);
+    if (before != NULL && !check_fence_history(g, before, after))
+        return false;
+
+    Holdfast__V1__Host *host HF_GUARD_FREE = host_of_fence(g->view, after->host_uuid);
+    if (!check_fence_identity(g, after, host))
+        return false;
+    for (size_t i = before != NULL ? before->n_evidence : 0; i < after->n_evidence; i++)
+        if (!check_evidence(g, after, after->evidence[i], host))
+            return false;
+    return true;
+}
+
+static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, const struct hf_change *c, char *why,
+                  size_t why_len)
+{
+    (void)guard;
+    struct guard_case g = {v, c, why, why_len};
+    switch (c->kind) {
+    case HOLDFAST__V1__KIND__INSTANCE:
+        return check_instance(&g);
+    case HOLDFAST__V1__KIND__HOST:
+        return check_host(&g);
+    case HOLDFAST__V1__KIND__FENCE:
+        return check_fence(&g);
+    default:
+        return true;
+    }
+}
+
+const struct hf_guard hf_placement_guard = {
+    .name = "placement",
+    .kinds = 1ULL << HOLDFAST__V1__KIND__INSTANCE | 1ULL << HOLDFAST__V1__KIND__HOST | 1ULL << HOLDFAST__V1__KIND__FENCE,
+    .allow = allow,
+};

@@ -1,0 +1,37 @@
+/* The guard of DESIGN.md section 5, rules 5 and 7: what every replica checks in apply, whatever the leader believes, so that
+ * an instance never gets a second placement while its first may still run.
+ *
+ * Instances. A placement (host, epoch, run) is open from its commit until its `end` is set. It is ended by
+ *   STOPPED: the host's own promise for exactly this (host, epoch, run); or
+ *   FENCED:  (host, epoch) has a fence with evidence that covers a storage of this instance, or the host lives a later epoch.
+ * Only an ended placement may be replaced, by one with a higher run on a host that exists, in that host's present, unfenced
+ * epoch. An end is never changed or taken back; an instance with an open placement is neither deleted nor moved to other
+ * storages (its evidence would no longer fit).
+ * Hosts. The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in the same transaction at the
+ * latest; the first one may be any that is not fenced (a host that was deleted and added again goes on counting). A host is
+ * deleted only when nothing can run there.
+ * Fences. For ever: host, epoch and evidence stay, evidence is only appended, each piece names the fence's own (host, epoch).
+ *
+ * Pure; nothing but the store before and the transaction is looked at.
+ */
+#ifndef HF_CONTROL_PLACEMENT_GUARD_H
+#define HF_CONTROL_PLACEMENT_GUARD_H
+
+#include "consensus/guard.h"
+#include "holdfast/v1/ha.pb-c.h"
+#include "holdfast/v1/instance.pb-c.h"
+
+extern const struct hf_guard hf_placement_guard;
+
+/* The name of the fence of (host, epoch): "<host uuid>/<epoch>"; its UUID is hf_uuid_of_text() of it. */
+#define HF_FENCE_NAME_MAX 64
+char *hf_fence_name(const char *host_uuid, uint64_t epoch, char out[HF_FENCE_NAME_MAX]);
+struct hf_uuid hf_fence_uuid(const char *host_uuid, uint64_t epoch);
+
+/* The instance was placed and the end of that run is not proven: it may be running. */
+bool hf_placement_open(const Holdfast__V1__Placement *p);
+
+/* The fence holds evidence that covers one of these storages. */
+bool hf_fence_covers(const Holdfast__V1__Fence *f, char *const *storage_uuids, size_t n_storage_uuids);
+
+#endif
