@@ -11,5 +11,5 @@ hf_library(hf_control_grpc
   SOURCES api_grpc.c
   LINK hf_control_api hf_rpc)
 hf_program(holdfastd INSTALL
-  SOURCES holdfastd.c daemon_options.c daemon_controllers_none.c
-  LINK hf_control_grpc hf_control_api hf_placement_guard hf_raft_uv hf_rpc hf_base_uv)
+  SOURCES holdfastd.c daemon_options.c daemon_controllers.c
+  LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv)

@@ -37,4 +37,30 @@ bool hf_host_link_pending(const struct hf_host_link *l, size_t i, struct hf_pend
 bool hf_host_link_find_pending(const struct hf_host_link *l, const char *uuid, const char *management_ip,
                                struct hf_pending_host *ret);
 
+/* --- for the controllers --- */
+
+#define HF_HOST_STREAMS_MAX 8192 /* streams at once, pending ones included; more are refused with EXHAUSTED */
+
+struct hf_host_contact {
+    bool attached;     /* it has a stream, was welcomed and lives `epoch` */
+    bool fresh;        /* and said something within the contact time-out of the timing profile */
+    uint64_t epoch;
+    int64_t silent_ms; /* since its last message */
+};
+/* False: it has no stream that was welcomed. host_uuid: canonical text. */
+bool hf_host_link_contact(const struct hf_host_link *l, const char *host_uuid, struct hf_host_contact *ret);
+
+/* What the streams tell the controllers. A report is about (host, epoch) of its stream: nothing else passes. */
+struct hf_host_link_events {
+    void (*attached)(void *arg, const char *host_uuid, uint64_t epoch); /* welcomed: send it what is assigned */
+    void (*detached)(void *arg, const char *host_uuid);
+    void (*report)(void *arg, const char *host_uuid, uint64_t epoch, const Holdfast__V1__HostMessage *m);
+    void *arg;
+};
+/* At most one listener; NULL: none. */
+void hf_host_link_listen(struct hf_host_link *l, const struct hf_host_link_events *events);
+
+/* Sends to a welcomed host; fills in term, host and epoch. False: it has no such stream. */
+bool hf_host_link_send(struct hf_host_link *l, const char *host_uuid, Holdfast__V1__ControlMessage *m);
+
 #endif

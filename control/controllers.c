@@ -1,0 +1,377 @@
+#include "control/controllers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/controllers_state.h"
+#include "control/ha_controller.h"
+#include "control/image_controller.h"
+#include "control/instance_controller.h"
+#include "control/operation_controller.h"
+#include "control/placement_guard.h"
+#include "control/storage_controller.h"
+#include "control/volume_controller.h"
+
+#define FORGET_EVERY_MS 30000
+
+/* In the order of a pass: what others wait for comes first. */
+static const struct {
+    uint32_t kind;
+    void (*reconcile)(struct hf_controllers *c, struct hf_world_object *o);
+} reconcilers[] = {
+    {HOLDFAST__V1__KIND__HOST, hf_host_reconcile},
+    {HOLDFAST__V1__KIND__PRIMARY_STORAGE, hf_storage_reconcile},
+    {HOLDFAST__V1__KIND__IMAGE, hf_image_reconcile},
+    {HOLDFAST__V1__KIND__VOLUME, hf_volume_reconcile},
+    {HOLDFAST__V1__KIND__INSTANCE, hf_instance_reconcile},
+    {HOLDFAST__V1__KIND__OPERATION, hf_operation_reconcile},
+};
+#define RECONCILERS_N (sizeof reconcilers / sizeof reconcilers[0])
+
+/* --- the pass --- */
+
+static void pass(void *arg)
+{
+    struct hf_controllers *c = arg;
+    if (!c->working)
+        return;
+    for (size_t r = 0; r < RECONCILERS_N; r++) {
+        for (size_t i = 0; i < hf_world_count(c->world, reconcilers[r].kind); i++) {
+            struct hf_world_object *o = hf_world_at(c->world, reconcilers[r].kind, i);
+            if (!o->dirty || o->busy)
+                continue;
+            o->dirty = false;
+            o->due_ms = 0;
+            reconcilers[r].reconcile(c, o);
+        }
+    }
+    hf_facts_free(c->facts);
+    c->facts = NULL;
+    hf_ha_follow_failovers(c);
+    hf_host_assignments_sync(c->assignments);
+}
+
+void hf_controllers_kick(struct hf_controllers *c)
+{
+    if (c->working && !hf_timer_running(&c->pass_timer))
+        hf_timer_start(c->control->env, &c->pass_timer, 0, pass, c);
+}
+
+static void kick(void *arg)
+{
+    hf_controllers_kick(arg);
+}
+
+void hf_controllers_mark(struct hf_controllers *c, struct hf_world_object *o)
+{
+    o->dirty = true;
+    hf_controllers_kick(c);
+}
+
+void hf_controllers_wake(struct hf_controllers *c, struct hf_world_object *o, int64_t delay_ms)
+{
+    int64_t due = hf_controllers_now_ms(c) + delay_ms;
+    if (o->due_ms == 0 || due < o->due_ms)
+        o->due_ms = due;
+}
+
+static void mark_kind(struct hf_controllers *c, uint32_t kind)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, kind); i++)
+        hf_world_at(c->world, kind, i)->dirty = true;
+    hf_controllers_kick(c);
+}
+
+void hf_controllers_mark_instances(struct hf_controllers *c, const char *host_uuid)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, i);
+        const Holdfast__V1__Placement *p = ((const Holdfast__V1__Instance *)(void *)o->message)->placement;
+        if (host_uuid != NULL ? p != NULL && strcmp(p->host_uuid, host_uuid) == 0 : !hf_placement_open(p))
+            o->dirty = true;
+    }
+    hf_controllers_kick(c);
+}
+
+/* --- what the store tells --- */
+
+static void mark_object(struct hf_controllers *c, uint32_t kind, const char *uuid)
+{
+    struct hf_world_object *o = hf_world_find(c->world, kind, uuid);
+    if (o != NULL)
+        hf_controllers_mark(c, o);
+}
+
+static void mark_operations_of(struct hf_controllers *c, const char *target_uuid)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__OPERATION); i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__OPERATION, i);
+        const Holdfast__V1__Operation *op = (const Holdfast__V1__Operation *)(void *)o->message;
+        if (op->state == HOLDFAST__V1__OPERATION__STATE__RUNNING && strcmp(op->target_uuid, target_uuid) == 0)
+            o->dirty = true;
+    }
+}
+
+/* Whom else a change concerns. m: the object as it is, or was when it is deleted. */
+static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, uint32_t kind)
+{
+    switch (kind) {
+    case HOLDFAST__V1__KIND__HOST:
+        hf_controllers_mark_instances(c, hf_message_meta(m)->uuid);
+        hf_controllers_mark_instances(c, NULL);
+        mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
+        mark_kind(c, HOLDFAST__V1__KIND__VOLUME);
+        break;
+    case HOLDFAST__V1__KIND__CLUSTER:
+    case HOLDFAST__V1__KIND__PRIMARY_STORAGE:
+        hf_controllers_mark_instances(c, NULL);
+        mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
+        mark_kind(c, HOLDFAST__V1__KIND__VOLUME);
+        break;
+    case HOLDFAST__V1__KIND__IMAGE:
+    case HOLDFAST__V1__KIND__GLOBAL_SETTING:
+        hf_controllers_mark_instances(c, NULL);
+        break;
+    case HOLDFAST__V1__KIND__INSTANCE:
+        mark_object(c, HOLDFAST__V1__KIND__VOLUME, ((const Holdfast__V1__Instance *)(const void *)m)->spec->root_volume_uuid);
+        mark_kind(c, HOLDFAST__V1__KIND__FAILOVER);
+        break;
+    case HOLDFAST__V1__KIND__VOLUME:
+        mark_object(c, HOLDFAST__V1__KIND__INSTANCE, ((const Holdfast__V1__Volume *)(const void *)m)->spec->instance_uuid);
+        break;
+    case HOLDFAST__V1__KIND__FENCE:
+        mark_object(c, HOLDFAST__V1__KIND__HOST, ((const Holdfast__V1__Fence *)(const void *)m)->host_uuid);
+        break;
+    case HOLDFAST__V1__KIND__OPERATION:
+        mark_object(c, ((const Holdfast__V1__Operation *)(const void *)m)->target_kind,
+                    ((const Holdfast__V1__Operation *)(const void *)m)->target_uuid);
+        return;
+    default:
+        break;
+    }
+    mark_operations_of(c, hf_message_meta(m)->uuid);
+    hf_host_assignments_mark(c->assignments);
+}
+
+static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage *before)
+{
+    struct hf_controllers *c = arg;
+    o->dirty = true;
+    if (c->loading)
+        return;
+    mark_concerned(c, o->message != NULL ? o->message : before, o->kind);
+    hf_controllers_kick(c);
+}
+
+/* --- what the hosts tell --- */
+
+static void host_changed(struct hf_controllers *c, const char *host_uuid)
+{
+    mark_object(c, HOLDFAST__V1__KIND__HOST, host_uuid);
+    hf_controllers_mark_instances(c, host_uuid);
+    hf_controllers_mark_instances(c, NULL);
+    mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
+    mark_kind(c, HOLDFAST__V1__KIND__VOLUME);
+}
+
+static void attached(void *arg, const char *host_uuid, uint64_t epoch)
+{
+    struct hf_controllers *c = arg;
+    if (!c->working)
+        return;
+    hf_host_assignments_attached(c->assignments, host_uuid, epoch);
+    host_changed(c, host_uuid);
+}
+
+static void detached(void *arg, const char *host_uuid)
+{
+    struct hf_controllers *c = arg;
+    if (!c->working)
+        return;
+    hf_host_assignments_detached(c->assignments, host_uuid);
+    hf_ha_detached(c, host_uuid);
+    hf_image_host_lost(c, host_uuid);
+    hf_volume_host_lost(c, host_uuid);
+    host_changed(c, host_uuid);
+}
+
+static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdfast__V1__HostMessage *m)
+{
+    struct hf_controllers *c = arg;
+    if (!c->working)
+        return;
+    switch (m->body_case) {
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE:
+        hf_instance_report(c, host_uuid, m->instance);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE:
+        hf_storage_report(c, host_uuid, m->storage);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE:
+        hf_image_report(c, host_uuid, m->image);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME:
+        hf_volume_report(c, host_uuid, m->volume);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE:
+        hf_ha_report(c, host_uuid, epoch, m->lease);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_REFUSAL:
+        hf_warn("host %s refused an order about %s: %s", host_uuid, m->refusal->subject_uuid, m->refusal->message);
+        break;
+    default:
+        break; /* a network that does not come up blocks its instances' starts, which say so themselves */
+    }
+}
+
+/* --- shared questions --- */
+
+bool hf_controllers_host_contact(const struct hf_controllers *c, const char *host_uuid)
+{
+    struct hf_host_contact contact;
+    return hf_host_link_contact(c->control->host_link, host_uuid, &contact) && contact.fresh;
+}
+
+bool hf_controllers_host_usable(const struct hf_controllers *c, const Holdfast__V1__Host *h)
+{
+    struct hf_host_contact contact;
+    uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
+    if (epoch == 0 || !hf_host_link_contact(c->control->host_link, h->meta->uuid, &contact))
+        return false;
+    struct hf_uuid fence = hf_fence_uuid(h->meta->uuid, epoch);
+    return contact.fresh && contact.epoch == epoch &&
+           hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) == NULL;
+}
+
+static bool usable_cb(void *arg, const Holdfast__V1__Host *h)
+{
+    return hf_controllers_host_usable(arg, h);
+}
+
+static const char *planned_cb(void *arg, const struct hf_world_object *o)
+{
+    (void)arg;
+    return hf_instance_planned_host(o);
+}
+
+struct hf_facts *hf_controllers_facts(struct hf_controllers *c)
+{
+    if (c->facts == NULL)
+        c->facts = hf_facts_gather(&(struct hf_facts_sources){
+            .world = c->world,
+            .store = hf_control_store(c->control),
+            .usable = usable_cb,
+            .planned = planned_cb,
+            .arg = c,
+        });
+    return c->facts;
+}
+
+struct hf_world_object *hf_controllers_operation(const struct hf_controllers *c, const char *target_uuid,
+                                                 const char *const *verbs)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__OPERATION); i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__OPERATION, i);
+        const Holdfast__V1__Operation *op = (const Holdfast__V1__Operation *)(void *)o->message;
+        if (op->state != HOLDFAST__V1__OPERATION__STATE__RUNNING || strcmp(op->target_uuid, target_uuid) != 0)
+            continue;
+        for (const char *const *v = verbs; *v != NULL; v++)
+            if (strcmp(op->verb, *v) == 0)
+                return o;
+    }
+    return NULL;
+}
+
+/* --- life --- */
+
+/* Hosts that fell silent or speak again, objects whose time has come. */
+static void tick(void *arg)
+{
+    struct hf_controllers *c = arg;
+    int64_t now = hf_controllers_now_ms(c);
+    hf_timer_start(c->control->env, &c->tick_timer, HF_CONTROLLERS_TICK_MS, tick, c);
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
+        const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
+        bool contact = !hf_ha_contact_lost(c, h);
+        bool connected = h->status != NULL && h->status->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED;
+        if (contact != connected)
+            mark_object(c, HOLDFAST__V1__KIND__HOST, h->meta->uuid);
+    }
+    for (size_t r = 0; r < RECONCILERS_N; r++) {
+        for (size_t i = 0; i < hf_world_count(c->world, reconcilers[r].kind); i++) {
+            struct hf_world_object *o = hf_world_at(c->world, reconcilers[r].kind, i);
+            if (o->due_ms != 0 && o->due_ms <= now)
+                hf_controllers_mark(c, o);
+        }
+    }
+    hf_ha_tick(c);
+    if (now / FORGET_EVERY_MS != (now - HF_CONTROLLERS_TICK_MS) / FORGET_EVERY_MS)
+        hf_operations_forget(c);
+}
+
+static void start(struct hf_controllers *c)
+{
+    c->working = true;
+    c->settled_ms = hf_controllers_now_ms(c) + c->timing->contact_ms;
+    c->loading = true;
+    hf_world_load(c->world);
+    c->loading = false;
+    c->ha = hf_ha_create(c);
+    hf_timer_start(c->control->env, &c->tick_timer, HF_CONTROLLERS_TICK_MS, tick, c);
+    hf_controllers_kick(c);
+}
+
+static void stop(struct hf_controllers *c)
+{
+    c->working = false;
+    hf_timer_stop(&c->pass_timer);
+    hf_timer_stop(&c->tick_timer);
+    hf_host_assignments_clear(c->assignments);
+    hf_ha_free(c->ha);
+    c->ha = NULL;
+    hf_world_clear(c->world);
+}
+
+static void role_cb(void *arg, const struct hf_replica_state *st)
+{
+    struct hf_controllers *c = arg;
+    bool leads = st->role == HF_ROLE_LEADER && st->ready;
+    if (leads && !c->working)
+        start(c);
+    else if (!leads && c->working)
+        stop(c);
+}
+
+struct hf_controllers *hf_controllers_create(struct hf_control *control)
+{
+    HF_ASSERT(control->host_link != NULL);
+    struct hf_controllers *c = HF_NEW(struct hf_controllers);
+    c->control = control;
+    c->timing = hf_ha_timing_find(control->profile);
+    HF_ASSERT(c->timing != NULL);
+    c->world = hf_world_create(control, changed, c);
+    c->editor = (struct hf_editor){.control = control, .world = c->world, .kick = kick, .arg = c};
+    c->assignments = hf_host_assignments_create(control, c->world);
+    control->controllers = c;
+    hf_host_link_listen(control->host_link, &(struct hf_host_link_events){attached, detached, report, c});
+    hf_replica_on_role(control->replica, role_cb, c);
+    struct hf_replica_state st;
+    hf_replica_state(control->replica, &st);
+    role_cb(c, &st);
+    return c;
+}
+
+void hf_controllers_free(struct hf_controllers *c)
+{
+    hf_host_link_listen(c->control->host_link, NULL);
+    hf_editor_done(&c->editor);
+    if (c->working)
+        stop(c);
+    hf_host_assignments_free(c->assignments);
+    hf_world_free(c->world);
+    c->control->controllers = NULL;
+    free(c);
+}

@@ -1,0 +1,129 @@
+#include "control/ha_controller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/instance_controller.h"
+#include "ha/observation_pb.h"
+
+struct hf_ha_controller *hf_ha_create(struct hf_controllers *c)
+{
+    struct hf_ha_controller *ha = HF_NEW(struct hf_ha_controller);
+    ha->detector = hf_detector_create(hf_controllers_now_ms(c));
+    return ha;
+}
+
+void hf_ha_free(struct hf_ha_controller *ha)
+{
+    hf_detector_free(ha->detector);
+    free(ha);
+}
+
+const struct hf_ha_timing *hf_ha_host_timing(const struct hf_controllers *c, const Holdfast__V1__Host *h)
+{
+    const struct hf_ha_timing *t = h->status != NULL ? hf_ha_timing_find(h->status->profile) : NULL;
+    return t != NULL ? t : c->timing;
+}
+
+/* --- what is heard --- */
+
+void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch, const Holdfast__V1__LeaseReport *r)
+{
+    (void)epoch;
+    struct hf_uuid observer;
+    if (!hf_uuid_parse(host_uuid, &observer))
+        return;
+    int64_t now = hf_controllers_now_ms(c);
+    hf_detector_contact(c->ha->detector, &observer, now);
+    struct hf_lease_run *runs = hf_alloc_array(HF_LEASE_RECORD_RUNS_MAX, sizeof *runs);
+    for (size_t i = 0; i < r->n_observations; i++) {
+        struct hf_observation o;
+        hf_status st = hf_observation_from_pb(r->observations[i], runs, &o);
+        if (hf_ok(st))
+            hf_detector_observe(c->ha->detector, &observer, &o, now);
+        else
+            hf_warn("host %s: its observation is not usable: %s", host_uuid, hf_status_message(st));
+        hf_status_drop(st);
+    }
+    free(runs);
+}
+
+void hf_ha_detached(struct hf_controllers *c, const char *host_uuid)
+{
+    struct hf_uuid host;
+    if (hf_uuid_parse(host_uuid, &host))
+        hf_detector_stream_closed(c->ha->detector, &host, hf_controllers_now_ms(c));
+}
+
+bool hf_ha_contact_lost(const struct hf_controllers *c, const Holdfast__V1__Host *h)
+{
+    struct hf_uuid host;
+    int64_t lost_ms = 0;
+    const struct hf_ha_timing *timing = hf_ha_host_timing(c, h);
+    if (!hf_uuid_parse(h->meta->uuid, &host))
+        return false;
+    return !hf_detector_in_contact(c->ha->detector, &host, timing, hf_controllers_now_ms(c), &lost_ms) &&
+           lost_ms >= timing->contact_ms;
+}
+
+/* What the streams brought since the last look; deleted hosts need no word: nobody asks for them. */
+static void hear_streams(struct hf_controllers *c)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i);
+        struct hf_host_contact contact;
+        if (hf_host_link_contact(c->control->host_link, hf_message_meta(o->message)->uuid, &contact))
+            hf_detector_contact(c->ha->detector, &o->uuid, hf_controllers_now_ms(c) - contact.silent_ms);
+    }
+}
+
+/* A run that the record of a host without contact tombstones is over: the record is the host's own report. */
+static void read_tombstones(struct hf_controllers *c, struct hf_world_object *host)
+{
+    const Holdfast__V1__Host *h = (const Holdfast__V1__Host *)(void *)host->message;
+    if (h->status == NULL || h->status->epoch == 0 || !hf_ha_contact_lost(c, h))
+        return;
+    size_t n = 0;
+    const struct hf_lease_run *runs = hf_detector_record_runs(c->ha->detector, &host->uuid, h->status->epoch, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (runs[i].live)
+            continue;
+        char uuid[HF_UUID_STR];
+        Holdfast__V1__InstanceReport r = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+        r.instance_uuid = hf_uuid_format(&runs[i].instance, uuid);
+        r.epoch = h->status->epoch;
+        r.run = runs[i].run;
+        r.state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+        r.guest_initiated = true;
+        r.message = "ended while its host had no contact (told by its lease record)";
+        hf_instance_report(c, h->meta->uuid, &r);
+    }
+}
+
+/* --- what is done --- */
+
+static void committed(void *arg, bool applied)
+{
+    (void)applied;
+    struct hf_controllers *c = arg;
+    c->ha->busy = false;
+    hf_ha_tick(c);
+}
+
+void hf_ha_commit(struct hf_controllers *c, struct hf_edit *e)
+{
+    c->ha->busy = true;
+    hf_edit_commit(e, committed, c);
+}
+
+void hf_ha_tick(struct hf_controllers *c)
+{
+    hear_streams(c);
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++)
+        read_tombstones(c, hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i));
+    if (!c->ha->busy && !hf_ha_fence(c))
+        hf_ha_restart(c);
+    hf_ha_follow_failovers(c);
+}

@@ -1,0 +1,53 @@
+/* High availability on the leader: what the hosts' streams and the observers say goes into ha/'s detector, its pure decisions
+ * come back as fences, evidence, ended placements and failover records, each committed before the next step rests on it.
+ *
+ *   1 contact is lost, the records stand still    the fence of (host, epoch) is committed        ha_fencing.c
+ *   2 the proof is complete                       evidence is committed to the fence             ha_fencing.c
+ *   3 each instance that the evidence covers      its placement ends as FENCED                   ha_restart.c
+ *   4 NeverStop: it waits for a place             the instance controller schedules and places   instance_controller.c
+ *   5 placed, running                             the failover record follows                    ha_restart.c
+ *
+ * All that lasts is in the store: the next leader goes on with the step that is due.
+ */
+#ifndef HF_CONTROL_HA_CONTROLLER_H
+#define HF_CONTROL_HA_CONTROLLER_H
+
+#include "control/controllers_state.h"
+#include "ha/detector.h"
+
+#define HF_HA_NOTE_MS 5000         /* between two writes of what holds a fence */
+#define HF_HA_ACTIONS_MAX 64       /* of one look; the rest follows at the next */
+#define HF_FAILOVERS_KEPT_MAX 1000 /* ended ones; above, the oldest are deleted */
+
+struct hf_ha_controller {
+    struct hf_detector *detector;
+    bool busy;                     /* an edit of it is under way: nothing is decided on what it changes */
+};
+
+struct hf_ha_controller *hf_ha_create(struct hf_controllers *c);
+void hf_ha_free(struct hf_ha_controller *ha);
+
+/* A host's lease report: contact, and what it saw of its peers. */
+void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch, const Holdfast__V1__LeaseReport *r);
+void hf_ha_detached(struct hf_controllers *c, const char *host_uuid);
+
+/* Weighs everything and takes the steps that are due; on every tick and after each of its own commits. */
+void hf_ha_tick(struct hf_controllers *c);
+
+/* Contact with the host is lost for longer than the time-out of its profile. */
+bool hf_ha_contact_lost(const struct hf_controllers *c, const Holdfast__V1__Host *h);
+
+/* ha_fencing.c: fences and evidence that are due. True: something is being committed. */
+bool hf_ha_fence(struct hf_controllers *c);
+/* ha_restart.c: instances of fenced lives that are due. True: something is being committed. */
+bool hf_ha_restart(struct hf_controllers *c);
+/* ha_restart.c: failover records that have moved on. */
+void hf_ha_follow_failovers(struct hf_controllers *c);
+
+/* Commits an edit of HA: its end runs the next look at once. Takes e. */
+void hf_ha_commit(struct hf_controllers *c, struct hf_edit *e);
+
+/* The timing of the profile that the host's keeper runs. */
+const struct hf_ha_timing *hf_ha_host_timing(const struct hf_controllers *c, const Holdfast__V1__Host *h);
+
+#endif

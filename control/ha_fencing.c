@@ -1,0 +1,240 @@
+/* From the world and the detector to the view of ha/fence_decide.h, and from its actions to fences and evidence. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/conditions.h"
+#include "control/fence_object.h"
+#include "control/ha_controller.h"
+#include "control/placement_guard.h"
+#include "control/settings.h"
+#include "ha/fence_decide.h"
+
+#define CONDITION_HA "HA" /* of a host: why its fence is held */
+
+typedef Holdfast__V1__Host Host;
+typedef Holdfast__V1__Fence Fence;
+
+/* The view, and the world's objects behind its entries. */
+struct view_parts {
+    struct hf_fence_host *hosts;
+    struct hf_world_object **objects;
+    size_t n;
+};
+
+static struct hf_world_object *fence_object(const struct hf_controllers *c, const char *host_uuid, uint64_t epoch)
+{
+    struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
+    return hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
+}
+
+static bool proves_all(const Fence *f)
+{
+    for (size_t i = 0; f != NULL && i < f->n_evidence; i++)
+        if (f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
+            f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR)
+            return true;
+    return false;
+}
+
+static bool in_use(const struct hf_controllers *c, const Host *h, const char *storage_uuid)
+{
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
+        const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
+        if (!hf_placement_open(i->placement) || i->placement->epoch != h->status->epoch ||
+            strcmp(i->placement->host_uuid, h->meta->uuid) != 0)
+            continue;
+        for (size_t s = 0; s < i->spec->n_storage_uuids; s++)
+            if (strcmp(i->spec->storage_uuids[s], storage_uuid) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* The shared storages of the host's cluster: there it keeps leases. */
+static struct hf_fence_storage *storages_of(const struct hf_controllers *c, const struct hf_world_object *host, Fence *f,
+                                            size_t *ret_n)
+{
+    const Host *h = (const Host *)(const void *)host->message;
+    const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+    size_t n = 0, max = cl != NULL ? cl->spec->n_primary_storage_uuids : 0;
+    struct hf_fence_storage *list = hf_alloc_array(max, sizeof *list);
+    for (size_t i = 0; i < max; i++) {
+        struct hf_world_object *o =
+            hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i]);
+        const Holdfast__V1__PrimaryStorage *ps =
+            o != NULL ? (const Holdfast__V1__PrimaryStorage *)(void *)o->message : NULL;
+        if (ps == NULL || ps->spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT)
+            continue;
+        char *uuid = ps->meta->uuid;
+        list[n++] = (struct hf_fence_storage){
+            .uuid = o->uuid,
+            .name = ps->meta->name,
+            .in_use = in_use(c, h, uuid),
+            .proven = f != NULL && hf_fence_covers(f, &uuid, 1),
+            .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid, hf_ha_host_timing(c, h),
+                                     hf_controllers_now_ms(c)),
+        };
+    }
+    *ret_n = n;
+    return list;
+}
+
+static void fill_host(const struct hf_controllers *c, struct hf_world_object *o, struct hf_fence_host *ret)
+{
+    const Host *h = (const Host *)(void *)o->message;
+    struct hf_world_object *fo = fence_object(c, h->meta->uuid, h->status->epoch);
+    Fence *f = fo != NULL ? (Fence *)(void *)fo->message : NULL;
+    *ret = (struct hf_fence_host){
+        .uuid = o->uuid,
+        .name = h->meta->name,
+        .epoch = h->status->epoch,
+        .timing = hf_ha_host_timing(c, h),
+        .watchdog = hf_watchdog_of_text(h->status->watchdog),
+        .fenced = f != NULL,
+        .proven = proves_all(f),
+    };
+    ret->contact =
+        hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c), &ret->lost_ms);
+    ret->storages = storages_of(c, o, f, &ret->n_storages);
+}
+
+static void build_view(const struct hf_controllers *c, struct view_parts *p)
+{
+    size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__HOST);
+    p->hosts = hf_alloc_array(n, sizeof *p->hosts);
+    p->objects = hf_alloc_array(n, sizeof *p->objects);
+    p->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i);
+        const Host *h = (const Host *)(void *)o->message;
+        if (h->status == NULL || h->status->epoch == 0)
+            continue;
+        fill_host(c, o, &p->hosts[p->n]);
+        p->objects[p->n++] = o;
+    }
+}
+
+static void free_view(struct view_parts *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free((void *)p->hosts[i].storages);
+    free(p->hosts);
+    free(p->objects);
+}
+
+/* --- actions --- */
+
+static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
+                      const struct hf_world_object *host, const char *reason)
+{
+    char uuid[HF_UUID_STR];
+    Fence *f = hf_fence_new(c->control->env, hf_uuid_format(&h->uuid, uuid), h->epoch, reason);
+    int64_t counted_ms = h->lost_ms > h->timing->contact_ms ? h->lost_ms - h->timing->contact_ms : 0;
+    f->detected_at_ms = hf_controllers_wall_ms(c) - counted_ms;
+    hf_edit_add(e, &f->base);
+    hf_edit_require(e, host); /* its epoch has not moved on */
+    hf_warn("host '%s': fencing epoch %llu: %s", h->name, (unsigned long long)h->epoch, reason);
+}
+
+static Holdfast__V1__Evidence__Kind kind_of(enum hf_evidence_kind k)
+{
+    switch (k) {
+    case HF_EVIDENCE_CLOSED_AND_KILLED:
+        return HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED;
+    case HF_EVIDENCE_SILENCE:
+        return HOLDFAST__V1__EVIDENCE__KIND__SILENCE;
+    case HF_EVIDENCE_NEXT_EPOCH:
+        return HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH;
+    case HF_EVIDENCE_OPERATOR:
+        return HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
+    }
+    return HOLDFAST__V1__EVIDENCE__KIND__KIND_UNSPECIFIED;
+}
+
+static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
+                         const struct hf_fence_action *a)
+{
+    char uuid[HF_UUID_STR];
+    struct hf_world_object *o = fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch);
+    if (o == NULL)
+        return;
+    Holdfast__V1__Evidence *ev =
+        hf_fence_add_evidence(hf_edit_change(e, o), c->control->env, kind_of(a->evidence), a->text);
+    for (size_t i = 0; a->everything && i < h->n_storages; i++)
+        hf_evidence_add_storage(ev, hf_uuid_format(&h->storages[i].uuid, uuid));
+    if (!a->everything)
+        hf_evidence_add_storage(ev, hf_uuid_format(&a->storage, uuid));
+    if (!hf_uuid_is_zero(&a->observer))
+        hf_pb_set(&ev->observer_host_uuid, hf_uuid_format(&a->observer, uuid));
+    ev->silent_ms = a->silent_ms;
+    ev->required_ms = a->required_ms;
+    hf_warn("host '%s': epoch %llu is proven over: %s", h->name, (unsigned long long)h->epoch, a->text);
+}
+
+/* Says on the host what holds its fence (NULL: nothing does), not more often than HF_HA_NOTE_MS. */
+static void note(struct hf_controllers *c, struct hf_world_object *host, const char *text)
+{
+    const Host *h = (const Host *)(void *)host->message;
+    const char *now = hf_condition_message(h->status->conditions, h->status->n_conditions, CONDITION_HA);
+    if (host->busy || (text == NULL ? now == NULL : now != NULL && strcmp(now, text) == 0))
+        return;
+    int64_t wall = hf_controllers_wall_ms(c);
+    for (size_t i = 0; text != NULL && i < h->status->n_conditions; i++)
+        if (strcmp(h->status->conditions[i]->type, CONDITION_HA) == 0 &&
+            wall - h->status->conditions[i]->since_ms < HF_HA_NOTE_MS)
+            return;
+    struct hf_edit *e = hf_edit_create(&c->editor, "note what holds the fence of host '%s'", h->meta->name);
+    Host *changed = hf_edit_change(e, host);
+    if (text != NULL)
+        hf_condition_set(&changed->status->conditions, &changed->status->n_conditions, CONDITION_HA, false, text, wall);
+    else
+        hf_condition_clear(&changed->status->conditions, &changed->status->n_conditions, CONDITION_HA);
+    hf_edit_commit(e, NULL, NULL);
+}
+
+static void note_holds(struct hf_controllers *c, const struct view_parts *p, const struct hf_fence_action *actions, size_t n)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        const char *text = NULL;
+        for (size_t k = 0; k < n; k++)
+            if (actions[k].kind == HF_FENCE_HOLD && actions[k].host == i && (text == NULL || actions[k].alarm))
+                text = actions[k].text;
+        note(c, p->objects[i], text);
+    }
+}
+
+bool hf_ha_fence(struct hf_controllers *c)
+{
+    struct view_parts p;
+    build_view(c, &p);
+    const struct hf_store *s = hf_control_store(c->control);
+    struct hf_fence_view view = {
+        .settings = {.ha_enabled = hf_setting_bool(s, "ha.enable"),
+                     .accept_stand_in = true, /* a keeper has one only when it was told so in its configuration */
+                     .mass_share = (unsigned)hf_setting_int(s, "ha.massLossShare")},
+        .hosts = p.hosts,
+        .n_hosts = p.n,
+    };
+    struct hf_fence_action *actions = hf_alloc_array(HF_HA_ACTIONS_MAX, sizeof *actions);
+    size_t n = hf_fence_decide(&view, actions, HF_HA_ACTIONS_MAX);
+    struct hf_edit *e = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const struct hf_fence_action *a = &actions[i];
+        if (a->kind == HF_FENCE_HOLD)
+            continue;
+        if (e == NULL)
+            e = hf_edit_create(&c->editor, "fence lost hosts");
+        if (a->kind == HF_FENCE_COMMIT)
+            add_fence(c, e, &p.hosts[a->host], p.objects[a->host], a->text);
+        else
+            add_evidence(c, e, &p.hosts[a->host], a);
+    }
+    if (e != NULL)
+        hf_ha_commit(c, e);
+    note_holds(c, &p, actions, n);
+    free(actions);
+    free_view(&p);
+    return e != NULL;
+}

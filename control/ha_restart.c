@@ -1,0 +1,242 @@
+/* From committed fences and evidence to the instances that leave a lost host, and the record of each one's way. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "control/fence_object.h"
+#include "control/ha_controller.h"
+#include "control/instance_controller.h"
+#include "control/instance_step.h"
+#include "control/placement_guard.h"
+#include "control/settings.h"
+#include "ha/restart_plan.h"
+
+typedef Holdfast__V1__Instance Instance;
+typedef Holdfast__V1__Fence Fence;
+typedef Holdfast__V1__Failover Failover;
+
+/* The input of the plan, and the world's objects behind its entries. */
+struct plan_parts {
+    struct hf_restart_evidence *evidence;
+    struct hf_world_object **fences;      /* of each piece of evidence */
+    const Holdfast__V1__Evidence **pieces;
+    size_t n_evidence;
+    struct hf_restart_instance *instances;
+    struct hf_world_object **objects;
+    size_t n_instances;
+};
+
+static struct hf_uuid *parse_uuids(char *const *texts, size_t n)
+{
+    struct hf_uuid *list = hf_alloc_array(n, sizeof *list);
+    for (size_t i = 0; i < n; i++)
+        if (!hf_uuid_parse(texts[i], &list[i]))
+            list[i] = (struct hf_uuid){{0}};
+    return list;
+}
+
+static void add_instance(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *o, const Fence *f)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
+    struct hf_restart_instance *r = &p->instances[p->n_instances];
+    *r = (struct hf_restart_instance){
+        .uuid = o->uuid,
+        .name = i->meta->name,
+        .epoch = i->placement->epoch,
+        .run = i->placement->run,
+        .fenced = f != NULL,
+        .host_name = h != NULL ? h->meta->name : i->placement->host_uuid,
+        .never_stop = i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP,
+        .wanted_running = i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !i->spec->deleting,
+        .waiting_ms = f != NULL ? hf_controllers_wall_ms(c) - f->detected_at_ms : 0,
+        .storages = parse_uuids(i->spec->storage_uuids, i->spec->n_storage_uuids),
+        .n_storages = i->spec->n_storage_uuids,
+    };
+    if (!hf_uuid_parse(i->placement->host_uuid, &r->host))
+        r->host = (struct hf_uuid){{0}};
+    p->objects[p->n_instances++] = o;
+}
+
+static void add_evidence(struct plan_parts *p, struct hf_world_object *fence)
+{
+    const Fence *f = (const Fence *)(void *)fence->message;
+    for (size_t i = 0; i < f->n_evidence; i++) {
+        const Holdfast__V1__Evidence *e = f->evidence[i];
+        p->evidence = hf_realloc_array(p->evidence, p->n_evidence + 1, sizeof *p->evidence);
+        p->fences = hf_realloc_array(p->fences, p->n_evidence + 1, sizeof *p->fences);
+        p->pieces = hf_realloc_array(p->pieces, p->n_evidence + 1, sizeof *p->pieces);
+        struct hf_restart_evidence *r = &p->evidence[p->n_evidence];
+        *r = (struct hf_restart_evidence){
+            .epoch = f->epoch,
+            .kind = hf_evidence_kind_text(e->kind),
+            .everything = e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
+                          e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR,
+            .storages = parse_uuids(e->storage_uuids, e->n_storage_uuids),
+            .n_storages = e->n_storage_uuids,
+        };
+        if (!hf_uuid_parse(f->host_uuid, &r->host))
+            r->host = (struct hf_uuid){{0}};
+        p->fences[p->n_evidence] = fence;
+        p->pieces[p->n_evidence++] = e;
+    }
+}
+
+static bool listed(const struct plan_parts *p, const struct hf_world_object *fence)
+{
+    for (size_t i = 0; i < p->n_evidence; i++)
+        if (p->fences[i] == fence)
+            return true;
+    return false;
+}
+
+/* Every open placement whose (host, epoch) is fenced, and the evidence of those fences. */
+static void gather(const struct hf_controllers *c, struct plan_parts *p)
+{
+    size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE);
+    *p = (struct plan_parts){0};
+    p->instances = hf_alloc_array(n, sizeof *p->instances);
+    p->objects = hf_alloc_array(n, sizeof *p->objects);
+    for (size_t k = 0; k < n; k++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, k);
+        const Instance *i = (const Instance *)(void *)o->message;
+        if (!hf_placement_open(i->placement))
+            continue;
+        struct hf_uuid uuid = hf_fence_uuid(i->placement->host_uuid, i->placement->epoch);
+        struct hf_world_object *fence = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
+        if (fence == NULL)
+            continue;
+        add_instance(c, p, o, (const Fence *)(void *)fence->message);
+        if (!listed(p, fence))
+            add_evidence(p, fence);
+    }
+}
+
+static void free_parts(struct plan_parts *p)
+{
+    for (size_t i = 0; i < p->n_instances; i++)
+        free((void *)p->instances[i].storages);
+    for (size_t i = 0; i < p->n_evidence; i++)
+        free((void *)p->evidence[i].storages);
+    free(p->instances);
+    free(p->objects);
+    free(p->evidence);
+    free(p->fences);
+    free(p->pieces);
+}
+
+/* --- steps --- */
+
+static Failover *new_failover(struct hf_controllers *c, const Instance *i, const Fence *f, const Holdfast__V1__Evidence *e)
+{
+    Failover *r = HF_NEW(Failover);
+    holdfast__v1__failover__init(r);
+    r->meta = HF_NEW(Holdfast__V1__Meta);
+    holdfast__v1__meta__init(r->meta);
+    char *name = hf_printf("%s/%llu", i->meta->uuid, (unsigned long long)i->placement->run);
+    char *seed = hf_printf("failover/%s", name), text[HF_UUID_STR];
+    struct hf_uuid uuid = hf_uuid_of_text(seed);
+    hf_pb_set(&r->meta->uuid, hf_uuid_format(&uuid, text));
+    hf_pb_set(&r->meta->name, name);
+    free(name);
+    free(seed);
+    r->meta->created_at_ms = hf_controllers_wall_ms(c);
+    hf_pb_set(&r->instance_uuid, i->meta->uuid);
+    hf_pb_set(&r->instance_name, i->meta->name);
+    hf_pb_set(&r->from_host_uuid, i->placement->host_uuid);
+    r->run_before = i->placement->run;
+    hf_pb_set(&r->evidence, hf_evidence_kind_text(e->kind));
+    r->detected_at_ms = f->detected_at_ms != 0 ? f->detected_at_ms : f->meta->created_at_ms;
+    r->fenced_at_ms = e->recorded_at_ms;
+    return r;
+}
+
+static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan_parts *p, const struct hf_restart_step *s)
+{
+    struct hf_world_object *fence = p->fences[s->evidence], *o = p->objects[s->instance];
+    const Fence *f = (const Fence *)(void *)fence->message;
+    bool go = s->kind == HF_RESTART_GO;
+    Failover *r = new_failover(c, (const Instance *)(void *)o->message, f, p->pieces[s->evidence]);
+    hf_pb_set(&r->outcome, go ? "waiting: looks for a host" : "stopped with its host");
+    hf_edit_add(e, &r->base);
+    hf_instance_fenced(hf_edit_change(e, o), f->meta->uuid, s->text, go, hf_controllers_wall_ms(c));
+}
+
+bool hf_ha_restart(struct hf_controllers *c)
+{
+    struct plan_parts p;
+    gather(c, &p);
+    struct hf_restart_step *steps = hf_alloc_array(p.n_instances, sizeof *steps);
+    bool ha = hf_setting_bool(hf_control_store(c->control), "ha.enable");
+    size_t n = hf_restart_plan(ha, p.evidence, p.n_evidence, p.instances, p.n_instances, steps), taken = 0;
+    struct hf_edit *e = NULL;
+    for (size_t i = 0; i < n && taken < HF_HA_ACTIONS_MAX; i++) {
+        if (steps[i].kind == HF_RESTART_WAIT || p.objects[steps[i].instance]->busy)
+            continue;
+        if (e == NULL)
+            e = hf_edit_create(&c->editor, "move instances away from fenced hosts");
+        leave(c, e, &p, &steps[i]);
+        taken++;
+    }
+    if (e != NULL)
+        hf_ha_commit(c, e);
+    free(steps);
+    free_parts(&p);
+    return e != NULL;
+}
+
+/* --- the failover records --- */
+
+static bool is_open(const Failover *r)
+{
+    return strncmp(r->outcome, "waiting", 7) == 0;
+}
+
+static bool set_outcome(Failover *r, const char *outcome)
+{
+    if (strcmp(r->outcome, outcome) == 0)
+        return false;
+    hf_pb_set(&r->outcome, outcome);
+    return true;
+}
+
+/* Takes in how far the instance has come; true when something changed. */
+static bool follow(const struct hf_controllers *c, Failover *r)
+{
+    const Instance *i = HF_WORLD_GET(c->world, INSTANCE, Instance, r->instance_uuid);
+    if (i == NULL)
+        return set_outcome(r, "deleted meanwhile");
+    bool placed = i->placement != NULL && i->placement->run > r->run_before;
+    if (!placed)
+        return i->spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING && set_outcome(r, "stopped meanwhile");
+    bool changed = r->run_after != i->placement->run;
+    if (changed) {
+        r->run_after = i->placement->run;
+        hf_pb_set(&r->to_host_uuid, i->placement->host_uuid);
+        if (r->placed_at_ms == 0)
+            r->placed_at_ms = hf_controllers_wall_ms(c);
+        set_outcome(r, "waiting: starts");
+    }
+    if (i->status != NULL && i->status->state == HOLDFAST__V1__INSTANCE_STATUS__STATE__RUNNING &&
+        i->status->seen_run == r->run_after) {
+        r->running_at_ms = hf_controllers_wall_ms(c);
+        changed |= set_outcome(r, "restarted");
+    }
+    return changed;
+}
+
+void hf_ha_follow_failovers(struct hf_controllers *c)
+{
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__FAILOVER); k++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__FAILOVER, k);
+        if (o->busy || !o->dirty || !is_open((const Failover *)(void *)o->message))
+            continue;
+        o->dirty = false;
+        struct hf_edit *e = hf_edit_create(&c->editor, "note the failover of instance '%s'",
+                                           ((const Failover *)(void *)o->message)->instance_name);
+        if (follow(c, hf_edit_change(e, o)))
+            hf_edit_commit(e, NULL, NULL);
+        else
+            hf_edit_drop(e);
+    }
+}

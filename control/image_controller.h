@@ -1,0 +1,25 @@
+/* Fetches an image once, through a host, so that its checksum and format are known to be good; later it notes in which
+ * storages' caches the template lies. Reports come from the hosts' streams.
+ */
+#ifndef HF_CONTROL_IMAGE_CONTROLLER_H
+#define HF_CONTROL_IMAGE_CONTROLLER_H
+
+#include "control/controllers_state.h"
+
+#define HF_IMAGE_NOTE_MS 5000 /* between two notes of what keeps a fetch from ending */
+
+/* Who fetches it, into which storage. */
+struct hf_image_fetch {
+    char host_uuid[HF_UUID_STR], storage_uuid[HF_UUID_STR];
+};
+
+/* The fetch under way, or NULL. */
+const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o);
+
+void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__ImageReport *r);
+/* A host's stream is over: what it fetched is given to another. */
+void hf_image_host_lost(struct hf_controllers *c, const char *host_uuid);
+/* A disk over this template runs from that storage: so it lies in its cache. */
+void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid, const char *host_uuid);
+
+#endif

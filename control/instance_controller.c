@@ -1,0 +1,249 @@
+#include "control/instance_controller.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/ha_controller.h"
+#include "control/image_controller.h"
+#include "control/instance_step.h"
+#include "control/placement_guard.h"
+#include "control/settings.h"
+#include "control/volume_controller.h"
+
+typedef Holdfast__V1__Instance Instance;
+typedef Holdfast__V1__InstanceReport InstanceReport;
+
+static const char *const start_verbs[] = {"CreateInstance", "StartInstance", NULL};
+
+/* What is remembered of an instance besides the store. */
+struct instance_memory {
+    InstanceReport *seen;             /* last report about the present placement, or NULL */
+    char seen_host[HF_UUID_STR];      /* who said it */
+    char planned_host[HF_UUID_STR];   /* the edit under way places it there; "": none */
+};
+
+static void free_memory(void *memory)
+{
+    struct instance_memory *mem = memory;
+    if (mem->seen != NULL)
+        holdfast__v1__instance_report__free_unpacked(mem->seen, NULL);
+    free(mem);
+}
+
+static struct instance_memory *memory_of(struct hf_world_object *o)
+{
+    if (o->memory == NULL) {
+        o->memory = HF_NEW(struct instance_memory);
+        o->free_memory = free_memory;
+    }
+    return o->memory;
+}
+
+const char *hf_instance_planned_host(const struct hf_world_object *o)
+{
+    const struct instance_memory *mem = o->memory;
+    return mem != NULL && mem->planned_host[0] != '\0' ? mem->planned_host : NULL;
+}
+
+bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
+{
+    return i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP &&
+           hf_setting_bool(hf_control_store(c->control), "ha.enable");
+}
+
+/* --- reports --- */
+
+static bool about(const Holdfast__V1__Placement *p, const char *host_uuid, const InstanceReport *r)
+{
+    return hf_placement_open(p) && strcmp(p->host_uuid, host_uuid) == 0 && p->epoch == r->epoch && p->run == r->run;
+}
+
+static InstanceReport *copy_report(const InstanceReport *r)
+{
+    size_t n = holdfast__v1__instance_report__get_packed_size(r);
+    uint8_t *bytes = hf_alloc(n);
+    holdfast__v1__instance_report__pack(r, bytes);
+    InstanceReport *copy = holdfast__v1__instance_report__unpack(NULL, n, bytes);
+    free(bytes);
+    return copy;
+}
+
+void hf_instance_report(struct hf_controllers *c, const char *host_uuid, const InstanceReport *r)
+{
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, r->instance_uuid);
+    if (o == NULL || !about(((Instance *)(void *)o->message)->placement, host_uuid, r))
+        return;
+    struct instance_memory *mem = memory_of(o);
+    /* A promise stands: what comes later about this run can only be older news. */
+    if (mem->seen != NULL && mem->seen->run == r->run &&
+        mem->seen->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
+        return;
+    if (mem->seen != NULL)
+        holdfast__v1__instance_report__free_unpacked(mem->seen, NULL);
+    mem->seen = copy_report(r);
+    snprintf(mem->seen_host, sizeof mem->seen_host, "%s", host_uuid);
+    hf_controllers_mark(c, o);
+}
+
+/* --- a placed instance --- */
+
+static struct hf_instance_facts facts_of(const struct hf_controllers *c, const Instance *i,
+                                         const struct instance_memory *mem)
+{
+    const Holdfast__V1__Host *h =
+        i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
+    bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
+    return (struct hf_instance_facts){
+        .wall_ms = hf_controllers_wall_ms(c),
+        .seen = seen ? mem->seen : NULL,
+        .contact = h != NULL && !hf_ha_contact_lost(c, h),
+        .never_stop = hf_instance_never_stop(c, i),
+        .user_starts = hf_controllers_operation(c, i->meta->uuid, start_verbs) != NULL,
+    };
+}
+
+/* What runs has its disks: their files and templates are where they should be. */
+static void note_disks(struct hf_controllers *c, const Instance *i)
+{
+    const Holdfast__V1__Volume *root = HF_WORLD_GET(c->world, VOLUME, Volume, i->spec->root_volume_uuid);
+    hf_volume_used(c, i->spec->root_volume_uuid);
+    for (size_t k = 0; k < i->spec->n_data_volume_uuids; k++)
+        hf_volume_used(c, i->spec->data_volume_uuids[k]);
+    if (root != NULL)
+        hf_image_used(c, root->spec->image_uuid, root->spec->primary_storage_uuid, i->placement->host_uuid);
+}
+
+static void follow(struct hf_controllers *c, struct hf_world_object *o)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    struct hf_instance_facts f = facts_of(c, i, memory_of(o));
+    bool runs = f.seen != NULL && f.seen->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+    struct hf_edit *e = hf_edit_create(&c->editor, "follow instance '%s'", i->meta->name);
+    if (hf_instance_follow(hf_edit_change(e, o), &f))
+        hf_edit_commit(e, NULL, NULL);
+    else
+        hf_edit_drop(e);
+    if (runs)
+        note_disks(c, i);
+}
+
+/* --- an instance that is to be placed --- */
+
+static void wait(struct hf_controllers *c, struct hf_world_object *o, const char *condition, const char *why, bool give_up)
+{
+    struct hf_edit *e = hf_edit_create(&c->editor, "note that instance '%s' waits", hf_message_meta(o->message)->name);
+    if (hf_instance_waits(hf_edit_change(e, o), condition, why, give_up, hf_controllers_wall_ms(c)))
+        hf_edit_commit(e, NULL, NULL);
+    else
+        hf_edit_drop(e);
+}
+
+/* Its root disk is still to be made, so its image must be good. True: it is, or is not needed any more. */
+static bool image_ready(struct hf_controllers *c, struct hf_world_object *o)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    const Holdfast__V1__Volume *root = HF_WORLD_GET(c->world, VOLUME, Volume, i->spec->root_volume_uuid);
+    if (root == NULL || root->spec->image_uuid[0] == '\0' ||
+        (root->status != NULL && root->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__READY))
+        return true;
+    const Holdfast__V1__Image *image = HF_WORLD_GET(c->world, IMAGE, Image, root->spec->image_uuid);
+    if (image != NULL && image->status != NULL && image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
+        return true;
+    bool lost = image == NULL ||
+                (image->status != NULL && image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED);
+    char *why = image == NULL ? hf_printf("its image %s was deleted", root->spec->image_uuid)
+                : lost        ? hf_printf("its image '%s' could not be fetched", image->meta->name)
+                              : hf_printf("waits for image '%s' to be fetched", image->meta->name);
+    wait(c, o, HF_CONDITION_WAITING, why, lost);
+    free(why);
+    return false;
+}
+
+static bool local_storage(const struct hf_controllers *c, const char *storage_uuid)
+{
+    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    return ps != NULL && ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE;
+}
+
+/* A LocalStorage volume is made on the host of its first start and stays there. False: one of them is busy now. */
+static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const char *volume_uuid, const char *host_uuid)
+{
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, volume_uuid);
+    const Holdfast__V1__Volume *v = o != NULL ? (const Holdfast__V1__Volume *)(void *)o->message : NULL;
+    if (v == NULL || v->status == NULL || v->status->host_uuid[0] != '\0' ||
+        !local_storage(c, v->spec->primary_storage_uuid))
+        return true;
+    if (o->busy)
+        return false;
+    Holdfast__V1__Volume *changed = hf_edit_change(e, o);
+    hf_pb_set(&changed->status->host_uuid, host_uuid);
+    return true;
+}
+
+static void place(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    struct hf_edit *e = hf_edit_create(&c->editor, "place instance '%s' on host '%s'", i->meta->name, h->meta->name);
+    hf_instance_place(hf_edit_change(e, o), h->meta->uuid, h->status->epoch, hf_controllers_wall_ms(c));
+    bool bound = bind_local_volume(c, e, i->spec->root_volume_uuid, h->meta->uuid);
+    for (size_t k = 0; bound && k < i->spec->n_data_volume_uuids; k++)
+        bound = bind_local_volume(c, e, i->spec->data_volume_uuids[k], h->meta->uuid);
+    if (!bound) {
+        hf_edit_drop(e);
+        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
+        return;
+    }
+    snprintf(memory_of(o)->planned_host, HF_UUID_STR, "%s", h->meta->uuid);
+    hf_edit_commit(e, NULL, NULL);
+}
+
+static void start(struct hf_controllers *c, struct hf_world_object *o)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    int64_t pause_ms = i->status != NULL ? i->status->retry_at_ms - hf_controllers_wall_ms(c) : 0;
+    if (pause_ms > 0) {
+        hf_controllers_wake(c, o, pause_ms < HF_START_BACKOFF_MAX_MS ? pause_ms : HF_START_BACKOFF_MAX_MS);
+        return;
+    }
+    if (!image_ready(c, o))
+        return;
+    const Holdfast__V1__Host *h;
+    hf_status st = hf_facts_schedule(hf_controllers_facts(c), i, &h);
+    if (hf_ok(st)) {
+        place(c, o, h);
+    } else if (!hf_controllers_settled(c)) {
+        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS); /* the hosts still attach to this leader */
+    } else {
+        bool keeps_trying = hf_instance_never_stop(c, i);
+        wait(c, o, HF_CONDITION_SCHEDULING, hf_status_message(st), !keeps_trying);
+        if (keeps_trying)
+            hf_controllers_wake(c, o, HF_NO_ROOM_RETRY_MS);
+    }
+    hf_status_drop(st);
+}
+
+static void rest(struct hf_controllers *c, struct hf_world_object *o)
+{
+    struct hf_edit *e = hf_edit_create(&c->editor, "note the rest of instance '%s'", hf_message_meta(o->message)->name);
+    if (hf_instance_rest(hf_edit_change(e, o), hf_controllers_wall_ms(c)))
+        hf_edit_commit(e, NULL, NULL);
+    else
+        hf_edit_drop(e);
+}
+
+void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    memory_of(o)->planned_host[0] = '\0';
+    if (hf_placement_open(i->placement))
+        follow(c, o);
+    else if (i->spec->deleting)
+        hf_instance_delete_step(c, o);
+    else if (i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING)
+        start(c, o);
+    else
+        rest(c, o);
+}

@@ -1,0 +1,224 @@
+#include "control/operation_verdict.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/conditions.h"
+#include "control/instance_step.h"
+#include "control/placement_guard.h"
+
+typedef Holdfast__V1__Operation Operation;
+typedef Holdfast__V1__Instance Instance;
+#define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
+#define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
+
+static void running(struct hf_verdict *v, const char *fmt, ...) HF_PRINTF(2, 3);
+static void running(struct hf_verdict *v, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    v->kind = HF_VERDICT_RUNNING;
+    vsnprintf(v->text, sizeof v->text, fmt, ap);
+    va_end(ap);
+}
+
+static void failed(struct hf_verdict *v, enum hf_code code, const char *fmt, ...) HF_PRINTF(3, 4);
+static void failed(struct hf_verdict *v, enum hf_code code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    v->kind = HF_VERDICT_FAILED;
+    v->code = code;
+    vsnprintf(v->text, sizeof v->text, fmt, ap);
+    va_end(ap);
+}
+
+/* --- hosts, images, volumes --- */
+
+static void create_host(const Holdfast__V1__Host *h, struct hf_verdict *v)
+{
+    const Holdfast__V1__HostStatus *st = h->status;
+    if (st != NULL && st->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED && st->epoch > 0)
+        v->kind = HF_VERDICT_SUCCEEDED;
+    else
+        running(v, "waits for the daemon of host '%s' to attach", h->meta->name);
+}
+
+static void create_image(const Holdfast__V1__Image *m, struct hf_verdict *v)
+{
+    const Holdfast__V1__ImageStatus *st = m->status;
+    const char *note = st != NULL ? hf_condition_message(st->conditions, st->n_conditions, "Fetch") : NULL;
+    if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
+        v->kind = HF_VERDICT_SUCCEEDED;
+    else if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED)
+        failed(v, HF_INVALID, "image '%s': %s", m->meta->name, note != NULL ? note : "it could not be fetched");
+    else
+        running(v, "fetches image '%s'%s%s", m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
+}
+
+static void delete_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
+{
+    const char *note =
+        m->status != NULL ? hf_condition_message(m->status->conditions, m->status->n_conditions, "Delete") : NULL;
+    running(v, "deletes the file of volume '%s'%s%s", m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
+}
+
+/* --- instances --- */
+
+static const char *condition(const Instance *i, const char *type)
+{
+    return i->status != NULL ? hf_condition_message(i->status->conditions, i->status->n_conditions, type) : NULL;
+}
+
+static bool runs(const Instance *i)
+{
+    return hf_placement_open(i->placement) && i->status != NULL && i->status->seen_run == i->placement->run &&
+           (i->status->state == STATE(RUNNING) || i->status->state == STATE(PAUSED));
+}
+
+/* It will not run for this operation any more: power is off, or nobody takes it. */
+static void start_failed(const Instance *i, struct hf_verdict *v)
+{
+    const char *no_room = condition(i, HF_CONDITION_SCHEDULING), *waiting = condition(i, HF_CONDITION_WAITING);
+    const char *ended = condition(i, HF_CONDITION_READY);
+    if (no_room != NULL)
+        failed(v, HF_EXHAUSTED, "%s", no_room);
+    else if (waiting != NULL)
+        failed(v, HF_PRECONDITION, "start instance '%s': %s", i->meta->name, waiting);
+    else
+        failed(v, HF_INTERNAL, "start instance '%s': %s", i->meta->name, ended != NULL ? ended : "it was stopped meanwhile");
+}
+
+static void start_step(const Instance *i, const char *place, struct hf_verdict *v)
+{
+    const char *ready = condition(i, HF_CONDITION_READY), *waiting = condition(i, HF_CONDITION_WAITING);
+    if (hf_placement_open(i->placement))
+        running(v, "starts on host '%s'%s%s", place, ready != NULL ? ": " : "", ready != NULL ? ready : "");
+    else if (waiting != NULL)
+        running(v, "%s", waiting);
+    else if (i->status != NULL && i->status->start_failures > 0)
+        running(v, "tries again after %u failed start%s: %s", i->status->start_failures,
+                i->status->start_failures == 1 ? "" : "s", ready != NULL ? ready : "no reason was given");
+    else
+        running(v, "looks for a host");
+}
+
+static void start(const Operation *op, const Instance *i, const char *place, struct hf_verdict *v)
+{
+    bool open = hf_placement_open(i->placement);
+    bool wanted = i->spec->power != POWER(STOPPED) && !i->spec->deleting;
+    if (runs(i) && i->placement->run >= op->target_run) {
+        v->kind = HF_VERDICT_SUCCEEDED;
+    } else if (op->cancel_requested) {
+        v->kind = HF_VERDICT_CANCELLED;
+        v->stop_target = wanted;
+    } else if (!open && !wanted) {
+        start_failed(i, v);
+    } else if (!open && condition(i, HF_CONDITION_SCHEDULING) != NULL) {
+        failed(v, HF_EXHAUSTED, "%s; being NeverStop, it starts as soon as there is room",
+               condition(i, HF_CONDITION_SCHEDULING));
+    } else {
+        start_step(i, place, v);
+    }
+}
+
+static void stop(const Operation *op, const Instance *i, const char *place, struct hf_verdict *v)
+{
+    bool open = hf_placement_open(i->placement);
+    if (!open || (op->target_run > 0 && i->placement->run > op->target_run))
+        v->kind = HF_VERDICT_SUCCEEDED;
+    else if (i->spec->power != POWER(STOPPED))
+        failed(v, HF_CONFLICT, "stop instance '%s': another order took its place", i->meta->name);
+    else if (i->status != NULL && i->status->state == STATE(UNKNOWN))
+        running(v, "waits for host '%s', which has no contact", place);
+    else
+        running(v, "waits for the guest to power off on host '%s'", place);
+}
+
+static void reboot(const Operation *op, const Instance *i, const char *place, struct hf_verdict *v)
+{
+    if (i->status != NULL && i->status->reboot_done >= op->target_run)
+        v->kind = HF_VERDICT_SUCCEEDED;
+    else if (!hf_placement_open(i->placement))
+        failed(v, HF_PRECONDITION, "reboot instance '%s': it has stopped", i->meta->name);
+    else
+        running(v, "reboots on host '%s'", place);
+}
+
+static void pause_or_resume(const Instance *i, bool pause, const char *place, struct hf_verdict *v)
+{
+    const char *verb = pause ? "pause" : "resume";
+    if (!hf_placement_open(i->placement))
+        failed(v, HF_PRECONDITION, "%s instance '%s': it has stopped", verb, i->meta->name);
+    else if (i->spec->power != (pause ? POWER(PAUSED) : POWER(RUNNING)))
+        failed(v, HF_CONFLICT, "%s instance '%s': another order took its place", verb, i->meta->name);
+    else if (i->status != NULL && i->status->state == (pause ? STATE(PAUSED) : STATE(RUNNING)))
+        v->kind = HF_VERDICT_SUCCEEDED;
+    else
+        running(v, "waits for host '%s' to %s it", place, verb);
+}
+
+static void delete_instance(const Instance *i, const char *place, struct hf_verdict *v)
+{
+    if (hf_placement_open(i->placement))
+        running(v, "waits for it to end on host '%s'", place);
+    else
+        running(v, "deletes its root volume");
+}
+
+static void instance(const Operation *op, const Instance *i, const char *place, struct hf_verdict *v)
+{
+    if (strcmp(op->verb, "CreateInstance") == 0 || strcmp(op->verb, "StartInstance") == 0)
+        start(op, i, place, v);
+    else if (strcmp(op->verb, "StopInstance") == 0)
+        stop(op, i, place, v);
+    else if (strcmp(op->verb, "RebootInstance") == 0)
+        reboot(op, i, place, v);
+    else if (strcmp(op->verb, "PauseInstance") == 0)
+        pause_or_resume(i, true, place, v);
+    else if (strcmp(op->verb, "ResumeInstance") == 0)
+        pause_or_resume(i, false, place, v);
+    else if (strcmp(op->verb, "DeleteInstance") == 0)
+        delete_instance(i, place, v);
+    else
+        failed(v, HF_UNIMPLEMENTED, "this control node does not know '%s'", op->verb);
+}
+
+static bool is_delete(const Operation *op)
+{
+    return strncmp(op->verb, "Delete", 6) == 0;
+}
+
+/* What is under way cannot always be taken back: a start can, and one need not wait for a host or an image. */
+static void cancel(const Operation *op, struct hf_verdict *v)
+{
+    if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0) {
+        v->kind = HF_VERDICT_CANCELLED;
+        return;
+    }
+    char step[HF_STEP_MAX];
+    snprintf(step, sizeof step, "%s", v->text);
+    running(v, "cannot be taken back any more; %.900s", step);
+}
+
+void hf_verdict_of(const Operation *op, const ProtobufCMessage *target, const char *place, struct hf_verdict *ret)
+{
+    *ret = (struct hf_verdict){.kind = HF_VERDICT_RUNNING};
+    if (target == NULL && is_delete(op))
+        ret->kind = HF_VERDICT_SUCCEEDED;
+    else if (target == NULL)
+        failed(ret, HF_NOT_FOUND, "'%s' was deleted meanwhile", op->target_name);
+    else if (target->descriptor == &holdfast__v1__instance__descriptor)
+        instance(op, (const Instance *)(const void *)target, place, ret);
+    else if (target->descriptor == &holdfast__v1__host__descriptor)
+        create_host((const Holdfast__V1__Host *)(const void *)target, ret);
+    else if (target->descriptor == &holdfast__v1__image__descriptor)
+        create_image((const Holdfast__V1__Image *)(const void *)target, ret);
+    else if (target->descriptor == &holdfast__v1__volume__descriptor)
+        delete_volume((const Holdfast__V1__Volume *)(const void *)target, ret);
+    else
+        failed(ret, HF_UNIMPLEMENTED, "this control node does not know '%s'", op->verb);
+    if (op->cancel_requested && ret->kind == HF_VERDICT_RUNNING)
+        cancel(op, ret);
+}

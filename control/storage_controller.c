@@ -1,0 +1,209 @@
+#include "control/storage_controller.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "control/settings.h"
+
+typedef Holdfast__V1__PrimaryStorage PrimaryStorage;
+typedef Holdfast__V1__PrimaryStorageStatus Status;
+typedef Holdfast__V1__PrimaryStorageStatus__HostView View;
+
+struct host_word {
+    char host_uuid[HF_UUID_STR];
+    bool ok;
+    char *message;
+    uint64_t total, available;
+};
+
+struct storage_memory {
+    struct host_word *words; /* the last report of each host */
+    size_t n;
+    int64_t noted_ms;        /* loop clock of the last write; 0: none by this leader */
+};
+
+static void free_memory(void *memory)
+{
+    struct storage_memory *mem = memory;
+    for (size_t i = 0; i < mem->n; i++)
+        free(mem->words[i].message);
+    free(mem->words);
+    free(mem);
+}
+
+static struct storage_memory *memory_of(struct hf_world_object *o)
+{
+    if (o->memory == NULL) {
+        o->memory = HF_NEW(struct storage_memory);
+        o->free_memory = free_memory;
+    }
+    return o->memory;
+}
+
+void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r)
+{
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, r->primary_storage_uuid);
+    if (o == NULL)
+        return;
+    struct storage_memory *mem = memory_of(o);
+    size_t i = 0;
+    while (i < mem->n && strcmp(mem->words[i].host_uuid, host_uuid) != 0)
+        i++;
+    if (i == mem->n) {
+        mem->words = hf_realloc_array(mem->words, mem->n + 1, sizeof *mem->words);
+        mem->words[mem->n++] = (struct host_word){0};
+        snprintf(mem->words[i].host_uuid, HF_UUID_STR, "%s", host_uuid);
+    }
+    struct host_word *w = &mem->words[i];
+    w->ok = r->ok;
+    free(w->message);
+    w->message = hf_strdup(r->message);
+    w->total = r->total_bytes;
+    w->available = r->available_bytes;
+    hf_controllers_mark(c, o);
+}
+
+/* --- views --- */
+
+static View *find_view(const Status *st, const char *host_uuid)
+{
+    for (size_t i = 0; i < st->n_hosts; i++)
+        if (strcmp(st->hosts[i]->host_uuid, host_uuid) == 0)
+            return st->hosts[i];
+    return NULL;
+}
+
+static View *add_view(Status *st, const char *host_uuid)
+{
+    View *v = HF_NEW(View);
+    holdfast__v1__primary_storage_status__host_view__init(v);
+    hf_pb_set(&v->host_uuid, host_uuid);
+    st->hosts = hf_realloc_array(st->hosts, st->n_hosts + 1, sizeof *st->hosts);
+    st->hosts[st->n_hosts++] = v;
+    return v;
+}
+
+static bool attached_here(const struct hf_controllers *c, const PrimaryStorage *ps, const char *host_uuid)
+{
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, host_uuid);
+    const Holdfast__V1__Cluster *cl = h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
+    for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids; i++)
+        if (strcmp(cl->spec->primary_storage_uuids[i], ps->meta->uuid) == 0)
+            return true;
+    return false;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+/* How much a host's word differs from what is stored: not, in capacity only, or in something to be written at once. */
+enum news { NEWS_NONE, NEWS_CAPACITY, NEWS_NOW };
+
+static enum news news_of(const View *v, const struct host_word *w)
+{
+    if (v == NULL || v->ok != w->ok || (!w->ok && strcmp(v->message, w->message) != 0))
+        return NEWS_NOW;
+    uint64_t worth = (v->total_bytes > w->total ? v->total_bytes : w->total) / 100 * HF_STORAGE_NOTE_PERCENT;
+    if (distance(v->total_bytes, w->total) > worth || distance(v->available_bytes, w->available) > worth)
+        return NEWS_CAPACITY;
+    return NEWS_NONE;
+}
+
+static enum news news_of_storage(const struct hf_controllers *c, const PrimaryStorage *ps, const struct storage_memory *mem)
+{
+    static const Status nothing = HOLDFAST__V1__PRIMARY_STORAGE_STATUS__INIT;
+    const Status *st = ps->status != NULL ? ps->status : &nothing;
+    enum news news = NEWS_NONE;
+    for (size_t i = 0; i < mem->n; i++) {
+        if (!attached_here(c, ps, mem->words[i].host_uuid))
+            continue;
+        enum news one = news_of(find_view(st, mem->words[i].host_uuid), &mem->words[i]);
+        if (one > news)
+            news = one;
+    }
+    for (size_t i = 0; i < st->n_hosts; i++)
+        if (!attached_here(c, ps, st->hosts[i]->host_uuid))
+            news = NEWS_NOW;
+    return news;
+}
+
+/* --- the whole --- */
+
+static void take_words(const struct hf_controllers *c, PrimaryStorage *ps, const struct storage_memory *mem)
+{
+    Status *st = ps->status;
+    for (size_t i = 0; i < mem->n; i++) {
+        const struct host_word *w = &mem->words[i];
+        if (!attached_here(c, ps, w->host_uuid))
+            continue;
+        View *v = find_view(st, w->host_uuid);
+        if (v == NULL)
+            v = add_view(st, w->host_uuid);
+        v->ok = w->ok;
+        hf_pb_set(&v->message, w->message);
+        v->total_bytes = w->total;
+        v->available_bytes = w->available;
+    }
+    for (size_t i = 0; i < st->n_hosts;) {
+        if (attached_here(c, ps, st->hosts[i]->host_uuid)) {
+            i++;
+            continue;
+        }
+        protobuf_c_message_free_unpacked(&st->hosts[i]->base, NULL);
+        st->hosts[i] = st->hosts[--st->n_hosts];
+    }
+}
+
+/* Hosts see the same room of a shared storage: the smallest counts. Local ones add up. */
+static void sum_up(const struct hf_controllers *c, PrimaryStorage *ps)
+{
+    Status *st = ps->status;
+    bool local = ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE;
+    uint64_t total = 0, available = 0, reserved = ps->spec->reserved_bytes;
+    if (reserved == 0)
+        reserved = (uint64_t)hf_setting_int(hf_control_store(c->control), "primaryStorage.reservedCapacity");
+    bool first = true;
+    for (size_t i = 0; i < st->n_hosts; i++) {
+        const View *v = st->hosts[i];
+        if (!v->ok)
+            continue;
+        uint64_t room = v->available_bytes > reserved ? v->available_bytes - reserved : 0;
+        if (local) {
+            total += v->total_bytes;
+            available += room;
+        } else {
+            total = first || v->total_bytes < total ? v->total_bytes : total;
+            available = first || room < available ? room : available;
+        }
+        first = false;
+    }
+    st->total_bytes = total;
+    st->available_bytes = available;
+}
+
+void hf_storage_reconcile(struct hf_controllers *c, struct hf_world_object *o)
+{
+    const PrimaryStorage *ps = (const PrimaryStorage *)(void *)o->message;
+    struct storage_memory *mem = memory_of(o);
+    enum news news = news_of_storage(c, ps, mem);
+    int64_t now = hf_controllers_now_ms(c);
+    if (news == NEWS_NONE)
+        return;
+    if (news == NEWS_CAPACITY && mem->noted_ms != 0 && now - mem->noted_ms < HF_STORAGE_NOTE_MS) {
+        hf_controllers_wake(c, o, HF_STORAGE_NOTE_MS - (now - mem->noted_ms));
+        return;
+    }
+    mem->noted_ms = now;
+    struct hf_edit *e = hf_edit_create(&c->editor, "note the state of primary storage '%s'", ps->meta->name);
+    PrimaryStorage *changed = hf_edit_change(e, o);
+    if (changed->status == NULL) {
+        changed->status = HF_NEW(Status);
+        holdfast__v1__primary_storage_status__init(changed->status);
+    }
+    take_words(c, changed, mem);
+    sum_up(c, changed);
+    hf_edit_commit(e, NULL, NULL);
+}
