@@ -10,20 +10,20 @@
 #define HF_PREFIX_MIN 8
 #define HF_PREFIX_MAX 30
 
-static bool hf_given(const char *text)
+static bool given(const char *text)
 {
     return text != NULL && text[0] != '\0';
 }
 
-static uint32_t hf_mask(unsigned prefix)
+static uint32_t mask_of(unsigned prefix)
 {
     HF_ASSERT(prefix <= 32);
     return prefix == 0 ? 0 : UINT32_MAX << (32 - prefix);
 }
 
-static uint32_t hf_broadcast(uint32_t network, unsigned prefix)
+static uint32_t broadcast(uint32_t network, unsigned prefix)
 {
-    return network | ~hf_mask(prefix);
+    return network | ~mask_of(prefix);
 }
 
 bool hf_ip_parse(const char *text, uint32_t *ret)
@@ -43,7 +43,7 @@ char *hf_ip_format(uint32_t ip, char out[16])
 }
 
 /* One or two digits, at most 32. */
-static bool hf_prefix_parse(const char *text, unsigned *ret)
+static bool prefix_parse(const char *text, unsigned *ret)
 {
     unsigned value = 0;
     size_t len = strlen(text);
@@ -63,14 +63,14 @@ bool hf_netmask_parse(const char *text, unsigned *ret_prefix)
     uint32_t mask;
     unsigned prefix;
 
-    if (!hf_given(text))
+    if (!given(text))
         return false;
     if (strchr(text, '.') == NULL)
-        return hf_prefix_parse(text, ret_prefix);
+        return prefix_parse(text, ret_prefix);
     if (!hf_ip_parse(text, &mask))
         return false;
     prefix = (unsigned)__builtin_popcount(mask);
-    if (hf_mask(prefix) != mask)
+    if (mask_of(prefix) != mask)
         return false;
     *ret_prefix = prefix;
     return true;
@@ -84,7 +84,7 @@ char *hf_cidr_format(uint32_t network, unsigned prefix, char out[20])
     return out;
 }
 
-static hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned *ret_prefix)
+hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned *ret_prefix)
 {
     const char *slash = strchr(cidr, '/');
     char head[16];
@@ -95,9 +95,9 @@ static hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned
         return hf_error(HF_INVALID, "'%s' is not a CIDR: write it like 192.168.10.0/24", cidr);
     memcpy(head, cidr, (size_t)(slash - cidr));
     head[slash - cidr] = '\0';
-    if (!hf_ip_parse(head, &ip) || !hf_prefix_parse(slash + 1, &prefix))
+    if (!hf_ip_parse(head, &ip) || !prefix_parse(slash + 1, &prefix))
         return hf_error(HF_INVALID, "'%s' is not a CIDR: write it like 192.168.10.0/24", cidr);
-    if ((ip & ~hf_mask(prefix)) != 0)
+    if ((ip & ~mask_of(prefix)) != 0)
         return hf_error(HF_INVALID, "'%s' is not a CIDR: %s is not the first address of a /%u network", cidr,
                         head, prefix);
     *ret_network = ip;
@@ -105,9 +105,9 @@ static hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned
     return HF_STATUS_OK;
 }
 
-static hf_status hf_address_parse(const char *what, const char *text, uint32_t *ret)
+static hf_status address_parse(const char *what, const char *text, uint32_t *ret)
 {
-    if (!hf_given(text))
+    if (!given(text))
         return hf_error(HF_INVALID, "the %s is missing", what);
     if (!hf_ip_parse(text, ret))
         return hf_error(HF_INVALID, "the %s '%s' is not an IPv4 address", what, text);
@@ -115,7 +115,7 @@ static hf_status hf_address_parse(const char *what, const char *text, uint32_t *
 }
 
 /* A network that instances can live in. */
-static hf_status hf_network_check(uint32_t network, unsigned prefix)
+static hf_status network_check(uint32_t network, unsigned prefix)
 {
     char cidr[20];
     unsigned first = network >> 24;
@@ -129,35 +129,35 @@ static hf_status hf_network_check(uint32_t network, unsigned prefix)
     return HF_STATUS_OK;
 }
 
-static bool hf_inside(uint32_t network, unsigned prefix, uint32_t ip)
+static bool inside(uint32_t network, unsigned prefix, uint32_t ip)
 {
-    return (ip & hf_mask(prefix)) == network;
+    return (ip & mask_of(prefix)) == network;
 }
 
 /* An address that a machine in this network may have. */
-static hf_status hf_member_check(uint32_t network, unsigned prefix, const char *what, uint32_t ip)
+static hf_status member_check(uint32_t network, unsigned prefix, const char *what, uint32_t ip)
 {
     char text[16], cidr[20];
 
     hf_ip_format(ip, text);
     hf_cidr_format(network, prefix, cidr);
-    if (!hf_inside(network, prefix, ip))
+    if (!inside(network, prefix, ip))
         return hf_error(HF_INVALID, "the %s %s is outside %s", what, text, cidr);
     if (ip == network)
         return hf_error(HF_INVALID, "the %s %s is the network address of %s", what, text, cidr);
-    if (ip == hf_broadcast(network, prefix))
+    if (ip == broadcast(network, prefix))
         return hf_error(HF_INVALID, "the %s %s is the broadcast address of %s", what, text, cidr);
     return HF_STATUS_OK;
 }
 
-static hf_status hf_range_check(const struct hf_ip_range *r)
+static hf_status range_check(const struct hf_ip_range *r)
 {
     char start[16], end[16], gateway[16];
 
-    HF_TRY(hf_network_check(r->network, r->prefix));
-    HF_TRY(hf_member_check(r->network, r->prefix, "start address", r->start));
-    HF_TRY(hf_member_check(r->network, r->prefix, "end address", r->end));
-    HF_TRY(hf_member_check(r->network, r->prefix, "gateway", r->gateway));
+    HF_TRY(network_check(r->network, r->prefix));
+    HF_TRY(member_check(r->network, r->prefix, "start address", r->start));
+    HF_TRY(member_check(r->network, r->prefix, "end address", r->end));
+    HF_TRY(member_check(r->network, r->prefix, "gateway", r->gateway));
     hf_ip_format(r->start, start);
     hf_ip_format(r->end, end);
     if (r->start > r->end)
@@ -169,38 +169,38 @@ static hf_status hf_range_check(const struct hf_ip_range *r)
 }
 
 /* The network of a range given by its ends: from the netmask, from the CIDR, or from both when they agree. */
-static hf_status hf_range_network(const char *netmask, const char *cidr, struct hf_ip_range *r)
+static hf_status range_network(const char *netmask, const char *cidr, struct hf_ip_range *r)
 {
     unsigned mask_prefix = 0;
 
-    if (!hf_given(netmask) && !hf_given(cidr))
+    if (!given(netmask) && !given(cidr))
         return hf_error(HF_INVALID, "the netmask is missing");
-    if (hf_given(netmask) && !hf_netmask_parse(netmask, &mask_prefix))
+    if (given(netmask) && !hf_netmask_parse(netmask, &mask_prefix))
         return hf_error(HF_INVALID, "the netmask '%s' is neither like 255.255.255.0 nor a prefix length", netmask);
-    if (!hf_given(cidr)) {
+    if (!given(cidr)) {
         r->prefix = mask_prefix;
-        r->network = r->start & hf_mask(mask_prefix);
+        r->network = r->start & mask_of(mask_prefix);
         return HF_STATUS_OK;
     }
     HF_TRY(hf_cidr_parse(cidr, &r->network, &r->prefix));
-    if (hf_given(netmask) && mask_prefix != r->prefix)
+    if (given(netmask) && mask_prefix != r->prefix)
         return hf_error(HF_INVALID, "the netmask '%s' and the CIDR '%s' are of different size", netmask, cidr);
     return HF_STATUS_OK;
 }
 
-static hf_status hf_range_from_cidr(const char *netmask, const char *gateway, const char *cidr,
+static hf_status range_from_cidr(const char *netmask, const char *gateway, const char *cidr,
                                     struct hf_ip_range *ret)
 {
     struct hf_ip_range r = {0};
     uint32_t wanted = 0;
 
-    HF_TRY(hf_range_network(netmask, cidr, &r));
-    HF_TRY(hf_network_check(r.network, r.prefix));
+    HF_TRY(range_network(netmask, cidr, &r));
+    HF_TRY(network_check(r.network, r.prefix));
     r.gateway = r.network + 1;
     r.start = r.network + 2;
-    r.end = hf_broadcast(r.network, r.prefix) - 1;
-    if (hf_given(gateway)) {
-        HF_TRY(hf_address_parse("gateway", gateway, &wanted));
+    r.end = broadcast(r.network, r.prefix) - 1;
+    if (given(gateway)) {
+        HF_TRY(address_parse("gateway", gateway, &wanted));
         if (wanted != r.gateway)
             return hf_error(HF_INVALID,
                             "the gateway %s is not the first address of %s: give a start and an end address too",
@@ -215,18 +215,18 @@ hf_status hf_ip_range_parse(const char *start, const char *end, const char *netm
 {
     struct hf_ip_range r = {0};
 
-    if (!hf_given(start) && !hf_given(end) && hf_given(cidr))
-        return hf_range_from_cidr(netmask, gateway, cidr, ret);
-    HF_TRY(hf_address_parse("start address", start, &r.start));
-    HF_TRY(hf_address_parse("end address", end, &r.end));
-    HF_TRY(hf_address_parse("gateway", gateway, &r.gateway));
-    HF_TRY(hf_range_network(netmask, cidr, &r));
-    HF_TRY(hf_range_check(&r));
+    if (!given(start) && !given(end) && given(cidr))
+        return range_from_cidr(netmask, gateway, cidr, ret);
+    HF_TRY(address_parse("start address", start, &r.start));
+    HF_TRY(address_parse("end address", end, &r.end));
+    HF_TRY(address_parse("gateway", gateway, &r.gateway));
+    HF_TRY(range_network(netmask, cidr, &r));
+    HF_TRY(range_check(&r));
     *ret = r;
     return HF_STATUS_OK;
 }
 
-static char *hf_range_format(const struct hf_ip_range *r, char out[40])
+static char *range_format(const struct hf_ip_range *r, char out[40])
 {
     char start[16], end[16];
 
@@ -234,12 +234,12 @@ static char *hf_range_format(const struct hf_ip_range *r, char out[40])
     return out;
 }
 
-static hf_status hf_range_pair_check(const struct hf_ip_range *a, const struct hf_ip_range *b)
+static hf_status range_pair_check(const struct hf_ip_range *a, const struct hf_ip_range *b)
 {
     char range_a[40], range_b[40], text_a[20], text_b[20];
 
-    hf_range_format(a, range_a);
-    hf_range_format(b, range_b);
+    range_format(a, range_a);
+    range_format(b, range_b);
     if (a->network != b->network || a->prefix != b->prefix)
         return hf_error(HF_INVALID, "the ranges %s and %s are of different networks, %s and %s", range_a, range_b,
                         hf_cidr_format(a->network, a->prefix, text_a),
@@ -256,7 +256,7 @@ hf_status hf_ip_ranges_check(const struct hf_ip_range *r, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < i; j++)
-            HF_TRY(hf_range_pair_check(&r[j], &r[i]));
+            HF_TRY(range_pair_check(&r[j], &r[i]));
     return HF_STATUS_OK;
 }
 
@@ -266,8 +266,8 @@ hf_status hf_dhcp_ip_check(const struct hf_ip_range *r, size_t n, const char *dh
 
     if (n == 0)
         return hf_error(HF_INVALID, "a DHCP address needs a range of the network first");
-    HF_TRY(hf_address_parse("DHCP address", dhcp_ip, &ip));
-    HF_TRY(hf_member_check(r[0].network, r[0].prefix, "DHCP address", ip));
+    HF_TRY(address_parse("DHCP address", dhcp_ip, &ip));
+    HF_TRY(member_check(r[0].network, r[0].prefix, "DHCP address", ip));
     for (size_t i = 0; i < n; i++)
         if (ip == r[i].gateway)
             return hf_error(HF_INVALID, "the DHCP address %s is the gateway", dhcp_ip);

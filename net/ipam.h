@@ -17,6 +17,8 @@ bool hf_ip_parse(const char *text, uint32_t *ret);
 char *hf_ip_format(uint32_t ip, char out[16]);
 /* "255.255.0.0" or "16"; false when it is no netmask. */
 bool hf_netmask_parse(const char *text, unsigned *ret_prefix);
+/* "a.b.c.d/p" with no bit set past the prefix; INVALID says what is wrong. */
+hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned *ret_prefix) HF_MUST_USE;
 /* Writes "a.b.c.d/p". */
 char *hf_cidr_format(uint32_t network, unsigned prefix, char out[20]);
 
