@@ -6,9 +6,21 @@ hf_library(hf_hostd_core
 
 hf_library(hf_hostd_sim SOURCES vm_sim.c keeper_sim.c LINK hf_base_sim hf_storage_sim hf_net_sim)
 
-if(TARGET hf_ha_pb)
-  hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_sim PkgConfig::CMOCKA)
-  hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
-  hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
-  hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
+hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_sim PkgConfig::CMOCKA)
+hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
+hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
+hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
+
+hf_library(hf_identity SOURCES identity.c LINK hf_base)
+hf_test(identity_test SOURCES identity_test.c LINK hf_identity)
+
+hf_library(hf_hostd_options SOURCES hostd_options.c LINK hf_api hf_base)
+hf_test(hostd_options_test SOURCES hostd_options_test.c LINK hf_hostd_options)
+
+hf_library(hf_control_link SOURCES control_link.c LINK hf_hostd_core hf_rpc)
+hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_hostd_sim hf_base_uv)
+
+if(TARGET hf_accel)
+  hf_program(hostd SOURCES hostd.c LINK hf_hostd_options hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
+    hf_keeper_client hf_lease_reader hf_storage hf_net hf_accel hf_rpc hf_base_uv)
 endif()

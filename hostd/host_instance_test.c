@@ -451,7 +451,7 @@ static void reboots_happen_once(void **state)
     world_step(w, 30000);
     assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 2);
     assert_int_equal(world_report(w, VM1)->reboot_done, 3);
-    world_instance(w, (struct order){.reboot = 3, .reset = 4});
+    world_instance(w, (struct order){.reboot = 4, .reset = 4});
     world_step(w, 30000);
     assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 3);
     assert_int_equal(world_report(w, VM1)->reboot_done, 4);

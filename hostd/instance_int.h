@@ -52,11 +52,11 @@ struct hf_instance_rec {
     enum hf_end end;
     char *end_reason;
 
-    /* reboots */
-    bool reboot_baseline;    /* the counters below are those of this run */
+    /* reboots: one counter, of which a forced one says that this generation shall be a reset */
+    bool reboot_baseline;    /* reboot_done is that of this run */
     bool rebooting_force;    /* kind of the one under way */
     uint64_t rebooting;      /* its generation */
-    uint64_t reboot_done, reboot_force_done;
+    uint64_t reboot_done;
 
     /* the step under way, and waiting */
     bool busy, dead;
@@ -86,6 +86,9 @@ void hf_instance_say(struct hf_instance_rec *r, Holdfast__V1__InstanceReport__St
 void hf_instance_report(struct hf_instance_rec *r);
 /* PREPARING or as it is, kept from going on by this error; tried again with back-off. Takes st. */
 void hf_instance_blocked(struct hf_instance_rec *r, hf_status st);
+
+/* The highest generation of reboots in an assignment. */
+uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a);
 
 /* What the hypervisor said is old: look again. */
 void hf_instance_look(struct hf_instance_rec *r);

@@ -131,7 +131,7 @@ void hf_instance_report(struct hf_instance_rec *r)
     i.blocked = r->blocked ? r->blocked : (char *)protobuf_c_empty_string;
     i.failed = r->state == STATE(STOPPED) && r->end == HF_END_START_FAILED;
     i.guest_initiated = r->state == STATE(STOPPED) && r->end == HF_END_GUEST;
-    i.reboot_done = r->reboot_done > r->reboot_force_done ? r->reboot_done : r->reboot_force_done;
+    i.reboot_done = r->reboot_done;
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
     m.instance = &i;
     hf_host_send(r->host, &m);
@@ -325,6 +325,11 @@ static void recall_permit(struct hf_instance_rec *r)
     }
 }
 
+uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a)
+{
+    return a->reboot_generation > a->reboot_force_generation ? a->reboot_generation : a->reboot_force_generation;
+}
+
 /* True when the count of reboots in the next report is another one. */
 static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssignment *a)
 {
@@ -339,8 +344,7 @@ static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
     r->sync = r->host->attach.sync;
     bool counts = !r->reboot_baseline && r->permit != HF_PERMIT_NONE;
     if (counts) { /* adopted: reboots ordered before are done */
-        r->reboot_done = a->reboot_generation;
-        r->reboot_force_done = a->reboot_force_generation;
+        r->reboot_done = hf_instance_reboots_wanted(a);
         r->reboot_baseline = true;
     }
     if (a->power != POWER(STOPPED)) {

@@ -58,10 +58,7 @@ static void on_reboot(void *arg, hf_status st)
         return;
     }
     hf_info("instance %s run %llu: %s", r->id, (unsigned long long)r->run, r->rebooting_force ? "reset" : "rebooted");
-    if (r->rebooting_force)
-        r->reboot_force_done = r->rebooting;
-    else
-        r->reboot_done = r->rebooting;
+    r->reboot_done = r->rebooting;
     hf_backoff_reset(&r->backoff);
     hf_instance_report(r);
     hf_instance_look(r);
@@ -69,15 +66,15 @@ static void on_reboot(void *arg, hf_status st)
 
 static bool reboot_due(const struct hf_instance_rec *r)
 {
-    return r->want->reboot_force_generation > r->reboot_force_done || r->want->reboot_generation > r->reboot_done;
+    return hf_instance_reboots_wanted(r->want) > r->reboot_done;
 }
 
 static void reboot(struct hf_instance_rec *r)
 {
     struct hf_hypervisor *hv = r->host->d.hypervisor;
-    bool force = r->want->reboot_force_generation > r->reboot_force_done;
+    bool force = r->want->reboot_force_generation > r->reboot_done;
     r->rebooting_force = force;
-    r->rebooting = force ? r->want->reboot_force_generation : r->want->reboot_generation;
+    r->rebooting = hf_instance_reboots_wanted(r->want);
     hf_instance_call_begin(r);
     hv->ops->reboot(hv, &r->uuid, force, HF_INSTANCE_ORDER_DEADLINE_MS, on_reboot, r);
 }

@@ -276,8 +276,7 @@ static void start_with(struct hf_instance_rec *r, struct plan *p)
         spec.console_log = p->console;
     }
     hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING, "starting", NULL);
-    r->reboot_done = r->want->reboot_generation; /* a guest that boots now has done them all */
-    r->reboot_force_done = r->want->reboot_force_generation;
+    r->reboot_done = hf_instance_reboots_wanted(r->want); /* a guest that boots now has done them all */
     r->reboot_baseline = true;
     r->gone_hint = r->gone_heard = false;
     r->starting = true;

@@ -1,0 +1,233 @@
+/* hostd, the host daemon: plugs the real drivers into the core and runs the loop. See hostd/README.md. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "hostd/accel_probe.h"
+#include "hostd/control_link.h"
+#include "hostd/host_core.h"
+#include "hostd/hostd_options.h"
+#include "hostd/identity.h"
+#include "hostd/vm_libvirt.h"
+
+#define PROBE_MS    5000
+#define PATIENCE_MS 5000 /* for calls under way at the end; a hung storage must not keep the daemon from ending */
+
+struct daemon {
+    struct hf_hostd_options o;
+    struct hf_identity identity;
+    char hostname[256], console_dir[4096], net_dir[4096];
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int;
+    uv_timer_t patience;
+    struct hf_env *env;
+    struct hf_host *host;
+    struct hf_hypervisor *hypervisor;
+    struct hf_keeper *keeper;
+    struct hf_host_net *net;
+    struct hf_control_link *link;
+    bool ending;
+};
+
+/* --- the core's drivers --- */
+
+static hf_status open_storage(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret)
+{
+    struct daemon *d = arg;
+    return hf_primary_file_create(d->env, root, reserved_bytes, ret);
+}
+
+static void send_up(void *arg, const Holdfast__V1__HostMessage *m)
+{
+    hf_control_link_send(((struct daemon *)arg)->link, m);
+}
+
+static void redial(void *arg, const char *why)
+{
+    hf_control_link_redial(((struct daemon *)arg)->link, why);
+}
+
+/* --- the end --- */
+
+static void impatient(uv_timer_t *t)
+{
+    (void)t;
+    hf_warn("calls to a storage or to libvirt are still under way: ending without them");
+    _exit(0); /* threads hang in the kernel; every step may be repeated by the next daemon */
+}
+
+static void on_hypervisor_closed(void *arg)
+{
+    struct daemon *d = arg;
+    hf_keeper_client_close(d->keeper);
+    d->net->ops->close(d->net);
+    hf_env_uv_close(d->env);
+    uv_close((uv_handle_t *)&d->on_term, NULL);
+    uv_close((uv_handle_t *)&d->on_int, NULL);
+    uv_close((uv_handle_t *)&d->patience, NULL);
+}
+
+static void close_drivers(uv_timer_t *t)
+{
+    struct daemon *d = t->data;
+    hf_host_free(d->host);
+    d->hypervisor->ops->close(d->hypervisor, on_hypervisor_closed, d);
+    uv_timer_start(&d->patience, impatient, PATIENCE_MS, 0);
+}
+
+static void on_core_closed(void *arg)
+{
+    struct daemon *d = arg;
+    uv_timer_start(&d->patience, close_drivers, 0, 0); /* not from inside the core */
+}
+
+static void end(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+    if (d->ending)
+        return;
+    d->ending = true;
+    hf_info("%s: ending, guests go on running", strsignal(number));
+    uv_timer_start(&d->patience, impatient, PATIENCE_MS, 0);
+    hf_control_link_close(d->link);
+    hf_host_close(d->host, on_core_closed, d);
+}
+
+/* --- the start --- */
+
+static hf_status make_dir(const char *path)
+{
+    if (mkdir(path, 0755) != 0 && errno != EEXIST)
+        return hf_errno(errno, "make directory %s", path);
+    return HF_STATUS_OK;
+}
+
+static hf_status make_dirs(struct daemon *d)
+{
+    if ((size_t)snprintf(d->console_dir, sizeof d->console_dir, "%s/console", d->o.run_dir) >= sizeof d->console_dir ||
+        (size_t)snprintf(d->net_dir, sizeof d->net_dir, "%s/net", d->o.run_dir) >= sizeof d->net_dir)
+        return hf_error(HF_INVALID, "--run-dir: the path is too long");
+    HF_TRY(make_dir(d->o.run_dir));
+    HF_TRY(make_dir(d->console_dir));
+    return make_dir(d->net_dir);
+}
+
+static const char *accelerator(const struct hf_hostd_options *o)
+{
+    char why[256] = "";
+    if (strcmp(o->accelerator, "auto") != 0)
+        return o->accelerator;
+    const char *found = hf_accel_probe(PROBE_MS, why, sizeof why);
+    hf_info("guests run with %s: %s", found, why);
+    return found;
+}
+
+static uint64_t machine_memory(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct hf_host *make_core(struct daemon *d, const char *accel)
+{
+    struct hf_host_options o = {
+        .uuid = d->identity.uuid,
+        .hostname = d->hostname,
+        .management_ip = d->o.management_ip,
+        .accelerator = accel,
+        .version = HF_VERSION,
+        .cpus = d->o.cpus ? d->o.cpus : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+        .memory_bytes = d->o.memory_bytes ? d->o.memory_bytes : machine_memory(),
+        .console_dir = d->console_dir,
+    };
+    _Static_assert(sizeof o.secret == sizeof d->identity.secret, "one secret");
+    memcpy(o.secret, d->identity.secret, sizeof o.secret);
+    return hf_host_create(&o);
+}
+
+static hf_status open_drivers(struct daemon *d, const char *accel)
+{
+    struct hf_vm_libvirt_options vm = {.uri = d->o.libvirt_uri, .accelerator = accel, .cpu_mode = "none", .cache_mode = "none"};
+    struct hf_hypervisor_events vm_events = hf_host_hypervisor_events(d->host);
+    struct hf_keeper_events keeper_events = hf_host_keeper_events(d->host);
+    struct hf_control_link_options link = {.addresses = d->o.controls, .n_addresses = d->o.n_controls, .tls = d->o.tls};
+    HF_TRY(hf_vm_libvirt_create(&d->loop, &vm, &vm_events, &d->hypervisor));
+    HF_TRY(hf_keeper_client_create(&d->loop, d->env, d->o.keeper_socket, &keeper_events, &d->keeper));
+    HF_TRY(hf_host_net_nl_create(d->env, d->net_dir, &d->net));
+    d->link = hf_control_link_create(&d->loop, d->env, &link);
+    return HF_STATUS_OK;
+}
+
+static void watch_signals(struct daemon *d)
+{
+    d->on_term.data = d->on_int.data = d->patience.data = d;
+    uv_timer_init(&d->loop, &d->patience);
+    uv_signal_init(&d->loop, &d->on_term);
+    uv_signal_init(&d->loop, &d->on_int);
+    uv_signal_start(&d->on_term, end, SIGTERM);
+    uv_signal_start(&d->on_int, end, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static hf_status start(struct daemon *d)
+{
+    char uuid[HF_UUID_STR];
+    d->env = hf_env_uv_create(&d->loop);
+    if (gethostname(d->hostname, sizeof d->hostname - 1) != 0)
+        snprintf(d->hostname, sizeof d->hostname, "unnamed");
+    HF_TRY(hf_identity_load(d->env, d->o.state_dir, &d->identity));
+    HF_TRY(make_dirs(d));
+    hf_info("hostd %s on host %s (%s)", HF_VERSION, hf_uuid_format(&d->identity.uuid, uuid), d->hostname);
+    const char *accel = accelerator(&d->o); /* before the loop: it blocks */
+    d->host = make_core(d, accel);
+    HF_TRY(open_drivers(d, accel));
+    if (access(d->o.keeper_socket, F_OK) != 0)
+        hf_warn("hf-lease does not listen on %s yet: waiting for it", d->o.keeper_socket);
+    struct hf_host_drivers drivers = {
+        .env = d->env,
+        .hypervisor = d->hypervisor,
+        .keeper = d->keeper,
+        .net = d->net,
+        .open_storage = open_storage,
+        .reader_create = hf_lease_reader_create,
+        .reader_set_peers = hf_lease_reader_set_peers,
+        .reader_close = hf_lease_reader_close,
+        .send = send_up,
+        .redial = redial,
+        .arg = d,
+    };
+    hf_host_start(d->host, &drivers);
+    hf_control_link_start(d->link, d->host);
+    watch_signals(d);
+    return HF_STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon *d = HF_NEW(struct daemon);
+    hf_status st = hf_hostd_options_parse(argc, argv, &d->o);
+    if (hf_ok(st) && (d->o.help || d->o.version)) {
+        fputs(d->o.help ? hf_hostd_help : "hostd " HF_VERSION "\n", stdout);
+        free(d);
+        return 0;
+    }
+    HF_ASSERT(uv_loop_init(&d->loop) == 0);
+    if (hf_ok(st))
+        st = start(d);
+    if (!hf_ok(st)) {
+        hf_err("hostd does not start: %s", hf_status_message(st));
+        hf_status_drop(st);
+        _exit(1);
+    }
+    uv_run(&d->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&d->loop);
+    explicit_bzero(d, sizeof *d);
+    free(d);
+    return 0;
+}
