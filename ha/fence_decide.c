@@ -20,7 +20,7 @@ struct seconds {
 static struct seconds seconds(int64_t ms)
 {
     struct seconds s;
-    snprintf(s.text, sizeof s.text, "%lld.%lld s", (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+    snprintf(s.text, sizeof s.text, "%lld.%02lld s", (long long)(ms / 1000), (long long)(ms % 1000 / 10));
     return s;
 }
 
@@ -170,6 +170,9 @@ static void decide_fence(struct plan *p, const struct hf_fence_host *h)
         add(p, h, HF_FENCE_HOLD, "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
             seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
             seconds(h->timing->fence_ms).text);
+    } else if (h->lost_ms < h->timing->contact_ms) {
+        add(p, h, HF_FENCE_HOLD, "its record on '%s' stands still for %s, but contact was lost only %s ago", least->name,
+            seconds(least->sign.unchanged_ms).text, seconds(h->lost_ms).text);
     } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
         alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s and no sign of life, but %s: hold", seconds(h->lost_ms).text,
                         problem));

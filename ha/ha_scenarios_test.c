@@ -1,0 +1,460 @@
+/* The decisions of HA as text: testdata/fence holds one file per case, with what is known at which time and the exact plan.
+ * "ha_scenarios_test FILE" prints a file as the code would have it.
+ *
+ * Commands: profile, settings, host, lease, instance set the scene; at, contact, gone, see, says-closed, operator, grant
+ * are what happens; decide and plan say what follows; commit makes what the last decide said come true. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "ha/fence_decide.h"
+#include "ha/restart_plan.h"
+#include "ha/scenario.h"
+
+#define HOSTS_MAX     16
+#define STORAGES_MAX  8
+#define INSTANCES_MAX 32
+#define EVIDENCE_MAX  64
+#define ACTIONS_MAX   64
+
+struct evidence {
+    size_t host;
+    uint64_t epoch;
+    enum hf_evidence_kind kind;
+    bool everything;
+    struct hf_uuid storage;
+};
+
+struct world {
+    const struct hf_ha_timing *timing;
+    struct hf_fence_settings settings;
+    struct hf_detector *detector;
+    int64_t now_ms;
+    struct host {
+        char name[32];
+        struct hf_uuid uuid;
+        uint64_t epoch;
+        enum hf_watchdog watchdog;
+        const struct hf_ha_timing *timing;
+        bool says_closed;
+        char operator_word[128];
+        uint64_t fenced_epoch;
+        size_t leases[STORAGES_MAX], n_leases;
+    } hosts[HOSTS_MAX];
+    size_t n_hosts;
+    struct {
+        char name[32];
+        struct hf_uuid uuid;
+    } storages[STORAGES_MAX];
+    size_t n_storages;
+    struct instance {
+        char name[32];
+        size_t host;
+        uint64_t epoch, run;
+        bool never_stop, stopping;
+        int64_t waiting_ms;
+        struct hf_uuid disks[STORAGES_MAX];
+        size_t n_disks;
+    } instances[INSTANCES_MAX];
+    size_t n_instances;
+    struct evidence evidence[EVIDENCE_MAX];
+    size_t n_evidence;
+    struct hf_fence_action actions[ACTIONS_MAX];
+    size_t n_actions;
+};
+
+static void *create(void)
+{
+    struct world *w = HF_NEW(struct world);
+    w->timing = hf_ha_timing_find("fast");
+    w->settings = (struct hf_fence_settings){.ha_enabled = true, .accept_stand_in = true, .mass_share = HF_FENCE_MASS_SHARE};
+    w->detector = hf_detector_create(0);
+    return w;
+}
+
+static void destroy(void *world)
+{
+    struct world *w = world;
+    hf_detector_free(w->detector);
+    free(w);
+}
+
+static struct host *find_host(struct world *w, const char *name)
+{
+    for (size_t i = 0; i < w->n_hosts; i++) {
+        if (strcmp(w->hosts[i].name, name) == 0)
+            return &w->hosts[i];
+    }
+    return NULL;
+}
+
+/* Makes it at first use. */
+static size_t storage_index(struct world *w, const char *name)
+{
+    for (size_t i = 0; i < w->n_storages; i++) {
+        if (strcmp(w->storages[i].name, name) == 0)
+            return i;
+    }
+    HF_ASSERT(w->n_storages < STORAGES_MAX);
+    snprintf(w->storages[w->n_storages].name, sizeof w->storages[0].name, "%s", name);
+    w->storages[w->n_storages].uuid = hf_uuid_of_text(name);
+    return w->n_storages++;
+}
+
+static const char *storage_name(const struct world *w, const struct hf_uuid *uuid)
+{
+    for (size_t i = 0; i < w->n_storages; i++) {
+        if (hf_uuid_equal(&w->storages[i].uuid, uuid))
+            return w->storages[i].name;
+    }
+    return "?";
+}
+
+static const char *host_name(const struct world *w, const struct hf_uuid *uuid)
+{
+    for (size_t i = 0; i < w->n_hosts; i++) {
+        if (hf_uuid_equal(&w->hosts[i].uuid, uuid))
+            return w->hosts[i].name;
+    }
+    return "?";
+}
+
+static const char *kind_name(enum hf_evidence_kind k)
+{
+    static const char *const names[] = {"?", "closed and killed", "silence", "next epoch", "operator's word"};
+    return names[k];
+}
+
+/* --- the scene --- */
+
+static bool do_settings(struct world *w, char **words, size_t n)
+{
+    const char *ha = hf_scenario_value(words, n, "ha"), *stand_in = hf_scenario_value(words, n, "stand-in");
+    if (ha)
+        w->settings.ha_enabled = strcmp(ha, "on") == 0;
+    if (stand_in)
+        w->settings.accept_stand_in = strcmp(stand_in, "accepted") == 0;
+    w->settings.mass_share = (unsigned)hf_scenario_number(words, n, "share", w->settings.mass_share);
+    return n > 2;
+}
+
+static bool do_host(struct world *w, char **words, size_t n)
+{
+    const char *watchdog = hf_scenario_value(words, n, "watchdog"), *profile = hf_scenario_value(words, n, "profile");
+    if (n < 2 || w->n_hosts == HOSTS_MAX)
+        return false;
+    struct host *h = &w->hosts[w->n_hosts++];
+    snprintf(h->name, sizeof h->name, "%s", words[1]);
+    h->uuid = hf_uuid_of_text(words[1]);
+    h->epoch = (uint64_t)hf_scenario_number(words, n, "epoch", 1);
+    h->watchdog = hf_watchdog_of_text(watchdog ? watchdog : "hardware");
+    h->timing = profile ? hf_ha_timing_find(profile) : w->timing;
+    return h->timing != NULL;
+}
+
+/* lease STORAGE HOST… */
+static bool do_lease(struct world *w, char **words, size_t n)
+{
+    for (size_t i = 2; i < n; i++) {
+        struct host *h = find_host(w, words[i]);
+        if (!h)
+            return false;
+        h->leases[h->n_leases++] = storage_index(w, words[1]);
+    }
+    return n > 2;
+}
+
+/* instance NAME HOST run N disk S [disk S] [never-stop] [stopping] [epoch N] [waiting MS] */
+static bool do_instance(struct world *w, char **words, size_t n)
+{
+    struct host *h = n > 2 ? find_host(w, words[2]) : NULL;
+    if (!h || w->n_instances == INSTANCES_MAX)
+        return false;
+    struct instance *i = &w->instances[w->n_instances++];
+    snprintf(i->name, sizeof i->name, "%s", words[1]);
+    i->host = (size_t)(h - w->hosts);
+    i->epoch = (uint64_t)hf_scenario_number(words, n, "epoch", (int64_t)h->epoch);
+    i->run = (uint64_t)hf_scenario_number(words, n, "run", 1);
+    i->never_stop = hf_scenario_has(words, n, "never-stop");
+    i->stopping = hf_scenario_has(words, n, "stopping");
+    i->waiting_ms = hf_scenario_number(words, n, "waiting", 0);
+    for (size_t k = 3; k + 1 < n; k++) {
+        if (strcmp(words[k], "disk") == 0)
+            i->disks[i->n_disks++] = w->storages[storage_index(w, words[k + 1])].uuid;
+    }
+    return true;
+}
+
+/* --- what happens --- */
+
+static bool do_contact(struct world *w, char **words, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct host *h = find_host(w, words[i]);
+        if (!h)
+            return false;
+        hf_detector_contact(w->detector, &h->uuid, w->now_ms);
+    }
+    return n > 1;
+}
+
+static bool do_gone(struct world *w, char **words, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct host *h = find_host(w, words[i]);
+        if (!h)
+            return false;
+        hf_detector_stream_closed(w->detector, &h->uuid, w->now_ms);
+    }
+    return n > 1;
+}
+
+/* see OBSERVER HOST STORAGE [epoch N] [seq N] [unchanged MS] [closed] [killed] [bad] [error TEXT] */
+static bool do_see(struct world *w, char **words, size_t n)
+{
+    struct host *observer = n > 3 ? find_host(w, words[1]) : NULL, *h = n > 3 ? find_host(w, words[2]) : NULL;
+    if (!observer || !h)
+        return false;
+    const char *error = hf_scenario_value(words, n, "error");
+    struct hf_observation o = {.storage = w->storages[storage_index(w, words[3])].uuid,
+                               .host = h->uuid,
+                               .epoch = (uint64_t)hf_scenario_number(words, n, "epoch", (int64_t)h->epoch),
+                               .sequence = (uint64_t)hf_scenario_number(words, n, "seq", 1),
+                               .unchanged_ms = hf_scenario_number(words, n, "unchanged", 0),
+                               .samples_good = !hf_scenario_has(words, n, "bad") && !error,
+                               .closed = hf_scenario_has(words, n, "closed"),
+                               .killed = hf_scenario_has(words, n, "killed")};
+    snprintf(o.error, sizeof o.error, "%s", error ? error : "");
+    hf_detector_observe(w->detector, &observer->uuid, &o, w->now_ms);
+    return true;
+}
+
+static void add_evidence(struct world *w, struct evidence e)
+{
+    HF_ASSERT(w->n_evidence < EVIDENCE_MAX);
+    w->evidence[w->n_evidence++] = e;
+}
+
+/* grant HOST EPOCH: proof that the one before is dead */
+static bool do_grant(struct world *w, char **words, size_t n)
+{
+    struct host *h = n == 3 ? find_host(w, words[1]) : NULL;
+    if (!h)
+        return false;
+    h->fenced_epoch = h->epoch;
+    add_evidence(w, (struct evidence){
+                        .host = (size_t)(h - w->hosts), .epoch = h->epoch, .kind = HF_EVIDENCE_NEXT_EPOCH, .everything = true});
+    h->epoch = strtoull(words[2], NULL, 10);
+    h->says_closed = false;
+    h->operator_word[0] = '\0';
+    return true;
+}
+
+/* --- what follows --- */
+
+static bool covers(const struct world *w, const struct host *h, const struct hf_uuid *storage)
+{
+    for (size_t i = 0; i < w->n_evidence; i++) {
+        const struct evidence *e = &w->evidence[i];
+        if (&w->hosts[e->host] == h && e->epoch == h->epoch &&
+            (storage ? e->everything || hf_uuid_equal(&e->storage, storage) : e->everything))
+            return true;
+    }
+    return false;
+}
+
+static bool in_use(const struct world *w, const struct host *h, const struct hf_uuid *storage)
+{
+    for (size_t i = 0; i < w->n_instances; i++) {
+        const struct instance *x = &w->instances[i];
+        for (size_t k = 0; k < x->n_disks; k++) {
+            if (&w->hosts[x->host] == h && x->epoch == h->epoch && hf_uuid_equal(&x->disks[k], storage))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void say_action(struct world *w, struct hf_scenario *s, const struct hf_fence_action *a)
+{
+    const struct host *h = &w->hosts[a->host];
+    unsigned long long epoch = h->epoch;
+    if (a->kind == HF_FENCE_COMMIT)
+        hf_scenario_say(s, "fence %s/%llu: %s", h->name, epoch, a->text);
+    else if (a->kind == HF_FENCE_HOLD)
+        hf_scenario_say(s, "%s %s/%llu: %s", a->alarm ? "ALARM" : "hold", h->name, epoch, a->text);
+    else if (a->evidence == HF_EVIDENCE_SILENCE)
+        hf_scenario_say(s, "evidence %s/%llu silence on %s seen by %s: %s", h->name, epoch, storage_name(w, &a->storage),
+                        host_name(w, &a->observer), a->text);
+    else
+        hf_scenario_say(s, "evidence %s/%llu %s on %s: %s", h->name, epoch, kind_name(a->evidence),
+                        a->everything ? "everything" : storage_name(w, &a->storage), a->text);
+}
+
+static bool do_decide(struct world *w, struct hf_scenario *s)
+{
+    struct hf_fence_host hosts[HOSTS_MAX];
+    struct hf_fence_storage storages[HOSTS_MAX][STORAGES_MAX];
+    for (size_t i = 0; i < w->n_hosts; i++) {
+        struct host *h = &w->hosts[i];
+        hosts[i] = (struct hf_fence_host){.uuid = h->uuid,
+                                          .name = h->name,
+                                          .epoch = h->epoch,
+                                          .timing = h->timing,
+                                          .watchdog = h->watchdog,
+                                          .closed_and_killed = h->says_closed,
+                                          .fenced = h->fenced_epoch == h->epoch,
+                                          .proven = covers(w, h, NULL),
+                                          .operator_word = h->operator_word[0] ? h->operator_word : NULL,
+                                          .storages = storages[i],
+                                          .n_storages = h->n_leases};
+        hosts[i].contact = hf_detector_in_contact(w->detector, &h->uuid, h->timing, w->now_ms, &hosts[i].lost_ms);
+        for (size_t k = 0; k < h->n_leases; k++) {
+            const struct hf_uuid *uuid = &w->storages[h->leases[k]].uuid;
+            storages[i][k] = (struct hf_fence_storage){
+                .uuid = *uuid,
+                .name = w->storages[h->leases[k]].name,
+                .in_use = in_use(w, h, uuid),
+                .proven = covers(w, h, uuid),
+                .sign = hf_detector_sign(w->detector, &h->uuid, h->epoch, uuid, h->timing, w->now_ms)};
+        }
+    }
+    struct hf_fence_view view = {.settings = w->settings, .hosts = hosts, .n_hosts = w->n_hosts};
+    w->n_actions = hf_fence_decide(&view, w->actions, ACTIONS_MAX);
+    for (size_t i = 0; i < w->n_actions; i++)
+        say_action(w, s, &w->actions[i]);
+    if (w->n_actions == 0)
+        hf_scenario_say(s, "nothing");
+    return true;
+}
+
+static bool do_commit(struct world *w)
+{
+    for (size_t i = 0; i < w->n_actions; i++) {
+        const struct hf_fence_action *a = &w->actions[i];
+        struct host *h = &w->hosts[a->host];
+        if (a->kind == HF_FENCE_COMMIT)
+            h->fenced_epoch = h->epoch;
+        else if (a->kind == HF_FENCE_EVIDENCE)
+            add_evidence(w, (struct evidence){.host = a->host,
+                                              .epoch = h->epoch,
+                                              .kind = a->evidence,
+                                              .everything = a->everything,
+                                              .storage = a->storage});
+    }
+    return w->n_actions > 0;
+}
+
+static bool is_fenced(const struct world *w, const struct instance *i)
+{
+    const struct host *h = &w->hosts[i->host];
+    return h->fenced_epoch >= i->epoch;
+}
+
+static bool do_plan(struct world *w, struct hf_scenario *s)
+{
+    struct hf_restart_evidence evidence[EVIDENCE_MAX];
+    struct hf_restart_instance instances[INSTANCES_MAX];
+    struct hf_restart_step steps[INSTANCES_MAX];
+    static const char *const kinds[] = {"go", "stop", "wait"};
+    for (size_t i = 0; i < w->n_evidence; i++) {
+        const struct evidence *e = &w->evidence[i];
+        evidence[i] = (struct hf_restart_evidence){.host = w->hosts[e->host].uuid,
+                                                   .epoch = e->epoch,
+                                                   .kind = kind_name(e->kind),
+                                                   .everything = e->everything,
+                                                   .storages = &e->storage,
+                                                   .n_storages = e->everything ? 0 : 1};
+    }
+    for (size_t i = 0; i < w->n_instances; i++) {
+        const struct instance *x = &w->instances[i];
+        instances[i] = (struct hf_restart_instance){.uuid = hf_uuid_of_text(x->name),
+                                                    .name = x->name,
+                                                    .host = w->hosts[x->host].uuid,
+                                                    .epoch = x->epoch,
+                                                    .run = x->run,
+                                                    .fenced = is_fenced(w, x),
+                                                    .host_name = w->hosts[x->host].name,
+                                                    .never_stop = x->never_stop,
+                                                    .wanted_running = !x->stopping,
+                                                    .waiting_ms = x->waiting_ms,
+                                                    .storages = x->disks,
+                                                    .n_storages = x->n_disks};
+    }
+    size_t n = hf_restart_plan(w->settings.ha_enabled, evidence, w->n_evidence, instances, w->n_instances, steps);
+    for (size_t i = 0; i < n; i++)
+        hf_scenario_say(s, "%s %s: %s", kinds[steps[i].kind], w->instances[steps[i].instance].name, steps[i].text);
+    if (n == 0)
+        hf_scenario_say(s, "nothing");
+    return true;
+}
+
+static bool do_word(struct world *w, char **words, size_t n)
+{
+    struct host *h = n > 1 ? find_host(w, words[1]) : NULL;
+    if (!h)
+        return false;
+    if (strcmp(words[0], "says-closed") == 0)
+        h->says_closed = true;
+    else
+        snprintf(h->operator_word, sizeof h->operator_word, "%s", n > 2 ? words[2] : "");
+    return true;
+}
+
+static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
+{
+    struct world *w = world;
+    const char *c = words[0];
+    if (strcmp(c, "profile") == 0)
+        return n == 2 && (w->timing = hf_ha_timing_find(words[1])) != NULL;
+    if (strcmp(c, "settings") == 0)
+        return do_settings(w, words, n);
+    if (strcmp(c, "host") == 0)
+        return do_host(w, words, n);
+    if (strcmp(c, "lease") == 0)
+        return do_lease(w, words, n);
+    if (strcmp(c, "instance") == 0)
+        return do_instance(w, words, n);
+    if (strcmp(c, "at") == 0 && n == 2) {
+        w->now_ms = strtoll(words[1], NULL, 10);
+        return true;
+    }
+    if (strcmp(c, "contact") == 0)
+        return do_contact(w, words, n);
+    if (strcmp(c, "gone") == 0)
+        return do_gone(w, words, n);
+    if (strcmp(c, "see") == 0)
+        return do_see(w, words, n);
+    if (strcmp(c, "says-closed") == 0 || strcmp(c, "operator") == 0)
+        return do_word(w, words, n);
+    if (strcmp(c, "grant") == 0)
+        return do_grant(w, words, n);
+    if (strcmp(c, "decide") == 0)
+        return do_decide(w, s);
+    if (strcmp(c, "commit") == 0)
+        return do_commit(w);
+    return strcmp(c, "plan") == 0 && do_plan(w, s);
+}
+
+static void test_scenarios(void **state)
+{
+    (void)state;
+    assert_int_equal(hf_scenario_run_folder("testdata/fence", 40, create, command, destroy), 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2) {
+        void *world = create();
+        bool ok = hf_scenario_run(argv[1], command, world, true);
+        destroy(world);
+        return ok ? 0 : 1;
+    }
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scenarios)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
