@@ -14,6 +14,7 @@
 #define RESERVE_BYTES ((uint64_t)64 << 20)
 #define ELECTION_MS 1000
 #define HEARTBEAT_MS 100
+#define PROBE_MS 1
 #define ENTRIES_IN_FLIGHT_MAX 16384
 #define CONNECT_RETRY_MS 250
 #define INSTALL_SNAPSHOT_MS 30000
@@ -272,6 +273,9 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
         hf_raft_uv_close(u, NULL, NULL);
         return st;
     }
+    /* raft_start has set the clock that sends heartbeats. libraft also takes this time for the pause between messages to a
+     * member that it has not heard of since its last look, and in a quiet cluster a write would wait for the heartbeat. */
+    raft_set_heartbeat_timeout(&u->raft, PROBE_MS);
     uv_timer_start(&u->second, on_second, 1000, 1000);
     *ret = u;
     return HF_STATUS_OK;

@@ -7,7 +7,6 @@
 #define COMPACT_BYTES_MIN (16 << 20)
 #define COMPACT_ENTRIES 65536
 #define TRAILING_SHARE 4            /* of the log, one part in so many stays for followers that lag a little */
-#define TRAILING_MIN 128
 
 static struct proposal *own_proposal(const struct hf_replica *r, const struct hf_entry_header *h)
 {
@@ -66,8 +65,7 @@ static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsign
     hf_snapshot_take(&r->machine, &r->snapshot);
     *bufs = r->snapshot.bufs;
     *n_bufs = r->snapshot.n_bufs;
-    uint64_t trailing = r->log_entries / TRAILING_SHARE;
-    raft_set_snapshot_trailing(r->raft, (unsigned)(trailing < TRAILING_MIN ? TRAILING_MIN : trailing));
+    raft_set_snapshot_trailing(r->raft, (unsigned)(r->log_entries / TRAILING_SHARE) + 1);
     r->log_bytes = r->log_entries = 0;
     hf_replica_steer_compaction(r);
     return 0;
