@@ -7,3 +7,6 @@ hf_library(hf_vm_libvirt SOURCES vm_libvirt.c libvirt_conn.c libvirt_watch.c
 hf_program(hf-vm-tool SOURCES vm_tool.c LINK hf_vm_libvirt)
 set_target_properties(hf-vm-tool PROPERTIES EXCLUDE_FROM_ALL TRUE)
 hf_test(vm_libvirt_test SOURCES vm_libvirt_test.c LINK hf_vm_libvirt)
+
+hf_library(hf_accel SOURCES accel_probe.c LINK hf_base)
+hf_test(accel_probe_test SOURCES accel_probe_test.c LINK hf_accel)
