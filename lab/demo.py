@@ -25,7 +25,7 @@ def arguments():
     p.add_argument("--report", metavar="FILE", help="write what was measured as JSON")
     p.add_argument("--profile", choices=("fast", "default", "san"), default="default",
                    help="timing of leases and fencing; fast: takeover within 10 s of a power cut, default: 24 s")
-    p.add_argument("--keep", action="store_true", help="leave the cloud running at the end")
+    p.add_argument("--keep", action="store_true", help="leave the cloud running at the end, also when something went wrong")
     p.add_argument("--down", action="store_true", help="end a cloud that --keep left, and do nothing else")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     p.add_argument("--image", metavar="FILE", default=os.path.join(ROOT, ".cache", "guest", "guest.qcow2"),
@@ -75,6 +75,7 @@ def play(args, teller):
     except LabError:
         if lab:
             show_logs(lab, teller)
+        keep = args.keep  # to look at what went wrong
         raise
     finally:
         ignore_signals()

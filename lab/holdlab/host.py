@@ -183,7 +183,8 @@ class Host:
     def _hostd(self):
         controls = ",".join(f"{self.config.control_address(n)}:{CONTROL_PORT}"
                             for n in range(1, self.config.controls + 1))
-        return ["/run/lab/bin/hostd", "--control", controls, "--management-ip", self.address]
+        return ["/run/lab/bin/hostd", "--control", controls, "--management-ip", self.address, "--state-dir", "/mnt/state",
+                "--cpus", self.config.host_cpus, "--memory", f"{self.config.host_memory_mib}MiB"]
 
     def kill(self, service, sig=signal.SIGKILL):
         """Ends one daemon; returns when it is gone."""
