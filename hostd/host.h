@@ -78,7 +78,6 @@ struct hf_host {
     unsigned calls;           /* driver calls under way */
     unsigned starts;          /* hypervisor starts among them */
 
-    struct hf_uuid cluster;   /* of the leader's welcome; zero: not told */
     struct hf_host_view view;
     struct hf_attach attach;
     struct hf_timer view_timer;

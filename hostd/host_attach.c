@@ -302,7 +302,6 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
 {
     struct hf_attach *a = &h->attach;
     const Holdfast__V1__Welcome *w = m->welcome;
-    (void)hf_uuid_parse(w->cluster_id, &h->cluster);
     if (a->state == HF_ATTACH_VIEW || a->ending)
         return; /* answers a hello that another one overtakes */
     if (w->pending || w->epoch == 0) {

@@ -231,7 +231,9 @@ static void want_reader(struct hf_storage_rec *r)
     const struct hf_ha_timing *timing = hf_ha_timing_find(h->view.profile);
     if (r->reader || r->n_peers == 0 || !r->heartbeat || !h->view.known || !timing)
         return;
-    struct hf_lease_reader_options o = {r->uuid, r->path, h->o.uuid, h->cluster, timing, on_sample, r};
+    /* Keepers are not told which cloud they belong to: records of any are taken, hosts' UUIDs tell them apart. */
+    struct hf_lease_reader_options o = {
+        .storage = r->uuid, .dir = r->path, .own_host = h->o.uuid, .timing = timing, .cb = on_sample, .arg = r};
     r->reader = h->d.reader_create(h->d.env, &o);
     h->d.reader_set_peers(r->reader, r->peers, r->n_peers);
 }
