@@ -186,13 +186,13 @@ static void attached(void *arg, const char *host_uuid, uint64_t epoch)
     host_changed(c, host_uuid);
 }
 
-static void detached(void *arg, const char *host_uuid)
+static void detached(void *arg, const char *host_uuid, int64_t silent_ms)
 {
     struct hf_controllers *c = arg;
     if (!c->working)
         return;
     hf_host_assignments_detached(c->assignments, host_uuid);
-    hf_ha_detached(c, host_uuid);
+    hf_ha_detached(c, host_uuid, silent_ms);
     hf_image_host_lost(c, host_uuid);
     hf_volume_host_lost(c, host_uuid);
     host_changed(c, host_uuid);

@@ -50,11 +50,11 @@ void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoc
     free(runs);
 }
 
-void hf_ha_detached(struct hf_controllers *c, const char *host_uuid)
+void hf_ha_detached(struct hf_controllers *c, const char *host_uuid, int64_t silent_ms)
 {
     struct hf_uuid host;
     if (hf_uuid_parse(host_uuid, &host))
-        hf_detector_stream_closed(c->ha->detector, &host, hf_controllers_now_ms(c));
+        hf_detector_stream_closed(c->ha->detector, &host, hf_controllers_now_ms(c) - silent_ms);
 }
 
 bool hf_ha_contact_lost(const struct hf_controllers *c, const Holdfast__V1__Host *h)

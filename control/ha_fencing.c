@@ -201,6 +201,8 @@ static void note_holds(struct hf_controllers *c, const struct view_parts *p, con
         for (size_t k = 0; k < n; k++)
             if (actions[k].kind == HF_FENCE_HOLD && actions[k].host == i && (text == NULL || actions[k].alarm))
                 text = actions[k].text;
+        if (p->hosts[i].lost_ms < p->hosts[i].timing->contact_ms)
+            text = NULL; /* a stream that was lost a moment ago may be back in the next */
         note(c, p->objects[i], text);
     }
 }

@@ -92,6 +92,11 @@ static void send_welcome(struct hf_host_stream *s, bool pending, uint64_t epoch)
     free(cluster);
 }
 
+static int64_t silent_ms(const struct hf_host_stream *s)
+{
+    return (hf_env_now_ns(s->link->control->env) - s->heard_ns) / HF_MS_NS;
+}
+
 static void detach(struct hf_host_stream *s, enum stream_state next)
 {
     bool was_attached = s->state == STREAM_ATTACHED;
@@ -100,7 +105,7 @@ static void detach(struct hf_host_stream *s, enum stream_state next)
         s->grant->stream = NULL;
     s->grant = NULL;
     if (was_attached && s->link->listening)
-        s->link->events.detached(s->link->events.arg, s->host_uuid);
+        s->link->events.detached(s->link->events.arg, s->host_uuid, silent_ms(s));
 }
 
 static void end_stream(struct hf_host_stream *s, hf_status take_st)
@@ -468,12 +473,11 @@ bool hf_host_link_contact(const struct hf_host_link *l, const char *host_uuid, s
     const struct hf_host_stream *s = find_attached(l, host_uuid);
     if (s == NULL)
         return false;
-    int64_t silent_ms = (hf_env_now_ns(l->control->env) - s->heard_ns) / HF_MS_NS;
     *ret = (struct hf_host_contact){
         .attached = true,
-        .fresh = silent_ms <= hf_ha_timing_find(l->control->profile)->contact_ms,
+        .fresh = silent_ms(s) <= hf_ha_timing_find(l->control->profile)->contact_ms,
         .epoch = s->epoch,
-        .silent_ms = silent_ms,
+        .silent_ms = silent_ms(s),
     };
     return true;
 }

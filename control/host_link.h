@@ -53,7 +53,7 @@ bool hf_host_link_contact(const struct hf_host_link *l, const char *host_uuid, s
 /* What the streams tell the controllers. A report is about (host, epoch) of its stream: nothing else passes. */
 struct hf_host_link_events {
     void (*attached)(void *arg, const char *host_uuid, uint64_t epoch); /* welcomed: send it what is assigned */
-    void (*detached)(void *arg, const char *host_uuid);
+    void (*detached)(void *arg, const char *host_uuid, int64_t silent_ms); /* since its last message */
     void (*report)(void *arg, const char *host_uuid, uint64_t epoch, const Holdfast__V1__HostMessage *m);
     void *arg;
 };

@@ -95,13 +95,16 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
 {
     const Holdfast__V1__Host *h =
         i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
+    struct hf_world_object *o = hf_controllers_operation(c, i->meta->uuid, start_verbs);
+    const Holdfast__V1__Operation *op = o != NULL ? (const Holdfast__V1__Operation *)(void *)o->message : NULL;
     bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
     return (struct hf_instance_facts){
         .wall_ms = hf_controllers_wall_ms(c),
         .seen = seen ? mem->seen : NULL,
         .contact = h != NULL && !hf_ha_contact_lost(c, h),
         .never_stop = hf_instance_never_stop(c, i),
-        .user_starts = hf_controllers_operation(c, i->meta->uuid, start_verbs) != NULL,
+        .user_starts = op != NULL,
+        .user_restarts = op != NULL && i->placement != NULL && op->target_run > i->placement->run,
     };
 }
 

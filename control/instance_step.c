@@ -101,7 +101,8 @@ static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_fac
     } else {
         count_failure(i, seen->failed, f->wall_ms);
         say(i, HF_CONDITION_READY, reason, f->wall_ms);
-        bool again = f->never_stop || (f->user_starts && i->status->start_failures < HF_START_TRIES);
+        bool again = f->never_stop || f->user_restarts ||
+                     (f->user_starts && seen->failed && i->status->start_failures < HF_START_TRIES);
         if (!again)
             turn_off(i);
     }

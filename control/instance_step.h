@@ -22,7 +22,8 @@ struct hf_instance_facts {
     const Holdfast__V1__InstanceReport *seen; /* the host's last report about the present placement, or NULL */
     bool contact;       /* the host of the placement has contact, in the placement's epoch */
     bool never_stop;    /* NeverStop, and HA is switched on */
-    bool user_starts;   /* a user's create or start of it is under way */
+    bool user_starts;   /* a user's create or start is under way, which this run is to serve */
+    bool user_restarts; /* or one that waits for the run after this one */
 };
 
 /* 1, 2, 4 … 60 s for 1, 2, 3 … failures in a row. */

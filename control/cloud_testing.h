@@ -1,0 +1,160 @@
+/* A whole control plane in one thread for tests: three replicas on libraft's fixture, each with host link and controllers, and
+ * scripted hosts that dial the leader, take orders and share storages whose lease records they write and read. Time is the
+ * fixture's; the same run every time.
+ */
+#ifndef HF_CONTROL_CLOUD_TESTING_H
+#define HF_CONTROL_CLOUD_TESTING_H
+
+#include "consensus/cluster_testing.h"
+#include "control/controllers.h"
+#include "control/kinds.h"
+#include "holdfast/v1/ha.pb-c.h"
+#include "holdfast/v1/infra.pb-c.h"
+#include "holdfast/v1/instance.pb-c.h"
+#include "holdfast/v1/network.pb-c.h"
+#include "holdfast/v1/operation.pb-c.h"
+#include "holdfast/v1/storage.pb-c.h"
+#include "holdfast/v1/system.pb-c.h"
+
+#define HOSTS_MAX 4
+#define RUNS_MAX 16
+#define INBOX_MAX 256
+#define GIB (1024ULL * 1024 * 1024)
+#define START_MS 300 /* from the order to RUNNING */
+
+#define ZONE "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define CLUSTER "cccccccccccccccccccccccccccccccc"
+#define SHARED "50000000000000000000000000000001" /* SharedMountPoint */
+#define LOCAL "50000000000000000000000000000002"  /* LocalStorage */
+#define L2 "12000000000000000000000000000000"
+#define L3 "13000000000000000000000000000000"
+#define IMAGE "1a000000000000000000000000000000"
+
+struct cloud;
+
+struct fake_run {
+    char instance[HF_UUID_STR];
+    uint64_t run, epoch;
+    bool live;              /* QEMU is there; false: tombstoned, or only prepared */
+    bool assigned;
+    int32_t power;
+    Holdfast__V1__InstanceReport__State state;
+    int64_t ready_ms;       /* PREPARING: becomes RUNNING then */
+    uint64_t reboot_generation;
+};
+
+/* What a test wants a host to do with its next starts. */
+enum start_script { START_WELL, START_FAIL, START_BLOCKED };
+
+struct fake_host {
+    struct cloud *cloud;
+    char uuid[HF_UUID_STR], name[16];
+    uint8_t secret[32];
+    /* the daemon */
+    bool up;                 /* power */
+    bool silent;             /* it hangs: says nothing, hears nothing; its record stands still */
+    bool no_network;         /* its stream is cut and cannot be opened; its record moves */
+    struct hf_host_stream *stream;
+    unsigned dialled;        /* replica that the stream is with */
+    bool ended;              /* the leader ended the stream */
+    enum hf_code ended_with;
+    char ended_message[256];
+    bool pending;            /* welcomed as pending */
+    bool attached;
+    unsigned welcomes, synced, end_epochs;
+    Holdfast__V1__ControlMessage *inbox[INBOX_MAX];
+    size_t n_inbox;
+    int64_t dial_ms, lease_ms;
+    enum start_script script;
+    bool image_fails;
+    bool hold_starts;        /* orders are taken, but nothing starts */
+    unsigned starts;         /* runs that it let begin */
+    uint32_t cpus;
+    uint64_t memory_bytes;
+    const char *watchdog;
+    /* the keeper */
+    char boot_id[40];
+    unsigned boots;
+    uint64_t epoch, max_term;
+    bool closed;             /* this epoch is closed and everything killed */
+    struct fake_run runs[RUNS_MAX];
+    size_t n_runs;
+    char peers[HOSTS_MAX][HF_UUID_STR];
+    size_t n_peers;
+    char images[8][HF_UUID_STR];
+    size_t n_images;
+    unsigned volumes_deleted;
+    /* its record on SHARED */
+    struct {
+        bool written;
+        uint64_t epoch, sequence;
+        char boot_id[40];
+        bool closed;
+        int64_t changed_ms;
+    } record;
+};
+
+struct cloud {
+    struct cluster raft;
+    struct hf_control controls[MEMBERS];
+    unsigned leader;
+    int64_t clock_ms;        /* fixture time that the environment has seen */
+    struct fake_host hosts[HOSTS_MAX];
+    unsigned n_hosts;
+    int running_max;         /* most live runs of one instance that were ever seen at once */
+};
+
+/* --- cloud_testing.c --- */
+struct cloud *cloud_create(unsigned n_hosts);
+void cloud_free(struct cloud *c);
+/* With zone, cluster, storages, networks, image, and every host added and connected. */
+struct cloud *cloud_ready(unsigned n_hosts);
+void cloud_run(struct cloud *c, int64_t ms);
+/* The leader is cut off until another leads; the hosts find the new one. */
+void cloud_new_leader(struct cloud *c);
+
+struct hf_control *leader_control(struct cloud *c);
+const struct hf_store *leader_store(struct cloud *c);
+/* Applies a transaction with this object: created, or replaced whatever its revision. Returns how apply decided. */
+enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m);
+enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a, ProtobufCMessage *b); /* in one transaction */
+enum hf_code cloud_delete(struct cloud *c, uint32_t kind, const char *uuid);
+/* Decoded from the leader's store; freed with free_message(). NULL: there is none. */
+void *cloud_get(struct cloud *c, uint32_t kind, const char *uuid);
+void free_message(void *m);
+
+/* An instance with a root volume on SHARED and an address; power RUNNING, with a CreateInstance operation of the same UUID
+ * with its first digit replaced by 'f'. */
+const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop);
+void instance_uuid(unsigned n, char out[HF_UUID_STR]);
+void operation_uuid(unsigned n, char out[HF_UUID_STR]);
+void cloud_set_power(struct cloud *c, unsigned n, int power, const char *operation_verb);
+void cloud_set_setting(struct cloud *c, const char *name, const char *value);
+
+Holdfast__V1__InstanceStatus__State instance_state(struct cloud *c, unsigned n);
+/* Index of the host with the open placement; -1: none open. */
+int instance_host(struct cloud *c, unsigned n);
+uint64_t instance_run(struct cloud *c, unsigned n);
+bool instance_says(struct cloud *c, unsigned n, const char *part);
+Holdfast__V1__Operation__State operation_state(struct cloud *c, unsigned n);
+bool operation_says(struct cloud *c, unsigned n, const char *part);
+Holdfast__V1__HostStatus__State host_state(struct cloud *c, unsigned host);
+uint64_t host_epoch(struct cloud *c, unsigned host);
+bool is_fenced(struct cloud *c, unsigned host, uint64_t epoch);
+size_t count_kind(struct cloud *c, uint32_t kind);
+
+/* Waits until the instance is in that state, at most ms. */
+bool wait_state(struct cloud *c, unsigned n, Holdfast__V1__InstanceStatus__State state, int64_t ms);
+
+/* --- fake_host.c --- */
+void host_power_on(struct fake_host *h);
+void host_power_off(struct fake_host *h);
+void host_turn(struct fake_host *h); /* what is due now */
+void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest);
+struct fake_run *host_find_run(struct fake_host *h, const char *instance);
+/* The guest powers itself off (or crashes). */
+void host_guest_ends(struct fake_host *h, unsigned n);
+void host_drop_stream(struct fake_host *h);
+int host_live_runs(const struct fake_host *h, const char *instance);
+
+#endif

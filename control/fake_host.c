@@ -1,0 +1,450 @@
+#include "control/cloud_testing.h"
+
+#define DIAL_EVERY_MS 500
+#define LEASE_EVERY_MS 1000
+
+static int64_t now_ms(const struct fake_host *h)
+{
+    return hf_env_now_ms(h->cloud->raft.env);
+}
+
+static bool alive(const struct fake_host *h)
+{
+    return h->up && !h->silent;
+}
+
+/* --- the stream --- */
+
+static Holdfast__V1__ControlMessage *copy_message(const Holdfast__V1__ControlMessage *m)
+{
+    size_t n = holdfast__v1__control_message__get_packed_size(m);
+    uint8_t *bytes = hf_alloc(n);
+    holdfast__v1__control_message__pack(m, bytes);
+    Holdfast__V1__ControlMessage *copy = holdfast__v1__control_message__unpack(NULL, n, bytes);
+    free(bytes);
+    return copy;
+}
+
+static void send_cb(void *arg, const Holdfast__V1__ControlMessage *m)
+{
+    struct fake_host *h = arg;
+    assert_true(h->n_inbox < INBOX_MAX);
+    h->inbox[h->n_inbox++] = copy_message(m);
+}
+
+static void end_cb(void *arg, hf_status st)
+{
+    struct fake_host *h = arg;
+    h->ended = true;
+    h->ended_with = hf_status_code(st);
+    snprintf(h->ended_message, sizeof h->ended_message, "%s", hf_status_message(st));
+    hf_status_drop(st);
+}
+
+static const struct hf_host_stream_ops ops = {.send = send_cb, .end = end_cb};
+
+void host_drop_stream(struct fake_host *h)
+{
+    if (h->stream != NULL)
+        hf_host_link_closed(h->stream);
+    h->stream = NULL;
+    h->attached = false;
+    for (size_t i = 0; i < h->n_inbox; i++)
+        holdfast__v1__control_message__free_unpacked(h->inbox[i], NULL);
+    h->n_inbox = 0;
+}
+
+static void send_body(struct fake_host *h, Holdfast__V1__HostMessage *m)
+{
+    if (h->stream != NULL && !h->ended && !h->no_network)
+        hf_host_link_message(h->stream, m);
+}
+
+static bool any_live(const struct fake_host *h)
+{
+    for (size_t i = 0; i < h->n_runs; i++)
+        if (h->runs[i].live)
+            return true;
+    return false;
+}
+
+static Holdfast__V1__InstanceReport report_of(const struct fake_run *r)
+{
+    Holdfast__V1__InstanceReport m = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    m.instance_uuid = (char *)r->instance;
+    m.epoch = r->epoch;
+    m.run = r->run;
+    m.state = r->state;
+    m.reboot_done = r->reboot_generation;
+    return m;
+}
+
+static void hello(struct fake_host *h)
+{
+    Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
+    Holdfast__V1__Hello m = HOLDFAST__V1__HELLO__INIT;
+    m.host_uuid = h->uuid;
+    m.secret = (ProtobufCBinaryData){sizeof h->secret, h->secret};
+    m.hostname = h->name;
+    m.management_ip = h->name;
+    m.boot_id = h->boot_id;
+    m.epoch = h->epoch;
+    m.clean = !any_live(h);
+    m.closed_and_killed = h->closed;
+    m.max_term = h->max_term;
+    m.cpus = h->cpus;
+    m.memory_bytes = h->memory_bytes;
+    m.accelerator = "tcg";
+    m.watchdog = (char *)h->watchdog;
+    m.profile = "default";
+    m.instances = list;
+    for (size_t i = 0; i < h->n_runs; i++) {
+        reports[i] = report_of(&h->runs[i]);
+        list[m.n_instances++] = &reports[i];
+    }
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
+    msg.hello = &m;
+    send_body(h, &msg);
+}
+
+static void dial(struct fake_host *h)
+{
+    host_drop_stream(h);
+    h->ended = false;
+    h->dialled = h->cloud->leader;
+    h->stream = hf_host_link_opened(h->cloud->controls[h->dialled].host_link, &ops, h, "10.0.0.9:999", "");
+    hello(h);
+}
+
+/* --- runs --- */
+
+struct fake_run *host_find_run(struct fake_host *h, const char *instance)
+{
+    for (size_t i = 0; i < h->n_runs; i++)
+        if (strcmp(h->runs[i].instance, instance) == 0)
+            return &h->runs[i];
+    return NULL;
+}
+
+int host_live_runs(const struct fake_host *h, const char *instance)
+{
+    int n = 0;
+    for (size_t i = 0; h->up && i < h->n_runs; i++)
+        n += h->runs[i].live && strcmp(h->runs[i].instance, instance) == 0;
+    return n;
+}
+
+void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest)
+{
+    Holdfast__V1__InstanceReport m = report_of(r);
+    m.message = (char *)message;
+    m.failed = failed;
+    m.guest_initiated = guest;
+    if (h->script == START_BLOCKED && r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING)
+        m.blocked = "bridge br_em01 is missing";
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
+    msg.instance = &m;
+    send_body(h, &msg);
+}
+
+static void tombstone(struct fake_host *h, struct fake_run *r, const char *message, bool failed, bool guest)
+{
+    r->live = false;
+    r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    host_report(h, r, message, failed, guest);
+}
+
+void host_guest_ends(struct fake_host *h, unsigned n)
+{
+    char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    struct fake_run *r = host_find_run(h, uuid);
+    assert_non_null(r);
+    tombstone(h, r, "the guest powered off", false, true);
+}
+
+static void take_instance(struct fake_host *h, const Holdfast__V1__InstanceAssignment *a)
+{
+    struct fake_run *r = host_find_run(h, a->uuid);
+    if (r == NULL) {
+        assert_true(h->n_runs < RUNS_MAX);
+        r = &h->runs[h->n_runs++];
+        *r = (struct fake_run){0};
+        snprintf(r->instance, sizeof r->instance, "%s", a->uuid);
+    }
+    if (a->run > r->run || r->epoch != a->epoch) {
+        assert_false(r->live); /* another run of it is ordered only when the last is over */
+        r->run = a->run;
+        r->epoch = a->epoch;
+        r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING;
+        r->ready_ms = now_ms(h) + START_MS;
+        r->reboot_generation = 0;
+        h->starts++;
+        host_report(h, r, "", false, false);
+    }
+    r->assigned = true;
+    r->power = a->power;
+    if (r->live && r->reboot_generation < a->reboot_generation) {
+        r->reboot_generation = a->reboot_generation;
+        host_report(h, r, "", false, false);
+    }
+}
+
+static void turn_run(struct fake_host *h, struct fake_run *r)
+{
+    bool off = r->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED;
+    bool preparing = r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING;
+    bool paused = r->power == HOLDFAST__V1__POWER_STATE__POWER_PAUSED;
+    if (!r->assigned || r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
+        return;
+    if (off) {
+        tombstone(h, r, "", false, false);
+    } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_FAIL) {
+        tombstone(h, r, "the image is damaged", true, false);
+    } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->hold_starts) {
+        r->live = true;
+        r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+        host_report(h, r, "", false, false);
+    } else if (r->live && paused != (r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED)) {
+        r->state = paused ? HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED : HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+        host_report(h, r, "", false, false);
+    }
+}
+
+/* --- what the leader says --- */
+
+static void report_storage(struct fake_host *h, const Holdfast__V1__StorageAssignment *a)
+{
+    Holdfast__V1__StorageReport m = HOLDFAST__V1__STORAGE_REPORT__INIT;
+    m.primary_storage_uuid = a->uuid;
+    m.ok = true;
+    m.total_bytes = 100 * GIB;
+    m.available_bytes = 80 * GIB;
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
+    msg.storage = &m;
+    send_body(h, &msg);
+}
+
+static void report_image(struct fake_host *h, const Holdfast__V1__ImageAssignment *a)
+{
+    Holdfast__V1__ImageReport m = HOLDFAST__V1__IMAGE_REPORT__INIT;
+    m.image_uuid = a->uuid;
+    m.primary_storage_uuid = a->primary_storage_uuid;
+    m.ready = !h->image_fails;
+    m.failed = h->image_fails;
+    m.message = h->image_fails ? "its SHA-256 is another than the one given" : "";
+    m.file_bytes = 1000;
+    m.virtual_bytes = 2000;
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE;
+    msg.image = &m;
+    send_body(h, &msg);
+}
+
+static void report_volume(struct fake_host *h, const Holdfast__V1__VolumeAssignment *a)
+{
+    Holdfast__V1__VolumeReport m = HOLDFAST__V1__VOLUME_REPORT__INIT;
+    m.volume_uuid = a->uuid;
+    m.deleted = true;
+    h->volumes_deleted++;
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME;
+    msg.volume = &m;
+    send_body(h, &msg);
+}
+
+static void take_assignment(struct fake_host *h, const Holdfast__V1__Assignment *a)
+{
+    switch (a->object_case) {
+    case HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE:
+        report_storage(h, a->storage);
+        break;
+    case HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE:
+        report_image(h, a->image);
+        break;
+    case HOLDFAST__V1__ASSIGNMENT__OBJECT_VOLUME:
+        report_volume(h, a->volume);
+        break;
+    case HOLDFAST__V1__ASSIGNMENT__OBJECT_INSTANCE:
+        take_instance(h, a->instance);
+        break;
+    default:
+        break;
+    }
+}
+
+static void kill_all(struct fake_host *h)
+{
+    for (size_t i = 0; i < h->n_runs; i++) {
+        h->runs[i].live = false;
+        h->runs[i].state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    }
+}
+
+static void take_welcome(struct fake_host *h, const Holdfast__V1__Welcome *w)
+{
+    h->pending = w->pending;
+    if (w->pending)
+        return;
+    h->welcomes++;
+    h->attached = true;
+    if (w->epoch != h->epoch) {
+        h->epoch = w->epoch;
+        h->closed = false;
+        h->n_runs = 0;
+    }
+    for (size_t i = 0; i < h->n_runs; i++)
+        h->runs[i].assigned = false;
+}
+
+static void take(struct fake_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    if (m->term < h->max_term)
+        return; /* a deposed leader */
+    h->max_term = m->term;
+    if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_WELCOME) {
+        take_welcome(h, m->welcome);
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_END_EPOCH) {
+        h->end_epochs++;
+        kill_all(h);
+        h->closed = true;
+        hello(h);
+    } else if (m->epoch != h->epoch || !h->attached) {
+        return;
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN) {
+        take_assignment(h, m->assign);
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_UNASSIGN) {
+        struct fake_run *r = host_find_run(h, m->unassign->uuid);
+        if (r != NULL)
+            r->assigned = false;
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_SYNCED) {
+        h->synced++;
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_OBSERVE) {
+        h->n_peers = 0;
+        for (size_t i = 0; i < m->observe->n_host_uuids; i++)
+            snprintf(h->peers[h->n_peers++], HF_UUID_STR, "%s", m->observe->host_uuids[i]);
+    }
+}
+
+/* --- leases --- */
+
+static void write_record(struct fake_host *h)
+{
+    if (h->epoch == 0)
+        return;
+    h->record.written = true;
+    h->record.epoch = h->epoch;
+    h->record.sequence++;
+    h->record.closed = h->closed;
+    memcpy(h->record.boot_id, h->boot_id, sizeof h->boot_id);
+    h->record.changed_ms = now_ms(h);
+}
+
+static struct fake_host *peer(struct fake_host *h, const char *uuid)
+{
+    for (unsigned i = 0; i < h->cloud->n_hosts; i++)
+        if (strcmp(h->cloud->hosts[i].uuid, uuid) == 0)
+            return &h->cloud->hosts[i];
+    return NULL;
+}
+
+/* What a peer's record looks like, with its run list. */
+struct seen {
+    Holdfast__V1__Observation m;
+    Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
+};
+
+static void observe(const struct fake_host *p, struct seen *s)
+{
+    holdfast__v1__observation__init(&s->m);
+    s->m.primary_storage_uuid = SHARED;
+    s->m.host_uuid = (char *)p->uuid;
+    s->m.samples_good = true;
+    if (!p->record.written)
+        return;
+    s->m.epoch = p->record.epoch;
+    s->m.sequence = p->record.sequence;
+    s->m.boot_id = (char *)p->record.boot_id;
+    s->m.unchanged_ms = now_ms(p) - p->record.changed_ms;
+    s->m.closed = p->record.closed;
+    s->m.killed = p->record.closed;
+    s->m.runs = s->list;
+    for (size_t i = 0; i < p->n_runs; i++) {
+        s->reports[i] = report_of(&p->runs[i]);
+        s->list[s->m.n_runs++] = &s->reports[i];
+    }
+}
+
+static void report_leases(struct fake_host *h)
+{
+    struct seen *seen = hf_alloc_array(HOSTS_MAX, sizeof *seen);
+    Holdfast__V1__Observation *list[HOSTS_MAX];
+    Holdfast__V1__LeaseReport m = HOLDFAST__V1__LEASE_REPORT__INIT;
+    m.epoch = h->epoch;
+    m.observations = list;
+    for (size_t i = 0; i < h->n_peers; i++) {
+        struct fake_host *p = peer(h, h->peers[i]);
+        if (p == NULL)
+            continue;
+        observe(p, &seen[m.n_observations]);
+        list[m.n_observations] = &seen[m.n_observations].m;
+        m.n_observations++;
+    }
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE;
+    msg.lease = &m;
+    send_body(h, &msg);
+    free(seen);
+}
+
+/* --- life --- */
+
+void host_power_on(struct fake_host *h)
+{
+    h->up = true;
+    h->silent = false;
+    h->epoch = 0;
+    h->closed = false;
+    h->max_term = 0;
+    h->n_runs = 0;
+    host_drop_stream(h);
+    snprintf(h->boot_id, sizeof h->boot_id, "boot-%s-%u", h->name, ++h->boots);
+    h->dial_ms = 0;
+}
+
+/* All processes at once; nobody closes the stream. */
+void host_power_off(struct fake_host *h)
+{
+    h->up = false;
+    h->n_runs = 0;
+}
+
+void host_turn(struct fake_host *h)
+{
+    if (!alive(h))
+        return;
+    if (h->no_network && h->stream != NULL)
+        host_drop_stream(h);
+    if (!h->no_network && (h->stream == NULL || h->ended || h->dialled != h->cloud->leader) && now_ms(h) >= h->dial_ms) {
+        h->dial_ms = now_ms(h) + DIAL_EVERY_MS;
+        dial(h);
+    }
+    for (size_t i = 0; i < h->n_inbox; i++) {
+        Holdfast__V1__ControlMessage *m = h->inbox[i];
+        h->inbox[i] = NULL;
+        take(h, m);
+        holdfast__v1__control_message__free_unpacked(m, NULL);
+    }
+    h->n_inbox = 0;
+    for (size_t i = 0; i < h->n_runs; i++)
+        turn_run(h, &h->runs[i]);
+    if (now_ms(h) >= h->lease_ms) {
+        h->lease_ms = now_ms(h) + LEASE_EVERY_MS;
+        write_record(h);
+        if (h->attached)
+            report_leases(h);
+    }
+}
