@@ -17,9 +17,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define ERR_MAX 4096       /* bytes of standard error that are kept, its end */
+#define ERR_MAX       4096 /* bytes of standard error that are kept, its end */
 #define KILL_GRACE_MS 1000 /* that a killed process gets to be gone */
-#define LEFT_MAX 64        /* killed processes that we remember until they can be reaped */
+#define LEFT_MAX      64   /* killed processes that we remember until they can be reaped */
 
 extern char **environ;
 
@@ -172,13 +172,14 @@ static hf_status drain(struct run *r, int *fd)
     return HF_STATUS_OK;
 }
 
-/* Until the process has ended and what it wrote is read. A daemon that it leaves behind may hold the pipes open: once
- * the process is gone, an empty pipe is enough. */
+/* Until the process has ended and what it wrote is read. A daemon that it leaves behind may hold the pipes
+ * open: once the process is gone, an empty pipe is enough. */
 static hf_status follow(struct run *r)
 {
     bool gone = false;
     while (!gone || r->out_fd >= 0 || r->err_fd >= 0) {
-        struct pollfd p[3] = {{r->out_fd, POLLIN, 0}, {r->err_fd, POLLIN, 0}, {gone ? -1 : r->pidfd, POLLIN, 0}};
+        struct pollfd p[3] = {
+            {r->out_fd, POLLIN, 0}, {r->err_fd, POLLIN, 0}, {gone ? -1 : r->pidfd, POLLIN, 0}};
         int64_t left = r->end_ms - now_ms();
         int n = poll(p, 3, gone ? 0 : (int)(left > 0 ? left : 0));
         if (n < 0 && errno != EINTR)
@@ -238,7 +239,8 @@ static void kill_and_reap(struct run *r)
 
 hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **ret_out)
 {
-    struct run r = {.name = argv[0], .pidfd = -1, .out_fd = -1, .err_fd = -1, .end_ms = now_ms() + deadline_ms};
+    struct run r = {
+        .name = argv[0], .pidfd = -1, .out_fd = -1, .err_fd = -1, .end_ms = now_ms() + deadline_ms};
     reap_left(0);
     hf_status st = start(&r, argv);
     if (hf_ok(st))

@@ -6,10 +6,11 @@
 
 #define HF_COMMAND_OUTPUT_MAX (1u << 20) /* bytes of standard output that are kept; more is an error */
 
-/* argv[0] is looked up in $PATH; the list ends with NULL. Standard input is empty, messages are in English. OK: exit
- * status 0; *ret_out (ret_out may be NULL) is then its standard output, to be freed. INTERNAL: another exit status, with the
- * last line of its standard error. NOT_FOUND: there is no such program. TIMEOUT: its process group was killed at the
- * deadline; a process that sits in a dead storage may go on for longer. */
+/* argv[0] is looked up in $PATH; the list ends with NULL. Standard input is empty, messages are in English.
+ * OK: exit status 0; *ret_out (ret_out may be NULL) is then its standard output, to be freed. INTERNAL:
+ * another exit status, with the last line of its standard error. NOT_FOUND: there is no such program.
+ * TIMEOUT: its process group was killed at the deadline; a process that sits in a dead storage may go on for
+ * longer. */
 hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **ret_out) HF_MUST_USE;
 
 #endif

@@ -39,7 +39,8 @@ static void gives_the_output(void **state)
 static void gives_the_last_line_of_an_error(void **state)
 {
     (void)state;
-    assert_error(shell("echo first >&2; echo the reason >&2; exit 3", 60000, NULL), HF_INTERNAL, "the reason");
+    assert_error(shell("echo first >&2; echo the reason >&2; exit 3", 60000, NULL), HF_INTERNAL,
+                 "the reason");
     assert_error(shell("exit 3", 60000, NULL), HF_INTERNAL, "run sh: exit status 3");
     assert_error(shell("kill -9 $$", 60000, NULL), HF_INTERNAL, "killed by signal 9");
     assert_error(shell("seq 1 100000 >&2; exit 1", 60000, NULL), HF_INTERNAL, "100000");

@@ -38,7 +38,8 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * HF_S_NS + t.tv_nsec;
 }
 
-struct hf_worker *hf_worker_create(struct hf_env *env, const char *name, unsigned threads_max, unsigned queue_max)
+struct hf_worker *hf_worker_create(struct hf_env *env, const char *name, unsigned threads_max,
+                                   unsigned queue_max)
 {
     HF_ASSERT(threads_max > 0 && queue_max > 0);
     struct hf_worker *w = HF_NEW(struct hf_worker);
@@ -179,8 +180,8 @@ static void on_result(struct hf_mail *mail)
 {
     struct hf_job *job = hf_container_of(mail, struct hf_job, result);
     if (!job->answered && job->state == JOB_REFUSED)
-        answer(job, hf_error(HF_UNAVAILABLE, "%s: %u calls wait already, the ones before them hang", job->worker->name,
-                             job->worker->queue_max));
+        answer(job, hf_error(HF_UNAVAILABLE, "%s: %u calls wait already, the ones before them hang",
+                             job->worker->name, job->worker->queue_max));
     else if (!job->answered)
         answer(job, HF_STATUS_OK);
     job_unref(job);
@@ -221,10 +222,13 @@ static void on_deadline(void *arg)
     if (state == JOB_ENDED || state == JOB_REFUSED)
         return; /* the answer is in the mail */
     if (state == JOB_RUNNING) {
-        answer(job, hf_error(HF_TIMEOUT, "%s: the call has not ended by its deadline and may still take effect", w->name));
+        answer(job,
+               hf_error(HF_TIMEOUT, "%s: the call has not ended by its deadline and may still take effect",
+                        w->name));
         return;
     }
-    answer(job, hf_error(HF_UNAVAILABLE, "%s: no thread was free by the deadline, the calls before this one hang", w->name));
+    answer(job, hf_error(HF_UNAVAILABLE,
+                         "%s: no thread was free by the deadline, the calls before this one hang", w->name));
     job_unref(job);
 }
 

@@ -23,9 +23,11 @@
 #define KILL_GRACE_MS 500
 #define PORT          0x3f8
 
-/* From real mode into protected mode as firmware goes there, through an IRET, then the sum of 1 to 1000: 16 bits of it to a port,
- * low half first, and a halt. A KVM without the processor's help (nested by software, such as PVM) emulates these modes, and
- * not all of them: it runs a plain loop and then hangs or fails in the first firmware. */
+/* From real mode into protected mode as firmware goes there, through an IRET, then the sum of 1 to 1000: 16
+ * bits of it to a port, low half first, and a halt. A KVM without the processor's help (nested by software,
+ * such as PVM) emulates these modes, and not all of them: it runs a plain loop and then hangs or fails in the
+ * first firmware. */
+/* clang-format off */
 static const uint8_t code[] = {
     /* 00 */ 0xfa,                               /* cli */
     /* 01 */ 0x31, 0xc0,                         /* xor ax, ax */
@@ -61,6 +63,7 @@ static const uint8_t code[] = {
     /* 60: its length less one and its address */
     0x17, 0x00, 0x48, 0x00, 0x00, 0x00,
 };
+/* clang-format on */
 static const uint8_t expected[] = {0x14, 0xa3}; /* 500500 mod 65536 */
 
 static bool failed(char *error, size_t error_len, const char *what)
@@ -114,7 +117,8 @@ static bool run_guest(const char *device, char *error, size_t error_len)
     if (memory == MAP_FAILED)
         return failed(error, error_len, "get memory");
     memcpy((uint8_t *)memory + CODE_ADDRESS, code, sizeof code);
-    struct kvm_userspace_memory_region region = {.memory_size = GUEST_BYTES, .userspace_addr = (uintptr_t)memory};
+    struct kvm_userspace_memory_region region = {.memory_size = GUEST_BYTES,
+                                                 .userspace_addr = (uintptr_t)memory};
     if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) != 0)
         return failed(error, error_len, "give the guest memory");
     int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
@@ -150,12 +154,14 @@ static bool hear(int fd, unsigned deadline_ms, char error[ERROR_MAX])
     return true;
 }
 
-static const char *decide(bool heard, const char *error, const char *device, unsigned deadline_ms, char *why, size_t why_len)
+static const char *decide(bool heard, const char *error, const char *device, unsigned deadline_ms, char *why,
+                          size_t why_len)
 {
     if (!why)
         why_len = 0;
     if (!heard)
-        snprintf(why, why_len, "a guest at %s did not run a few instructions in %u ms: guests are emulated", device, deadline_ms);
+        snprintf(why, why_len, "a guest at %s did not run a few instructions in %u ms: guests are emulated",
+                 device, deadline_ms);
     else if (error[0])
         snprintf(why, why_len, "%s cannot run guests (%s): guests are emulated", device, error);
     else
@@ -163,7 +169,8 @@ static const char *decide(bool heard, const char *error, const char *device, uns
     return heard && !error[0] ? "kvm" : "tcg";
 }
 
-const char *hf_accel_probe_with(const char *device, bool (*trial)(const char *device, char *error, size_t error_len),
+const char *hf_accel_probe_with(const char *device,
+                                bool (*trial)(const char *device, char *error, size_t error_len),
                                 unsigned deadline_ms, char *why, size_t why_len)
 {
     char error[ERROR_MAX] = "";

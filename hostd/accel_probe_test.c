@@ -67,7 +67,8 @@ static void does_not_wait_for_a_hang(void **state)
     char why[200];
     (void)state;
     assert_string_equal(hf_accel_probe_with("/dev/x", hangs, 20, why, sizeof why), "tcg");
-    assert_string_equal(why, "a guest at /dev/x did not run a few instructions in 20 ms: guests are emulated");
+    assert_string_equal(why,
+                        "a guest at /dev/x did not run a few instructions in 20 ms: guests are emulated");
 }
 
 /* Whatever this machine has: an answer with a reason. */

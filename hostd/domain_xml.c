@@ -14,7 +14,8 @@
 
 #define X(s) ((const xmlChar *)(s))
 
-/* A child with attributes as name, value, …, NULL; text may be NULL. The tree escapes whatever stands in them. */
+/* A child with attributes as name, value, …, NULL; text may be NULL. The tree escapes whatever stands in
+ * them. */
 static xmlNode *add(xmlNode *parent, const char *name, const char *text, ...)
 {
     va_list ap;
@@ -64,8 +65,9 @@ static hf_status check_spec(const struct hf_vm_spec *s)
 static void add_mark(xmlNode *domain, const struct hf_vm_spec *s)
 {
     char host[HF_UUID_STR], epoch[24], run[24];
-    xmlNode *mark = ADD(ADD(domain, "metadata", NULL), "placement", NULL, "host", hf_uuid_format(&s->host_uuid, host),
-                        "epoch", number(s->epoch, epoch), "run", number(s->run, run));
+    xmlNode *mark =
+        ADD(ADD(domain, "metadata", NULL), "placement", NULL, "host", hf_uuid_format(&s->host_uuid, host),
+            "epoch", number(s->epoch, epoch), "run", number(s->run, run));
     xmlNs *ns = xmlNewNs(mark, X(HF_DOMAIN_XML_NS), X("holdfast"));
     HF_ASSERT(ns);
     xmlSetNs(mark, ns);
@@ -121,7 +123,8 @@ static void add_disk(xmlNode *devices, const struct hf_vm_disk *d, size_t i, con
     /* Linux' native AIO needs O_DIRECT, which is what cache=none means. */
     const char *io = strcmp(cache, "none") == 0 ? "native" : "threads";
     xmlNode *disk = ADD(devices, "disk", NULL, "type", "file", "device", "disk");
-    ADD(disk, "driver", NULL, "name", "qemu", "type", d->format, "cache", cache, "io", io, "discard", "unmap");
+    ADD(disk, "driver", NULL, "name", "qemu", "type", d->format, "cache", cache, "io", io, "discard",
+        "unmap");
     ADD(disk, "source", NULL, "file", d->path);
     ADD(disk, "target", NULL, "dev", target, "bus", "virtio");
 }
@@ -165,7 +168,8 @@ static char *to_text(xmlNode *root)
     return text;
 }
 
-hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_domain_xml_options *o, char **ret)
+hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_domain_xml_options *o,
+                              char **ret)
 {
     HF_ASSERT(o->emulator && o->cache_mode);
     HF_TRY(check_spec(spec));
@@ -204,17 +208,19 @@ static bool read_uuid(xmlNode *node, const char *name, struct hf_uuid *ret)
 
 static bool is_mark(const xmlNode *node)
 {
-    return node && xmlStrEqual(node->name, X("placement")) && (!node->ns || xmlStrEqual(node->ns->href, X(HF_DOMAIN_XML_NS)));
+    return node && xmlStrEqual(node->name, X("placement")) &&
+           (!node->ns || xmlStrEqual(node->ns->href, X(HF_DOMAIN_XML_NS)));
 }
 
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret)
 {
     struct hf_domain_mark mark = {0};
-    xmlDoc *doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                                XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NONET | XML_PARSE_NOBLANKS);
+    xmlDoc *doc =
+        xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+                      XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NONET | XML_PARSE_NOBLANKS);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
-    bool ok = is_mark(root) && read_uuid(root, "host", &mark.host_uuid) && read_number(root, "epoch", &mark.epoch) &&
-              read_number(root, "run", &mark.run);
+    bool ok = is_mark(root) && read_uuid(root, "host", &mark.host_uuid) &&
+              read_number(root, "epoch", &mark.epoch) && read_number(root, "run", &mark.run);
     xmlFreeDoc(doc);
     if (ok)
         *ret = mark;

@@ -1,5 +1,5 @@
-/* libvirt's domain XML: from what an instance needs to the text that libvirt takes, and back from a domain's metadata to whose
- * it is. Pure. https://libvirt.org/formatdomain.html
+/* libvirt's domain XML: from what an instance needs to the text that libvirt takes, and back from a domain's
+ * metadata to whose it is. Pure. https://libvirt.org/formatdomain.html
  */
 #ifndef HF_HOSTD_DOMAIN_XML_H
 #define HF_HOSTD_DOMAIN_XML_H
@@ -10,7 +10,7 @@
 #define HF_DOMAIN_XML_NS "urn:holdfast:domain:1"
 
 struct hf_domain_xml_options {
-    bool kvm;               /* else TCG */
+    bool kvm; /* else TCG */
     const char *emulator;
     const char *cpu_mode;   /* "none": libvirt's default; TCG always gets qemu64, which boots well under it */
     const char *cache_mode; /* of disks */
@@ -22,7 +22,8 @@ struct hf_domain_mark {
 };
 
 /* The text, to be freed. INVALID: a value that no XML can carry. */
-hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_domain_xml_options *o, char **ret) HF_MUST_USE;
+hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_domain_xml_options *o,
+                              char **ret) HF_MUST_USE;
 
 /* Reads our metadata element (as virDomainGetMetadata() gives it); false when it is not ours or damaged. */
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret);

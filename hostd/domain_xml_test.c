@@ -1,5 +1,5 @@
-/* The XML against golden files in testdata/. To renew them after a change that is meant: HF_GOLDEN_WRITE=1 domain_xml_test,
- * then read the difference. */
+/* The XML against golden files in testdata/. To renew them after a change that is meant: HF_GOLDEN_WRITE=1
+ * domain_xml_test, then read the difference. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,17 +13,29 @@
 #include "base/mem.h"
 #include "hostd/domain_xml.h"
 
-static const struct hf_domain_xml_options tcg = {.emulator = "/usr/bin/qemu-system-x86_64", .cpu_mode = "none", .cache_mode = "none"};
-static const struct hf_domain_xml_options kvm = {
-    .kvm = true, .emulator = "/usr/libexec/holdfast/gate", .cpu_mode = "host-passthrough", .cache_mode = "none"};
+static const struct hf_domain_xml_options tcg = {
+    .emulator = "/usr/bin/qemu-system-x86_64", .cpu_mode = "none", .cache_mode = "none"};
+static const struct hf_domain_xml_options kvm = {.kvm = true,
+                                                 .emulator = "/usr/libexec/holdfast/gate",
+                                                 .cpu_mode = "host-passthrough",
+                                                 .cache_mode = "none"};
 
-static const struct hf_vm_disk disks[] = {{"/mnt/pool/rootVolumes/a/vol-b/b.qcow2", "qcow2"}, {"/mnt/pool/d.qcow2", "qcow2"}};
+static const struct hf_vm_disk disks[] = {{"/mnt/pool/rootVolumes/a/vol-b/b.qcow2", "qcow2"},
+                                          {"/mnt/pool/d.qcow2", "qcow2"}};
 static const struct hf_vm_nic nics[] = {{"52:54:00:00:00:01", "br_eth1"}, {"52:54:00:00:00:02", "br_eth2"}};
 
 static struct hf_vm_spec small_spec(void)
 {
-    struct hf_vm_spec s = {.epoch = 3, .run = 7, .title = "vm-1", .cpus = 1, .memory_bytes = 96u << 20, .disks = disks,
-                           .n_disks = 1, .nics = nics, .n_nics = 1, .console_log = "/var/log/holdfast/vm-1.log"};
+    struct hf_vm_spec s = {.epoch = 3,
+                           .run = 7,
+                           .title = "vm-1",
+                           .cpus = 1,
+                           .memory_bytes = 96u << 20,
+                           .disks = disks,
+                           .n_disks = 1,
+                           .nics = nics,
+                           .n_nics = 1,
+                           .console_log = "/var/log/holdfast/vm-1.log"};
     assert_true(hf_uuid_parse("0123456789abcdef0123456789abcdef", &s.uuid));
     assert_true(hf_uuid_parse("fedcba9876543210fedcba9876543210", &s.host_uuid));
     return s;

@@ -20,7 +20,8 @@ struct hf_libvirt_pool {
     unsigned n_idle;
 };
 
-/* An error that the client side raised while a call was on its way says nothing of what libvirtd made of it. */
+/* An error that the client side raised while a call was on its way says nothing of what libvirtd made of it.
+ */
 static enum hf_code code_of(const virError *e)
 {
     switch (e->code) {
@@ -42,7 +43,8 @@ static enum hf_code code_of(const virError *e)
     case VIR_ERR_NO_MEMORY:
         return HF_EXHAUSTED;
     default:
-        return e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE ? HF_UNKNOWN_OUTCOME : HF_UNAVAILABLE;
+        return e->domain == VIR_FROM_RPC || e->domain == VIR_FROM_REMOTE ? HF_UNKNOWN_OUTCOME
+                                                                         : HF_UNAVAILABLE;
     }
 }
 
@@ -53,8 +55,9 @@ hf_status hf_libvirt_error(const char *fmt, ...)
     char *context = hf_vprintf(fmt, ap);
     va_end(ap);
     const virError *e = virGetLastError();
-    hf_status st = e ? hf_error(code_of(e), "%s: %s", context, e->message ? e->message : "libvirt gives no reason")
-                     : hf_error(HF_UNAVAILABLE, "%s: libvirt gives no reason", context);
+    hf_status st =
+        e ? hf_error(code_of(e), "%s: %s", context, e->message ? e->message : "libvirt gives no reason")
+          : hf_error(HF_UNAVAILABLE, "%s: libvirt gives no reason", context);
     free(context);
     return st;
 }

@@ -1,7 +1,7 @@
 /* Connections to libvirtd, and what its errors mean. All of it blocks: for threads only.
  *
- * libvirtd takes a few calls of one connection at a time, and a call to a domain whose storage hangs stays: so every call
- * under way has a connection of its own, taken from a pool of idle ones.
+ * libvirtd takes a few calls of one connection at a time, and a call to a domain whose storage hangs stays:
+ * so every call under way has a connection of its own, taken from a pool of idle ones.
  */
 #ifndef HF_HOSTD_LIBVIRT_CONN_H
 #define HF_HOSTD_LIBVIRT_CONN_H
@@ -16,8 +16,8 @@ hf_status hf_libvirt_error(const char *fmt, ...) HF_PRINTF(1, 2) HF_MUST_USE;
 /* Starts libvirt's own event loop on a thread, once per process: keepalives and events need it. */
 void hf_libvirt_start_events(void);
 
-/* Connects, with keepalives, so that a libvirtd that has stopped ends the calls to it. ret_wire (may be NULL): whether there
- * is a wire that can break; a driver inside this process (test:///) has none. */
+/* Connects, with keepalives, so that a libvirtd that has stopped ends the calls to it. ret_wire (may be
+ * NULL): whether there is a wire that can break; a driver inside this process (test:///) has none. */
 hf_status hf_libvirt_connect(const char *uri, virConnectPtr *ret, bool *ret_wire) HF_MUST_USE;
 
 struct hf_libvirt_pool;

@@ -27,10 +27,10 @@ struct hf_libvirt_watch {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* CLOCK_MONOTONIC */
     bool leave;
-    bool lost;              /* the connection that is held has died */
+    bool lost; /* the connection that is held has died */
     unsigned n_events;
     bool overrun;
-    unsigned refs;          /* the owner, the thread, libvirt's callbacks, letters under way */
+    unsigned refs; /* the owner, the thread, libvirt's callbacks, letters under way */
 };
 
 struct letter {
@@ -116,7 +116,8 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
     struct letter l = {.kind = LETTER_GONE, .why = HF_VM_GONE_UNKNOWN};
     char name[VIR_UUID_STRING_BUFLEN];
     (void)conn;
-    if (event != VIR_DOMAIN_EVENT_STOPPED || virDomainGetUUIDString(dom, name) != 0 || !hf_uuid_parse(name, &l.uuid))
+    if (event != VIR_DOMAIN_EVENT_STOPPED || virDomainGetUUIDString(dom, name) != 0 ||
+        !hf_uuid_parse(name, &l.uuid))
         return 0;
     if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
         l.why = HF_VM_GONE_GUEST;
@@ -144,8 +145,8 @@ static void on_close(virConnectPtr conn, int reason, void *arg)
 static hf_status subscribe(struct hf_libvirt_watch *w, virConnectPtr conn, bool wire, int *ret_id)
 {
     watch_ref(w);
-    int id = virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle),
-                                              w, watch_unref);
+    int id = virConnectDomainEventRegisterAny(conn, NULL, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                              VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), w, watch_unref);
     if (id < 0) {
         watch_unref(w);
         return hf_libvirt_error("ask libvirt at '%s' for events", w->uri);
@@ -243,7 +244,8 @@ static void *watch_main(void *arg)
     return NULL;
 }
 
-struct hf_libvirt_watch *hf_libvirt_watch_start(struct hf_env *env, const char *uri, const struct hf_hypervisor_events *events)
+struct hf_libvirt_watch *hf_libvirt_watch_start(struct hf_env *env, const char *uri,
+                                                const struct hf_hypervisor_events *events)
 {
     struct hf_libvirt_watch *w = HF_NEW(struct hf_libvirt_watch);
     pthread_condattr_t attr;
@@ -254,7 +256,8 @@ struct hf_libvirt_watch *hf_libvirt_watch_start(struct hf_env *env, const char *
     w->mailbox = hf_mailbox_create(env);
     w->refs = 2;
     HF_ASSERT(pthread_mutex_init(&w->lock, NULL) == 0 && pthread_condattr_init(&attr) == 0);
-    HF_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 && pthread_cond_init(&w->changed, &attr) == 0);
+    HF_ASSERT(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
+              pthread_cond_init(&w->changed, &attr) == 0);
     pthread_condattr_destroy(&attr);
     sigfillset(&all);
     HF_ASSERT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);

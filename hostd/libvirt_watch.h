@@ -1,5 +1,5 @@
-/* Keeps one connection to libvirtd for its events and tells the loop what it hears; connects again by itself, with back-off.
- * Callbacks come on the loop.
+/* Keeps one connection to libvirtd for its events and tells the loop what it hears; connects again by itself,
+ * with back-off. Callbacks come on the loop.
  */
 #ifndef HF_HOSTD_LIBVIRT_WATCH_H
 #define HF_HOSTD_LIBVIRT_WATCH_H

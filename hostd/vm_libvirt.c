@@ -12,11 +12,11 @@
 #include "base/worker.h"
 #include "hostd/domain_xml.h"
 #include "hostd/libvirt_conn.h"
+#include "hostd/libvirt_domain.h"
 #include "hostd/libvirt_watch.h"
 
 #define CALL_THREADS_MAX 16
 #define CALL_QUEUE_MAX   1024
-#define PID_DIR          "/run/libvirt/qemu" /* where libvirt's QEMU driver writes <name>.pid */
 
 struct vm_libvirt {
     struct hf_hypervisor hypervisor;
@@ -45,11 +45,10 @@ struct call {
     hf_status st;
     void *arg;
     hf_vm_done_cb done_cb;
+    hf_status (*verb)(virConnectPtr conn, const struct hf_uuid *u); /* of run_verb */
     /* start */
     char *xml;
     struct hf_domain_mark mark;
-    /* reboot */
-    bool reset;
     /* list */
     hf_vm_list_cb list_cb;
     struct hf_vm_seen *seen;
@@ -76,212 +75,6 @@ static void driver_unref(struct vm_libvirt *h)
     free(h->cpu_mode);
     free(h->cache_mode);
     free(h);
-}
-
-/* --- on a thread: one domain --- */
-
-static bool read_mark(virDomainPtr dom, struct hf_domain_mark *ret)
-{
-    char *xml = virDomainGetMetadata(dom, VIR_DOMAIN_METADATA_ELEMENT, HF_DOMAIN_XML_NS, VIR_DOMAIN_AFFECT_LIVE);
-    bool ours = xml && hf_domain_mark_parse(xml, ret);
-    free(xml);
-    return ours;
-}
-
-/* The domain, if it is ours: what others run on the host is not touched. */
-static hf_status look_up(struct call *c, virConnectPtr conn, virDomainPtr *ret)
-{
-    char id[HF_UUID_STR];
-    struct hf_domain_mark mark;
-    hf_uuid_format(&c->uuid, id);
-    virDomainPtr dom = virDomainLookupByUUID(conn, c->uuid.b);
-    if (!dom)
-        return hf_libvirt_error("find the domain %s", id);
-    if (!read_mark(dom, &mark)) {
-        virDomainFree(dom);
-        return hf_error(HF_PRECONDITION, "the domain %s is not Holdfast's: it has no placement in its metadata", id);
-    }
-    *ret = dom;
-    return HF_STATUS_OK;
-}
-
-/* A start that is repeated finds its own domain. */
-static hf_status judge_existing(struct call *c, virConnectPtr conn, hf_status why)
-{
-    virDomainPtr dom = NULL;
-    struct hf_domain_mark mark;
-    hf_status found = look_up(c, conn, &dom);
-    bool same = hf_ok(found) && read_mark(dom, &mark) && mark.epoch == c->mark.epoch && mark.run == c->mark.run &&
-                hf_uuid_equal(&mark.host_uuid, &c->mark.host_uuid);
-    if (dom)
-        virDomainFree(dom);
-    hf_status_drop(found);
-    if (!same)
-        return why;
-    hf_status_drop(why);
-    return HF_STATUS_OK;
-}
-
-static hf_status run_start(struct call *c, virConnectPtr conn)
-{
-    char id[HF_UUID_STR];
-    virDomainPtr dom = virDomainCreateXML(conn, c->xml, VIR_DOMAIN_NONE);
-    if (dom) {
-        virDomainFree(dom);
-        return HF_STATUS_OK;
-    }
-    hf_status st = hf_libvirt_error("start the domain %s", hf_uuid_format(&c->uuid, id));
-    enum hf_code code = hf_status_code(st);
-    /* libvirt says "already active" as an invalid operation. */
-    return code == HF_EXISTS || code == HF_PRECONDITION ? judge_existing(c, conn, st) : st;
-}
-
-static hf_status with_domain(struct call *c, virConnectPtr conn, const char *what, int (*act)(struct call *, virDomainPtr))
-{
-    char id[HF_UUID_STR];
-    virDomainPtr dom;
-    HF_TRY(look_up(c, conn, &dom));
-    hf_status st = HF_STATUS_OK;
-    if (act(c, dom) != 0)
-        st = hf_libvirt_error("%s the domain %s", what, hf_uuid_format(&c->uuid, id));
-    virDomainFree(dom);
-    return st;
-}
-
-static int act_shutdown(struct call *c, virDomainPtr dom)
-{
-    (void)c;
-    return virDomainShutdownFlags(dom, VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN);
-}
-
-static int act_destroy(struct call *c, virDomainPtr dom)
-{
-    (void)c;
-    return virDomainDestroyFlags(dom, VIR_DOMAIN_DESTROY_DEFAULT);
-}
-
-static int act_reboot(struct call *c, virDomainPtr dom)
-{
-    return c->reset ? virDomainReset(dom, 0) : virDomainReboot(dom, VIR_DOMAIN_REBOOT_ACPI_POWER_BTN);
-}
-
-static int act_pause(struct call *c, virDomainPtr dom)
-{
-    (void)c;
-    return virDomainSuspend(dom);
-}
-
-static int act_resume(struct call *c, virDomainPtr dom)
-{
-    (void)c;
-    return virDomainResume(dom);
-}
-
-static hf_status run_shutdown(struct call *c, virConnectPtr conn)
-{
-    return with_domain(c, conn, "ask to power off", act_shutdown);
-}
-
-static hf_status run_reboot(struct call *c, virConnectPtr conn)
-{
-    return with_domain(c, conn, c->reset ? "reset" : "reboot", act_reboot);
-}
-
-static hf_status run_pause(struct call *c, virConnectPtr conn)
-{
-    return with_domain(c, conn, "pause", act_pause);
-}
-
-static hf_status run_resume(struct call *c, virConnectPtr conn)
-{
-    return with_domain(c, conn, "resume", act_resume);
-}
-
-/* A domain may end by itself between the look and the call: then libvirt has none, which is what was asked for. */
-static hf_status run_destroy(struct call *c, virConnectPtr conn)
-{
-    hf_status st = with_domain(c, conn, "destroy", act_destroy);
-    if (hf_ok(st))
-        return st;
-    virDomainPtr dom = hf_status_code(st) == HF_NOT_FOUND ? NULL : virDomainLookupByUUID(conn, c->uuid.b);
-    if (dom) {
-        virDomainFree(dom);
-        return st;
-    }
-    if (hf_status_code(st) != HF_NOT_FOUND && hf_status_code(st) != HF_PRECONDITION)
-        return st;
-    hf_status_drop(st);
-    return HF_STATUS_OK;
-}
-
-/* --- on a thread: all domains --- */
-
-static int read_pid(const char *name)
-{
-    char path[128];
-    int pid = 0;
-    if (strchr(name, '/') || snprintf(path, sizeof path, PID_DIR "/%s.pid", name) >= (int)sizeof path)
-        return 0;
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%d", &pid) != 1 || pid < 0)
-        pid = 0;
-    fclose(f);
-    return pid;
-}
-
-static enum hf_vm_state state_of(virDomainPtr dom)
-{
-    int state = VIR_DOMAIN_NOSTATE;
-    if (virDomainGetState(dom, &state, NULL, 0) != 0)
-        return HF_VM_SHUTTING_DOWN; /* it ended since it was listed */
-    switch (state) {
-    case VIR_DOMAIN_PAUSED:
-    case VIR_DOMAIN_PMSUSPENDED:
-        return HF_VM_PAUSED;
-    case VIR_DOMAIN_SHUTDOWN:
-    case VIR_DOMAIN_SHUTOFF:
-    case VIR_DOMAIN_CRASHED:
-        return HF_VM_SHUTTING_DOWN;
-    default:
-        return HF_VM_RUNNING;
-    }
-}
-
-static bool see(virDomainPtr dom, struct hf_vm_seen *ret)
-{
-    struct hf_domain_mark mark = {0};
-    struct hf_vm_seen seen = {0};
-    if (virDomainGetUUID(dom, seen.uuid.b) != 0)
-        return false;
-    if (read_mark(dom, &mark)) {
-        seen.epoch = mark.epoch;
-        seen.run = mark.run;
-    }
-    seen.state = state_of(dom);
-    seen.pid = read_pid(virDomainGetName(dom));
-    *ret = seen;
-    return true;
-}
-
-static hf_status run_list(struct call *c, virConnectPtr conn)
-{
-    virDomainPtr *doms = NULL;
-    int n = virConnectListAllDomains(conn, &doms, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-    if (n < 0)
-        return hf_libvirt_error("list the domains");
-    c->seen = hf_alloc_array((size_t)n + 1, sizeof *c->seen);
-    for (int i = 0; i < n; i++) {
-        if (see(doms[i], &c->seen[c->n_seen]))
-            c->n_seen++;
-        virDomainFree(doms[i]);
-    }
-    free(doms);
-    /* A connection that broke in the middle would show our domains as somebody else's. */
-    if (virConnectIsAlive(conn) != 1)
-        return hf_error(HF_UNAVAILABLE, "list the domains: the connection to libvirt broke");
-    return HF_STATUS_OK;
 }
 
 /* --- calls --- */
@@ -375,11 +168,28 @@ static struct call *new_call(struct hf_hypervisor *hypervisor, const struct hf_u
     return c;
 }
 
-static void simple_call(struct hf_hypervisor *h, const struct hf_uuid *u, hf_status (*run)(struct call *, virConnectPtr),
-                        unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static hf_status run_verb(struct call *c, virConnectPtr conn)
 {
-    struct call *c = new_call(h, u, run, arg);
+    return c->verb(conn, &c->uuid);
+}
+
+static hf_status run_start(struct call *c, virConnectPtr conn)
+{
+    return hf_libvirt_domain_start(conn, &c->uuid, c->xml, &c->mark);
+}
+
+static hf_status run_list(struct call *c, virConnectPtr conn)
+{
+    return hf_libvirt_domain_list(conn, &c->seen, &c->n_seen);
+}
+
+static void call_verb(struct hf_hypervisor *h, const struct hf_uuid *u,
+                      hf_status (*verb)(virConnectPtr, const struct hf_uuid *), unsigned deadline_ms,
+                      hf_vm_done_cb cb, void *arg)
+{
+    struct call *c = new_call(h, u, run_verb, arg);
     c->done_cb = cb;
+    c->verb = verb;
     hf_worker_submit(c->h->worker, &c->job, deadline_ms);
 }
 
@@ -389,7 +199,8 @@ static void work_nothing(struct hf_job *job)
     (void)job;
 }
 
-static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *spec, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *spec, unsigned deadline_ms,
+                     hf_vm_done_cb cb, void *arg)
 {
     struct call *c = new_call(h, &spec->uuid, run_start, arg);
     c->done_cb = cb;
@@ -400,33 +211,34 @@ static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *spec, uns
     hf_worker_submit(c->h->worker, &c->job, deadline_ms);
 }
 
-static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms,
+                        hf_vm_done_cb cb, void *arg)
 {
-    simple_call(h, u, run_shutdown, deadline_ms, cb, arg);
+    call_verb(h, u, hf_libvirt_domain_shutdown, deadline_ms, cb, arg);
 }
 
-static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms,
+                       hf_vm_done_cb cb, void *arg)
 {
-    simple_call(h, u, run_destroy, deadline_ms, cb, arg);
+    call_verb(h, u, hf_libvirt_domain_destroy, deadline_ms, cb, arg);
 }
 
-static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned deadline_ms, hf_vm_done_cb cb,
-                      void *arg)
+static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned deadline_ms,
+                      hf_vm_done_cb cb, void *arg)
 {
-    struct call *c = new_call(h, u, run_reboot, arg);
-    c->done_cb = cb;
-    c->reset = reset;
-    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+    call_verb(h, u, reset ? hf_libvirt_domain_reset : hf_libvirt_domain_reboot, deadline_ms, cb, arg);
 }
 
-static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb,
+                     void *arg)
 {
-    simple_call(h, u, run_pause, deadline_ms, cb, arg);
+    call_verb(h, u, hf_libvirt_domain_pause, deadline_ms, cb, arg);
 }
 
-static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms,
+                      hf_vm_done_cb cb, void *arg)
 {
-    simple_call(h, u, run_resume, deadline_ms, cb, arg);
+    call_verb(h, u, hf_libvirt_domain_resume, deadline_ms, cb, arg);
 }
 
 static void vm_list(struct hf_hypervisor *h, unsigned deadline_ms, hf_vm_list_cb cb, void *arg)
@@ -478,10 +290,12 @@ static hf_status check_options(const struct hf_vm_libvirt_options *o)
     for (size_t i = 0; !known && i < sizeof cpu_modes / sizeof cpu_modes[0]; i++)
         known = strcmp(o->cpu_mode, cpu_modes[i]) == 0;
     if (!known)
-        return hf_error(HF_INVALID, "the CPU mode '%s' is not none, host-model or host-passthrough", o->cpu_mode);
+        return hf_error(HF_INVALID, "the CPU mode '%s' is not none, host-model or host-passthrough",
+                        o->cpu_mode);
     if (o->cache_mode && strcmp(o->cache_mode, "none") != 0 && strcmp(o->cache_mode, "writethrough") != 0 &&
         strcmp(o->cache_mode, "writeback") != 0)
-        return hf_error(HF_INVALID, "the cache mode '%s' is not none, writethrough or writeback", o->cache_mode);
+        return hf_error(HF_INVALID, "the cache mode '%s' is not none, writethrough or writeback",
+                        o->cache_mode);
     return HF_STATUS_OK;
 }
 

@@ -1,5 +1,5 @@
-/* The hypervisor driver on libvirt and QEMU: all calls to libvirt happen on threads of its own, answers and domain events
- * come back over uv_async. Connects again by itself when libvirtd goes away. */
+/* The hypervisor driver on libvirt and QEMU: all calls to libvirt happen on threads of its own, answers and
+ * domain events come back over uv_async. Connects again by itself when libvirtd goes away. */
 #ifndef HF_HOSTD_VM_LIBVIRT_H
 #define HF_HOSTD_VM_LIBVIRT_H
 
@@ -17,6 +17,7 @@ struct hf_vm_libvirt_options {
 };
 
 hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_options *o,
-                               const struct hf_hypervisor_events *events, struct hf_hypervisor **ret) HF_MUST_USE;
+                               const struct hf_hypervisor_events *events,
+                               struct hf_hypervisor **ret) HF_MUST_USE;
 
 #endif

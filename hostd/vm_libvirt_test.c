@@ -1,5 +1,5 @@
-/* The driver on libvirt's own test driver (test:///), which keeps its domains in memory: what is ours, what is not, errors as
- * sentences, deadlines. Real QEMUs are for tests/. */
+/* The driver on libvirt's own test driver (test:///), which keeps its domains in memory: what is ours, what
+ * is not, errors as sentences, deadlines. Real QEMUs are for tests/. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,8 +138,9 @@ static void lists_what_is_not_ours_as_such(void **state)
 static void touches_nothing_that_is_not_ours(void **state)
 {
     struct hf_uuid other = uuid(strangers);
-    void (*const verbs[])(struct hf_hypervisor *, const struct hf_uuid *, unsigned, hf_vm_done_cb, void *) = {
-        (open_at("test:///default"), fx->h->ops->shutdown), fx->h->ops->destroy, fx->h->ops->pause, fx->h->ops->resume};
+    void (*const verbs[])(struct hf_hypervisor *, const struct hf_uuid *, unsigned, hf_vm_done_cb,
+                          void *) = {(open_at("test:///default"), fx->h->ops->shutdown), fx->h->ops->destroy,
+                                     fx->h->ops->pause, fx->h->ops->resume};
     (void)state;
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         struct answer a = {0};
@@ -167,7 +168,11 @@ static void destroying_nothing_is_done(void **state)
 
 static void refuses_what_no_xml_can_carry(void **state)
 {
-    struct hf_vm_spec s = {.uuid = uuid("00000000000000000000000000000009"), .epoch = 1, .run = 1, .title = "a\nb", .cpus = 1,
+    struct hf_vm_spec s = {.uuid = uuid("00000000000000000000000000000009"),
+                           .epoch = 1,
+                           .run = 1,
+                           .title = "a\nb",
+                           .cpus = 1,
                            .memory_bytes = 1 << 20};
     struct answer a = {0};
     (void)state;

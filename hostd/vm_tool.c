@@ -1,6 +1,6 @@
 /* hf-vm-tool: the libvirt driver by hand, for trying it out on a host.
- *   hf-vm-tool URI start UUID DISK BRIDGE|- | shutdown UUID | destroy UUID | reboot UUID | reset UUID | pause UUID | resume UUID
- *              | list | watch SECONDS
+ *   hf-vm-tool URI start UUID DISK BRIDGE|- | shutdown UUID | destroy UUID | reboot UUID | reset UUID | pause
+ * UUID | resume UUID | list | watch SECONDS
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,8 +28,8 @@ static void on_list(void *arg, hf_status st, const struct hf_vm_seen *vms, size_
     static const char *const states[] = {"running", "paused", "shutting down"};
     char id[HF_UUID_STR];
     for (size_t i = 0; i < n; i++)
-        printf("%s epoch %" PRIu64 " run %" PRIu64 " pid %d %s\n", hf_uuid_format(&vms[i].uuid, id), vms[i].epoch, vms[i].run,
-               vms[i].pid, states[vms[i].state]);
+        printf("%s epoch %" PRIu64 " run %" PRIu64 " pid %d %s\n", hf_uuid_format(&vms[i].uuid, id),
+               vms[i].epoch, vms[i].run, vms[i].pid, states[vms[i].state]);
     on_done(arg, st);
 }
 
@@ -64,8 +64,16 @@ static void start(struct hf_hypervisor *h, const struct hf_uuid *u, const char *
 {
     struct hf_vm_disk d = {disk, "qcow2"};
     struct hf_vm_nic n = {"52:54:00:77:00:01", bridge};
-    struct hf_vm_spec s = {.uuid = *u, .epoch = 1, .run = 1, .title = "hf-vm-tool", .cpus = 1, .memory_bytes = 96u << 20,
-                           .disks = &d, .n_disks = 1, .nics = &n, .n_nics = strcmp(bridge, "-") != 0};
+    struct hf_vm_spec s = {.uuid = *u,
+                           .epoch = 1,
+                           .run = 1,
+                           .title = "hf-vm-tool",
+                           .cpus = 1,
+                           .memory_bytes = 96u << 20,
+                           .disks = &d,
+                           .n_disks = 1,
+                           .nics = &n,
+                           .n_nics = strcmp(bridge, "-") != 0};
     h->ops->start(h, &s, DEADLINE_MS, on_done, NULL);
 }
 
@@ -103,7 +111,8 @@ static bool order(struct hf_hypervisor *h, int argc, char **argv, uv_timer_t *ti
 int main(int argc, char **argv)
 {
     struct hf_hypervisor *h = NULL;
-    struct hf_vm_libvirt_options o = {.uri = argc > 1 ? argv[1] : "", .accelerator = "tcg", .emulator = getenv("HF_EMULATOR")};
+    struct hf_vm_libvirt_options o = {
+        .uri = argc > 1 ? argv[1] : "", .accelerator = "tcg", .emulator = getenv("HF_EMULATOR")};
     struct hf_hypervisor_events events = {.gone = on_gone, .connection = on_connection};
     uv_loop_t *loop = uv_default_loop();
     uv_timer_t timer;

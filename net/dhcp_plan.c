@@ -108,10 +108,12 @@ static hf_status check(struct hf_dhcp_plan *p, const struct hf_dhcp_config *c, u
         if (!hf_ip_parse(c->dns[i], &ip))
             return hf_error(HF_INVALID, "the DNS server '%.64s' is not an IPv4 address", c->dns[i]);
     if (c->n_hosts > HF_DHCP_HOSTS_MAX)
-        return hf_error(HF_INVALID, "%zu hosts are more than the %d that one DHCP server takes", c->n_hosts, HF_DHCP_HOSTS_MAX);
+        return hf_error(HF_INVALID, "%zu hosts are more than the %d that one DHCP server takes", c->n_hosts,
+                        HF_DHCP_HOSTS_MAX);
     for (size_t i = 0; i < c->n_hosts; i++) {
         if (!is_mac(c->hosts[i].mac))
-            return hf_error(HF_INVALID, "'%.64s' is not a MAC address", c->hosts[i].mac ? c->hosts[i].mac : "");
+            return hf_error(HF_INVALID, "'%.64s' is not a MAC address",
+                            c->hosts[i].mac ? c->hosts[i].mac : "");
         HF_TRY(check_ip(p, *ret_network, "address of a NIC", c->hosts[i].ip));
     }
     return HF_STATUS_OK;
@@ -153,7 +155,9 @@ static char *rules_text(const struct hf_dhcp_plan *p, const char *dhcp_ip, const
     put(&t, "add table bridge %s\ndelete table bridge %s\n", p->table, p->table);
     if (!uplink)
         return t.data;
-    put(&t, "table bridge %s {\n\tchain forward {\n\t\ttype filter hook forward priority -200; policy accept;\n", p->table);
+    put(&t,
+        "table bridge %s {\n\tchain forward {\n\t\ttype filter hook forward priority -200; policy accept;\n",
+        p->table);
     for (int out = 0; out < 2; out++) {
         char match[HF_IFNAME_MAX + 16];
         snprintf(match, sizeof match, "%s \"%s\"", out ? "oifname" : "iifname", uplink);
@@ -179,7 +183,8 @@ static void make_argv(struct hf_dhcp_plan *p, uint32_t network)
     p->argv[n++] = hf_strdup("--port=0");    /* no DNS */
     p->argv[n++] = hf_strdup("--no-hosts");
     p->argv[n++] = hf_strdup("--no-resolv");
-    p->argv[n++] = hf_strdup("--no-ping"); /* addresses are ours to know; a ping would delay each lease by 3 s */
+    p->argv[n++] =
+        hf_strdup("--no-ping"); /* addresses are ours to know; a ping would delay each lease by 3 s */
     p->argv[n++] = hf_strdup("--bind-interfaces");
     p->argv[n++] = hf_strdup("--except-interface=lo");
     p->argv[n++] = hf_strdup("--interface=" HF_DHCP_IFNAME);
@@ -194,7 +199,8 @@ static void make_argv(struct hf_dhcp_plan *p, uint32_t network)
     HF_ASSERT(n < HF_DHCP_ARGS_MAX);
 }
 
-hf_status hf_dhcp_plan_make(struct hf_dhcp_plan *p, const char *run_dir, const struct hf_dhcp_config *c, const char *uplink)
+hf_status hf_dhcp_plan_make(struct hf_dhcp_plan *p, const char *run_dir, const struct hf_dhcp_config *c,
+                            const char *uplink)
 {
     uint32_t network = 0;
     hf_dhcp_plan_names(p, run_dir, &c->l3_uuid);
@@ -230,7 +236,8 @@ static bool has_line(const char *text, const char *line)
     return false;
 }
 
-enum hf_dhcp_change hf_dhcp_change(const char *old_hosts, const char *old_opts, const struct hf_dhcp_plan *p, char **ret_added)
+enum hf_dhcp_change hf_dhcp_change(const char *old_hosts, const char *old_opts, const struct hf_dhcp_plan *p,
+                                   char **ret_added)
 {
     struct text added = {0};
     *ret_added = NULL;

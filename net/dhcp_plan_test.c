@@ -18,8 +18,14 @@ static const struct hf_dhcp_host hosts[] = {
 
 static struct hf_dhcp_config config(void)
 {
-    struct hf_dhcp_config c = {.bridge = "br_eth1", .cidr = "172.20.0.0/16", .dhcp_ip = "172.20.180.41", .gateway = "172.20.0.1",
-                               .dns = dns, .n_dns = 2, .hosts = hosts, .n_hosts = 2};
+    struct hf_dhcp_config c = {.bridge = "br_eth1",
+                               .cidr = "172.20.0.0/16",
+                               .dhcp_ip = "172.20.180.41",
+                               .gateway = "172.20.0.1",
+                               .dns = dns,
+                               .n_dns = 2,
+                               .hosts = hosts,
+                               .n_hosts = 2};
     assert_true(hf_uuid_parse("0123456789abcdef0123456789abcdef", &c.l3_uuid));
     return c;
 }
@@ -90,7 +96,8 @@ static void keeps_dhcp_on_the_host(void **state)
     struct hf_dhcp_config c = config();
     struct hf_dhcp_plan p = make(&c, "eth1");
     (void)state;
-    assert_non_null(strstr(p.rules, "add table bridge hf_dhcp_01234567\ndelete table bridge hf_dhcp_01234567\n"));
+    assert_non_null(
+        strstr(p.rules, "add table bridge hf_dhcp_01234567\ndelete table bridge hf_dhcp_01234567\n"));
     assert_non_null(strstr(p.rules, "iifname \"eth1\" ether type arp arp daddr ip 172.20.180.41 drop"));
     assert_non_null(strstr(p.rules, "oifname \"eth1\" ether type arp arp saddr ip 172.20.180.41 drop"));
     assert_non_null(strstr(p.rules, "iifname \"eth1\" ether type ip udp dport { 67, 68 } drop"));
@@ -129,8 +136,8 @@ static void refuses_bad_configurations(void **state)
     }
 }
 
-static void assert_change(const char *old_hosts, const char *old_opts, const struct hf_dhcp_plan *p, enum hf_dhcp_change change,
-                          const char *added)
+static void assert_change(const char *old_hosts, const char *old_opts, const struct hf_dhcp_plan *p,
+                          enum hf_dhcp_change change, const char *added)
 {
     char *got = NULL;
     assert_int_equal(hf_dhcp_change(old_hosts, old_opts, p, &got), change);
@@ -156,7 +163,8 @@ static void knows_what_a_change_asks_for(void **state)
     assert_change("", p.opts, &p, HF_DHCP_ADD, p.hosts);
     assert_change(p.hosts, "option:router\n", &p, HF_DHCP_RESTART, NULL);
     assert_change("52:54:00:00:00:09,172.20.108.40,infinite\n", p.opts, &p, HF_DHCP_RESTART, NULL);
-    assert_change("52:54:00:00:00:01,set:route,172.20.108.49,vm-1,infinite\n", p.opts, &p, HF_DHCP_RESTART, NULL);
+    assert_change("52:54:00:00:00:01,set:route,172.20.108.49,vm-1,infinite\n", p.opts, &p, HF_DHCP_RESTART,
+                  NULL);
     assert_change("52:54:00", p.opts, &p, HF_DHCP_RESTART, NULL);
     assert_change(NULL, p.opts, &p, HF_DHCP_RESTART, NULL);
     assert_change(p.hosts, NULL, &p, HF_DHCP_RESTART, NULL);
@@ -166,9 +174,12 @@ static void knows_what_a_change_asks_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_bridges),          cmocka_unit_test(writes_the_files),
-        cmocka_unit_test(tells_dnsmasq),          cmocka_unit_test(keeps_dhcp_on_the_host),
-        cmocka_unit_test(refuses_bad_configurations), cmocka_unit_test(knows_what_a_change_asks_for),
+        cmocka_unit_test(names_bridges),
+        cmocka_unit_test(writes_the_files),
+        cmocka_unit_test(tells_dnsmasq),
+        cmocka_unit_test(keeps_dhcp_on_the_host),
+        cmocka_unit_test(refuses_bad_configurations),
+        cmocka_unit_test(knows_what_a_change_asks_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,10 +16,10 @@
 #include "base/mem.h"
 #include "base/run_command.h"
 
-#define CMDLINE_MAX  8192
-#define TERM_MS      2000 /* that it gets to end by itself */
-#define KILL_MS      1000
-#define FILE_MAX     (1u << 20)
+#define CMDLINE_MAX    8192
+#define TERM_MS        2000 /* that it gets to end by itself */
+#define KILL_MS        1000
+#define FILE_MAX       (1u << 20)
 #define HOST_FILES_MAX 256 /* past it one new process is better than one more file */
 
 /* The file's content, or NULL. */
@@ -44,7 +44,8 @@ static hf_status write_file(const char *path, const char *text)
 {
     char temp[512];
     const char *slash = strrchr(path, '/');
-    snprintf(temp, sizeof temp, "%.*s/.%s", (int)(slash - path), path, slash + 1); /* dnsmasq passes over hidden files */
+    snprintf(temp, sizeof temp, "%.*s/.%s", (int)(slash - path), path,
+             slash + 1); /* dnsmasq passes over hidden files */
     FILE *f = fopen(temp, "we");
     if (!f)
         return hf_errno(errno, "write '%s'", temp);
@@ -150,7 +151,8 @@ static bool has_arg(const char *cmdline, size_t len, const char *arg)
     return false;
 }
 
-/* The process that its pid file names, if it is the dnsmasq of this plan and not another process with a reused number. */
+/* The process that its pid file names, if it is the dnsmasq of this plan and not another process with a
+ * reused number. */
 static int find(const struct hf_dhcp_plan *p)
 {
     char cmdline[CMDLINE_MAX], *arg = hf_printf("--pid-file=%s", p->pid_path), *text = read_file(p->pid_path);
@@ -162,7 +164,8 @@ static int find(const struct hf_dhcp_plan *p)
     return ours ? pid : 0;
 }
 
-/* A namespace that was deleted by hand and made again has the same name, and its dnsmasq sits in the old one. */
+/* A namespace that was deleted by hand and made again has the same name, and its dnsmasq sits in the old one.
+ */
 static bool in_this_netns(int pid)
 {
     char path[64];

@@ -4,8 +4,8 @@
 
 #include "net/dhcp_plan.h"
 
-/* Runs with the plan's arguments and files: what runs already is left, given more hosts, or replaced, whichever the plan
- * asks for. A dnsmasq started by an earlier daemon is taken over. */
+/* Runs with the plan's arguments and files: what runs already is left, given more hosts, or replaced,
+ * whichever the plan asks for. A dnsmasq started by an earlier daemon is taken over. */
 hf_status hf_dnsmasq_ensure(const struct hf_dhcp_plan *p, unsigned deadline_ms) HF_MUST_USE;
 
 /* Seen gone. Needs no more of the plan than its names. */

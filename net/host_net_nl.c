@@ -1,5 +1,5 @@
-/* One thread does all of it, in order: what is made here is one host's network, and two hands in it would only be in each
- * other's way. */
+/* One thread does all of it, in order: what is made here is one host's network, and two hands in it would
+ * only be in each other's way. */
 #include <errno.h>
 #include <net/if.h>
 #include <linux/ethtool.h>
@@ -38,7 +38,7 @@ struct call {
     hf_net_cb cb;
     void *arg;
     hf_status st;
-    char *nic;                 /* ensure_bridge */
+    char *nic;                  /* ensure_bridge */
     struct hf_dhcp_config dhcp; /* a copy; of remove_dhcp only l3_uuid */
 };
 
@@ -179,11 +179,14 @@ static hf_status enslave(struct hf_links *l, const struct hf_link *nic, const st
     bool has_address = false;
     HF_TRY(find_uplink(l, bridge, &other));
     if (other.name[0])
-        return hf_error(HF_PRECONDITION, "the bridge '%s' has the NIC '%s' already", bridge->name, other.name);
+        return hf_error(HF_PRECONDITION, "the bridge '%s' has the NIC '%s' already", bridge->name,
+                        other.name);
     HF_TRY(hf_link_has_address(l, nic->index, &has_address));
     if (has_address)
-        return hf_error(HF_PRECONDITION, "the NIC '%s' carries addresses of the host, which a bridge would cut off: move "
-                        "them to a bridge '%s' that has the NIC, or give another NIC", nic->name, bridge->name);
+        return hf_error(HF_PRECONDITION,
+                        "the NIC '%s' carries addresses of the host, which a bridge would cut off: move "
+                        "them to a bridge '%s' that has the NIC, or give another NIC",
+                        nic->name, bridge->name);
     return hf_link_set_master(l, nic->index, bridge->index);
 }
 
@@ -223,7 +226,8 @@ static void bridge_work(struct hf_job *job)
     hf_links_close(l);
 }
 
-static void nl_ensure_bridge(struct hf_host_net *n, const char *nic, unsigned deadline_ms, hf_net_cb cb, void *arg)
+static void nl_ensure_bridge(struct hf_host_net *n, const char *nic, unsigned deadline_ms, hf_net_cb cb,
+                             void *arg)
 {
     struct call *c = new_call(n, bridge_work, cb, arg);
     c->nic = hf_strdup(nic);
@@ -232,8 +236,10 @@ static void nl_ensure_bridge(struct hf_host_net *n, const char *nic, unsigned de
 
 /* --- DHCP --- */
 
-/* The pair between the bridge and the namespace; half of one is what a namespace that was deleted by hand leaves. */
-static hf_status ensure_veth(struct hf_links *l, const struct hf_dhcp_plan *p, int netns, const struct hf_link *bridge)
+/* The pair between the bridge and the namespace; half of one is what a namespace that was deleted by hand
+ * leaves. */
+static hf_status ensure_veth(struct hf_links *l, const struct hf_dhcp_plan *p, int netns,
+                             const struct hf_link *bridge)
 {
     struct hf_link near;
     hf_status st = hf_link_find(l, p->veth, &near);
@@ -248,7 +254,8 @@ static hf_status ensure_veth(struct hf_links *l, const struct hf_dhcp_plan *p, i
     return hf_link_set_up(l, near.index);
 }
 
-/* Guests' DHCP clients read raw packets, and some drop those whose checksum the sender left to a network card. */
+/* Guests' DHCP clients read raw packets, and some drop those whose checksum the sender left to a network
+ * card. */
 static hf_status checksum_in_software(const char *ifname)
 {
     struct ethtool_value v = {.cmd = ETHTOOL_STXCSUM, .data = 0};
@@ -292,7 +299,8 @@ static hf_status serve_in(int netns, const struct hf_dhcp_plan *p, unsigned dead
     return st;
 }
 
-/* A pair without its far end in this namespace is of a namespace that is gone: its end went with it, or is going. */
+/* A pair without its far end in this namespace is of a namespace that is gone: its end went with it, or is
+ * going. */
 static hf_status drop_torn_veth(struct hf_links *l, const struct hf_dhcp_plan *p, int netns)
 {
     struct hf_links *inner = NULL;
@@ -310,7 +318,8 @@ static hf_status drop_torn_veth(struct hf_links *l, const struct hf_dhcp_plan *p
     return hf_link_delete(l, p->veth);
 }
 
-static hf_status ensure_dhcp(struct hf_links *l, const char *run_dir, const struct hf_dhcp_config *c, unsigned deadline_ms)
+static hf_status ensure_dhcp(struct hf_links *l, const char *run_dir, const struct hf_dhcp_config *c,
+                             unsigned deadline_ms)
 {
     struct hf_link bridge;
     struct uplink uplink;
@@ -346,8 +355,8 @@ static void dhcp_work(struct hf_job *job)
     hf_links_close(l);
 }
 
-static void nl_ensure_dhcp(struct hf_host_net *n, const struct hf_dhcp_config *config, unsigned deadline_ms, hf_net_cb cb,
-                           void *arg)
+static void nl_ensure_dhcp(struct hf_host_net *n, const struct hf_dhcp_config *config, unsigned deadline_ms,
+                           hf_net_cb cb, void *arg)
 {
     struct call *c = new_call(n, dhcp_work, cb, arg);
     copy_config(&c->dhcp, config);
@@ -382,11 +391,13 @@ static void remove_work(struct hf_job *job)
     struct hf_dhcp_plan p;
     char id[HF_UUID_STR];
     hf_dhcp_plan_names(&p, c->n->run_dir, &c->dhcp.l3_uuid);
-    c->st = hf_wrap(remove_dhcp(&p), "take away DHCP of the L3 network %s", hf_uuid_format(&c->dhcp.l3_uuid, id));
+    c->st =
+        hf_wrap(remove_dhcp(&p), "take away DHCP of the L3 network %s", hf_uuid_format(&c->dhcp.l3_uuid, id));
     hf_dhcp_plan_done(&p);
 }
 
-static void nl_remove_dhcp(struct hf_host_net *n, const struct hf_uuid *l3, unsigned deadline_ms, hf_net_cb cb, void *arg)
+static void nl_remove_dhcp(struct hf_host_net *n, const struct hf_uuid *l3, unsigned deadline_ms,
+                           hf_net_cb cb, void *arg)
 {
     struct call *c = new_call(n, remove_work, cb, arg);
     c->dhcp.l3_uuid = *l3;

@@ -1,5 +1,6 @@
-/* The driver in network and mount namespaces of its own, with real bridges, a real dnsmasq and real DHCP clients. The host has
- * the NIC eth1, whose wire ends in the namespace "outside"; "guest" hangs on the bridge like an instance. Needs root.
+/* The driver in network and mount namespaces of its own, with real bridges, a real dnsmasq and real DHCP
+ * clients. The host has the NIC eth1, whose wire ends in the namespace "outside"; "guest" hangs on the bridge
+ * like an instance. Needs root.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@
 #include "base/run_command.h"
 #include "net/host_net.h"
 
-#define LONG_MS 60000
+#define LONG_MS   60000
 #define GUEST_MAC "52:54:00:00:00:01"
 
 static const char *why_not; /* a reason to skip everything */
@@ -102,7 +103,8 @@ static int set_up(void **state)
     uv_loop_init(&fx->loop);
     fx->env = hf_env_uv_create(&fx->loop);
     open_net();
-    sh("ip netns add outside; ip link add eth1 type veth peer name wire netns outside; ip -n outside link set wire up");
+    sh("ip netns add outside; ip link add eth1 type veth peer name wire netns outside; ip -n outside link "
+       "set wire up");
     return 0;
 }
 
@@ -116,7 +118,8 @@ static int tear_down(void **state)
     uv_run(&fx->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&fx->loop), 0);
     free(fx);
-    sh("ip link del eth1; ip link del vnet0 2>/dev/null || true; ip link del br_eth1 2>/dev/null || true; ip netns del outside; ip netns del guest 2>/dev/null || true");
+    sh("ip link del eth1; ip link del vnet0 2>/dev/null || true; ip link del br_eth1 2>/dev/null || true; ip "
+       "netns del outside; ip netns del guest 2>/dev/null || true");
     return 0;
 }
 
@@ -138,8 +141,14 @@ static struct answer ensure_bridge(const char *nic)
 static struct hf_dhcp_config config(const struct hf_dhcp_host *hosts, size_t n)
 {
     static const char *const dns[] = {"8.8.8.8"};
-    struct hf_dhcp_config c = {.bridge = "br_eth1", .cidr = "172.20.0.0/16", .dhcp_ip = "172.20.180.41", .gateway = "172.20.0.1",
-                               .dns = dns, .n_dns = 1, .hosts = hosts, .n_hosts = n};
+    struct hf_dhcp_config c = {.bridge = "br_eth1",
+                               .cidr = "172.20.0.0/16",
+                               .dhcp_ip = "172.20.180.41",
+                               .gateway = "172.20.0.1",
+                               .dns = dns,
+                               .n_dns = 1,
+                               .hosts = hosts,
+                               .n_hosts = n};
     assert_true(hf_uuid_parse("0123456789abcdef0123456789abcdef", &c.l3_uuid));
     return c;
 }
@@ -167,16 +176,20 @@ static void assert_done(struct answer a)
 
 static void add_guest(void)
 {
-    sh("ip netns add guest; ip link add vnet0 type veth peer name eth0 netns guest; ip link set vnet0 master br_eth1 up; "
+    sh("ip netns add guest; ip link add vnet0 type veth peer name eth0 netns guest; ip link set vnet0 master "
+       "br_eth1 up; "
        "ip -n guest link set eth0 address " GUEST_MAC " up");
 }
 
 /* What DHCP tells; "none" without an answer. Few, short tries: a server on this machine answers at once. */
 static char *lease(const char *netns, const char *ifname)
 {
-    sh("cat >/run/udhcpc.sh <<'X'\n#!/bin/sh\n[ $1 = bound ] && echo \"$ip/$mask router=$router dns=$dns host=$hostname\" >/run/lease\n"
+    sh("cat >/run/udhcpc.sh <<'X'\n#!/bin/sh\n[ $1 = bound ] && echo \"$ip/$mask router=$router dns=$dns "
+       "host=$hostname\" >/run/lease\n"
        "exit 0\nX\nchmod +x /run/udhcpc.sh; echo none >/run/lease");
-    free(run("ip netns exec %s busybox udhcpc -f -q -n -t 3 -T 1 -i %s -s /run/udhcpc.sh -x hostname:x || true", netns, ifname));
+    free(run(
+        "ip netns exec %s busybox udhcpc -f -q -n -t 3 -T 1 -i %s -s /run/udhcpc.sh -x hostname:x || true",
+        netns, ifname));
     return run("cat /run/lease");
 }
 
@@ -297,7 +310,8 @@ static void dhcp_never_leaves_the_host(void **state)
     skip_if_told();
     assert_done(ensure_bridge("eth1"));
     assert_done(ensure_dhcp(&far, 1));
-    sh("ip -n outside link set wire address 52:54:00:00:00:07; ip -n outside addr add 172.20.9.9/16 dev wire");
+    sh("ip -n outside link set wire address 52:54:00:00:00:07; ip -n outside addr add 172.20.9.9/16 dev "
+       "wire");
     assert_lease("outside", "wire", "none");
     assert_null(run("ip netns exec outside busybox arping -c 2 -w 2 -I wire 172.20.180.41"));
     /* It is the rules that keep it: without them both are answered. */
@@ -336,7 +350,9 @@ static void says_what_is_wrong(void **state)
     skip_if_told();
     a = ensure_dhcp(&routed, 1);
     assert_int_equal(a.code, HF_NOT_FOUND);
-    assert_non_null(strstr(a.message, "DHCP of the L3 network 0123456789abcdef0123456789abcdef: there is no network interface 'br_eth1'"));
+    assert_non_null(strstr(
+        a.message,
+        "DHCP of the L3 network 0123456789abcdef0123456789abcdef: there is no network interface 'br_eth1'"));
     assert_done(ensure_bridge("eth1"));
     a = ensure_dhcp(&outside, 1);
     assert_int_equal(a.code, HF_INVALID);
@@ -350,10 +366,12 @@ static const char *enter_own_world(void)
         return "not root";
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0)
         return "this kernel or container allows no namespaces";
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("tmpfs", "/run", "tmpfs", 0, NULL) != 0)
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", "/run", "tmpfs", 0, NULL) != 0)
         return "this kernel or container allows no mounts";
     free(run("ip link set lo up"));
-    char *ok = run("command -v dnsmasq busybox nft ip >/dev/null && ip link add hfprobe type bridge && ip link del hfprobe && "
+    char *ok = run("command -v dnsmasq busybox nft ip >/dev/null && ip link add hfprobe type bridge && ip "
+                   "link del hfprobe && "
                    "nft add table bridge hfprobe && nft delete table bridge hfprobe");
     free(ok);
     return ok ? NULL : "dnsmasq, busybox, nft or ip is missing, or the kernel has no bridges";
@@ -364,9 +382,14 @@ static const char *enter_own_world(void)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(makes_a_bridge_with_its_nic), TEST(refuses_what_would_do_harm),    TEST(gives_leases_to_its_guests_only),
-        TEST(takes_changes_in),            TEST(a_restarted_daemon_takes_over), TEST(dhcp_never_leaves_the_host),
-        TEST(takes_all_of_it_away),        TEST(says_what_is_wrong),
+        TEST(makes_a_bridge_with_its_nic),
+        TEST(refuses_what_would_do_harm),
+        TEST(gives_leases_to_its_guests_only),
+        TEST(takes_changes_in),
+        TEST(a_restarted_daemon_takes_over),
+        TEST(dhcp_never_leaves_the_host),
+        TEST(takes_all_of_it_away),
+        TEST(says_what_is_wrong),
     };
     why_not = enter_own_world();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,12 +135,15 @@ static void send(struct hf_host_net *net, struct call call, unsigned deadline_ms
     hf_sim_later(&k->queue, quick ? CALL_MS : deadline_ms, answer, call_free, c);
 }
 
-static void n_ensure_bridge(struct hf_host_net *n, const char *nic, unsigned deadline_ms, hf_net_cb cb, void *arg)
+static void n_ensure_bridge(struct hf_host_net *n, const char *nic, unsigned deadline_ms, hf_net_cb cb,
+                            void *arg)
 {
-    send(n, (struct call){.op = HF_NET_SIM_BRIDGE, .text = hf_strdup(nic), .cb = cb, .arg = arg}, deadline_ms);
+    send(n, (struct call){.op = HF_NET_SIM_BRIDGE, .text = hf_strdup(nic), .cb = cb, .arg = arg},
+         deadline_ms);
 }
 
-static void n_ensure_dhcp(struct hf_host_net *n, const struct hf_dhcp_config *c, unsigned deadline_ms, hf_net_cb cb, void *arg)
+static void n_ensure_dhcp(struct hf_host_net *n, const struct hf_dhcp_config *c, unsigned deadline_ms,
+                          hf_net_cb cb, void *arg)
 {
     char *hosts = hf_strdup("");
     for (size_t i = 0; i < c->n_hosts; i++) {
@@ -148,10 +151,12 @@ static void n_ensure_dhcp(struct hf_host_net *n, const struct hf_dhcp_config *c,
         free(hosts);
         hosts = more;
     }
-    send(n, (struct call){.op = HF_NET_SIM_DHCP, .l3 = c->l3_uuid, .text = hosts, .cb = cb, .arg = arg}, deadline_ms);
+    send(n, (struct call){.op = HF_NET_SIM_DHCP, .l3 = c->l3_uuid, .text = hosts, .cb = cb, .arg = arg},
+         deadline_ms);
 }
 
-static void n_remove_dhcp(struct hf_host_net *n, const struct hf_uuid *l3, unsigned deadline_ms, hf_net_cb cb, void *arg)
+static void n_remove_dhcp(struct hf_host_net *n, const struct hf_uuid *l3, unsigned deadline_ms, hf_net_cb cb,
+                          void *arg)
 {
     send(n, (struct call){.op = HF_NET_SIM_REMOVE, .l3 = *l3, .cb = cb, .arg = arg}, deadline_ms);
 }

@@ -1,5 +1,5 @@
-/* A simulated host network, behind the vtable of host_net.h: which bridges are there, and which MAC addresses each DHCP
- * service knows. It outlives its connections, as bridges and dnsmasq outlive the host daemon.
+/* A simulated host network, behind the vtable of host_net.h: which bridges are there, and which MAC addresses
+ * each DHCP service knows. It outlives its connections, as bridges and dnsmasq outlive the host daemon.
  */
 #ifndef HF_NET_HOST_NET_SIM_H
 #define HF_NET_HOST_NET_SIM_H

@@ -176,7 +176,8 @@ static hf_status range_network(const char *netmask, const char *cidr, struct hf_
     if (!given(netmask) && !given(cidr))
         return hf_error(HF_INVALID, "the netmask is missing");
     if (given(netmask) && !hf_netmask_parse(netmask, &mask_prefix))
-        return hf_error(HF_INVALID, "the netmask '%s' is neither like 255.255.255.0 nor a prefix length", netmask);
+        return hf_error(HF_INVALID, "the netmask '%s' is neither like 255.255.255.0 nor a prefix length",
+                        netmask);
     if (!given(cidr)) {
         r->prefix = mask_prefix;
         r->network = r->start & mask_of(mask_prefix);
@@ -184,12 +185,13 @@ static hf_status range_network(const char *netmask, const char *cidr, struct hf_
     }
     HF_TRY(hf_cidr_parse(cidr, &r->network, &r->prefix));
     if (given(netmask) && mask_prefix != r->prefix)
-        return hf_error(HF_INVALID, "the netmask '%s' and the CIDR '%s' are of different size", netmask, cidr);
+        return hf_error(HF_INVALID, "the netmask '%s' and the CIDR '%s' are of different size", netmask,
+                        cidr);
     return HF_STATUS_OK;
 }
 
 static hf_status range_from_cidr(const char *netmask, const char *gateway, const char *cidr,
-                                    struct hf_ip_range *ret)
+                                 struct hf_ip_range *ret)
 {
     struct hf_ip_range r = {0};
     uint32_t wanted = 0;
@@ -202,9 +204,10 @@ static hf_status range_from_cidr(const char *netmask, const char *gateway, const
     if (given(gateway)) {
         HF_TRY(address_parse("gateway", gateway, &wanted));
         if (wanted != r.gateway)
-            return hf_error(HF_INVALID,
-                            "the gateway %s is not the first address of %s: give a start and an end address too",
-                            gateway, cidr);
+            return hf_error(
+                HF_INVALID,
+                "the gateway %s is not the first address of %s: give a start and an end address too", gateway,
+                cidr);
     }
     *ret = r;
     return HF_STATUS_OK;
@@ -241,12 +244,12 @@ static hf_status range_pair_check(const struct hf_ip_range *a, const struct hf_i
     range_format(a, range_a);
     range_format(b, range_b);
     if (a->network != b->network || a->prefix != b->prefix)
-        return hf_error(HF_INVALID, "the ranges %s and %s are of different networks, %s and %s", range_a, range_b,
-                        hf_cidr_format(a->network, a->prefix, text_a),
+        return hf_error(HF_INVALID, "the ranges %s and %s are of different networks, %s and %s", range_a,
+                        range_b, hf_cidr_format(a->network, a->prefix, text_a),
                         hf_cidr_format(b->network, b->prefix, text_b));
     if (a->gateway != b->gateway)
-        return hf_error(HF_INVALID, "the ranges %s and %s have different gateways, %s and %s", range_a, range_b,
-                        hf_ip_format(a->gateway, text_a), hf_ip_format(b->gateway, text_b));
+        return hf_error(HF_INVALID, "the ranges %s and %s have different gateways, %s and %s", range_a,
+                        range_b, hf_ip_format(a->gateway, text_a), hf_ip_format(b->gateway, text_b));
     if (a->start <= b->end && b->start <= a->end)
         return hf_error(HF_INVALID, "the ranges %s and %s overlap", range_a, range_b);
     return HF_STATUS_OK;

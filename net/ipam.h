@@ -7,9 +7,9 @@
 #include "base/status.h"
 
 struct hf_ip_range {
-    uint32_t start, end;    /* host byte order, both included */
+    uint32_t start, end; /* host byte order, both included */
     uint32_t gateway;
-    uint32_t network;       /* of the CIDR */
+    uint32_t network; /* of the CIDR */
     unsigned prefix;
 };
 
@@ -22,16 +22,18 @@ hf_status hf_cidr_parse(const char *cidr, uint32_t *ret_network, unsigned *ret_p
 /* Writes "a.b.c.d/p". */
 char *hf_cidr_format(uint32_t network, unsigned prefix, char out[20]);
 
-/* A range from first/last address, netmask and gateway, or from a CIDR alone (its first address is then the gateway and
- * the range is the rest, without the network and broadcast address). INVALID says which rule is broken: start above end,
- * outside its CIDR, the gateway outside the CIDR or inside the range, prefix outside 8…30. NULL or "" means not given. */
+/* A range from first/last address, netmask and gateway, or from a CIDR alone (its first address is then the
+ * gateway and the range is the rest, without the network and broadcast address). INVALID says which rule is
+ * broken: start above end, outside its CIDR, the gateway outside the CIDR or inside the range, prefix outside
+ * 8…30. NULL or "" means not given. */
 hf_status hf_ip_range_parse(const char *start, const char *end, const char *netmask, const char *gateway,
                             const char *cidr, struct hf_ip_range *ret) HF_MUST_USE;
 
 /* All ranges of one network: one CIDR, one gateway, none overlapping. INVALID names the two. */
 hf_status hf_ip_ranges_check(const struct hf_ip_range *r, size_t n) HF_MUST_USE;
 
-/* A DHCP address: inside the CIDR, never its network or broadcast address, never the gateway. Taken is the caller's to know. */
+/* A DHCP address: inside the CIDR, never its network or broadcast address, never the gateway. Taken is the
+ * caller's to know. */
 hf_status hf_dhcp_ip_check(const struct hf_ip_range *r, size_t n, const char *dhcp_ip) HF_MUST_USE;
 
 /* The first address of the ranges that `taken` does not claim; false: none is free. */

@@ -53,7 +53,8 @@ static void parses_netmasks(void **state)
     static const struct {
         const char *text;
         unsigned prefix;
-    } good[] = {{"255.255.0.0", 16}, {"16", 16}, {"0", 0}, {"0.0.0.0", 0}, {"32", 32}, {"255.255.255.252", 30}};
+    } good[] = {{"255.255.0.0", 16}, {"16", 16}, {"0", 0},
+                {"0.0.0.0", 0},      {"32", 32}, {"255.255.255.252", 30}};
     static const char *const bad[] = {"255.0.255.0", "33", "016", "-1", "1.6", "255.255.255.256", "", "16 "};
     unsigned prefix;
 
@@ -104,7 +105,8 @@ static void takes_the_ends_with_a_cidr(void **state)
     (void)state;
     assert_true(hf_ok(hf_ip_range_parse("10.1.0.10", "10.1.0.20", NULL, "10.1.0.1", "10.1.0.0/16", &r)));
     assert_int_equal(r.prefix, 16);
-    assert_true(hf_ok(hf_ip_range_parse("10.1.0.10", "10.1.0.20", "255.255.0.0", "10.1.0.1", "10.1.0.0/16", &r)));
+    assert_true(
+        hf_ok(hf_ip_range_parse("10.1.0.10", "10.1.0.20", "255.255.0.0", "10.1.0.1", "10.1.0.0/16", &r)));
 }
 
 static void says_which_rule_a_range_breaks(void **state)
@@ -116,13 +118,16 @@ static void says_which_rule_a_range_breaks(void **state)
         {"10.0.0.5", "", "24", "10.0.0.1", NULL, "the end address is missing"},
         {"10.0.0.5", "10.0.0.9", "24", NULL, NULL, "the gateway is missing"},
         {"10.0.0.5", "10.0.0.9", NULL, "10.0.0.1", NULL, "the netmask is missing"},
-        {"10.0.0.x", "10.0.0.9", "24", "10.0.0.1", NULL, "the start address '10.0.0.x' is not an IPv4 address"},
+        {"10.0.0.x", "10.0.0.9", "24", "10.0.0.1", NULL,
+         "the start address '10.0.0.x' is not an IPv4 address"},
         {"10.0.0.5", "10.0.0.9", "255.0.255.0", "10.0.0.1", NULL,
          "the netmask '255.0.255.0' is neither like 255.255.255.0 nor a prefix length"},
-        {"10.0.0.9", "10.0.0.5", "24", "10.0.0.1", NULL, "the start address 10.0.0.9 is above the end address 10.0.0.5"},
+        {"10.0.0.9", "10.0.0.5", "24", "10.0.0.1", NULL,
+         "the start address 10.0.0.9 is above the end address 10.0.0.5"},
         {"10.0.0.5", "10.0.1.9", "24", "10.0.0.1", NULL, "the end address 10.0.1.9 is outside 10.0.0.0/24"},
         {"10.0.0.5", "10.0.0.9", "24", "10.0.1.1", NULL, "the gateway 10.0.1.1 is outside 10.0.0.0/24"},
-        {"10.0.0.5", "10.0.0.9", "24", "10.0.0.7", NULL, "the gateway 10.0.0.7 lies inside the range 10.0.0.5-10.0.0.9"},
+        {"10.0.0.5", "10.0.0.9", "24", "10.0.0.7", NULL,
+         "the gateway 10.0.0.7 lies inside the range 10.0.0.5-10.0.0.9"},
         {"10.0.0.0", "10.0.0.9", "24", "10.0.0.1", NULL,
          "the start address 10.0.0.0 is the network address of 10.0.0.0/24"},
         {"10.0.0.5", "10.0.0.255", "24", "10.0.0.1", NULL,
@@ -131,7 +136,8 @@ static void says_which_rule_a_range_breaks(void **state)
         {"10.0.0.1", "10.0.0.1", "31", "10.0.0.0", NULL, "the prefix /31 is not between /8 and /30"},
         {"127.0.0.5", "127.0.0.9", "24", "127.0.0.1", NULL,
          "127.0.0.0/24 is reserved (0.0.0.0/8, 127.0.0.0/8 and 224.0.0.0 upward are)"},
-        {"10.0.0.5", "10.0.0.9", NULL, "10.0.0.1", "10.0.1.0/24", "the start address 10.0.0.5 is outside 10.0.1.0/24"},
+        {"10.0.0.5", "10.0.0.9", NULL, "10.0.0.1", "10.0.1.0/24",
+         "the start address 10.0.0.5 is outside 10.0.1.0/24"},
         {"10.0.0.5", "10.0.0.9", "16", "10.0.0.1", "10.0.0.0/24",
          "the netmask '16' and the CIDR '10.0.0.0/24' are of different size"},
         {NULL, NULL, NULL, NULL, "10.0.0.1/24",
@@ -187,14 +193,16 @@ static void dhcp_address_rules(void **state)
     assert_true(hf_ok(hf_dhcp_ip_check(&r, 1, "172.20.180.41")));
     assert_true(hf_ok(hf_dhcp_ip_check(&r, 1, "172.20.108.41")));
     assert_invalid(hf_dhcp_ip_check(&r, 1, "172.20.0.1"), "the DHCP address 172.20.0.1 is the gateway");
-    assert_invalid(hf_dhcp_ip_check(&r, 1, "172.21.0.1"), "the DHCP address 172.21.0.1 is outside 172.20.0.0/16");
+    assert_invalid(hf_dhcp_ip_check(&r, 1, "172.21.0.1"),
+                   "the DHCP address 172.21.0.1 is outside 172.20.0.0/16");
     assert_invalid(hf_dhcp_ip_check(&r, 1, "172.20.0.0"),
                    "the DHCP address 172.20.0.0 is the network address of 172.20.0.0/16");
     assert_invalid(hf_dhcp_ip_check(&r, 1, "172.20.255.255"),
                    "the DHCP address 172.20.255.255 is the broadcast address of 172.20.0.0/16");
     assert_invalid(hf_dhcp_ip_check(&r, 1, "x"), "the DHCP address 'x' is not an IPv4 address");
     assert_invalid(hf_dhcp_ip_check(&r, 1, ""), "the DHCP address is missing");
-    assert_invalid(hf_dhcp_ip_check(NULL, 0, "172.20.0.9"), "a DHCP address needs a range of the network first");
+    assert_invalid(hf_dhcp_ip_check(NULL, 0, "172.20.0.9"),
+                   "a DHCP address needs a range of the network first");
 }
 
 static bool below(void *arg, uint32_t v)
@@ -225,10 +233,10 @@ static void finds_the_first_free_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parses_and_formats_addresses),   cmocka_unit_test(parses_netmasks),
-        cmocka_unit_test(takes_a_range_by_its_ends),      cmocka_unit_test(takes_a_cidr_alone),
-        cmocka_unit_test(takes_the_ends_with_a_cidr),     cmocka_unit_test(says_which_rule_a_range_breaks),
-        cmocka_unit_test(ranges_of_one_network_agree),    cmocka_unit_test(dhcp_address_rules),
+        cmocka_unit_test(parses_and_formats_addresses), cmocka_unit_test(parses_netmasks),
+        cmocka_unit_test(takes_a_range_by_its_ends),    cmocka_unit_test(takes_a_cidr_alone),
+        cmocka_unit_test(takes_the_ends_with_a_cidr),   cmocka_unit_test(says_which_rule_a_range_breaks),
+        cmocka_unit_test(ranges_of_one_network_agree),  cmocka_unit_test(dhcp_address_rules),
         cmocka_unit_test(finds_the_first_free_address),
     };
 

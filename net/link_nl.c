@@ -91,7 +91,8 @@ hf_status hf_link_find(struct hf_links *l, const char *name, struct hf_link *ret
     return HF_STATUS_OK;
 }
 
-hf_status hf_link_each_port(struct hf_links *l, int master, void (*each)(void *arg, const struct hf_link *port), void *arg)
+hf_status hf_link_each_port(struct hf_links *l, int master,
+                            void (*each)(void *arg, const struct hf_link *port), void *arg)
 {
     struct nl_cache *cache = NULL;
     HF_TRY(nl_status(rtnl_link_alloc_cache(l->sock, AF_UNSPEC, &cache), "list the network interfaces"));
@@ -221,7 +222,8 @@ hf_status hf_link_set_address(struct hf_links *l, int index, uint32_t ip, unsign
     for (struct nl_object *o = nl_cache_get_first(cache); o && hf_ok(st); o = nl_cache_get_next(o)) {
         struct rtnl_addr *a = (struct rtnl_addr *)o;
         if (is_ip4(a, index, &has) && (has != ip || rtnl_addr_get_prefixlen(a) != (int)prefix))
-            st = nl_status(rtnl_addr_delete(l->sock, a, 0), "take an old address off network interface %d", index);
+            st = nl_status(rtnl_addr_delete(l->sock, a, 0), "take an old address off network interface %d",
+                           index);
     }
     nl_cache_free(cache);
     return hf_ok(st) ? add_address(l, index, ip, prefix) : st;

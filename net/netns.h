@@ -1,5 +1,5 @@
-/* Named network namespaces, as `ip netns` keeps them: a file in /run/netns that holds the namespace. Blocks; entering changes the
- * calling thread only.
+/* Named network namespaces, as `ip netns` keeps them: a file in /run/netns that holds the namespace. Blocks;
+ * entering changes the calling thread only.
  */
 #ifndef HF_NET_NETNS_H
 #define HF_NET_NETNS_H

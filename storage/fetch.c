@@ -13,10 +13,10 @@
 
 #include "base/assert.h"
 
-#define CONNECT_MS_MAX  15000L
-#define REDIRECTS_MAX   5L
-#define STALL_S         30L  /* without this many bytes per second a download has failed */
-#define STALL_BYTES     1024L
+#define CONNECT_MS_MAX 15000L
+#define REDIRECTS_MAX  5L
+#define STALL_S        30L /* without this many bytes per second a download has failed */
+#define STALL_BYTES    1024L
 
 struct transfer {
     const struct hf_fetch *f;
@@ -47,8 +47,9 @@ static hf_status check_room(const struct transfer *t, uint64_t bytes)
 {
     if (bytes <= t->f->room_bytes)
         return HF_STATUS_OK;
-    return hf_error(HF_INVALID, "it has %" PRIu64 " bytes or more, but the primary storage has room for %" PRIu64 " only", bytes,
-                    t->f->room_bytes);
+    return hf_error(HF_INVALID,
+                    "it has %" PRIu64 " bytes or more, but the primary storage has room for %" PRIu64 " only",
+                    bytes, t->f->room_bytes);
 }
 
 static uint64_t content_length(struct transfer *t)
@@ -129,7 +130,8 @@ static hf_status judge(struct transfer *t, CURLcode rc, const char *detail)
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &http);
     switch (rc) {
     case CURLE_HTTP_RETURNED_ERROR:
-        return hf_error(http == 404 || http == 410 ? HF_NOT_FOUND : HF_UNAVAILABLE, "the server answers %ld", http);
+        return hf_error(http == 404 || http == 410 ? HF_NOT_FOUND : HF_UNAVAILABLE, "the server answers %ld",
+                        http);
     case CURLE_FILE_COULDNT_READ_FILE:
         return hf_error(HF_NOT_FOUND, "%s", detail);
     case CURLE_URL_MALFORMAT:

@@ -7,8 +7,8 @@
 #include "base/status.h"
 
 struct hf_fetch {
-    const char *url;        /* http, https or file; a redirect never leads to a file */
-    uint64_t room_bytes;    /* INVALID when the file is larger, if the server says so before its first byte */
+    const char *url;     /* http, https or file; a redirect never leads to a file */
+    uint64_t room_bytes; /* INVALID when the file is larger, if the server says so before its first byte */
     unsigned deadline_ms;
     bool (*stop)(void *arg); /* asked now and then: true ends the download */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes); /* total 0: not known */

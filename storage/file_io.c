@@ -14,9 +14,9 @@
 
 #include "base/assert.h"
 
-#define TEMP_MARK      ".tmp-"
-#define TEMP_STALE_S   3600
-#define PROBE_BYTES    4096 /* also its alignment, for O_DIRECT */
+#define TEMP_MARK    ".tmp-"
+#define TEMP_STALE_S 3600
+#define PROBE_BYTES  4096 /* also its alignment, for O_DIRECT */
 
 static hf_status sync_path(const char *path, int flags)
 {
@@ -72,8 +72,8 @@ hf_status hf_temp_name(const char *path, char out[HF_STORAGE_PATH_MAX])
     return HF_STATUS_OK;
 }
 
-/* Some file systems (FUSE, NFS) know no RENAME_NOREPLACE; there the hosts' own order (one placement at a time, templates
- * that are all alike) has to do. */
+/* Some file systems (FUSE, NFS) know no RENAME_NOREPLACE; there the hosts' own order (one placement at a
+ * time, templates that are all alike) has to do. */
 static int rename_new(const char *from, const char *to)
 {
     if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
@@ -107,9 +107,11 @@ void hf_remove_stale_temps(const char *path, const char *now)
         return;
     struct dirent *e;
     while ((e = readdir(dir)) != NULL) {
-        if (strncmp(e->d_name, name, strlen(name)) != 0 || strncmp(e->d_name + strlen(name), TEMP_MARK, strlen(TEMP_MARK)) != 0)
+        if (strncmp(e->d_name, name, strlen(name)) != 0 ||
+            strncmp(e->d_name + strlen(name), TEMP_MARK, strlen(TEMP_MARK)) != 0)
             continue;
-        if (fstatat(dirfd(dir), e->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 && s.st_mtime < here.st_mtime - TEMP_STALE_S)
+        if (fstatat(dirfd(dir), e->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0 &&
+            s.st_mtime < here.st_mtime - TEMP_STALE_S)
             unlinkat(dirfd(dir), e->d_name, 0);
     }
     closedir(dir);

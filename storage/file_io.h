@@ -1,4 +1,5 @@
-/* Files and folders below the root of a primary storage, so that what is there after a crash is whole. Blocks. */
+/* Files and folders below the root of a primary storage, so that what is there after a crash is whole.
+ * Blocks. */
 #ifndef HF_STORAGE_FILE_IO_H
 #define HF_STORAGE_FILE_IO_H
 
@@ -6,8 +7,8 @@
 #include "storage/layout.h"
 #include "storage/primary.h"
 
-/* Makes the folders between root and the file at path, each durable; never root itself: a storage that is not mounted must
- * not be written to. */
+/* Makes the folders between root and the file at path, each durable; never root itself: a storage that is not
+ * mounted must not be written to. */
 hf_status hf_make_parents(const char *root, const char *path) HF_MUST_USE;
 
 /* A name beside path that no other host or call has: "<path>.tmp-<random>". */

@@ -25,7 +25,8 @@ static const char *known_format(const char *format)
     return NULL;
 }
 
-static void template_path(const char *root, const struct hf_uuid *image, const char *format, char out[HF_STORAGE_PATH_MAX])
+static void template_path(const char *root, const struct hf_uuid *image, const char *format,
+                          char out[HF_STORAGE_PATH_MAX])
 {
     char relative[HF_STORAGE_PATH_MAX];
     hf_layout_template(image, format, relative);
@@ -62,7 +63,8 @@ static hf_status refuse_disguised(const char *path)
     return HF_STATUS_OK;
 }
 
-static hf_status check_format(const char *path, const char *format, unsigned deadline_ms, struct hf_image_info *ret)
+static hf_status check_format(const char *path, const char *format, unsigned deadline_ms,
+                              struct hf_image_info *ret)
 {
     struct hf_qemu_img_info info = {0};
     struct stat s;
@@ -71,9 +73,11 @@ static hf_status check_format(const char *path, const char *format, unsigned dea
     HF_TRY(hf_qemu_img_info(path, format, deadline_ms < INFO_MS ? deadline_ms : INFO_MS, &info));
     hf_status st = HF_STATUS_OK;
     if (info.backing_file)
-        st = hf_error(HF_INVALID, "it has a backing file, '%s': a template must stand alone", info.backing_file);
+        st = hf_error(HF_INVALID, "it has a backing file, '%s': a template must stand alone",
+                      info.backing_file);
     else if (!info.plain)
-        st = hf_error(HF_INVALID, "it is encrypted or keeps its data in another file: a template must stand alone");
+        st = hf_error(HF_INVALID,
+                      "it is encrypted or keeps its data in another file: a template must stand alone");
     else if (info.virtual_bytes == 0)
         st = hf_error(HF_INVALID, "it is empty");
     else if (stat(path, &s) != 0)
@@ -87,30 +91,33 @@ static hf_status check_format(const char *path, const char *format, unsigned dea
 static hf_status check_source(const struct hf_image_source *src)
 {
     if (!known_format(src->format))
-        return hf_error(HF_INVALID, "the format '%.32s' is neither qcow2 nor raw", src->format ? src->format : "");
+        return hf_error(HF_INVALID, "the format '%.32s' is neither qcow2 nor raw",
+                        src->format ? src->format : "");
     if (!hf_fetch_url_ok(src->url))
-        return hf_error(HF_INVALID, "the URL '%.200s' is not of http, https or file", src->url ? src->url : "");
+        return hf_error(HF_INVALID, "the URL '%.200s' is not of http, https or file",
+                        src->url ? src->url : "");
     if (!src->sha256 || strlen(src->sha256) != HF_SHA256_HEX - 1 ||
         strspn(src->sha256, "0123456789abcdefABCDEF") != HF_SHA256_HEX - 1)
         return hf_error(HF_INVALID, "the checksum is not 64 hex digits of SHA-256");
     return HF_STATUS_OK;
 }
 
-static hf_status fetch_verified(const struct hf_image_source *src, const struct hf_fetch *how, int fd, const char *temp,
-                                struct hf_image_info *ret)
+static hf_status fetch_verified(const struct hf_image_source *src, const struct hf_fetch *how, int fd,
+                                const char *temp, struct hf_image_info *ret)
 {
     char got[HF_SHA256_HEX];
     HF_TRY(hf_fetch(how, fd, got));
     if (strcasecmp(got, src->sha256) != 0)
-        return hf_error(HF_INVALID, "the file at '%s' has the checksum %s, not %s", src->url, got, src->sha256);
+        return hf_error(HF_INVALID, "the file at '%s' has the checksum %s, not %s", src->url, got,
+                        src->sha256);
     HF_TRY(check_format(temp, src->format, how->deadline_ms, ret));
     if (fchmod(fd, 0444) != 0)
         return hf_errno(errno, "make '%s' read-only", temp);
     return HF_STATUS_OK;
 }
 
-static hf_status fetch_to(const struct hf_image_cache *c, const struct hf_image_source *src, const struct hf_fetch *how,
-                          const char *path, struct hf_image_info *ret)
+static hf_status fetch_to(const struct hf_image_cache *c, const struct hf_image_source *src,
+                          const struct hf_fetch *how, const char *path, struct hf_image_info *ret)
 {
     char temp[HF_STORAGE_PATH_MAX];
     HF_TRY(hf_make_parents(c->root, path));
@@ -131,8 +138,8 @@ static hf_status fetch_to(const struct hf_image_cache *c, const struct hf_image_
     return st;
 }
 
-static hf_status have(const struct hf_image_cache *c, const struct hf_image_source *src, const struct hf_fetch *how,
-                      struct hf_image_info *ret)
+static hf_status have(const struct hf_image_cache *c, const struct hf_image_source *src,
+                      const struct hf_fetch *how, struct hf_image_info *ret)
 {
     char path[HF_STORAGE_PATH_MAX];
     struct hf_capacity room;
@@ -147,8 +154,8 @@ static hf_status have(const struct hf_image_cache *c, const struct hf_image_sour
     return fetch_to(c, src, &f, path, ret);
 }
 
-hf_status hf_image_cache_have(const struct hf_image_cache *c, const struct hf_image_source *src, const struct hf_fetch *how,
-                              struct hf_image_info *ret)
+hf_status hf_image_cache_have(const struct hf_image_cache *c, const struct hf_image_source *src,
+                              const struct hf_fetch *how, struct hf_image_info *ret)
 {
     char id[HF_UUID_STR];
     return hf_wrap(have(c, src, how, ret), "image %s", hf_uuid_format(&src->uuid, id));

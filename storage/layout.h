@@ -21,12 +21,12 @@ char *hf_layout_volume(enum hf_volume_kind kind, const struct hf_uuid *account, 
 /* heartbeat-file-kvm-host-<uuid>.hb */
 char *hf_layout_heartbeat(const struct hf_uuid *host, char out[HF_STORAGE_PATH_MAX]);
 
-/* Writes the absolute path of install_path: relative to root, or absolute below it. False when it would not be below
- * root (empty, "..", another tree), is not normalized, holds control characters or does not fit. */
+/* Writes the absolute path of install_path: relative to root, or absolute below it. False when it would not
+ * be below root (empty, "..", another tree), is not normalized, holds control characters or does not fit. */
 bool hf_layout_absolute(const char *root, const char *install_path, char *out, size_t out_len);
 
-/* The path without "." and "..", double and trailing slashes, taken literally (links are not followed). The path must
- * be absolute; false when it does not fit. */
+/* The path without "." and "..", double and trailing slashes, taken literally (links are not followed). The
+ * path must be absolute; false when it does not fit. */
 bool hf_path_normalize(const char *path, char out[HF_STORAGE_PATH_MAX]);
 
 #endif

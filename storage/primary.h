@@ -1,11 +1,13 @@
-/* What the host daemon asks of a primary storage: its files, never the running guests'. Behind it: primary_file.c
- * (LocalStorage and SharedMountPoint: a directory with the tutorial's layout) and simulated ones.
+/* What the host daemon asks of a primary storage: its files, never the running guests'. Behind it:
+ * primary_file.c (LocalStorage and SharedMountPoint: a directory with the tutorial's layout) and simulated
+ * ones.
  *
  *   imagecache/template/<uuid>/<uuid>.qcow2          rootVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2
  *   dataVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2  heartbeat-file-kvm-host-<host uuid>.hb
  *
- * Every call returns at once, works on a thread and calls back once on the loop, with TIMEOUT past its deadline: a hung
- * storage hangs a thread, never the loop. All operations may be repeated after a crash: what is half done is done again.
+ * Every call returns at once, works on a thread and calls back once on the loop, with TIMEOUT past its
+ * deadline: a hung storage hangs a thread, never the loop. All operations may be repeated after a crash: what
+ * is half done is done again.
  */
 #ifndef HF_STORAGE_PRIMARY_H
 #define HF_STORAGE_PRIMARY_H
@@ -22,16 +24,17 @@ struct hf_capacity {
 
 struct hf_image_source {
     struct hf_uuid uuid;
-    const char *url;     /* http, https, file */
-    const char *sha256;  /* 64 hex digits, of the file as fetched */
-    const char *format;  /* "qcow2" or "raw" */
+    const char *url;    /* http, https, file */
+    const char *sha256; /* 64 hex digits, of the file as fetched */
+    const char *format; /* "qcow2" or "raw" */
 };
 
 struct hf_image_info {
     uint64_t file_bytes, virtual_bytes;
 };
 
-/* st is borrowed. INVALID: wrong for good (checksum, format, larger than the room); other codes may be tried again. */
+/* st is borrowed. INVALID: wrong for good (checksum, format, larger than the room); other codes may be tried
+ * again. */
 typedef void (*hf_primary_cb)(void *arg, hf_status st);
 typedef void (*hf_primary_capacity_cb)(void *arg, hf_status st, const struct hf_capacity *c);
 typedef void (*hf_primary_image_cb)(void *arg, hf_status st, const struct hf_image_info *info);
@@ -41,16 +44,18 @@ struct hf_primary;
 struct hf_primary_ops {
     /* Directory there, writable (a file is written, synced and read back), not "/" and not below /root. */
     void (*check)(struct hf_primary *p, unsigned deadline_ms, hf_primary_capacity_cb cb, void *arg);
-    /* Has the template in the cache, verified; several hosts may do so at once on a shared one (a temporary name, then a
-     * rename). progress (may be NULL) is called on the loop. */
+    /* Has the template in the cache, verified; several hosts may do so at once on a shared one (a temporary
+     * name, then a rename). progress (may be NULL) is called on the loop. */
     void (*cache_image)(struct hf_primary *p, const struct hf_image_source *src, unsigned deadline_ms,
-                        void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes), hf_primary_image_cb cb, void *arg);
+                        void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
+                        hf_primary_image_cb cb, void *arg);
     /* Makes the qcow2 at install_path if it is not there: over the cached template, or empty with size_bytes.
      * An existing file is left alone (its backing file is checked). */
     void (*create_volume)(struct hf_primary *p, const char *install_path, const struct hf_uuid *template_uuid,
                           uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg);
     /* Deletes the file and its empty folders; OK when it was not there. */
-    void (*delete_volume)(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb, void *arg);
+    void (*delete_volume)(struct hf_primary *p, const char *install_path, unsigned deadline_ms,
+                          hf_primary_cb cb, void *arg);
     /* Absolute path of an install path; false when it would leave the root. */
     bool (*absolute)(struct hf_primary *p, const char *install_path, char *out, size_t out_len);
     void (*close)(struct hf_primary *p); /* calls under way still call back */
@@ -64,7 +69,8 @@ struct hf_primary {
 hf_status hf_primary_file_create(struct hf_env *env, const char *root, uint64_t reserved_bytes,
                                  struct hf_primary **ret) HF_MUST_USE;
 
-/* The rule for paths, the same for hostd and the API: absolute, normalized, not "/", not "/root" or below it. */
+/* The rule for paths, the same for hostd and the API: absolute, normalized, not "/", not "/root" or below it.
+ */
 hf_status hf_primary_path_check(const char *path) HF_MUST_USE;
 
 #endif

@@ -1,5 +1,5 @@
-/* LocalStorage and SharedMountPoint: a folder. Short calls and downloads have threads of their own, so that a slow image
- * server holds up no volume. */
+/* LocalStorage and SharedMountPoint: a folder. Short calls and downloads have threads of their own, so that a
+ * slow image server holds up no volume. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -210,7 +210,8 @@ static void image_work(struct hf_job *job)
         c->st = hf_error(HF_UNAVAILABLE, "another request has not ended fetching this image by the deadline");
         return;
     }
-    struct hf_fetch how = {.deadline_ms = hf_job_left_ms(job), .stop = fetch_stop, .progress = fetch_progress, .arg = c};
+    struct hf_fetch how = {
+        .deadline_ms = hf_job_left_ms(job), .stop = fetch_stop, .progress = fetch_progress, .arg = c};
     c->st = hf_image_cache_have(&cache, &c->src, &how, &c->info);
     end_fetch(c);
 }
@@ -240,7 +241,8 @@ static void file_cache_image(struct hf_primary *p, const struct hf_image_source 
     c->url = hf_strdup(src->url);
     c->sha256 = hf_strdup(src->sha256);
     c->format = hf_strdup(src->format);
-    c->src = (struct hf_image_source){.uuid = src->uuid, .url = c->url, .sha256 = c->sha256, .format = c->format};
+    c->src =
+        (struct hf_image_source){.uuid = src->uuid, .url = c->url, .sha256 = c->sha256, .format = c->format};
     hf_worker_submit(c->p->fetches, &c->job, deadline_ms);
 }
 
@@ -280,7 +282,8 @@ static hf_status check_room(struct primary_file *p)
     struct hf_capacity room;
     HF_TRY(hf_read_capacity(p->root, &room));
     if (room.available_bytes <= p->reserved_bytes)
-        return hf_error(HF_EXHAUSTED, "the primary storage '%s' has no room left but its reserve of %llu bytes", p->root,
+        return hf_error(HF_EXHAUSTED,
+                        "the primary storage '%s' has no room left but its reserve of %llu bytes", p->root,
                         (unsigned long long)p->reserved_bytes);
     return HF_STATUS_OK;
 }
@@ -338,8 +341,9 @@ static void volume_done(struct hf_job *job, hf_status st)
     c->cb(c->arg, outcome(c, st));
 }
 
-static void file_create_volume(struct hf_primary *p, const char *install_path, const struct hf_uuid *template_uuid,
-                               uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg)
+static void file_create_volume(struct hf_primary *p, const char *install_path,
+                               const struct hf_uuid *template_uuid, uint64_t size_bytes, unsigned deadline_ms,
+                               hf_primary_cb cb, void *arg)
 {
     struct call *c = new_call(p, create_work, volume_done, arg);
     c->cb = cb;
@@ -360,8 +364,8 @@ static void delete_work(struct hf_job *job)
         c->st = hf_wrap(hf_remove_file(c->p->root, c->path), "delete the volume '%s'", c->path);
 }
 
-static void file_delete_volume(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb,
-                               void *arg)
+static void file_delete_volume(struct hf_primary *p, const char *install_path, unsigned deadline_ms,
+                               hf_primary_cb cb, void *arg)
 {
     struct call *c = new_call(p, delete_work, volume_done, arg);
     c->cb = cb;
@@ -401,7 +405,8 @@ static const struct hf_primary_ops file_ops = {
     .close = file_close,
 };
 
-hf_status hf_primary_file_create(struct hf_env *env, const char *root, uint64_t reserved_bytes, struct hf_primary **ret)
+hf_status hf_primary_file_create(struct hf_env *env, const char *root, uint64_t reserved_bytes,
+                                 struct hf_primary **ret)
 {
     HF_TRY(hf_primary_path_check(root));
     struct primary_file *p = HF_NEW(struct primary_file);

@@ -20,7 +20,7 @@
 #include "storage/qemu_img.h"
 #include "storage/test_http.h"
 
-#define LONG_MS 60000
+#define LONG_MS        60000
 #define TEMPLATE_BYTES (8u << 20)
 
 static const char image_id[] = "11111111111111111111111111111111";
@@ -208,8 +208,9 @@ static int set_up(void **state)
     assert_non_null(mkdtemp(fx->dir));
     snprintf(fx->root, sizeof fx->root, "%s/pool", fx->dir);
     mkdir(fx->root, 0755);
-    sh("qemu-img create -q -f qcow2 %s/t.qcow2 %u; qemu-io -f qcow2 -c 'write -P 7 0 1M' %s/t.qcow2 >/dev/null", fx->dir,
-       TEMPLATE_BYTES, fx->dir);
+    sh("qemu-img create -q -f qcow2 %s/t.qcow2 %u; qemu-io -f qcow2 -c 'write -P 7 0 1M' %s/t.qcow2 "
+       ">/dev/null",
+       fx->dir, TEMPLATE_BYTES, fx->dir);
     char path[128];
     snprintf(path, sizeof path, "%s/t.qcow2", fx->dir);
     fx->file = read_file(path, &fx->file_len);
@@ -283,7 +284,8 @@ static void caches_an_image(void **state)
     assert_int_equal(a.info.virtual_bytes, TEMPLATE_BYTES);
     assert_true(a.progressed > 0);
     assert_int_equal(a.progress_total, fx->file_len);
-    char *path = below_root("imagecache/template/11111111111111111111111111111111/11111111111111111111111111111111.qcow2");
+    char *path = below_root(
+        "imagecache/template/11111111111111111111111111111111/11111111111111111111111111111111.qcow2");
     assert_int_equal(stat(path, &s), 0);
     assert_int_equal(s.st_mode & 0777, 0444);
     sh("test $(ls -A %s/imagecache/template/%s | wc -l) = 1", fx->root, image_id);
@@ -302,7 +304,8 @@ static void fetches_once_for_many(void **state)
     char url[128];
     (void)state;
     snprintf(url, sizeof url, "http://127.0.0.1:%u/file", test_http_port(fx->http));
-    struct hf_image_source src = {.uuid = uuid(image_id), .url = url, .sha256 = fx->sha256, .format = "qcow2"};
+    struct hf_image_source src = {
+        .uuid = uuid(image_id), .url = url, .sha256 = fx->sha256, .format = "qcow2"};
     for (int i = 0; i < N; i++)
         fx->p->ops->cache_image(fx->p, &src, LONG_MS, NULL, on_image, &a[i]);
     for (int i = 0; i < N; i++) {
@@ -346,7 +349,8 @@ static void caches_raw_images_as_they_are(void **state)
 
 static void assert_nothing_cached(void)
 {
-    assert_false(there("imagecache/template/11111111111111111111111111111111/11111111111111111111111111111111.qcow2"));
+    assert_false(
+        there("imagecache/template/11111111111111111111111111111111/11111111111111111111111111111111.qcow2"));
     sh("test -z \"$(find %s -type f)\"", fx->root);
 }
 
@@ -438,7 +442,8 @@ static void breaks_off_at_the_deadline(void **state)
     char url[128];
     (void)state;
     snprintf(url, sizeof url, "http://127.0.0.1:%u/endless", test_http_port(fx->http));
-    struct hf_image_source src = {.uuid = uuid(image_id), .url = url, .sha256 = fx->sha256, .format = "qcow2"};
+    struct hf_image_source src = {
+        .uuid = uuid(image_id), .url = url, .sha256 = fx->sha256, .format = "qcow2"};
     fx->p->ops->cache_image(fx->p, &src, 200, NULL, on_image, &a);
     wait_for(&a);
     assert_true(a.code == HF_TIMEOUT || a.code == HF_UNAVAILABLE);
@@ -528,8 +533,10 @@ static void sweeps_what_crashed_hosts_left(void **state)
     struct answer a;
     (void)state;
     sh("mkdir -p %s/imagecache/template/%s", fx->root, image_id);
-    snprintf(old, sizeof old, "%s/imagecache/template/%s/%s.qcow2.tmp-0123456789abcdef", fx->root, image_id, image_id);
-    snprintf(fresh, sizeof fresh, "%s/imagecache/template/%s/%s.qcow2.tmp-fedcba9876543210", fx->root, image_id, image_id);
+    snprintf(old, sizeof old, "%s/imagecache/template/%s/%s.qcow2.tmp-0123456789abcdef", fx->root, image_id,
+             image_id);
+    snprintf(fresh, sizeof fresh, "%s/imagecache/template/%s/%s.qcow2.tmp-fedcba9876543210", fx->root,
+             image_id, image_id);
     sh("touch -d '2 hours ago' %s; touch %s", old, fresh);
     a = cache_http("/file");
     assert_answer(&a, HF_OK, "ok");

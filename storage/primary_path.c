@@ -29,9 +29,11 @@ hf_status hf_primary_path_check(const char *path)
         return hf_error(HF_INVALID, "the path of a primary storage is longer than %d bytes",
                         HF_PRIMARY_ROOT_MAX - 1);
     if (strcmp(normal, "/") == 0)
-        return hf_error(HF_INVALID, "the path '%s' is the root of the file system: give a folder of its own", path);
+        return hf_error(HF_INVALID, "the path '%s' is the root of the file system: give a folder of its own",
+                        path);
     if (hf_is_or_below(normal, "/root"))
-        return hf_error(HF_INVALID, "the path '%s' lies in /root, which is for the administrator's own files", path);
+        return hf_error(HF_INVALID, "the path '%s' lies in /root, which is for the administrator's own files",
+                        path);
     if (strcmp(normal, path) != 0)
         return hf_error(HF_INVALID, "the path '%s' is not normalized: write '%s'", path, normal);
     return HF_STATUS_OK;

@@ -7,9 +7,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define CALL_MS 10
-#define FETCH_MS 2000
-#define IMAGE_BYTES (64u << 20)
+#define CALL_MS      10
+#define FETCH_MS     2000
+#define IMAGE_BYTES  (64u << 20)
 #define VOLUME_BYTES (1u << 20)
 
 struct name {
@@ -163,7 +163,8 @@ static void send(struct hf_primary *hp, struct call call, unsigned ms, unsigned 
     if (p->disk->hangs)
         c->fault = HF_SIM_LOST_ORDER;
     p->calls++;
-    hf_sim_later(&p->queue, c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS ? ms : deadline_ms, answer, call_free, c);
+    hf_sim_later(&p->queue, c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS ? ms : deadline_ms, answer,
+                 call_free, c);
 }
 
 /* --- the vtable --- */
@@ -174,31 +175,39 @@ static void p_check(struct hf_primary *p, unsigned deadline_ms, hf_primary_capac
 }
 
 static void p_cache_image(struct hf_primary *p, const struct hf_image_source *src, unsigned deadline_ms,
-                          void (*progress)(void *arg, uint64_t done, uint64_t total), hf_primary_image_cb cb, void *arg)
+                          void (*progress)(void *arg, uint64_t done, uint64_t total), hf_primary_image_cb cb,
+                          void *arg)
 {
     char id[HF_UUID_STR];
     if (progress)
         progress(arg, 0, IMAGE_BYTES);
-    send(p, (struct call){.op = HF_PRIMARY_SIM_CACHE, .name = hf_strdup(hf_uuid_format(&src->uuid, id)), .image_cb = cb, .arg = arg},
+    send(p,
+         (struct call){.op = HF_PRIMARY_SIM_CACHE,
+                       .name = hf_strdup(hf_uuid_format(&src->uuid, id)),
+                       .image_cb = cb,
+                       .arg = arg},
          FETCH_MS, deadline_ms);
 }
 
-static void p_create_volume(struct hf_primary *p, const char *path, const struct hf_uuid *template_uuid, uint64_t size_bytes,
-                            unsigned deadline_ms, hf_primary_cb cb, void *arg)
+static void p_create_volume(struct hf_primary *p, const char *path, const struct hf_uuid *template_uuid,
+                            uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg)
 {
     char id[HF_UUID_STR];
     (void)size_bytes;
-    send(p, (struct call){.op = HF_PRIMARY_SIM_CREATE,
-                          .name = hf_strdup(path),
-                          .backing = template_uuid ? hf_strdup(hf_uuid_format(template_uuid, id)) : NULL,
-                          .cb = cb,
-                          .arg = arg},
+    send(p,
+         (struct call){.op = HF_PRIMARY_SIM_CREATE,
+                       .name = hf_strdup(path),
+                       .backing = template_uuid ? hf_strdup(hf_uuid_format(template_uuid, id)) : NULL,
+                       .cb = cb,
+                       .arg = arg},
          CALL_MS, deadline_ms);
 }
 
-static void p_delete_volume(struct hf_primary *p, const char *path, unsigned deadline_ms, hf_primary_cb cb, void *arg)
+static void p_delete_volume(struct hf_primary *p, const char *path, unsigned deadline_ms, hf_primary_cb cb,
+                            void *arg)
 {
-    send(p, (struct call){.op = HF_PRIMARY_SIM_DELETE, .name = hf_strdup(path), .cb = cb, .arg = arg}, CALL_MS, deadline_ms);
+    send(p, (struct call){.op = HF_PRIMARY_SIM_DELETE, .name = hf_strdup(path), .cb = cb, .arg = arg},
+         CALL_MS, deadline_ms);
 }
 
 static bool p_absolute(struct hf_primary *hp, const char *path, char *out, size_t out_len)
@@ -217,7 +226,8 @@ static void p_close(struct hf_primary *hp)
         primary_free(p);
 }
 
-static const struct hf_primary_ops primary_ops = {p_check, p_cache_image, p_create_volume, p_delete_volume, p_absolute, p_close};
+static const struct hf_primary_ops primary_ops = {p_check,         p_cache_image, p_create_volume,
+                                                  p_delete_volume, p_absolute,    p_close};
 
 struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root)
 {

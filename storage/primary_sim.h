@@ -1,5 +1,5 @@
-/* A simulated primary storage, behind the vtable of primary.h: a set of names. Several hosts may open the same one, as
- * they do a shared directory. Deterministic under hf_env.
+/* A simulated primary storage, behind the vtable of primary.h: a set of names. Several hosts may open the
+ * same one, as they do a shared directory. Deterministic under hf_env.
  */
 #ifndef HF_STORAGE_PRIMARY_SIM_H
 #define HF_STORAGE_PRIMARY_SIM_H

@@ -31,7 +31,8 @@ static hf_status read_info(const char *path, const char *text, struct hf_qemu_im
     return st;
 }
 
-hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadline_ms, struct hf_qemu_img_info *ret)
+hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadline_ms,
+                           struct hf_qemu_img_info *ret)
 {
     const char *argv[] = {"qemu-img", "info", "-U", "--output=json", "-f", format, path, NULL};
     char *text = NULL;
@@ -48,8 +49,8 @@ hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadli
     return st;
 }
 
-hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format, uint64_t size_bytes,
-                             unsigned deadline_ms)
+hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format,
+                             uint64_t size_bytes, unsigned deadline_ms)
 {
     char size[32];
     const char *argv[16] = {"qemu-img", "create", "-q", "-f", "qcow2"};
@@ -68,8 +69,8 @@ hf_status hf_qemu_img_create(const char *path, const char *backing, const char *
     hf_status st = hf_run_command(argv, deadline_ms, NULL);
     /* qemu-img tells a full disk only in words. */
     if (hf_status_code(st) == HF_INTERNAL) {
-        hf_status said = hf_error(strstr(hf_status_message(st), "No space left") ? HF_EXHAUSTED : HF_IO, "qemu-img create: %s",
-                                  hf_status_message(st));
+        hf_status said = hf_error(strstr(hf_status_message(st), "No space left") ? HF_EXHAUSTED : HF_IO,
+                                  "qemu-img create: %s", hf_status_message(st));
         hf_status_drop(st);
         return said;
     }

@@ -12,13 +12,13 @@ struct hf_qemu_img_info {
     bool plain;         /* neither encrypted nor with its data in another file */
 };
 
-/* Reads the header as the format that the caller says, never as one that the file claims. INVALID: it is not one, or is
- * damaged. Works on images in use. */
+/* Reads the header as the format that the caller says, never as one that the file claims. INVALID: it is not
+ * one, or is damaged. Works on images in use. */
 hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadline_ms,
                            struct hf_qemu_img_info *ret) HF_MUST_USE;
 
 /* A new qcow2; backing may be NULL, size_bytes 0 is the backing file's. */
-hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format, uint64_t size_bytes,
-                             unsigned deadline_ms) HF_MUST_USE;
+hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format,
+                             uint64_t size_bytes, unsigned deadline_ms) HF_MUST_USE;
 
 #endif

@@ -78,7 +78,8 @@ static void *serve(void *arg)
         size_t got = 0;
         ssize_t n;
         request[0] = '\0';
-        while (!strstr(request, "\r\n\r\n") && (n = recv(fd, request + got, sizeof request - 1 - got, 0)) > 0) {
+        while (!strstr(request, "\r\n\r\n") &&
+               (n = recv(fd, request + got, sizeof request - 1 - got, 0)) > 0) {
             got += (size_t)n;
             request[got] = '\0';
         }
