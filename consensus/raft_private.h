@@ -43,6 +43,8 @@ struct hf_raft_tcp {
 
 hf_status hf_raft_tcp_init(struct hf_raft_tcp *t, uv_loop_t *loop) HF_MUST_USE;
 void hf_raft_tcp_done(struct hf_raft_tcp *t);
+/* Whether this node can listen there: libraft itself would only say "I/O error". */
+hf_status hf_raft_tcp_check(const char *address) HF_MUST_USE;
 
 /* --- raft_members.c: one membership change at a time --- */
 
@@ -54,6 +56,18 @@ struct hf_raft_change {
     uint64_t id;
     void (*cb)(void *arg, hf_status st);
     void *arg;
+};
+
+/* --- raft_install.c: snapshots on their way to members --- */
+
+#define HF_RAFT_INSTALLS 8
+#define HF_RAFT_INSTALL_PATIENCE_MS 5000 /* after it was sent, before it is sent again */
+
+struct hf_raft_install {
+    raft_id member;          /* 0: unused */
+    raft_index index;        /* the snapshot's last entry */
+    bool sending;
+    uint64_t patience_until; /* loop time */
 };
 
 struct hf_raft_uv {
@@ -71,6 +85,11 @@ struct hf_raft_uv {
     bool statfs_runs;
     uint64_t reserve;
     bool reported_unavailable;
+    int (*io_send)(struct raft_io *io, struct raft_io_send *request, const struct raft_message *message,
+                   raft_io_send_cb cb);
+    int (*io_start)(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb received);
+    raft_io_recv_cb io_received;
+    struct hf_raft_install installs[HF_RAFT_INSTALLS];
     struct hf_raft_change change;
     struct raft_transfer transfer;
     bool transferring;
@@ -80,6 +99,8 @@ struct hf_raft_uv {
     void *closed_arg;
 };
 
+/* Puts raft_install.c between u->raft and u->io, before raft_init(). */
+void hf_raft_install_wrap(struct hf_raft_uv *u);
 /* Tells the end of a change, from the driver's turn. */
 void hf_raft_members_turn(struct hf_raft_uv *u);
 /* The driver is going away: a change under way has an unknown outcome. */

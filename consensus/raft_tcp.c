@@ -1,9 +1,12 @@
+#include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "consensus/raft_private.h"
@@ -112,4 +115,36 @@ hf_status hf_raft_tcp_init(struct hf_raft_tcp *t, uv_loop_t *loop)
 void hf_raft_tcp_done(struct hf_raft_tcp *t)
 {
     raft_uv_tcp_close(&t->inner);
+}
+
+static hf_status try_listen(const char *address, const struct addrinfo *info)
+{
+    int on = 1;
+    int fd = socket(info->ai_family, info->ai_socktype | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return hf_errno(errno, "make a socket for %s", address);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int err = bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1) != 0 ? errno : 0;
+    close(fd);
+    if (err == EADDRINUSE)
+        return hf_error(HF_UNAVAILABLE, "listen for other members on %s: another process listens there", address);
+    if (err != 0)
+        return hf_errno(err, "listen for other members on %s", address);
+    return HF_STATUS_OK;
+}
+
+hf_status hf_raft_tcp_check(const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL)
+        return hf_error(HF_INVALID, "the Raft address '%s' is not HOST:PORT", address);
+    char *host = hf_strndup(address, (size_t)(colon - address));
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *info = NULL;
+    int rv = getaddrinfo(host, colon + 1, &hints, &info);
+    free(host);
+    if (rv != 0)
+        return hf_error(HF_INVALID, "the Raft address '%s': %s", address, gai_strerror(rv));
+    hf_status st = try_listen(address, info);
+    freeaddrinfo(info);
+    return st;
 }

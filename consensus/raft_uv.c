@@ -1,5 +1,6 @@
 #include "consensus/raft_uv.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,8 +124,8 @@ static void on_raft_closed(struct raft *raft)
     raft_uv_close(&u->io);
     hf_raft_tcp_done(&u->tcp);
     u->raft_closed = true;
-    hf_replica_tick(u->replica); /* the last answers */
     hf_replica_on_dirty(u->replica, NULL, NULL);
+    hf_replica_unbind(u->replica);
     hf_raft_members_close(u);
     uv_handle_t *handles[] = {(uv_handle_t *)&u->prepare, (uv_handle_t *)&u->check, (uv_handle_t *)&u->idle,
                               (uv_handle_t *)&u->second};
@@ -207,9 +208,6 @@ static hf_status start_raft(struct hf_raft_uv *u)
     const char *why = raft_errmsg(&u->raft);
     if (why[0] == 0)
         why = u->io.errmsg[0] != 0 ? u->io.errmsg : raft_strerror(rv);
-    bool network = strstr(why, "bind") != NULL || strstr(why, "listen") != NULL || strstr(u->tcp.inner.errmsg, "bind") != NULL;
-    if (rv != 0 && network)
-        return hf_error(HF_UNAVAILABLE, "listen for other members on %s: %s", u->dir.address, why);
     if (rv != 0)
         return hf_raft_dir_damaged(&u->dir, why);
     if (raft_last_index(&u->raft) < u->dir.floor) {
@@ -231,6 +229,7 @@ static hf_status init_raft(struct hf_raft_uv *u, const struct hf_raft_options *o
         return hf_error(HF_IO, "open '%s' for Raft: %s", o->dir, raft_strerror(rv));
     }
     u->io.version = 2;
+    hf_raft_install_wrap(u);
     rv = raft_init(&u->raft, &u->io, hf_replica_fsm(u->replica), o->id, o->address);
     if (rv != 0) {
         hf_status st = hf_raft_dir_damaged(&u->dir, u->io.errmsg[0] != 0 ? u->io.errmsg : raft_strerror(rv));
@@ -256,12 +255,15 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     }
     st = check_room(u, segment);
     if (hf_ok(st))
+        st = hf_raft_tcp_check(o->address);
+    if (hf_ok(st))
         st = init_raft(u, o);
     if (!hf_ok(st)) {
         hf_raft_dir_close(&u->dir);
         free(u);
         return st;
     }
+    signal(SIGPIPE, SIG_IGN); /* libuv's sockets raise it when a peer has gone */
     hf_replica_bind(r, &u->raft);
     tune(u, o, segment);
     init_handles(u);

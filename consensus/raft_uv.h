@@ -1,7 +1,7 @@
 /* The driver of a replica: libraft on libuv, with its log on disk. One per process.
  *
  * Set up as libraft 0.22 needs it: pre-vote on, automatic recovery off (a damaged directory refuses to start), TCP_NODELAY,
- * 64 MB segments, many entries in flight. Source: libraft's docs and the measurements in docs/consensus.md.
+ * 64 MB segments, many entries in flight. It makes the process ignore SIGPIPE. Source: libraft's docs and the measurements in docs/consensus.md.
  */
 #ifndef HF_CONSENSUS_RAFT_UV_H
 #define HF_CONSENSUS_RAFT_UV_H

@@ -162,16 +162,23 @@ static void fail_waiting(struct hf_replica *r)
     QUEUE_APPEND(&r->failed_readers, &r->reads);
 }
 
-void hf_replica_free(struct hf_replica *r)
+void hf_replica_unbind(struct hf_replica *r)
 {
-    if (r == NULL)
-        return;
     r->raft = NULL;
+    r->told.role = HF_ROLE_UNAVAILABLE;
+    r->told.ready = false;
     fail_waiting(r);
     for (struct proposal *p = r->under_way.first; p != NULL; p = p->next)
         p->status = RAFT_SHUTDOWN;
     QUEUE_APPEND(&r->done, &r->under_way);
     answer_all(r);
+}
+
+void hf_replica_free(struct hf_replica *r)
+{
+    if (r == NULL)
+        return;
+    hf_replica_unbind(r);
     HF_ASSERT(r->snapshot.bufs == NULL);
     hf_machine_done(&r->machine);
     free(r->refusal);

@@ -27,6 +27,8 @@ void hf_replica_free(struct hf_replica *r);
 /* The state machine to hand to raft_init(), and the raft that then runs it. */
 struct raft_fsm *hf_replica_fsm(struct hf_replica *r);
 void hf_replica_bind(struct hf_replica *r, struct raft *raft);
+/* raft has closed and may go: answers what still waits. Later requests get NOT_LEADER when the replica is freed. */
+void hf_replica_unbind(struct hf_replica *r);
 /* Must be called by the driver after every turn in which raft may have changed (uv check/prepare, fixture step):
  * sends packed transactions, notices role changes, answers. */
 void hf_replica_tick(struct hf_replica *r);
