@@ -192,7 +192,7 @@ static void end_step(struct hf_host *h)
     if (h->attach.end_call)
         return;
     h->attach.end_call = true;
-    h->attach.end_starts = h->starts;
+    h->attach.end_starts = h->starts + hf_instance_recs_clear_starts(h);
     hf_host_call_begin(h);
     h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, on_ended, h);
 }

@@ -228,6 +228,27 @@ static void end_epoch_waits_for_a_start_under_way(void **state)
     world_free(w);
 }
 
+/* The same, but the order hangs past its deadline: its callback has come, its QEMU has not. */
+static void end_epoch_waits_for_a_start_that_hangs(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_vm_machine_set_late(w->machine, 60000);
+    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_SIM_LATE, 1);
+    world_instance(w, (struct order){0});
+    world_step(w, 70000);
+    assert_state(w, VM1, STATE(STARTING));
+    world_forget(w);
+    world_end_epoch(w, 1);
+    world_step(w, 30000);
+    assert_null(world_hello(w));
+    world_step(w, 60000);
+    assert_non_null(world_hello(w));
+    assert_true(world_hello(w)->closed_and_killed);
+    assert_int_equal(hf_vm_machine_count(w->machine), 0);
+    world_free(w);
+}
+
 static void the_keeper_closes_the_epoch_by_itself(void **state)
 {
     struct world *w = world_attached();
@@ -333,6 +354,7 @@ int main(void)
         cmocka_unit_test(end_epoch_kills_all_and_a_new_one_follows),
         cmocka_unit_test(end_epoch_waits_for_what_does_not_die),
         cmocka_unit_test(end_epoch_waits_for_a_start_under_way),
+        cmocka_unit_test(end_epoch_waits_for_a_start_that_hangs),
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
         cmocka_unit_test(everything_is_reported_anew_on_a_new_stream),
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),

@@ -177,10 +177,12 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
     if (h->closing)
         return;
     h->view.up = hf_ok(st);
+    bool again = h->view.again;
+    h->view.again = false;
     if (!hf_ok(st)) {
         if (was_up)
             hf_warn("the keeper does not answer, no instance is started or ended until it does: %s", hf_status_message(st));
-        hf_timer_start(h->d.env, &h->view_timer, VIEW_RETRY_MS, view_timer, h);
+        hf_timer_start(h->d.env, &h->view_timer, again ? 0 : VIEW_RETRY_MS, view_timer, h);
         return;
     }
     copy_view(h, v);
@@ -193,10 +195,8 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
         hf_host_tick_all(h);
     else
         hf_storage_recs_tick(h);
-    if (h->view.again) {
-        h->view.again = false;
+    if (again)
         hf_host_refresh(h);
-    }
 }
 
 void hf_host_refresh(struct hf_host *h)

@@ -98,6 +98,50 @@ static void a_late_start_is_not_started_twice(void **state)
     world_free(w);
 }
 
+/* The start hangs inside the hypervisor, its deadline passes, the leader gives up: not stopped before it cannot happen. */
+static void a_start_that_hangs_is_not_stopped(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_vm_machine_set_late(w->machine, 60000);
+    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_SIM_LATE, 1);
+    world_instance(w, (struct order){0});
+    world_step(w, 80000);
+    assert_state(w, VM1, STATE(STARTING));
+    world_instance(w, (struct order){.power = POWER(STOPPED), .force_stop = true});
+    world_step(w, 40000);
+    assert_state(w, VM1, STATE(STOPPING));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "may still be under way"));
+    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
+    world_step(w, 30000); /* it was born meanwhile, and ended */
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_promise(w, 1);
+    world_free(w);
+}
+
+/* The same, but it is the lease that ends the run. */
+static void a_start_that_hangs_outlives_a_lease(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid shared = uuid_of(SHARED);
+    (void)state;
+    hf_vm_machine_set_late(w->machine, 60000);
+    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_SIM_LATE, 1);
+    world_instance(w, (struct order){0});
+    world_step(w, 20000);
+    hf_keeper_sim_close_storage(w->keeper_sim, &shared);
+    world_step(w, 60000); /* past the deadline of the start */
+    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
+    world_close_stream(w);
+    world_open(w);
+    assert_int_equal(world_hello(w)->instances[0]->state, STATE(STARTING)); /* a tombstone that is no promise yet */
+    world_welcome(w, 1);
+    world_step(w, 60000);
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_promise(w, 1);
+    world_free(w);
+}
+
 static void a_start_that_fails(void **state)
 {
     struct world *w = world_attached();
@@ -523,6 +567,8 @@ int main(void)
         cmocka_unit_test(a_lost_answer_of_a_start_that_happened),
         cmocka_unit_test(a_lost_order_to_start_is_given_again),
         cmocka_unit_test(a_late_start_is_not_started_twice),
+        cmocka_unit_test(a_start_that_hangs_is_not_stopped),
+        cmocka_unit_test(a_start_that_hangs_outlives_a_lease),
         cmocka_unit_test(a_start_that_fails),
         cmocka_unit_test(a_tombstoned_run_is_never_started),
         cmocka_unit_test(a_second_run_does_not_begin_beside_the_first),

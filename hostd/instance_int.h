@@ -104,6 +104,8 @@ void hf_instance_permitted_step(struct hf_instance_rec *r);
 void hf_instance_stop_step(struct hf_instance_rec *r);
 /* The keeper verifies that nothing of the run exists (or kills it first) and tombstones it. */
 void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason);
+/* Tombstoned while an order to start may be under way: ended once more when it no longer is. */
+void hf_instance_verify_step(struct hf_instance_rec *r);
 /* The domain is gone by itself. */
 void hf_instance_gone_step(struct hf_instance_rec *r);
 /* Tombstoned: say so. */

@@ -188,7 +188,7 @@ void hf_instance_tick(struct hf_instance_rec *r)
         return;
     r->waits_for_records = false;
     if (r->permit == HF_PERMIT_TOMBSTONED && r->unverified)
-        hf_instance_end_run(r, true, HF_END_ORDER, "ended by the keeper while it started");
+        hf_instance_verify_step(r);
     else if (r->permit == HF_PERMIT_TOMBSTONED)
         hf_instance_settle(r);
     else if (r->want && r->want->power == POWER(STOPPED))
@@ -230,6 +230,7 @@ static void see_permit(struct hf_instance_rec *r, enum hf_keeper_run_state state
     if (p <= r->permit)
         return; /* it only goes forward */
     r->permit = p;
+    r->unverified = p == HF_PERMIT_TOMBSTONED && (r->starting || r->start == HF_START_UNKNOWN);
     tick_now(r);
 }
 
@@ -394,7 +395,7 @@ hf_status hf_instance_rec_assign(struct hf_host *h, const Holdfast__V1__Instance
 bool hf_instance_recs_start_pending(struct hf_host *h, const struct hf_uuid *uuid, uint64_t run)
 {
     struct hf_instance_rec *r = hf_instance_rec_find(h, uuid);
-    return r && r->run == run && (r->starting || r->unverified);
+    return r && r->run == run && (r->starting || r->unverified || r->start == HF_START_UNKNOWN);
 }
 
 static void unassign(struct hf_instance_rec *r)

@@ -37,6 +37,9 @@ bool hf_instance_recs_use_volume(struct hf_host *h, const char *volume_uuid);
 /* An order to start this run is under way, so that its tombstone is not yet a promise. */
 bool hf_instance_recs_start_pending(struct hf_host *h, const struct hf_uuid *uuid, uint64_t run);
 
+/* The epoch ends: orders to start whose outcome is unknown are made to have one. Counts those that still have none. */
+unsigned hf_instance_recs_clear_starts(struct hf_host *h);
+
 /* A new view of the keeper (h->view); runs that live there and are not known are adopted. */
 void hf_instance_recs_see_runs(struct hf_host *h);
 /* The list with this number (see hf_host_look()). */

@@ -196,7 +196,6 @@ static void on_started(void *arg, hf_status st)
     r->starting = false;
     if (!hf_instance_call_end(r))
         return;
-    r->unverified = r->permit == HF_PERMIT_TOMBSTONED;
     free(r->start_error);
     r->start_error = NULL;
     if (hf_ok(st)) {
@@ -204,7 +203,10 @@ static void on_started(void *arg, hf_status st)
         r->start = HF_START_DONE;
         hf_backoff_reset(&r->backoff);
     } else if (hf_status_code(st) == HF_UNAVAILABLE) {
-        r->start = HF_START_NOT_ASKED; /* never reached the hypervisor; asking twice does no harm */
+        /* It did not reach the hypervisor; asking twice does no harm. An earlier order may still be on its way there. */
+        if (r->start != HF_START_UNKNOWN)
+            r->start = HF_START_NOT_ASKED;
+        r->unknown_since_ms = hf_env_now_ms(h->d.env);
         hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "start"));
         return;
     } else {

@@ -119,28 +119,60 @@ static void order_shutdown(struct hf_instance_rec *r, int64_t now)
     hv->ops->shutdown(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_order, r);
 }
 
+/* libvirt is not the way to kill: with or without its help, the keeper ends the run. But a start whose answer was lost may
+ * still be on its way inside libvirt, and only libvirt can say that it is not: a good answer comes after it. */
 static void on_destroyed(void *arg, hf_status st)
 {
     struct hf_instance_rec *r = arg;
     if (!hf_instance_call_end(r))
         return;
-    /* libvirt is not the way to kill: with or without its help, the keeper ends the run. */
+    if (!hf_ok(st) && r->start == HF_START_UNKNOWN) {
+        hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "an order to start may still be under way"));
+        return;
+    }
     if (!hf_ok(st))
         hf_warn("instance %s run %llu: destroy: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
     r->destroyed = true;
+    r->start = r->start == HF_START_UNKNOWN ? HF_START_DONE : r->start;
     hf_instance_tick(r);
+}
+
+static void destroy(struct hf_instance_rec *r)
+{
+    struct hf_hypervisor *hv = r->host->d.hypervisor;
+    hf_instance_call_begin(r);
+    hv->ops->destroy(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_destroyed, r);
 }
 
 static void force(struct hf_instance_rec *r)
 {
-    struct hf_hypervisor *hv = r->host->d.hypervisor;
-    if (!r->destroyed) {
-        hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPING, "stopping by force", NULL);
-        hf_instance_call_begin(r);
-        hv->ops->destroy(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_destroyed, r);
+    if (r->destroyed) {
+        hf_instance_end_run(r, true, HF_END_ORDER, "stopped by force");
         return;
     }
-    hf_instance_end_run(r, true, HF_END_ORDER, "stopped by force");
+    hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPING, "stopping by force", r->blocked);
+    destroy(r);
+}
+
+void hf_instance_verify_step(struct hf_instance_rec *r)
+{
+    if (r->start == HF_START_UNKNOWN)
+        destroy(r);
+    else
+        hf_instance_end_run(r, true, HF_END_ORDER, "ended by the keeper while it started");
+}
+
+unsigned hf_instance_recs_clear_starts(struct hf_host *h)
+{
+    unsigned n = 0;
+    for (struct hf_instance_rec *r = h->instances; r; r = hf_instance_rec_next(r)) {
+        if (r->start != HF_START_UNKNOWN)
+            continue;
+        n++;
+        if (!r->busy)
+            destroy(r);
+    }
+    return n;
 }
 
 static void wait_for_guest(struct hf_instance_rec *r, int64_t now, int64_t grace_end)

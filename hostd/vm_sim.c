@@ -30,7 +30,8 @@ struct hf_vm_machine {
     struct connection *connections;
     int next_pid;
     bool down, ignores_acpi, unkillable;
-    unsigned call_ms, start_ms;
+    unsigned call_ms, start_ms, late_ms;
+    struct late *lates;
 };
 
 /* One order on its way. */
@@ -44,6 +45,13 @@ struct order {
     hf_vm_done_cb cb;
     hf_vm_list_cb list_cb;
     void *arg;
+};
+
+/* An order that is done apart from its answer. */
+struct late {
+    struct late *next;
+    struct hf_vm_machine *machine;
+    struct order order;
 };
 
 static struct connection *of(struct hf_hypervisor *h)
@@ -97,9 +105,19 @@ static hf_status do_shutdown(struct hf_vm_machine *m, struct vm *v)
     return HF_STATUS_OK;
 }
 
+static bool is_stuck(const struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    for (const struct late *l = m->lates; l; l = l->next)
+        if (hf_uuid_equal(&l->order.uuid, uuid))
+            return true;
+    return false;
+}
+
 static hf_status apply(struct hf_vm_machine *m, const struct order *o)
 {
     struct vm *v = find(m, &o->uuid);
+    if (o->op != HF_VM_SIM_LIST && is_stuck(m, &o->uuid))
+        return hf_error(HF_UNAVAILABLE, "an earlier call to the domain has not come back");
     if (m->down)
         return hf_error(HF_UNAVAILABLE, "the hypervisor does not answer");
     if (o->op == HF_VM_SIM_START)
@@ -156,16 +174,22 @@ static void answer(void *arg)
     free(o);
 }
 
-struct late {
-    struct hf_vm_machine *machine;
-    struct order order;
-};
+static void late_free(void *arg)
+{
+    struct late *l = arg, **at = &l->machine->lates;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    free(l);
+}
 
 static void act_late(void *arg)
 {
     struct late *l = arg;
-    hf_status_drop(apply(l->machine, &l->order));
-    free(l);
+    struct hf_vm_machine *m = l->machine;
+    struct order o = l->order;
+    late_free(l);
+    hf_status_drop(apply(m, &o));
 }
 
 static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_ms)
@@ -179,8 +203,9 @@ static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_
     o->fault = hf_sim_take_fault(&m->faults, o->op);
     if (o->fault == HF_SIM_LOST_ANSWER || o->fault == HF_SIM_LATE) {
         struct late *l = HF_NEW(struct late);
-        *l = (struct late){m, *o};
-        hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + HF_SIM_LATE_MS : ms, act_late, free, l);
+        *l = (struct late){m->lates, m, *o};
+        m->lates = l;
+        hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + m->late_ms : ms, act_late, late_free, l);
     }
     if (o->fault != HF_SIM_GOOD && o->fault != HF_SIM_FAILS)
         ms = deadline_ms;
@@ -262,6 +287,7 @@ struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env)
     m->next_pid = 1000;
     m->call_ms = 5;
     m->start_ms = 200;
+    m->late_ms = HF_SIM_LATE_MS;
     return m;
 }
 
@@ -289,6 +315,11 @@ void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down)
     m->down = down;
     for (struct connection *c = m->connections; c; c = c->next)
         c->hv.events.connection(c->hv.events.arg, !down);
+}
+
+void hf_vm_machine_set_late(struct hf_vm_machine *m, unsigned late_ms)
+{
+    m->late_ms = late_ms;
 }
 
 void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms)

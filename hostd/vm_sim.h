@@ -29,6 +29,8 @@ struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf
 struct hf_sim_faults *hf_vm_machine_faults(struct hf_vm_machine *m);
 /* The hypervisor's daemon is down: calls fail with UNAVAILABLE, guests go on. */
 void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down);
+/* How long after its deadline a HF_SIM_LATE order is done. Until then the driver takes no other order for the domain. */
+void hf_vm_machine_set_late(struct hf_vm_machine *m, unsigned late_ms);
 /* What each call takes. */
 void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms);
 
