@@ -1,5 +1,5 @@
-/* Load for one cell of the table "creates and linearizable gets, so many in flight": calls a control node, or etcd, for
- * some seconds, always with the same number of calls under way, and prints one JSON row.
+/* Load for one cell of the table "creates and linearizable gets, so many in flight": calls a control node, or
+ * etcd, for some seconds, always with the same number of calls under way, and prints one JSON row.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -16,11 +16,11 @@
 #include "holdfast/v1/system.pb-c.h"
 #include "rpc/grpc_client.h"
 
-#define DEADLINE_MS 30000
-#define WARM_UP_MS 500
+#define DEADLINE_MS     30000
+#define WARM_UP_MS      500
 #define CONNECTIONS_MAX 64
-#define IN_FLIGHT_MAX 65536
-#define PAYLOAD_BYTES 150 /* makes a stored zone, and etcd's key and value, about 256 bytes */
+#define IN_FLIGHT_MAX   65536
+#define PAYLOAD_BYTES   150 /* makes a stored zone, and etcd's key and value, about 256 bytes */
 
 struct bench;
 
@@ -40,12 +40,12 @@ struct bench {
     struct slot *slots;
     void (*send)(struct slot *s);
     char payload[PAYLOAD_BYTES + 1];
-    char run[32];               /* makes names unique among runs */
-    char uuid[64];              /* of the object that gets ask for */
+    char run[32];  /* makes names unique among runs */
+    char uuid[64]; /* of the object that gets ask for */
     uint64_t sequence, measure_from_ns, measured_ns;
     unsigned under_way;
     bool measuring, stopping;
-    hf_status error;            /* the first */
+    hf_status error; /* the first */
     struct hf_histogram latency;
 };
 
@@ -67,14 +67,16 @@ static void holdfast_create(struct slot *s)
     zone.meta = &meta;
     q.request_id = request_id;
     q.zone = &zone;
-    hf_grpc_unary(s->channel, &holdfast__v1__zone_service__descriptor, "CreateZone", &q.base, DEADLINE_MS, on_answer, s);
+    hf_grpc_unary(s->channel, &holdfast__v1__zone_service__descriptor, "CreateZone", &q.base, DEADLINE_MS,
+                  on_answer, s);
 }
 
 static void holdfast_get(struct slot *s)
 {
     Holdfast__V1__GetRequest q = HOLDFAST__V1__GET_REQUEST__INIT;
     q.uuid = s->bench->uuid;
-    hf_grpc_unary(s->channel, &holdfast__v1__zone_service__descriptor, "GetZone", &q.base, DEADLINE_MS, on_answer, s);
+    hf_grpc_unary(s->channel, &holdfast__v1__zone_service__descriptor, "GetZone", &q.base, DEADLINE_MS,
+                  on_answer, s);
 }
 
 static ProtobufCBinaryData bytes_of(char *text)
@@ -199,8 +201,8 @@ static void find_leader(struct bench *b)
     static char leader[64];
     struct answer a = {b, leader};
     Holdfast__V1__Empty q = HOLDFAST__V1__EMPTY__INIT;
-    hf_grpc_unary(b->channels[0], &holdfast__v1__control_service__descriptor, "GetStatus", &q.base, DEADLINE_MS,
-                  on_prepared, &a);
+    hf_grpc_unary(b->channels[0], &holdfast__v1__control_service__descriptor, "GetStatus", &q.base,
+                  DEADLINE_MS, on_prepared, &a);
     uv_run(&b->loop, UV_RUN_DEFAULT);
     if (!hf_ok(b->error) || strcmp(leader, b->address) == 0)
         return;
@@ -235,7 +237,8 @@ static void make_etcd_object(struct bench *b)
     snprintf(b->uuid, sizeof b->uuid, "/holdfast/zones/%s", b->run);
     q.key = bytes_of(b->uuid);
     q.value = bytes_of(b->payload);
-    hf_grpc_unary(b->channels[0], &etcdserverpb__kv__descriptor, "Put", &q.base, DEADLINE_MS, on_prepared, &a);
+    hf_grpc_unary(b->channels[0], &etcdserverpb__kv__descriptor, "Put", &q.base, DEADLINE_MS, on_prepared,
+                  &a);
     uv_run(&b->loop, UV_RUN_DEFAULT);
 }
 
@@ -266,9 +269,12 @@ static int usage(void)
 static bool parse(struct bench *b, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"address", required_argument, NULL, 'a'},   {"target", required_argument, NULL, 't'},
-        {"op", required_argument, NULL, 'o'},        {"in-flight", required_argument, NULL, 'n'},
-        {"seconds", required_argument, NULL, 's'},   {"connections", required_argument, NULL, 'c'},
+        {"address", required_argument, NULL, 'a'},
+        {"target", required_argument, NULL, 't'},
+        {"op", required_argument, NULL, 'o'},
+        {"in-flight", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 's'},
+        {"connections", required_argument, NULL, 'c'},
         {NULL, 0, NULL, 0},
     };
     int o;
@@ -296,8 +302,9 @@ static bool parse(struct bench *b, int argc, char **argv)
             return false;
         }
     }
-    return b->address && b->in_flight > 0 && b->in_flight <= IN_FLIGHT_MAX && b->seconds > 0 && b->connections > 0 &&
-           b->connections <= CONNECTIONS_MAX && (!strcmp(b->target, "holdfast") || !strcmp(b->target, "etcd")) &&
+    return b->address && b->in_flight > 0 && b->in_flight <= IN_FLIGHT_MAX && b->seconds > 0 &&
+           b->connections > 0 && b->connections <= CONNECTIONS_MAX &&
+           (!strcmp(b->target, "holdfast") || !strcmp(b->target, "etcd")) &&
            (!strcmp(b->op, "create") || !strcmp(b->op, "get"));
 }
 
@@ -325,7 +332,7 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("{\"op\": \"%s\", \"in_flight\": %u, \"per_s\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", b.op,
-           b.in_flight, (double)b.latency.count / ((double)b.measured_ns / 1e9), hf_histogram_ms(&b.latency, 0.5),
-           hf_histogram_ms(&b.latency, 0.99));
+           b.in_flight, (double)b.latency.count / ((double)b.measured_ns / 1e9),
+           hf_histogram_ms(&b.latency, 0.5), hf_histogram_ms(&b.latency, 0.99));
     return 0;
 }

@@ -54,7 +54,7 @@ char *hf_address_format(const struct sockaddr *a)
 
 struct hf_resolve {
     uv_getaddrinfo_t req;
-    uv_timer_t soon; /* for answers that need no lookup */
+    uv_timer_t soon;                                                    /* for answers that need no lookup */
     void (*cb)(const struct sockaddr *a, const char *error, void *arg); /* NULL: cancelled */
     void *arg;
     struct sockaddr_storage known;

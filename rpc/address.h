@@ -1,4 +1,5 @@
-/* "host:port" and "[v6]:port": parsing, formatting, and looking up a host's name without blocking the loop. */
+/* "host:port" and "[v6]:port": parsing, formatting, and looking up a host's name without blocking the loop.
+ */
 #ifndef HF_RPC_ADDRESS_H
 #define HF_RPC_ADDRESS_H
 

@@ -32,8 +32,8 @@ static bool is_service(const Google__Protobuf__FileDescriptorProto *f,
     return strncmp(service, f->package, n) == 0 && service[n] == '.' && strcmp(service + n + 1, s->name) == 0;
 }
 
-static const Google__Protobuf__MethodDescriptorProto *find_method(const Google__Protobuf__FileDescriptorProto *f,
-                                                                  const char *service, const char *method)
+static const Google__Protobuf__MethodDescriptorProto *
+find_method(const Google__Protobuf__FileDescriptorProto *f, const char *service, const char *method)
 {
     for (size_t i = 0; i < f->n_service; i++) {
         const Google__Protobuf__ServiceDescriptorProto *s = f->service[i];
@@ -58,7 +58,8 @@ bool hf_grpc_client_streams(const char *service, const char *method)
             google__protobuf__file_descriptor_proto__unpack(NULL, file.len, file.data);
         if (!f)
             continue;
-        const Google__Protobuf__MethodDescriptorProto *m = f->package ? find_method(f, service, method) : NULL;
+        const Google__Protobuf__MethodDescriptorProto *m =
+            f->package ? find_method(f, service, method) : NULL;
         found = m != NULL;
         if (found)
             streams = m->has_client_streaming && m->client_streaming;

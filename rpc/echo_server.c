@@ -1,5 +1,5 @@
-/* The echo service as a program, for tests with foreign clients: echo_server ADDRESS [CERT KEY [CA]]. Says its port on
- * standard output, ends on SIGTERM and then says how many calls were cancelled.
+/* The echo service as a program, for tests with foreign clients: echo_server ADDRESS [CERT KEY [CA]]. Says
+ * its port on standard output, ends on SIGTERM and then says how many calls were cancelled.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -160,7 +160,8 @@ static void on_collect_end(struct hf_grpc_call *call)
 struct hf_echo *hf_echo_create(uv_loop_t *loop, struct hf_grpc_server *s)
 {
     static const struct hf_grpc_handler UNARY = {.message = on_echo, .closed = on_closed};
-    static const struct hf_grpc_handler STREAM = {.message = on_stream, .writable = pump, .closed = on_closed};
+    static const struct hf_grpc_handler STREAM = {
+        .message = on_stream, .writable = pump, .closed = on_closed};
     static const struct hf_grpc_handler CHAT = {
         .message = on_chat, .half_close = on_chat_end, .writable = on_chat_writable, .closed = on_closed};
     static const struct hf_grpc_handler COLLECT = {

@@ -91,7 +91,8 @@ static void submit_error(struct hf_grpc_call *call, int error)
 {
     HF_ASSERT(error != NGHTTP2_ERR_INVALID_ARGUMENT);
     if (error != 0) /* the stream is going already */
-        nghttp2_submit_rst_stream(session_of(call), NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_INTERNAL_ERROR);
+        nghttp2_submit_rst_stream(session_of(call), NGHTTP2_FLAG_NONE, call->stream_id,
+                                  NGHTTP2_INTERNAL_ERROR);
 }
 
 struct trailer_set {
@@ -126,8 +127,8 @@ static void submit_trailers(struct hf_grpc_call *call)
     hf_grpc_status_text_done(&t.text);
 }
 
-static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length, uint32_t *flags,
-                         nghttp2_data_source *source, void *user_data)
+static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,
+                         uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
     (void)session, (void)stream_id, (void)buf, (void)user_data;
     struct hf_grpc_call *call = hf_container_of(source->ptr, struct hf_grpc_call, sender);
@@ -138,7 +139,8 @@ static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *b
         *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
         submit_trailers(call);
     }
-    if (call->full && !call->drained && call->sender.outbox.bytes <= call->conn->server->options.send_high_water / 2) {
+    if (call->full && !call->drained &&
+        call->sender.outbox.bytes <= call->conn->server->options.send_high_water / 2) {
         call->drained = true;
         TAILQ_INSERT_TAIL(&call->conn->drained, call, drained_link);
     }
@@ -197,7 +199,8 @@ bool hf_grpc_send(struct hf_grpc_call *call, const ProtobufCMessage *m)
     return sent(call);
 }
 
-bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const void *suffix, size_t suffix_len)
+bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const void *suffix,
+                        size_t suffix_len)
 {
     if (call->finished)
         return false;
@@ -239,7 +242,8 @@ void hf_grpc_conn_tell_drained(struct hf_grpc_conn *conn)
     }
 }
 
-/* The handler loses the call now; what the client gets is DEADLINE_EXCEEDED, or a reset if a message is half out. */
+/* The handler loses the call now; what the client gets is DEADLINE_EXCEEDED, or a reset if a message is half
+ * out. */
 static void on_deadline(void *arg)
 {
     struct hf_grpc_call *call = arg;
@@ -348,7 +352,8 @@ static void dispatch(struct hf_grpc_call *call, struct hf_grpc_slice message)
     call->method->handler.message(call, m);
 }
 
-/* Hands over whole messages until the bytes end, the handler pauses, or the call has its answer. Returns bytes used. */
+/* Hands over whole messages until the bytes end, the handler pauses, or the call has its answer. Returns
+ * bytes used. */
 static size_t feed(struct hf_grpc_call *call, const uint8_t *data, size_t len)
 {
     struct hf_grpc_slice input = {data, len};

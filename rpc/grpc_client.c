@@ -9,10 +9,10 @@
 #include "rpc/grpc_stream.h"
 #include "rpc/tls.h"
 
-#define CONNECT_MS_DEFAULT 5000u
+#define CONNECT_MS_DEFAULT   5000u
 #define KEEPALIVE_MS_DEFAULT 10000u
-#define STREAM_WINDOW (1 << 20)      /* bytes that the server may send ahead on one stream … */
-#define CONNECTION_WINDOW (16 << 20) /* … and on all */
+#define STREAM_WINDOW        (1 << 20)  /* bytes that the server may send ahead on one stream … */
+#define CONNECTION_WINDOW    (16 << 20) /* … and on all */
 
 /* --- nghttp2's callbacks --- */
 
@@ -21,8 +21,8 @@ static struct hf_grpc_stream *stream_of(nghttp2_session *session, int32_t stream
     return nghttp2_session_get_stream_user_data(session, stream_id);
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags, void *user_data)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user_data)
 {
     (void)flags, (void)user_data;
     struct hf_grpc_stream *s = stream_of(session, frame->hd.stream_id);
@@ -44,8 +44,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t len,
-                         void *user_data)
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                         size_t len, void *user_data)
 {
     (void)flags, (void)user_data;
     struct hf_grpc_stream *s = stream_of(session, stream_id);
@@ -193,12 +193,12 @@ static struct hf_grpc_stream *next_open(struct hf_grpc_channel *c)
     struct hf_grpc_stream *s;
     struct hf_grpc_link *link;
     LIST_FOREACH(link, &c->links, entry)
-        LIST_FOREACH(s, &link->streams, entry)
-            if (!s->ended)
-                return s;
+    LIST_FOREACH(s, &link->streams, entry)
+    if (!s->ended)
+        return s;
     LIST_FOREACH(s, &c->unlinked, entry)
-        if (!s->ended)
-            return s;
+    if (!s->ended)
+        return s;
     return NULL;
 }
 
@@ -209,8 +209,9 @@ void hf_grpc_channel_close(struct hf_grpc_channel *c)
     c->current = NULL;
     struct hf_grpc_stream *s;
     while ((s = next_open(c)))
-        hf_grpc_stream_end(s, s->has_local_end ? s->local_end
-                                               : hf_error(HF_CANCELLED, "the channel to %s was closed", c->address));
+        hf_grpc_stream_end(s, s->has_local_end
+                                  ? s->local_end
+                                  : hf_error(HF_CANCELLED, "the channel to %s was closed", c->address));
     struct hf_grpc_link *link, *next;
     for (link = LIST_FIRST(&c->links); link; link = next) {
         next = LIST_NEXT(link, entry); /* a close unlinks in a later turn only */

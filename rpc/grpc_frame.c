@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define PARTIAL_MIN 4096u /* first size of the buffer for a message in pieces */
+#define PARTIAL_MIN 4096u /* first size of the buffer for a long message in pieces */
 
 /* --- decoder --- */
 
@@ -36,17 +36,19 @@ static hf_status read_prefix(struct hf_grpc_decoder *d)
     if (p[0] > 1)
         return hf_error(HF_INTERNAL, "message prefix has unknown flags 0x%02x", p[0]);
     if (d->compressed && !d->gzip)
-        return hf_error(HF_UNIMPLEMENTED, "message is compressed, but not announced as gzip; only gzip is understood");
+        return hf_error(HF_UNIMPLEMENTED,
+                        "message is compressed, but not announced as gzip; only gzip is understood");
     if (d->need > d->message_max)
         return too_large(d);
     return HF_STATUS_OK;
 }
 
+/* Grows with what has come, not with what the prefix promises: a promise costs the peer nothing. */
 static void reserve(struct hf_grpc_decoder *d, size_t size)
 {
     if (size <= d->partial_cap)
         return;
-    size_t cap = d->partial_cap ? d->partial_cap : PARTIAL_MIN;
+    size_t cap = d->partial_cap ? d->partial_cap : min_size(PARTIAL_MIN, d->need);
     while (cap < size)
         cap *= 2;
     d->partial = hf_realloc_array(d->partial, cap, 1);
@@ -153,7 +155,8 @@ static size_t out_len(const struct hf_grpc_out *m)
 
 static struct hf_grpc_out *append(struct hf_grpc_outbox *o, struct hf_bytes *bytes, size_t own)
 {
-    struct hf_grpc_out *m = malloc(sizeof *m + HF_GRPC_PREFIX + own); /* every byte is written below or by the caller */
+    struct hf_grpc_out *m =
+        malloc(sizeof *m + HF_GRPC_PREFIX + own); /* every byte is written below or by the caller */
     HF_ASSERT(m != NULL);
     m->bytes = bytes ? hf_bytes_ref(bytes) : NULL;
     m->own_len = HF_GRPC_PREFIX + own;
@@ -181,7 +184,8 @@ void hf_grpc_outbox_put(struct hf_grpc_outbox *o, const ProtobufCMessage *m)
     protobuf_c_message_pack(m, out->own + HF_GRPC_PREFIX);
 }
 
-void hf_grpc_outbox_put_bytes(struct hf_grpc_outbox *o, struct hf_bytes *bytes, const void *suffix, size_t suffix_len)
+void hf_grpc_outbox_put_bytes(struct hf_grpc_outbox *o, struct hf_bytes *bytes, const void *suffix,
+                              size_t suffix_len)
 {
     struct hf_grpc_out *out = append(o, bytes, suffix_len);
     if (suffix_len > 0)

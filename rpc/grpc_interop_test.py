@@ -4,6 +4,9 @@
 usage: grpc_interop_test.py ECHO_SERVER API_FOLDER
 """
 import os
+import random
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -240,6 +243,145 @@ class Interop(unittest.TestCase):
         self.assertEqual(server.stop(), 0)
         self.assertEqual(call.result().text, "last")
         channel.close()
+
+
+class RawHttp2:
+    """Just enough HTTP/2 to be a bad client."""
+    DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+    END_STREAM, END_HEADERS = 1, 4
+
+    def __init__(self, address, preface=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+        host, port = address.split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=LONG_S)
+        self.buffer = b""
+        self.socket.sendall(preface)
+
+    def send(self, kind, flags, stream, payload=b""):
+        self.socket.sendall(struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload)
+
+    def request(self, stream, flags=END_HEADERS, **headers):
+        """Headers as literals that are never indexed; in names, __ is a colon and _ a hyphen."""
+        fields = {"__method": "POST", "__scheme": "http", "__path": "/grpc.health.v1.Health/Check", "__authority": "x",
+                  "te": "trailers", "content_type": "application/grpc", **headers}
+        text = lambda t: self.length(len(t)) + t.encode()  # noqa: E731
+        block = b"".join(b"\x10" + text(k.replace("__", ":").replace("_", "-")) + text(v) for k, v in fields.items())
+        self.send(self.HEADERS, flags, stream, block)
+
+    @staticmethod
+    def length(n):
+        if n < 127:
+            return bytes([n])
+        out, n = b"\x7f", n - 127
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+
+    def frames(self):
+        """Until the server closes the connection."""
+        while True:
+            while len(self.buffer) >= 9 and len(self.buffer) >= 9 + int.from_bytes(self.buffer[:3], "big"):
+                end = 9 + int.from_bytes(self.buffer[:3], "big")
+                frame, self.buffer = self.buffer[:end], self.buffer[end:]
+                yield frame[3], frame[4], int.from_bytes(frame[5:9], "big"), frame[9:]
+            try:
+                more = self.socket.recv(65536)
+            except ConnectionResetError:
+                more = b""
+            if not more:
+                return
+            self.buffer += more
+
+    def answer(self, stream):
+        """The header block that ends the stream."""
+        for kind, flags, on, payload in self.frames():
+            if kind == self.HEADERS and on == stream and flags & self.END_STREAM:
+                return payload
+        raise AssertionError("the connection ended without an answer")
+
+
+class BadClients(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def tearDown(self):
+        with grpc.insecure_channel(self.server.address) as channel:
+            self.assertEqual(method(channel, "Echo")(echo_pb2.EchoRequest(text="well"), timeout=LONG_S).text, "well")
+
+    def client(self):
+        c = RawHttp2(self.server.address)
+        c.send(c.SETTINGS, 0, 0)
+        self.addCleanup(c.socket.close)
+        return c
+
+    def test_not_http2(self):
+        c = RawHttp2(self.server.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.assertNotIn(RawHttp2.HEADERS, [f[0] for f in c.frames()])
+        c.socket.close()
+
+    def test_http_refusals(self):
+        for status, headers in ((b"415", {"content_type": "application/json"}),
+                                (b"415", {"content_type": "application/grpcx"}),
+                                (b"415", {"content_type": "application/grpc+json"}),
+                                (b"405", {"__method": "GET"})):
+            c = self.client()
+            c.request(1, c.END_HEADERS | c.END_STREAM, **headers)
+            self.assertIn(b"\x48\x03" + status, c.answer(1))  # ":status" as a literal
+
+    def test_broken_requests(self):
+        """Each gets an answer, and none is the handler's."""
+        c = self.client()
+        bodies = (b"", b"\0\0", b"\0\0\0\0\5abc", b"\2\0\0\0\0", b"\1\0\0\0\0", b"\0\xff\xff\xff\xff", b"\0\0\0\0\1\xff")
+        for i, body in enumerate(bodies):
+            c.request(2 * i + 1)
+            c.send(c.DATA, c.END_STREAM, 2 * i + 1, body)
+            c.answer(2 * i + 1)
+        for i, timeout in enumerate(("x", "5", "-1S", "1234567890S")):
+            c.request(101 + 2 * i, grpc_timeout=timeout)
+            c.answer(101 + 2 * i)
+
+    def test_deadline_zero(self):
+        c = self.client()
+        c.request(1, grpc_timeout="0m")
+        c.answer(1)
+
+    def test_endless_headers(self):
+        c = self.client()
+        try:
+            c.request(1, 0, x="y" * 16000)
+            for _ in range(1000):
+                c.send(9, 0, 1, b"\x10\x01x" + c.length(16000) + b"y" * 16000)  # CONTINUATION without an end
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        self.assertEqual([f for f in c.frames() if f[0] == c.HEADERS], [])
+
+    def test_rapid_reset(self):
+        c = self.client()
+        try:
+            for i in range(20000):
+                c.request(2 * i + 1)
+                c.send(c.RST_STREAM, 0, 2 * i + 1, b"\0\0\0\x08")
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        self.assertIn(c.GOAWAY, [f[0] for f in c.frames()])
+
+    def test_random_bytes(self):
+        rng = random.Random(1)
+        for _ in range(300):
+            c = self.client()
+            c.request(1)
+            try:
+                for _ in range(rng.randrange(5)):
+                    c.send(rng.randrange(12), rng.randrange(256), rng.randrange(4), rng.randbytes(rng.randrange(200)))
+                c.socket.shutdown(socket.SHUT_WR)
+                list(c.frames())
+            except OSError:
+                pass
+            c.socket.close()
 
 
 class Tls(unittest.TestCase):

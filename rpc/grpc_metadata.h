@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HF_GRPC_METADATA_MAX (16u << 10) /* bytes of one call's headers */
-#define HF_GRPC_METADATA_INLINE 384u     /* of which these are in the struct */
+#define HF_GRPC_METADATA_MAX    (16u << 10) /* bytes of one call's headers */
+#define HF_GRPC_METADATA_INLINE 384u        /* of which these are in the struct */
 
 struct hf_grpc_metadata {
     char *text; /* "key\0value\0…" */

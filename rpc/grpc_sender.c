@@ -1,7 +1,7 @@
 #include "rpc/grpc_sender.h"
 
-ssize_t hf_grpc_sender_fill(struct hf_grpc_sender *s, struct hf_h2_conn *conn, size_t length, bool more_will_come,
-                            uint32_t *flags)
+ssize_t hf_grpc_sender_fill(struct hf_grpc_sender *s, struct hf_h2_conn *conn, size_t length,
+                            bool more_will_come, uint32_t *flags)
 {
     size_t n = s->outbox.bytes < length ? s->outbox.bytes : length;
     if (n == 0) { /* an empty frame may be left out by nghttp2: nothing must be reserved for it */
@@ -16,8 +16,8 @@ ssize_t hf_grpc_sender_fill(struct hf_grpc_sender *s, struct hf_h2_conn *conn, s
     return (ssize_t)n;
 }
 
-int hf_grpc_sender_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd, size_t length,
-                             nghttp2_data_source *source, void *user_data)
+int hf_grpc_sender_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                             size_t length, nghttp2_data_source *source, void *user_data)
 {
     (void)session, (void)frame, (void)length, (void)user_data;
     struct hf_grpc_sender *s = source->ptr;

@@ -1,5 +1,5 @@
-/* The sending half of a call, the same for server and client: messages wait in an outbox and become DATA frames in the
- * connection's output without a copy in between.
+/* The sending half of a call, the same for server and client: messages wait in an outbox and become DATA
+ * frames in the connection's output without a copy in between.
  */
 #ifndef HF_RPC_GRPC_SENDER_H
 #define HF_RPC_GRPC_SENDER_H
@@ -16,13 +16,13 @@ struct hf_grpc_sender {
     bool deferred;  /* nghttp2 has been told that there is nothing: resume it */
 };
 
-/* For read callbacks: puts up to length bytes into the connection's output. Returns their number, or DEFERRED (nothing
- * there, and more will come), or PAUSE (this write is full). */
-ssize_t hf_grpc_sender_fill(struct hf_grpc_sender *s, struct hf_h2_conn *conn, size_t length, bool more_will_come,
-                            uint32_t *flags);
+/* For read callbacks: puts up to length bytes into the connection's output. Returns their number, or DEFERRED
+ * (nothing there, and more will come), or PAUSE (this write is full). */
+ssize_t hf_grpc_sender_fill(struct hf_grpc_sender *s, struct hf_h2_conn *conn, size_t length,
+                            bool more_will_come, uint32_t *flags);
 /* nghttp2's send_data callback: the header of the frame that fill has filled. */
-int hf_grpc_sender_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd, size_t length,
-                             nghttp2_data_source *source, void *user_data);
+int hf_grpc_sender_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *framehd,
+                             size_t length, nghttp2_data_source *source, void *user_data);
 
 /* Name and value that live as long as the session: nghttp2 need not copy them. */
 #define HF_NV_FIXED(n, v)                                                                                    \

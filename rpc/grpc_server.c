@@ -13,15 +13,15 @@
 #include "rpc/reflection.h"
 #include "rpc/tls.h"
 
-#define MESSAGE_MAX_DEFAULT (4u << 20)
-#define HIGH_WATER_DEFAULT (1u << 20)
+#define MESSAGE_MAX_DEFAULT     (4u << 20)
+#define HIGH_WATER_DEFAULT      (1u << 20)
 #define CONNECTIONS_MAX_DEFAULT 4096u
-#define KEEPALIVE_MS 20000u
-#define SETUP_MS 10000u          /* from accept to the first HTTP/2 frame */
-#define GOAWAY_GAP_MS 100        /* between the two GOAWAYs: about the longest round trip that matters */
-#define RESET_BURST 4000u        /* calls that a client may cancel in a row … */
-#define RESET_PER_S 400u         /* … and in the long run: "rapid reset" ends with the connection */
-#define LISTEN_BACKLOG 511
+#define KEEPALIVE_MS            20000u
+#define SETUP_MS                10000u /* from accept to the first HTTP/2 frame */
+#define GOAWAY_GAP_MS           100   /* between the two GOAWAYs: about the longest round trip that matters */
+#define RESET_BURST             4000u /* calls that a client may cancel in a row … */
+#define RESET_PER_S             400u  /* … and in the long run: "rapid reset" ends with the connection */
+#define LISTEN_BACKLOG          511
 
 /* --- methods --- */
 
@@ -41,8 +41,8 @@ const struct hf_grpc_method *hf_grpc_server_find(const struct hf_grpc_server *s,
     return m;
 }
 
-void hf_grpc_server_add(struct hf_grpc_server *s, const ProtobufCServiceDescriptor *service, const char *method,
-                        const struct hf_grpc_handler *h, void *user)
+void hf_grpc_server_add(struct hf_grpc_server *s, const ProtobufCServiceDescriptor *service,
+                        const char *method, const struct hf_grpc_handler *h, void *user)
 {
     const ProtobufCMethodDescriptor *d = protobuf_c_service_descriptor_get_method_by_name(service, method);
     HF_ASSERT(d != NULL && h->message != NULL);
@@ -76,8 +76,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
-                     const uint8_t *value, size_t value_len, uint8_t flags, void *user_data)
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags, void *user_data)
 {
     (void)flags, (void)user_data;
     struct hf_grpc_call *call = call_of(session, frame->hd.stream_id);
@@ -101,8 +101,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
-static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t len,
-                         void *user_data)
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *data,
+                         size_t len, void *user_data)
 {
     (void)flags, (void)user_data;
     nghttp2_session_consume_connection(session, len);
@@ -218,12 +218,14 @@ static void on_connection(uv_stream_t *listener, int status)
 
 /* --- server --- */
 
-hf_status hf_grpc_server_create(uv_loop_t *loop, const struct hf_grpc_server_options *o, struct hf_grpc_server **ret)
+hf_status hf_grpc_server_create(uv_loop_t *loop, const struct hf_grpc_server_options *o,
+                                struct hf_grpc_server **ret)
 {
     struct sockaddr_storage address;
     SSL_CTX *tls = NULL;
     if (!hf_address_parse(o->address, &address))
-        return hf_error(HF_INVALID, "listen address '%s' is not of the form 127.0.0.1:7480 or [::1]:7480", o->address);
+        return hf_error(HF_INVALID, "listen address '%s' is not of the form 127.0.0.1:7480 or [::1]:7480",
+                        o->address);
     if (o->tls.cert)
         HF_TRY(hf_tls_server_context(&o->tls, &tls));
     struct hf_grpc_server *s = HF_NEW(struct hf_grpc_server);

@@ -229,13 +229,15 @@ hf_status hf_grpc_status_read(const char *grpc_code, const char *message, const 
     char *end;
     long grpc = strtol(grpc_code, &end, 10);
     if (end == grpc_code || *end || grpc < 0 || grpc > 16)
-        return hf_error(HF_UNKNOWN_OUTCOME, "the server answered with an unknown grpc-status '%s'", grpc_code);
+        return hf_error(HF_UNKNOWN_OUTCOME, "the server answered with an unknown grpc-status '%s'",
+                        grpc_code);
     if (grpc == 0)
         return HF_STATUS_OK;
     enum hf_code code = hf_code_from_grpc((int)grpc);
     if (details)
         read_details(details, (int)grpc, &code);
-    char *text = message && *message ? hf_grpc_percent_decode(message, strlen(message)) : hf_strdup(hf_code_text(code));
+    char *text = message && *message ? hf_grpc_percent_decode(message, strlen(message))
+                                     : hf_strdup(hf_code_text(code));
     hf_status st = hf_error(code, "%s", text);
     free(text);
     return st;

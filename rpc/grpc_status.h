@@ -1,5 +1,6 @@
-/* How a status, a deadline and a text travel in gRPC's headers and trailers: grpc-status, grpc-message (percent-encoded),
- * grpc-status-details-bin (google.rpc.Status with an ErrorInfo that names the hf_code), grpc-timeout. Pure.
+/* How a status, a deadline and a text travel in gRPC's headers and trailers: grpc-status, grpc-message
+ * (percent-encoded), grpc-status-details-bin (google.rpc.Status with an ErrorInfo that names the hf_code),
+ * grpc-timeout. Pure.
  */
 #ifndef HF_RPC_GRPC_STATUS_H
 #define HF_RPC_GRPC_STATUS_H
@@ -31,8 +32,8 @@ struct hf_grpc_status_text {
 void hf_grpc_status_text_init(struct hf_grpc_status_text *t, hf_status st);
 void hf_grpc_status_text_done(struct hf_grpc_status_text *t);
 
-/* The status that trailers tell: code as text, the other two as on the wire or NULL. The code is the hf_code that
- * details name, if it fits grpc_code. */
+/* The status that trailers tell: code as text, the other two as on the wire or NULL. The code is the hf_code
+ * that details name, if it fits grpc_code. */
 hf_status hf_grpc_status_read(const char *grpc_code, const char *message, const char *details) HF_MUST_USE;
 
 #endif

@@ -134,8 +134,8 @@ static void on_deadline(void *arg)
 
 /* --- sending --- */
 
-static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length, uint32_t *flags,
-                         nghttp2_data_source *source, void *user_data)
+static ssize_t read_data(nghttp2_session *session, int32_t stream_id, uint8_t *buf, size_t length,
+                         uint32_t *flags, nghttp2_data_source *source, void *user_data)
 {
     (void)session, (void)stream_id, (void)buf, (void)user_data;
     struct hf_grpc_stream *s = hf_container_of(source->ptr, struct hf_grpc_stream, sender);
@@ -205,8 +205,9 @@ static bool submit(struct hf_grpc_stream *s, struct hf_grpc_link *link, unsigned
     return true;
 }
 
-static struct hf_grpc_stream *stream_open(struct hf_grpc_channel *c, const ProtobufCServiceDescriptor *service,
-                                          const char *method, unsigned deadline_ms)
+static struct hf_grpc_stream *stream_open(struct hf_grpc_channel *c,
+                                          const ProtobufCServiceDescriptor *service, const char *method,
+                                          unsigned deadline_ms)
 {
     struct hf_grpc_stream *s = stream_create(c);
     s->service = service;
@@ -229,8 +230,8 @@ static struct hf_grpc_stream *stream_open(struct hf_grpc_channel *c, const Proto
 }
 
 struct hf_grpc_stream *hf_grpc_open(struct hf_grpc_channel *c, const ProtobufCServiceDescriptor *service,
-                                    const char *method, unsigned deadline_ms, const struct hf_grpc_stream_handler *h,
-                                    void *arg)
+                                    const char *method, unsigned deadline_ms,
+                                    const struct hf_grpc_stream_handler *h, void *arg)
 {
     struct hf_grpc_stream *s = stream_open(c, service, method, deadline_ms);
     s->handler = h;
@@ -239,8 +240,8 @@ struct hf_grpc_stream *hf_grpc_open(struct hf_grpc_channel *c, const ProtobufCSe
 }
 
 struct hf_grpc_stream *hf_grpc_unary(struct hf_grpc_channel *c, const ProtobufCServiceDescriptor *service,
-                                     const char *method, const ProtobufCMessage *request, unsigned deadline_ms,
-                                     hf_grpc_unary_cb cb, void *arg)
+                                     const char *method, const ProtobufCMessage *request,
+                                     unsigned deadline_ms, hf_grpc_unary_cb cb, void *arg)
 {
     struct hf_grpc_stream *s = stream_open(c, service, method, deadline_ms);
     s->unary_cb = cb;
@@ -285,7 +286,8 @@ static void take_message(struct hf_grpc_stream *s, struct hf_grpc_slice bytes)
 {
     ProtobufCMessage *m = protobuf_c_message_unpack(s->method->output, NULL, bytes.len, bytes.data);
     if (!m) {
-        end_later(s, hf_error(HF_INTERNAL, "%s sent a malformed %s", s->channel->address, s->method->output->name));
+        end_later(
+            s, hf_error(HF_INTERNAL, "%s sent a malformed %s", s->channel->address, s->method->output->name));
         reset(s, NGHTTP2_CANCEL);
     } else if (s->handler) {
         s->handler->message(s, m, s->arg);
@@ -349,7 +351,8 @@ static hf_status status_of_answer(struct hf_grpc_stream *s, uint32_t h2_error)
         return hf_error(code_of_http(s->http_status), "%s answered %s with HTTP status %d", address, name,
                         s->http_status);
     if (!s->sent || h2_error == NGHTTP2_REFUSED_STREAM)
-        return hf_error(HF_UNAVAILABLE, "%s did not take %s: %s", address, name, nghttp2_http2_strerror(h2_error));
+        return hf_error(HF_UNAVAILABLE, "%s did not take %s: %s", address, name,
+                        nghttp2_http2_strerror(h2_error));
     return hf_error(HF_UNKNOWN_OUTCOME, "%s ended %s without a status: %s", address, name,
                     nghttp2_http2_strerror(h2_error));
 }
@@ -369,7 +372,8 @@ void hf_grpc_stream_lost(struct hf_grpc_stream *s, const char *why)
     else if (s->has_local_end)
         hf_grpc_stream_end(s, s->local_end);
     else if (s->sent)
-        hf_grpc_stream_end(s, hf_error(HF_UNKNOWN_OUTCOME, "connection to %s was lost during %s: %s", address, name, why));
+        hf_grpc_stream_end(
+            s, hf_error(HF_UNKNOWN_OUTCOME, "connection to %s was lost during %s: %s", address, name, why));
     else
         hf_grpc_stream_end(s, hf_error(HF_UNAVAILABLE, "%s: %s", address, why));
     stream_free(s);

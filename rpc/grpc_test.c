@@ -260,7 +260,8 @@ static void on_connected(struct hf_grpc_stream *s, void *arg)
     ((struct reader *)arg)->connected = true;
 }
 
-static const struct hf_grpc_stream_handler READER = {.message = on_message, .end = on_end, .connected = on_connected};
+static const struct hf_grpc_stream_handler READER = {
+    .message = on_message, .end = on_end, .connected = on_connected};
 
 static void test_server_stream(void **state)
 {
@@ -350,7 +351,8 @@ static void test_slow_reader(void **state)
     assert_int_equal(r.messages, 4000);
 }
 
-/* The other way round: a server that pauses reading, since its answers are not taken, holds the client back. */
+/* The other way round: a server that pauses reading, since its answers are not taken, holds the client back.
+ */
 static void test_slow_chat(void **state)
 {
     struct world *w = *state;
@@ -403,7 +405,8 @@ static void test_stream_deadline_on_server(void **state)
     hf_grpc_stream_send(s, &q.base);
     hf_grpc_stream_half_close(s);
     run_until(w, &r.done);
-    assert_true(r.code == HF_TIMEOUT || r.code == HF_UNKNOWN_OUTCOME); /* the latter if a message was half out */
+    assert_true(r.code == HF_TIMEOUT ||
+                r.code == HF_UNKNOWN_OUTCOME); /* the latter if a message was half out */
     assert_int_equal(hf_echo_open(w->echo), 0);
     assert_int_equal(hf_echo_cancelled(w->echo), 1);
 }
@@ -419,10 +422,13 @@ static int make_keys(void **state)
     dir_of_keys = hf_strdup(mkdtemp(template));
     static const char SCRIPT[] =
         "cd %s && exec >/dev/null 2>&1 && new='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes' && "
-        "for ca in ca other; do openssl req -x509 $new -days 2 -subj /CN=$ca -keyout $ca.key -out $ca.crt; done && "
+        "for ca in ca other; do openssl req -x509 $new -days 2 -subj /CN=$ca -keyout $ca.key -out $ca.crt; "
+        "done && "
         "leaf() { openssl req $new -subj /CN=$1 -addext subjectAltName=$3 -keyout $1.key -out $1.csr && "
-        "openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -days 2 -copy_extensions copy -out $1.crt; } && "
-        "leaf server ca IP:127.0.0.1 && leaf wronghost ca IP:127.0.0.9 && leaf h1 ca URI:spiffe://holdfast/host/h1 && "
+        "openssl x509 -req -in $1.csr -CA $2.crt -CAkey $2.key -CAcreateserial -days 2 -copy_extensions copy "
+        "-out $1.crt; } && "
+        "leaf server ca IP:127.0.0.1 && leaf wronghost ca IP:127.0.0.9 && leaf h1 ca "
+        "URI:spiffe://holdfast/host/h1 && "
         "leaf stranger other URI:spiffe://holdfast/host/h1";
     char *command = hf_printf(SCRIPT, dir_of_keys);
     int r = system(command);
@@ -497,7 +503,8 @@ static void test_mutual_tls(void **state)
 static void test_tls_refusals(void **state)
 {
     (void)state;
-    /* TLS 1.3 lets the client send before the server has judged its certificate: such a call's outcome is unknown. */
+    /* TLS 1.3 lets the client send before the server has judged its certificate: such a call's outcome is
+     * unknown. */
     enum hf_code code = call_over_tls("server", "ca", NULL, "ca", 0).code;
     assert_true(code == HF_UNAVAILABLE || code == HF_UNKNOWN_OUTCOME);
     code = call_over_tls("server", "ca", "stranger", "ca", 0).code;

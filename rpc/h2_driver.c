@@ -13,7 +13,8 @@ static void on_idle(uv_idle_t *h)
     (void)h; /* its being active is the point: the loop polls without sleeping */
 }
 
-/* Tasks that other prepare handles queue after this one has run find the idle handle active: the next turn comes at once. */
+/* Tasks that other prepare handles queue after this one has run find the idle handle active: the next turn
+ * comes at once. */
 static void on_prepare(uv_prepare_t *h)
 {
     struct hf_h2_driver *d = h->data;

@@ -1,5 +1,6 @@
-/* What all HTTP/2 connections of one server or channel share on their loop: the list of connections that have something
- * to send, flushed once per loop turn, work put off to the end of the turn, and the timers. Loop thread only.
+/* What all HTTP/2 connections of one server or channel share on their loop: the list of connections that have
+ * something to send, flushed once per loop turn, work put off to the end of the turn, and the timers. Loop
+ * thread only.
  */
 #ifndef HF_RPC_H2_DRIVER_H
 #define HF_RPC_H2_DRIVER_H
@@ -10,7 +11,7 @@
 
 #include "base/env.h"
 
-#define HF_H2_IN_MAX (128u << 10)  /* bytes read from a socket at once */
+#define HF_H2_IN_MAX  (128u << 10) /* bytes read from a socket at once */
 #define HF_H2_OUT_MAX (256u << 10) /* bytes written to a socket at once */
 
 /* Something to do before the loop sleeps next. Lives in its user's struct; all zero is not queued. */
@@ -22,13 +23,13 @@ struct hf_h2_task {
 
 struct hf_h2_driver {
     uv_loop_t *loop;
-    struct hf_env *env;                     /* deadlines and keepalives */
-    uv_prepare_t prepare;                   /* runs the tasks, in every turn, right before the loop sleeps */
-    uv_idle_t idle;                         /* active while tasks wait, so that the loop does not sleep on them */
-    TAILQ_HEAD(, hf_h2_task) tasks;         /* in the order they were queued */
-    uint8_t *in, *out;                      /* HF_H2_IN_MAX and HF_H2_OUT_MAX bytes, shared by all connections: what a
-                                               socket does not take at once moves to memory of the connection */
-    unsigned handles_open;                  /* of the two above, while closing */
+    struct hf_env *env;             /* deadlines and keepalives */
+    uv_prepare_t prepare;           /* runs the tasks, in every turn, right before the loop sleeps */
+    uv_idle_t idle;                 /* active while tasks wait, so that the loop does not sleep on them */
+    TAILQ_HEAD(, hf_h2_task) tasks; /* in the order they were queued */
+    uint8_t *in, *out;              /* HF_H2_IN_MAX and HF_H2_OUT_MAX bytes, shared by all connections: what a
+                                       socket does not take at once moves to memory of the connection */
+    unsigned handles_open;          /* of the two above, while closing */
     void (*closed)(struct hf_h2_driver *d);
 };
 

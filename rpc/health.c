@@ -11,8 +11,8 @@
 typedef Grpc__Health__V1__HealthCheckRequest request_t;
 typedef Grpc__Health__V1__HealthCheckResponse response_t;
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_t;
-#define SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
-#define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+#define SERVING         GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
+#define NOT_SERVING     GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
 #define SERVICE_UNKNOWN GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
 
 struct entry {
@@ -36,8 +36,8 @@ static struct entry *find(struct hf_health *h, const char *service)
 {
     struct entry *e;
     LIST_FOREACH(e, &h->entries, link)
-        if (strcmp(e->service, service) == 0)
-            return e;
+    if (strcmp(e->service, service) == 0)
+        return e;
     return NULL;
 }
 
@@ -100,8 +100,8 @@ void hf_health_set(struct hf_health *h, const char *service, bool serving)
     e->status = status;
     struct watcher *w;
     LIST_FOREACH(w, &h->watchers, link)
-        if (strcmp(w->service, service) == 0)
-            send_status(w->call, status);
+    if (strcmp(w->service, service) == 0)
+        send_status(w->call, status);
 }
 
 struct hf_health *hf_health_create(struct hf_grpc_server *s)

@@ -8,8 +8,9 @@
 #include "rpc/address.h"
 #include "rpc/tls.h"
 
-#define FRAME_MAX (16384u + 9u)  /* the most that nghttp2 hands out at once: our SETTINGS_MAX_FRAME_SIZE and a header */
-#define WRITES_PER_FLUSH_MAX 8u  /* of HF_H2_OUT_MAX bytes: then other connections get their turn */
+#define FRAME_MAX                                                                                            \
+    (16384u + 9u) /* the most that nghttp2 hands out at once: our SETTINGS_MAX_FRAME_SIZE and a header */
+#define WRITES_PER_FLUSH_MAX 8u /* of HF_H2_OUT_MAX bytes: then other connections get their turn */
 
 static void conn_flush(struct hf_h2_task *task);
 static void on_timer(void *arg);
@@ -297,7 +298,8 @@ static void on_timer(void *arg)
     struct hf_h2_conn *c = arg;
     uint64_t quiet_ms = uv_now(c->driver->loop) - c->last_read_ms;
     if (!c->answered) {
-        hf_h2_conn_close(c, c->connected ? "no answer to the connection in time" : "connecting took too long");
+        hf_h2_conn_close(c,
+                         c->connected ? "no answer to the connection in time" : "connecting took too long");
         return;
     }
     if (quiet_ms < c->keepalive_ms) {
@@ -339,7 +341,6 @@ bool hf_h2_conn_accept(struct hf_h2_conn *c, uv_stream_t *listener, unsigned set
     start(c);
     return true;
 }
-
 
 static void on_connect(uv_connect_t *req, int status)
 {

@@ -1,6 +1,7 @@
-/* One HTTP/2 connection, of a server or a client: an nghttp2 session over libuv TCP, with TLS if wanted. It reads, writes
- * (everything of one loop turn in one go), keeps the connection alive and notices when it is not; what streams mean is
- * its owner's affair, who embeds the struct and gives the session its callbacks. Loop thread only.
+/* One HTTP/2 connection, of a server or a client: an nghttp2 session over libuv TCP, with TLS if wanted. It
+ * reads, writes (everything of one loop turn in one go), keeps the connection alive and notices when it is
+ * not; what streams mean is its owner's affair, who embeds the struct and gives the session its callbacks.
+ * Loop thread only.
  */
 #ifndef HF_RPC_HTTP2_CONN_H
 #define HF_RPC_HTTP2_CONN_H
@@ -36,19 +37,19 @@ struct hf_h2_conn {
     /* volatile */
     uv_tcp_t tcp;
     uv_write_t write;
-    uint8_t *rest;            /* what the socket did not take, while writing */
+    uint8_t *rest;              /* what the socket did not take, while writing */
     struct hf_resolve *resolve; /* while the host's name is looked up */
-    struct hf_timer timer;    /* set-up deadline, then keepalive */
+    struct hf_timer timer;      /* set-up deadline, then keepalive */
     struct hf_h2_task flush;
-    size_t out_len;           /* bytes of driver->out filled by the flush that runs now */
+    size_t out_len; /* bytes of driver->out filled by the flush that runs now */
     uint64_t last_read_ms;
-    unsigned busy;            /* inside nghttp2: a close must wait */
-    char *close_why;          /* a close that waits */
-    bool connected;           /* TCP is up */
-    bool secured;             /* the TLS handshake is over, or there is none */
-    bool answered;            /* the peer has spoken HTTP/2 */
-    bool pinged;              /* a keepalive ping is out */
-    bool writing;             /* rest is with libuv */
+    unsigned busy;   /* inside nghttp2: a close must wait */
+    char *close_why; /* a close that waits */
+    bool connected;  /* TCP is up */
+    bool secured;    /* the TLS handshake is over, or there is none */
+    bool answered;   /* the peer has spoken HTTP/2 */
+    bool pinged;     /* a keepalive ping is out */
+    bool writing;    /* rest is with libuv */
     bool closing;
 };
 
@@ -70,7 +71,8 @@ static inline void hf_h2_conn_mark(struct hf_h2_conn *c)
         hf_h2_driver_queue(c->driver, &c->flush);
 }
 
-/* For send_data callbacks: room for one frame of len bytes in this write, and where they go. NULL: say WOULDBLOCK. */
+/* For send_data callbacks: room for one frame of len bytes in this write, and where they go. NULL: say
+ * WOULDBLOCK. */
 uint8_t *hf_h2_conn_reserve(struct hf_h2_conn *c, size_t len);
 
 #endif

@@ -9,11 +9,12 @@
 #include "base/mem.h"
 
 #define DEADLINE_MS_DEFAULT 60000u /* for calls that come without one: repeating must end some time */
-#define ATTEMPT_MS_MAX 5000u       /* a node that says nothing for so long is left for the next, if repeating is safe */
-#define CONNECT_MS 2000u
+#define ATTEMPT_MS_MAX                                                                                       \
+    5000u /* a node that says nothing for so long is left for the next, if repeating is safe */
+#define CONNECT_MS       2000u
 #define BACKOFF_FIRST_MS 20
-#define BACKOFF_MAX_MS 1000
-#define NODES_MAX 16               /* given, and learnt from hints */
+#define BACKOFF_MAX_MS   1000
+#define NODES_MAX        16 /* given, and learnt from hints */
 
 struct node {
     char *address;
@@ -39,12 +40,12 @@ struct call {
     ProtobufCMessage *request; /* own copy */
     hf_grpc_unary_cb cb;
     void *arg;
-    int64_t deadline_ms;       /* of the env's clock */
+    int64_t deadline_ms; /* of the env's clock */
     int64_t backoff_ms;
-    size_t node;               /* that the attempt under way asks */
-    unsigned redirects;        /* hints followed without a pause */
+    size_t node;        /* that the attempt under way asks */
+    unsigned redirects; /* hints followed without a pause */
     struct hf_timer retry;
-    hf_status last;            /* why the attempt before failed */
+    hf_status last; /* why the attempt before failed */
     bool repeatable;
 };
 
@@ -91,7 +92,8 @@ static bool move_on(struct hf_leader_client *c, size_t i, const char *hint)
 
 static const ProtobufCFieldDescriptor *request_id_of(const ProtobufCMessage *m)
 {
-    const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "request_id");
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "request_id");
     return f && f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED ? f : NULL;
 }
 
@@ -118,7 +120,8 @@ static ProtobufCMessage *copy_message(const ProtobufCMessage *m)
     return copy;
 }
 
-static void end_call(struct call *call, hf_status st, const ProtobufCMessage *reply, struct hf_grpc_stream *stream)
+static void end_call(struct call *call, hf_status st, const ProtobufCMessage *reply,
+                     struct hf_grpc_stream *stream)
 {
     LIST_REMOVE(call, link);
     hf_timer_stop(&call->retry);
@@ -175,8 +178,9 @@ static void attempt(void *arg)
     struct hf_leader_client *c = call->client;
     int64_t left_ms = call->deadline_ms - hf_env_now_ms(c->env);
     if (left_ms <= 0) {
-        hf_status st = hf_ok(call->last) ? hf_error(HF_TIMEOUT, "the deadline has passed")
-                                         : hf_wrap(hf_status_copy(call->last), "no node answered in time; the last said");
+        hf_status st = hf_ok(call->last)
+                           ? hf_error(HF_TIMEOUT, "the deadline has passed")
+                           : hf_wrap(hf_status_copy(call->last), "no node answered in time; the last said");
         end_call(call, st, NULL, NULL);
         hf_status_drop(st);
         return;
@@ -185,12 +189,13 @@ static void attempt(void *arg)
     if (call->repeatable && !waits && c->nodes_len > 1 && left_ms > ATTEMPT_MS_MAX)
         left_ms = ATTEMPT_MS_MAX;
     call->node = c->leader;
-    hf_grpc_unary(channel_of(c, call->node), call->service, call->method->name, call->request, (unsigned)left_ms,
-                  on_answer, call);
+    hf_grpc_unary(channel_of(c, call->node), call->service, call->method->name, call->request,
+                  (unsigned)left_ms, on_answer, call);
 }
 
-void hf_leader_unary(struct hf_leader_client *c, const ProtobufCServiceDescriptor *service, const char *method,
-                     const ProtobufCMessage *request, unsigned deadline_ms, hf_grpc_unary_cb cb, void *arg)
+void hf_leader_unary(struct hf_leader_client *c, const ProtobufCServiceDescriptor *service,
+                     const char *method, const ProtobufCMessage *request, unsigned deadline_ms,
+                     hf_grpc_unary_cb cb, void *arg)
 {
     HF_ASSERT(!c->closing);
     struct call *call = HF_NEW(struct call);

@@ -4,7 +4,7 @@
 #include "holdfast/v1/infra.pb-c.h"
 #include "rpc/leader_client.h"
 
-#define NODES 3
+#define NODES   3
 #define SERVICE (&holdfast__v1__zone_service__descriptor)
 
 struct cluster;
@@ -20,9 +20,9 @@ struct node {
 struct cluster {
     struct world *world;
     struct node nodes[NODES];
-    int leader;        /* -1: none */
-    bool silent_hint;  /* followers do not know the leader */
-    unsigned drop;     /* so many requests to the leader are swallowed: the connection breaks */
+    int leader;       /* -1: none */
+    bool silent_hint; /* followers do not know the leader */
+    unsigned drop;    /* so many requests to the leader are swallowed: the connection breaks */
     struct hf_leader_client *client;
 };
 
@@ -224,8 +224,8 @@ static void test_close_ends_calls(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_follows_hint),         TEST(test_finds_without_hint), TEST(test_leader_dies),
-        TEST(test_waits_for_a_leader),   TEST(test_gives_up_at_deadline), TEST(test_unknown_outcome),
+        TEST(test_follows_hint),       TEST(test_finds_without_hint),   TEST(test_leader_dies),
+        TEST(test_waits_for_a_leader), TEST(test_gives_up_at_deadline), TEST(test_unknown_outcome),
         TEST(test_close_ends_calls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

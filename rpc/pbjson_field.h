@@ -28,17 +28,17 @@ static inline size_t hf_pb_element_size(ProtobufCType type)
     }
 }
 
-/* protoc-c drops the map_entry option: a map is a repeated message of the type FooEntry { key = 1; value = 2; } that is
- * nested in the message which has it. */
+/* protoc-c drops the map_entry option: a map is a repeated message of the type FooEntry { key = 1; value = 2;
+ * } that is nested in the message which has it. */
 static inline bool hf_pb_is_map(const ProtobufCMessageDescriptor *parent, const ProtobufCFieldDescriptor *f)
 {
     if (f->type != PROTOBUF_C_TYPE_MESSAGE || f->label != PROTOBUF_C_LABEL_REPEATED)
         return false;
     const ProtobufCMessageDescriptor *d = f->descriptor;
     size_t parent_len = strlen(parent->name), len = strlen(d->name);
-    return d->n_fields == 2 && strcmp(d->fields[0].name, "key") == 0 && strcmp(d->fields[1].name, "value") == 0 &&
-           strncmp(d->name, parent->name, parent_len) == 0 && d->name[parent_len] == '.' && len > 5 &&
-           strcmp(d->name + len - 5, "Entry") == 0;
+    return d->n_fields == 2 && strcmp(d->fields[0].name, "key") == 0 &&
+           strcmp(d->fields[1].name, "value") == 0 && strncmp(d->name, parent->name, parent_len) == 0 &&
+           d->name[parent_len] == '.' && len > 5 && strcmp(d->name + len - 5, "Entry") == 0;
 }
 
 static inline bool hf_pb_is_field_mask(const ProtobufCMessageDescriptor *d)

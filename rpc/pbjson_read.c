@@ -45,7 +45,8 @@ static hf_status read_signed(const struct place *at, const json_t *j, int64_t mi
     int64_t v = 0;
     if (json_is_integer(j)) {
         v = json_integer_value(j);
-    } else if (json_is_real(j) && fabs(json_real_value(j)) < 9e15 && floor(json_real_value(j)) == json_real_value(j)) {
+    } else if (json_is_real(j) && fabs(json_real_value(j)) < 9e15 &&
+               floor(json_real_value(j)) == json_real_value(j)) {
         v = (int64_t)json_real_value(j);
     } else if (json_is_string(j) && json_string_length(j) > 0) {
         char *end;
@@ -96,7 +97,8 @@ static hf_status read_real(const struct place *at, const json_t *j, double *ret)
     return *end ? wrong(at, "not a number") : HF_STATUS_OK;
 }
 
-static hf_status read_enum(const struct place *at, const ProtobufCEnumDescriptor *d, const json_t *j, int *ret)
+static hf_status read_enum(const struct place *at, const ProtobufCEnumDescriptor *d, const json_t *j,
+                           int *ret)
 {
     if (json_is_string(j)) {
         const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value_by_name(d, json_string_value(j));
@@ -153,7 +155,8 @@ static hf_status read_bytes(const struct place *at, const json_t *j, ProtobufCBi
 static hf_status read_message(const struct place *at, const ProtobufCMessageDescriptor *d, const json_t *j,
                               ProtobufCMessage **ret);
 
-static hf_status read_value(const struct place *at, const ProtobufCFieldDescriptor *f, const json_t *j, void *p)
+static hf_status read_value(const struct place *at, const ProtobufCFieldDescriptor *f, const json_t *j,
+                            void *p)
 {
     int64_t i = 0;
     uint64_t u = 0;
@@ -201,7 +204,8 @@ static hf_status read_value(const struct place *at, const ProtobufCFieldDescript
 
 /* --- lists and maps --- */
 
-/* Room for n elements; *ret_count is raised as they are filled, so that freeing the message is right at any time. */
+/* Room for n elements; *ret_count is raised as they are filled, so that freeing the message is right at any
+ * time. */
 static char *make_room(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t n, size_t **ret_count)
 {
     char *elements = hf_alloc_array(n, hf_pb_element_size(f->type));
@@ -228,7 +232,8 @@ static hf_status read_list(const struct place *at, const ProtobufCFieldDescripto
     return HF_STATUS_OK;
 }
 
-static hf_status read_map(const struct place *at, const ProtobufCFieldDescriptor *f, json_t *j, ProtobufCMessage *m)
+static hf_status read_map(const struct place *at, const ProtobufCFieldDescriptor *f, json_t *j,
+                          ProtobufCMessage *m)
 {
     if (!json_is_object(j))
         return wrong(at, "not an object");

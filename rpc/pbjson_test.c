@@ -139,7 +139,8 @@ static void test_field_mask(void **state)
     assert_string_equal(mask->paths[0], "meta.name");
     assert_string_equal(mask->paths[1], "spec.primary_storage_uuids");
     json_t *j = hf_pb_to_json(m);
-    assert_string_equal(json_string_value(json_object_get(j, "updateMask")), "meta.name,spec.primaryStorageUuids");
+    assert_string_equal(json_string_value(json_object_get(j, "updateMask")),
+                        "meta.name,spec.primaryStorageUuids");
     json_decref(j);
     protobuf_c_message_free_unpacked(m, NULL);
 }
@@ -147,8 +148,9 @@ static void test_field_mask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_wrong_numbers), cmocka_unit_test(test_text_enum_bytes),
-        cmocka_unit_test(test_nested),  cmocka_unit_test(test_oneof),         cmocka_unit_test(test_field_mask),
+        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_wrong_numbers),
+        cmocka_unit_test(test_text_enum_bytes), cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_oneof),           cmocka_unit_test(test_field_mask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,8 @@ static bool is_default(const ProtobufCFieldDescriptor *f, const void *p)
 
 static void put_map_entry(json_t *object, const ProtobufCMessage *entry)
 {
-    const ProtobufCFieldDescriptor *key = &entry->descriptor->fields[0], *value = &entry->descriptor->fields[1];
+    const ProtobufCFieldDescriptor *key = &entry->descriptor->fields[0],
+                                   *value = &entry->descriptor->fields[1];
     json_t *k = value_to_json(key, (const char *)entry + key->offset);
     char *other = json_is_string(k) ? NULL : json_dumps(k, JSON_ENCODE_ANY);
     json_object_set_new(object, other ? other : json_string_value(k),

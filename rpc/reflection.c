@@ -14,7 +14,7 @@ typedef Grpc__Reflection__V1__ServerReflectionRequest request_t;
 typedef Grpc__Reflection__V1__ServerReflectionResponse response_t;
 typedef Google__Protobuf__FileDescriptorProto file_t;
 typedef Google__Protobuf__DescriptorProto message_t;
-#define REQUEST(name) GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##name
+#define REQUEST(name)  GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__MESSAGE_REQUEST_##name
 #define RESPONSE(name) GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_##name
 
 struct hf_reflection {
@@ -130,8 +130,8 @@ static void send_error(struct hf_grpc_call *call, response_t *r, enum hf_code co
     send_packed(call, r);
 }
 
-static void send_file(struct hf_grpc_call *call, response_t *r, bool (*matches)(const file_t *f, const char *what),
-                      const char *what)
+static void send_file(struct hf_grpc_call *call, response_t *r,
+                      bool (*matches)(const file_t *f, const char *what), const char *what)
 {
     struct hf_grpc_slice file;
     if (!find_file(hf_grpc_call_user(call), matches, what, &file)) {
@@ -233,16 +233,19 @@ static void on_half_close(struct hf_grpc_call *call)
     hf_grpc_finish(call, HF_STATUS_OK);
 }
 
-struct hf_reflection *hf_reflection_create(struct hf_grpc_server *s, const unsigned char *descriptor_set, size_t len)
+struct hf_reflection *hf_reflection_create(struct hf_grpc_server *s, const unsigned char *descriptor_set,
+                                           size_t len)
 {
     static const struct hf_grpc_handler V1 = {.message = on_message, .half_close = on_half_close};
-    static const struct hf_grpc_handler V1ALPHA = {.message = on_message_v1alpha, .half_close = on_half_close};
+    static const struct hf_grpc_handler V1ALPHA = {.message = on_message_v1alpha,
+                                                   .half_close = on_half_close};
     struct hf_reflection *r = HF_NEW(struct hf_reflection);
     r->server = s;
     r->set = (struct hf_grpc_slice){descriptor_set, len};
-    hf_grpc_server_add(s, &grpc__reflection__v1__server_reflection__descriptor, "ServerReflectionInfo", &V1, r);
-    hf_grpc_server_add(s, &grpc__reflection__v1alpha__server_reflection__descriptor, "ServerReflectionInfo", &V1ALPHA,
+    hf_grpc_server_add(s, &grpc__reflection__v1__server_reflection__descriptor, "ServerReflectionInfo", &V1,
                        r);
+    hf_grpc_server_add(s, &grpc__reflection__v1alpha__server_reflection__descriptor, "ServerReflectionInfo",
+                       &V1ALPHA, r);
     return r;
 }
 

@@ -142,7 +142,8 @@ struct outcome {
     char peer_name[128];
 };
 
-static inline void on_outcome(hf_status st, const ProtobufCMessage *m, struct hf_grpc_stream *stream, void *arg)
+static inline void on_outcome(hf_status st, const ProtobufCMessage *m, struct hf_grpc_stream *stream,
+                              void *arg)
 {
     struct outcome *o = arg;
     const char *trailer = hf_grpc_stream_trailer(stream, "x-test");
@@ -164,10 +165,12 @@ static inline struct hf_grpc_stream *start_echo(struct world *w, const Holdfast_
                                                 unsigned deadline_ms, struct outcome *o)
 {
     *o = (struct outcome){.done = false};
-    return hf_grpc_unary(w->channel, &holdfast__rpctest__echo__descriptor, "Echo", &q->base, deadline_ms, on_outcome, o);
+    return hf_grpc_unary(w->channel, &holdfast__rpctest__echo__descriptor, "Echo", &q->base, deadline_ms,
+                         on_outcome, o);
 }
 
-static inline struct outcome echo(struct world *w, const Holdfast__Rpctest__EchoRequest *q, unsigned deadline_ms)
+static inline struct outcome echo(struct world *w, const Holdfast__Rpctest__EchoRequest *q,
+                                  unsigned deadline_ms)
 {
     struct outcome o;
     start_echo(w, q, deadline_ms, &o);

@@ -67,7 +67,8 @@ static void test_decoder_in_pieces(void **state)
     }
 }
 
-static void decode_fails(struct hf_grpc_decoder d, const char *wire, size_t len, enum hf_code code, const char *part)
+static void decode_fails(struct hf_grpc_decoder d, const char *wire, size_t len, enum hf_code code,
+                         const char *part)
 {
     hf_status st;
     free(decode(&d, wire, len, len, &st));
@@ -78,11 +79,14 @@ static void decode_fails(struct hf_grpc_decoder d, const char *wire, size_t len,
 static void test_decoder_refuses(void **state)
 {
     (void)state;
-    decode_fails((struct hf_grpc_decoder){.message_max = 3}, "\0\0\0\0\4", 5, HF_EXHAUSTED, "limit of 3 bytes");
-    decode_fails((struct hf_grpc_decoder){.message_max = 3}, "\0\xff\xff\xff\xff", 5, HF_EXHAUSTED, "limit of 3 bytes");
+    decode_fails((struct hf_grpc_decoder){.message_max = 3}, "\0\0\0\0\4", 5, HF_EXHAUSTED,
+                 "limit of 3 bytes");
+    decode_fails((struct hf_grpc_decoder){.message_max = 3}, "\0\xff\xff\xff\xff", 5, HF_EXHAUSTED,
+                 "limit of 3 bytes");
     decode_fails((struct hf_grpc_decoder){.message_max = 9}, "\2\0\0\0\1x", 6, HF_INTERNAL, "flags 0x02");
     decode_fails((struct hf_grpc_decoder){.message_max = 9}, "\1\0\0\0\1x", 6, HF_UNIMPLEMENTED, "gzip");
-    decode_fails((struct hf_grpc_decoder){.message_max = 9, .gzip = true}, "\1\0\0\0\1x", 6, HF_INTERNAL, "damaged");
+    decode_fails((struct hf_grpc_decoder){.message_max = 9, .gzip = true}, "\1\0\0\0\1x", 6, HF_INTERNAL,
+                 "damaged");
 }
 
 static void test_decoder_truncated(void **state)
@@ -100,7 +104,8 @@ static size_t gzip_message(size_t len, uint8_t *out, size_t cap)
 {
     uint8_t *plain = hf_alloc(len);
     memset(plain, 'z', len);
-    z_stream z = {.next_in = plain, .avail_in = (unsigned)len, .next_out = out + 5, .avail_out = (unsigned)(cap - 5)};
+    z_stream z = {
+        .next_in = plain, .avail_in = (unsigned)len, .next_out = out + 5, .avail_out = (unsigned)(cap - 5)};
     assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
     assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
     size_t n = z.total_out;
@@ -127,12 +132,12 @@ static void test_decoder_gzip(void **state)
     free(all);
     hf_grpc_decoder_done(&d);
     /* A small message that grows beyond the limit is stopped there. */
-    decode_fails((struct hf_grpc_decoder){.message_max = 99999, .gzip = true}, (char *)wire, len, HF_EXHAUSTED,
-                 "limit of 99999");
+    decode_fails((struct hf_grpc_decoder){.message_max = 99999, .gzip = true}, (char *)wire, len,
+                 HF_EXHAUSTED, "limit of 99999");
     /* Cut short. */
     wire[4] = (uint8_t)(wire[4] - 8);
-    decode_fails((struct hf_grpc_decoder){.message_max = 100000, .gzip = true}, (char *)wire, len - 8, HF_INTERNAL,
-                 "damaged");
+    decode_fails((struct hf_grpc_decoder){.message_max = 100000, .gzip = true}, (char *)wire, len - 8,
+                 HF_INTERNAL, "damaged");
 }
 
 /* --- outbox --- */
@@ -197,7 +202,8 @@ static void test_percent(void **state)
         free(e);
         free(p);
     }
-    static const char *const ODD[][2] = {{"%", "%"}, {"%4", "%4"}, {"%zz1", "%zz1"}, {"%c3%bc%4", "\xc3\xbc%4"}, {"a%00b", "a%00b"}};
+    static const char *const ODD[][2] = {
+        {"%", "%"}, {"%4", "%4"}, {"%zz1", "%zz1"}, {"%c3%bc%4", "\xc3\xbc%4"}, {"a%00b", "a%00b"}};
     for (size_t i = 0; i < sizeof ODD / sizeof *ODD; i++) {
         char *p = hf_grpc_percent_decode(ODD[i][0], strlen(ODD[i][0]));
         assert_string_equal(p, ODD[i][1]);
@@ -212,9 +218,12 @@ static void test_timeout(void **state)
         const char *text;
         int64_t ms;
     } CASES[] = {
-        {"100m", 100}, {"5S", 5000}, {"2M", 120000}, {"1H", 3600000}, {"0m", 0}, {"1u", 1}, {"1500u", 2}, {"1n", 1},
-        {"99999999H", 99999999LL * 3600000}, {"", -1}, {"m", -1}, {"5", -1}, {"123456789m", -1}, {"-1m", -1},
-        {"+1m", -1}, {"1 m", -1}, {"1x", -1}, {"1mm", -1},
+        {"100m", 100},      {"5S", 5000}, {"2M", 120000},
+        {"1H", 3600000},    {"0m", 0},    {"1u", 1},
+        {"1500u", 2},       {"1n", 1},    {"99999999H", 99999999LL * 3600000},
+        {"", -1},           {"m", -1},    {"5", -1},
+        {"123456789m", -1}, {"-1m", -1},  {"+1m", -1},
+        {"1 m", -1},        {"1x", -1},   {"1mm", -1},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         assert_int_equal(hf_grpc_timeout_parse(CASES[i].text, strlen(CASES[i].text)), CASES[i].ms);
@@ -308,8 +317,19 @@ static void test_address(void **state)
 {
     (void)state;
     static const char *const GOOD[] = {"127.0.0.1:7480", "[::1]:7480", "0.0.0.0:0", "[2001:db8::1]:65535"};
-    static const char *const BAD[] = {"", ":", "127.0.0.1", "127.0.0.1:", ":7480", "127.0.0.1:65536", "127.0.0.1:x",
-                                      "127.0.0.1:-1", "::1:7480", "[::1:7480", "localhost:7480", "[]:1", "127.0.0.1:7480x"};
+    static const char *const BAD[] = {"",
+                                      ":",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      ":7480",
+                                      "127.0.0.1:65536",
+                                      "127.0.0.1:x",
+                                      "127.0.0.1:-1",
+                                      "::1:7480",
+                                      "[::1:7480",
+                                      "localhost:7480",
+                                      "[]:1",
+                                      "127.0.0.1:7480x"};
     struct sockaddr_storage a;
     for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
         assert_true(hf_address_parse(GOOD[i], &a));
@@ -344,13 +364,20 @@ static void test_descriptor_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decoder_in_pieces), cmocka_unit_test(test_decoder_refuses),
-        cmocka_unit_test(test_decoder_truncated), cmocka_unit_test(test_decoder_gzip),
-        cmocka_unit_test(test_outbox), cmocka_unit_test(test_outbox_drops_unsent),
-        cmocka_unit_test(test_percent), cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_status_there_and_back), cmocka_unit_test(test_status_of_others),
-        cmocka_unit_test(test_status_long_message), cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_address), cmocka_unit_test(test_descriptor_set),
+        cmocka_unit_test(test_decoder_in_pieces),
+        cmocka_unit_test(test_decoder_refuses),
+        cmocka_unit_test(test_decoder_truncated),
+        cmocka_unit_test(test_decoder_gzip),
+        cmocka_unit_test(test_outbox),
+        cmocka_unit_test(test_outbox_drops_unsent),
+        cmocka_unit_test(test_percent),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_status_there_and_back),
+        cmocka_unit_test(test_status_of_others),
+        cmocka_unit_test(test_status_long_message),
+        cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_address),
+        cmocka_unit_test(test_descriptor_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

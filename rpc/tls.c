@@ -157,7 +157,8 @@ char *hf_tls_peer_name(SSL *ssl)
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
         if (g->type == GEN_URI)
-            list = append(list, (const char *)ASN1_STRING_get0_data(g->d.ia5), (size_t)ASN1_STRING_length(g->d.ia5));
+            list = append(list, (const char *)ASN1_STRING_get0_data(g->d.ia5),
+                          (size_t)ASN1_STRING_length(g->d.ia5));
     }
     GENERAL_NAMES_free(names);
     X509_free(cert);

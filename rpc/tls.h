@@ -1,5 +1,5 @@
-/* TLS for the HTTP/2 connections: contexts from PEM files, and whom a verified certificate names. TLS 1.2 and later,
- * ALPN "h2" only, no renegotiation (RFC 9113, 9.2).
+/* TLS for the HTTP/2 connections: contexts from PEM files, and whom a verified certificate names. TLS 1.2 and
+ * later, ALPN "h2" only, no renegotiation (RFC 9113, 9.2).
  */
 #ifndef HF_RPC_TLS_H
 #define HF_RPC_TLS_H
