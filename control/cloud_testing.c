@@ -307,6 +307,7 @@ static void put_with_operation(struct cloud *c, unsigned n, Holdfast__V1__Instan
     m.target_name = i->meta->name;
     m.target_run = target_run;
     m.state = HOLDFAST__V1__OPERATION__STATE__RUNNING;
+    m.started_at_ms = hf_env_wall_ms(c->raft.env);
     assert_int_equal(cloud_put_both(c, &i->base, verb != NULL ? &m.base : NULL), HF_OK);
 }
 

@@ -65,6 +65,8 @@ static void no_room_says_what_is_missing_and_leaves_it_off(void **state)
     assert_int_equal(instance_host(c, 9), -1);
     cloud_set_power(c, 9, POWER(RUNNING), "StartInstance");
     assert_true(wait_state(c, 9, STATE(RUNNING), 3000));
+    cloud_run(c, 300);
+    assert_int_equal(operation_state(c, 9), OPERATION(SUCCEEDED)); /* the old sentence did not end it */
 }
 
 static void a_never_stop_instance_waits_for_room(void **state)

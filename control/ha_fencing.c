@@ -54,7 +54,7 @@ static bool in_use(const struct hf_controllers *c, const Host *h, const char *st
 
 /* The shared storages of the host's cluster: there it keeps leases. */
 static struct hf_fence_storage *storages_of(const struct hf_controllers *c, const struct hf_world_object *host, Fence *f,
-                                            size_t *ret_n)
+                                            bool lost, size_t *ret_n)
 {
     const Host *h = (const Host *)(const void *)host->message;
     const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
@@ -71,7 +71,7 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c, cons
         list[n++] = (struct hf_fence_storage){
             .uuid = o->uuid,
             .name = ps->meta->name,
-            .in_use = in_use(c, h, uuid),
+            .in_use = lost && in_use(c, h, uuid),
             .proven = f != NULL && hf_fence_covers(f, &uuid, 1),
             .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid, hf_ha_host_timing(c, h),
                                      hf_controllers_now_ms(c)),
@@ -97,7 +97,7 @@ static void fill_host(const struct hf_controllers *c, struct hf_world_object *o,
     };
     ret->contact =
         hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c), &ret->lost_ms);
-    ret->storages = storages_of(c, o, f, &ret->n_storages);
+    ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);
 }
 
 static void build_view(const struct hf_controllers *c, struct view_parts *p)

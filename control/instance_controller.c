@@ -90,13 +90,18 @@ void hf_instance_report(struct hf_controllers *c, const char *host_uuid, const I
 
 /* --- a placed instance --- */
 
+static const Holdfast__V1__Operation *users_start(const struct hf_controllers *c, const char *instance_uuid)
+{
+    struct hf_world_object *o = hf_controllers_operation(c, instance_uuid, start_verbs);
+    return o != NULL ? (const Holdfast__V1__Operation *)(void *)o->message : NULL;
+}
+
 static struct hf_instance_facts facts_of(const struct hf_controllers *c, const Instance *i,
                                          const struct instance_memory *mem)
 {
     const Holdfast__V1__Host *h =
         i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
-    struct hf_world_object *o = hf_controllers_operation(c, i->meta->uuid, start_verbs);
-    const Holdfast__V1__Operation *op = o != NULL ? (const Holdfast__V1__Operation *)(void *)o->message : NULL;
+    const Holdfast__V1__Operation *op = users_start(c, i->meta->uuid);
     bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
     return (struct hf_instance_facts){
         .wall_ms = hf_controllers_wall_ms(c),
@@ -137,8 +142,10 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o)
 
 static void wait(struct hf_controllers *c, struct hf_world_object *o, const char *condition, const char *why, bool give_up)
 {
+    const Holdfast__V1__Operation *op = users_start(c, hf_message_meta(o->message)->uuid);
+    int64_t asked_ms = op != NULL ? op->started_at_ms : 0;
     struct hf_edit *e = hf_edit_create(&c->editor, "note that instance '%s' waits", hf_message_meta(o->message)->name);
-    if (hf_instance_waits(hf_edit_change(e, o), condition, why, give_up, hf_controllers_wall_ms(c)))
+    if (hf_instance_waits(hf_edit_change(e, o), condition, why, give_up, asked_ms, hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
         hf_edit_drop(e);

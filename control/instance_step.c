@@ -135,6 +135,10 @@ static bool follow_report(Holdfast__V1__Instance *i, const struct hf_instance_fa
     if (st->reboot_done < seen->reboot_done)
         st->reboot_done = seen->reboot_done;
     bool runs = seen->state == SEEN(RUNNING) || seen->state == SEEN(PAUSED);
+    if (runs && i->spec->host_uuid[0] != '\0') { /* the host that was asked for served this start: the next may be elsewhere */
+        hf_pb_set(&i->spec->host_uuid, "");
+        changed = true;
+    }
     changed |= say(i, HF_CONDITION_READY, runs ? NULL : seen->blocked, f->wall_ms);
     state_t state = i->spec->deleting ? STATE(DELETING) : state_of_report(i, seen);
     return set_state(i, state, f->wall_ms) || changed;
@@ -194,9 +198,21 @@ void hf_instance_place(Holdfast__V1__Instance *i, const char *host_uuid, uint64_
     set_state(i, STATE(STARTING), wall_ms);
 }
 
-bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up, int64_t wall_ms)
+static bool clear_older(Holdfast__V1__InstanceStatus *st, const char *type, int64_t asked_ms)
 {
-    bool changed = say(i, condition, why, wall_ms);
+    for (size_t k = 0; k < st->n_conditions; k++)
+        if (strcmp(st->conditions[k]->type, type) == 0 && st->conditions[k]->since_ms < asked_ms)
+            return hf_condition_clear(&st->conditions, &st->n_conditions, type);
+    return false;
+}
+
+bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up, int64_t asked_ms,
+                       int64_t wall_ms)
+{
+    bool no_room = strcmp(condition, HF_CONDITION_SCHEDULING) == 0;
+    clear_older(status_of(i), condition, asked_ms);
+    bool changed = say(i, no_room ? HF_CONDITION_WAITING : HF_CONDITION_SCHEDULING, NULL, wall_ms);
+    changed |= say(i, condition, why, wall_ms);
     if (give_up && i->spec->power != POWER(STOPPED)) {
         turn_off(i);
         changed = true;
@@ -211,6 +227,7 @@ void hf_instance_fenced(Holdfast__V1__Instance *i, const char *fence_uuid, const
     Holdfast__V1__Placement__End *end = new_end(i, HOLDFAST__V1__PLACEMENT__END__KIND__FENCED, reason, wall_ms);
     hf_pb_set(&end->fence_uuid, fence_uuid);
     say(i, HF_CONDITION_READY, reason, wall_ms);
+    hf_pb_set(&i->spec->host_uuid, "");
     i->status->retry_at_ms = 0; /* the host was lost, not the guest */
     i->status->start_failures = 0;
     if (!restart)

@@ -39,8 +39,10 @@ bool hf_instance_rest(Holdfast__V1__Instance *i, int64_t wall_ms);
 /* A new placement. The last one is ended. */
 void hf_instance_place(Holdfast__V1__Instance *i, const char *host_uuid, uint64_t epoch, int64_t wall_ms);
 
-/* No place for it now: says why (condition is SCHEDULING or WAITING); give_up turns the power off. */
-bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up, int64_t wall_ms);
+/* No place for it now: says why (condition is SCHEDULING or WAITING); give_up turns the power off. What was said before
+ * asked_ms (a user's start, Unix time; 0: none is under way) is said anew. */
+bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up, int64_t asked_ms,
+                       int64_t wall_ms);
 
 /* The placement's host is proven down: ends it and, unless it is to start elsewhere, turns the power off. */
 void hf_instance_fenced(Holdfast__V1__Instance *i, const char *fence_uuid, const char *reason, bool restart,

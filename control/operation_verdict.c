@@ -71,6 +71,15 @@ static const char *condition(const Instance *i, const char *type)
     return i->status != NULL ? hf_condition_message(i->status->conditions, i->status->n_conditions, type) : NULL;
 }
 
+/* What was said of it since the operation began, or NULL. */
+static const char *said_since(const Instance *i, const char *type, const Operation *op)
+{
+    for (size_t k = 0; i->status != NULL && k < i->status->n_conditions; k++)
+        if (strcmp(i->status->conditions[k]->type, type) == 0 && i->status->conditions[k]->since_ms >= op->started_at_ms)
+            return i->status->conditions[k]->message;
+    return NULL;
+}
+
 static bool runs(const Instance *i)
 {
     return hf_placement_open(i->placement) && i->status != NULL && i->status->seen_run == i->placement->run &&
@@ -115,9 +124,9 @@ static void start(const Operation *op, const Instance *i, const char *place, str
         v->stop_target = wanted;
     } else if (!open && !wanted) {
         start_failed(i, v);
-    } else if (!open && condition(i, HF_CONDITION_SCHEDULING) != NULL) {
+    } else if (!open && said_since(i, HF_CONDITION_SCHEDULING, op) != NULL) {
         failed(v, HF_EXHAUSTED, "%s; being NeverStop, it starts as soon as there is room",
-               condition(i, HF_CONDITION_SCHEDULING));
+               said_since(i, HF_CONDITION_SCHEDULING, op));
     } else {
         start_step(i, place, v);
     }

@@ -7,6 +7,13 @@
 #include "base/mem.h"
 #include "control/uuid_map.h"
 
+#define BIT(name) (1ULL << HOLDFAST__V1__KIND__##name)
+/* What controllers work with: zones and offerings are the API's alone. */
+#define KINDS                                                                                                \
+    (BIT(CLUSTER) | BIT(HOST) | BIT(PRIMARY_STORAGE) | BIT(IMAGE) | BIT(L2_NETWORK) | BIT(L3_NETWORK) |      \
+     BIT(VOLUME) | BIT(INSTANCE) | BIT(GLOBAL_SETTING) | BIT(OPERATION) | BIT(FENCE) | BIT(IP_ADDRESS) |     \
+     BIT(FAILOVER))
+
 struct object_list {
     struct hf_world_object **items;
     size_t len, cap;
@@ -76,7 +83,7 @@ static void object_deleted(struct hf_world *w, struct hf_world_object *o)
 
 void hf_world_refresh(struct hf_world *w, uint32_t kind, const struct hf_uuid *uuid)
 {
-    if (hf_kind_of(kind) == NULL)
+    if (kind >= HF_KIND_MAX || (KINDS >> kind & 1) == 0)
         return;
     const struct hf_object *stored = hf_store_get_kind(hf_control_store(w->control), kind, uuid);
     struct hf_world_object *o = hf_world_find_uuid(w, kind, uuid);
@@ -115,10 +122,10 @@ void hf_world_load(struct hf_world *w)
     hf_world_clear(w);
     w->generation++;
     const struct hf_store *s = hf_control_store(w->control);
-    hf_status st = hf_watch_open(w->control->replica, hf_store_revision(s), 0, watch_cb, watch_closed, w, &w->watch);
+    hf_status st = hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, watch_closed, w, &w->watch);
     HF_ASSERT(hf_ok(st)); /* from the present revision on: there is no history to miss */
     for (uint32_t kind = 0; kind < HF_KIND_MAX; kind++) {
-        if (hf_kind_of(kind) == NULL)
+        if ((KINDS >> kind & 1) == 0)
             continue;
         for (const struct hf_object *o = hf_store_next(s, kind, NULL); o != NULL; o = hf_store_next(s, kind, o->name))
             hf_world_refresh(w, kind, &o->uuid);

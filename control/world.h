@@ -1,4 +1,4 @@
-/* The leader's decoded copy of the store, for the controllers: every object as a message, found by UUID or walked by kind.
+/* The leader's decoded copy of what the controllers work with: objects as messages, found by UUID or walked by kind.
  * It follows the store by a watch; what is read here may lag by a turn of the loop, which is harmless because every write
  * checks the revision that it was decided on (edit.h). A follower's world is empty.
  */
