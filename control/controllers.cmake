@@ -18,3 +18,5 @@ hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_gu
 hf_library(hf_cloud_testing SOURCES cloud_testing.c fake_host.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
+hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)
+hf_test(scheduler_test SOURCES scheduler_test.c LINK hf_controllers)
