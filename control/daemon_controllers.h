@@ -1,4 +1,4 @@
-/* How holdfastd plugs in the leader's controllers and the hosts' streams. A build without them serves the API alone. */
+/* How holdfastd plugs in the leader's controllers and the hosts' streams. */
 #ifndef HF_CONTROL_DAEMON_CONTROLLERS_H
 #define HF_CONTROL_DAEMON_CONTROLLERS_H
 
@@ -14,7 +14,7 @@ void hf_daemon_controllers_serve(struct hf_daemon_controllers *d, struct hf_grpc
 /* When the server has closed, before the replica goes. */
 void hf_daemon_controllers_stop(struct hf_daemon_controllers *d);
 
-/* For the API; NULL in a build without controllers. Its arg is the struct hf_control. */
+/* For the API. Its arg is the struct hf_control. */
 extern const struct hf_api_hosts_ops *const hf_daemon_hosts_ops;
 
 #endif

@@ -113,6 +113,8 @@ static void server_closed(void *arg)
     struct node *n = arg;
     if (n->api_grpc != NULL)
         hf_api_grpc_free(n->api_grpc);
+    n->api_grpc = NULL;
+    n->server = NULL;
     if (n->raft != NULL)
         hf_raft_uv_close(n->raft, raft_closed, n);
     else
@@ -155,11 +157,12 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static void tell_role(const struct node *n, const struct hf_replica_state *st)
 {
-    static const char *const texts[] = {"follows", "is a candidate", "leads", "is not available"};
-    if (st->role == HF_ROLE_FOLLOWER && st->leader_id != 0)
-        hf_info("node %" PRIu64 " follows node %" PRIu64 " in term %" PRIu64, n->options.id, st->leader_id, st->term);
-    else if (st->role != HF_ROLE_LEADER || !n->ready)
-        hf_info("node %" PRIu64 " %s, term %" PRIu64, n->options.id, texts[st->role], st->term);
+    if (st->role == HF_ROLE_LEADER && st->ready && !n->ready)
+        hf_info("node %" PRIu64 " leads, term %" PRIu64, n->options.id, st->term);
+    else if (st->role == HF_ROLE_FOLLOWER && st->leader_id != 0)
+        hf_info("node %" PRIu64 " follows node %" PRIu64 ", term %" PRIu64, n->options.id, st->leader_id, st->term);
+    else if (st->role == HF_ROLE_CANDIDATE && n->role != HF_ROLE_CANDIDATE)
+        hf_info("node %" PRIu64 " knows no leader and stands for election", n->options.id);
 }
 
 static void on_role(void *arg, const struct hf_replica_state *st)
@@ -169,7 +172,7 @@ static void on_role(void *arg, const struct hf_replica_state *st)
     tell_role(n, st);
     n->role = st->role;
     n->ready = st->ready;
-    if (n->api_grpc != NULL)
+    if (n->api_grpc != NULL && !n->stopping)
         hf_api_grpc_set_serving(n->api_grpc, st->role != HF_ROLE_UNAVAILABLE);
     if (st->ready && !was_ready)
         hf_settings_seed(&n->control);

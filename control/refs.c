@@ -40,7 +40,6 @@ static const struct ref refs[] = {
     {K(PRIMARY_STORAGE), "spec.zone_uuid", K(ZONE), REQUIRED, NULL},
     {K(L2_NETWORK), "spec.zone_uuid", K(ZONE), REQUIRED, NULL},
     {K(L3_NETWORK), "spec.l2_network_uuid", K(L2_NETWORK), REQUIRED, NULL},
-    {K(IP_ADDRESS), "l3_network_uuid", K(L3_NETWORK), INTERNAL, address_of_instance},
     {K(VOLUME), "spec.primary_storage_uuid", K(PRIMARY_STORAGE), OPTIONAL, NULL},
     {K(VOLUME), "spec.image_uuid", K(IMAGE), OPTIONAL, NULL},
     {K(VOLUME), "status.host_uuid", K(HOST), INTERNAL, NULL},
@@ -49,6 +48,7 @@ static const struct ref refs[] = {
     {K(INSTANCE), "spec.l3_network_uuids", K(L3_NETWORK), REQUIRED, NULL},
     {K(INSTANCE), "spec.primary_storage_uuid", K(PRIMARY_STORAGE), OPTIONAL, NULL},
     {K(INSTANCE), "spec.host_uuid", K(HOST), OPTIONAL, NULL},
+    {K(IP_ADDRESS), "l3_network_uuid", K(L3_NETWORK), INTERNAL, address_of_instance},
     {K(INSTANCE), "placement.host_uuid", K(HOST), INTERNAL, placement_is_open},
 };
 
