@@ -327,7 +327,7 @@ static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiti
 {
     struct hf_lease_name name = hf_lease_name(&w->subject);
     if (!alive) {
-        hf_lease_bury(r, &w->subject, w->number);
+        hf_lease_bury(r, w->subject, w->number);
         reply_ok(r, w->token);
         return true;
     }
@@ -360,7 +360,7 @@ static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
         while (i < r->state.n_runs) {
             const struct hf_keeper_state_run run = r->state.runs[i];
             if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid))
-                hf_lease_bury(r, &run.instance, run.run);
+                hf_lease_bury(r, run.instance, run.run);
             else
                 i++;
         }

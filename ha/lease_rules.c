@@ -94,6 +94,7 @@ void hf_lease_close(struct hf_lease_rules *r, struct hf_lease *l)
 static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e)
 {
     HF_ASSERT(r->surveying && e->survey == r->survey);
+    bool asked_meanwhile = r->survey_now;
     r->surveying = false;
     r->next_survey_ms = r->now_ms + HF_LEASE_SURVEY_MS;
     if (!e->ok) {
@@ -111,6 +112,7 @@ static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e
     }
     r->changed |= clean != r->clean;
     r->clean = clean;
+    r->survey_now = asked_meanwhile; /* what was killed again just now gets its time to die */
 }
 
 static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
@@ -147,7 +149,7 @@ static void check_lease(struct hf_lease_rules *r, struct hf_lease *l)
                       (long long)(r->now_ms - l->write_ms));
     }
     bool doubt = l->known && !l->closed && age >= t->lease_ms;
-    if (doubt != l->doubted && !l->closed)
+    if (doubt != l->doubted && !l->closed && l->watched)
         hf_lease_note(r, doubt ? "storage %s: lease in doubt" : "storage %s: lease no longer in doubt",
                       hf_lease_name(&l->storage).text);
     r->changed |= doubt != l->doubted;
@@ -167,7 +169,10 @@ static void check_leases(struct hf_lease_rules *r)
 /* A closed storage takes no start any more in this epoch. Once nothing runs here, a new epoch costs nothing. */
 static void end_idle_epoch(struct hf_lease_rules *r)
 {
-    if (r->state.n_closed == 0 || r->state.n_runs > 0 || r->state.epoch_closed)
+    bool lost = false;
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++)
+        lost |= r->leases[i].used && r->leases[i].watched && r->leases[i].closed;
+    if (!lost || r->state.n_runs > 0 || r->state.epoch_closed)
         return;
     hf_lease_note(r, "epoch %llu: closed, no run is left", (unsigned long long)r->state.epoch);
     hf_lease_close_epoch(r);

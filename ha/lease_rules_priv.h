@@ -82,8 +82,8 @@ struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const st
 bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
 bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage);
 const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r, const struct hf_uuid *instance);
-/* The run is over: out of the table, into the tombstones. */
-void hf_lease_bury(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run);
+/* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in that table. */
+void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
 void hf_lease_close_epoch(struct hf_lease_rules *r);
 
 /* What a survey tells about the runs: births, deaths that were wanted, processes without a permit. */

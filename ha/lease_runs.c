@@ -68,10 +68,10 @@ static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, u
     s->tombs[s->n_tombs++] = (struct hf_keeper_tomb){.instance = *instance, .run = run, .epoch = s->epoch};
 }
 
-void hf_lease_bury(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run)
+void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run)
 {
     struct hf_keeper_state *s = &r->state;
-    struct hf_keeper_state_run *held = hf_lease_run_find(r, instance);
+    struct hf_keeper_state_run *held = hf_lease_run_find(r, &instance);
     if (held && held->run <= run) {
         size_t i = (size_t)(held - s->runs);
         s->n_runs--;
@@ -79,7 +79,7 @@ void hf_lease_bury(struct hf_lease_rules *r, const struct hf_uuid *instance, uin
         r->pids[i] = r->pids[s->n_runs];
         memset(&s->runs[s->n_runs], 0, sizeof s->runs[0]);
     }
-    set_tomb(r, instance, run);
+    set_tomb(r, &instance, run);
     r->persist = r->changed = true;
 }
 
@@ -137,7 +137,7 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
         } else if (run->live && doomed) {
             hf_lease_note(r, "run %llu of instance %s: killed and verified gone", (unsigned long long)run->run,
                           hf_lease_name(&run->instance).text);
-            hf_lease_bury(r, &run->instance, run->run);
+            hf_lease_bury(r, run->instance, run->run);
             continue; /* another run took its place in the table */
         }
         r->changed |= r->pids[i] != pid;
