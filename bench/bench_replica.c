@@ -1,18 +1,18 @@
 /* Puts and linearizable reads into a cluster of three processes on this machine, submitted inside the leader: what the
  * replicated store does without the API on top.
  *
- * hf_bench_replica [--dir DIR] [--seconds N] [--objects N] [IN_FLIGHT …]
+ * hf_bench_replica [--dir DIR] [--seconds N] [--objects N] [IN_FLIGHT …]     (0 in flight: what it costs when idle)
  */
-#include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -42,6 +42,7 @@ struct bench {
     int64_t began_ns, cpu_began_us;
     uint32_t *samples_us;
     size_t n_samples;
+    int ready_pipe; /* a byte for each time that a member becomes the leader */
 };
 
 struct request {
@@ -54,6 +55,17 @@ static int64_t cpu_us(void)
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000L + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+}
+
+static long rss_mib(void)
+{
+    long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (f == NULL || fscanf(f, "%ld %ld", &size, &resident) != 2)
+        resident = 0;
+    if (f != NULL)
+        fclose(f);
+    return resident * sysconf(_SC_PAGESIZE) >> 20;
 }
 
 static void next_request(struct request *q);
@@ -116,10 +128,11 @@ static void report(struct bench *b)
     double seconds = (double)(hf_env_now_ns(b->env) - b->began_ns) / 1e9;
     qsort(b->samples_us, b->n_samples, sizeof *b->samples_us, by_value);
     size_t n = b->n_samples == 0 ? 1 : b->n_samples;
-    printf("%-4s in flight %5d: %8.0f/s  p50 %6u us  p99 %6u us  max %7u us  failed %llu  leader's CPU %3.0f%%\n",
+    printf("%-4s in flight %5d: %8.0f/s  p50 %6u us  p99 %6u us  max %7u us  failed %llu  leader's CPU %5.1f%% "
+           "%3ld MiB\n",
            b->reading ? "read" : "put", b->in_flight[b->round], (double)b->finished / seconds, b->samples_us[n / 2],
            b->samples_us[n * 99 / 100], b->samples_us[n - 1], (unsigned long long)b->failed,
-           (double)(cpu_us() - b->cpu_began_us) / 1e4 / seconds);
+           (double)(cpu_us() - b->cpu_began_us) / 1e4 / seconds, rss_mib());
     fflush(stdout);
 }
 
@@ -132,7 +145,7 @@ static void end_round(void *arg)
     if (!b->reading)
         b->round++;
     if (b->round == b->n_rounds)
-        exit(0);
+        _exit(0); /* as if it were killed */
     hf_timer_start(b->env, &b->timer, SETTLE_MS, begin_round, b);
 }
 
@@ -154,6 +167,8 @@ static void begin_round(void *arg)
 static void on_role(void *arg, const struct hf_replica_state *st)
 {
     struct bench *b = arg;
+    if (st->ready && write(b->ready_pipe, "x", 1) != 1)
+        exit(1);
     if (st->ready && !hf_timer_running(&b->timer) && !b->running)
         hf_timer_start(b->env, &b->timer, SETTLE_MS, begin_round, b);
 }
@@ -213,34 +228,60 @@ static void parse(struct bench *b, int argc, char **argv, const char **dir)
     }
 }
 
+/* Waits for a byte; the time it took, or -1. */
+static int await_ready(int fd, int timeout_ms)
+{
+    char byte;
+    struct timespec began, ended;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    if (poll(&p, 1, timeout_ms) != 1 || read(fd, &byte, 1) != 1)
+        return -1;
+    clock_gettime(CLOCK_MONOTONIC, &ended);
+    return (int)((ended.tv_sec - began.tv_sec) * 1000 + (ended.tv_nsec - began.tv_nsec) / 1000000);
+}
+
+/* The leader measures and ends; then the next one is waited for. */
+static int watch_members(pid_t pids[MEMBERS], int ready)
+{
+    int status = 1;
+    if (await_ready(ready, 30000) < 0)
+        fprintf(stderr, "hf_bench_replica: no leader was elected\n");
+    pid_t first = wait(&status);
+    int failover_ms = await_ready(ready, 30000);
+    printf("the leader ended: another was ready after %d ms\n", failover_ms);
+    for (int i = 0; i < MEMBERS; i++)
+        if (pids[i] != first)
+            kill(pids[i], SIGKILL);
+    while (wait(NULL) > 0)
+        ;
+    return WIFEXITED(status) && failover_ms >= 0 ? WEXITSTATUS(status) : 1;
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench;
     char scratch[] = "/tmp/hf_bench_replica.XXXXXX";
     const char *dir = NULL;
+    int ready[2];
     parse(&bench, argc, argv, &dir);
-    if (dir == NULL && (dir = mkdtemp(scratch)) == NULL) {
+    if ((dir == NULL && (dir = mkdtemp(scratch)) == NULL) || pipe(ready) != 0) {
         perror("hf_bench_replica: make a directory in /tmp");
         return 1;
     }
+    bench.ready_pipe = ready[1];
     pid_t pids[MEMBERS];
     for (int i = 0; i < MEMBERS; i++) {
         pids[i] = fork();
         if (pids[i] == 0)
             run_member(&bench, dir, i);
     }
-    int status = 1; /* the leader ends when it has measured; the others are then not needed */
-    pid_t first = wait(&status);
-    for (int i = 0; i < MEMBERS; i++)
-        if (pids[i] != first)
-            kill(pids[i], SIGKILL);
-    while (wait(NULL) > 0)
-        ;
+    int rv = watch_members(pids, ready[0]);
     if (dir == scratch) {
         char *command = hf_printf("rm -rf '%s'", scratch);
         if (system(command) != 0)
             fprintf(stderr, "hf_bench_replica: remove '%s' failed\n", scratch);
         free(command);
     }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    return rv;
 }
