@@ -8,6 +8,7 @@ import concurrent.futures
 import fcntl
 import os
 import shutil
+import socket
 import subprocess
 
 from . import config as lab_config
@@ -17,7 +18,7 @@ from .config import Config, IMAGE_PORT, TENANT_CIDR
 from .control import ControlNode
 from .guest import Guest
 from .host import Host
-from .proc import ENVIRONMENT, LabError, run
+from .proc import ENVIRONMENT, LabError, run, wait_until
 
 # Mount points that every host needs; a machine where libvirtd has never run lacks them.
 HOST_MOUNT_POINTS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/mnt")
@@ -94,6 +95,8 @@ class Lab:
             self._children.append(subprocess.Popen(
                 self.outside.joining(argv), env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True))
+        wait_until("an answer of the image server", lambda: netns.call_in(c.fabric, is_listening, c.fabric_address, IMAGE_PORT),
+                   timeout=10)
         return f"http://{c.fabric_address}:{IMAGE_PORT}"
 
     def guest(self, address):
@@ -116,6 +119,12 @@ class Lab:
             return sorted(os.path.join(self.config.log_dir, f) for f in os.listdir(self.config.log_dir))
         except OSError:
             return []
+
+
+def is_listening(address, port):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex((address, port)) == 0
 
 
 def take_down(name):
