@@ -13,7 +13,8 @@
 #define CONNECT_MS     2000
 #define KEEPALIVE_MS   2000 /* a leader without power is noticed after twice this */
 #define RETRY_FIRST_MS 100
-#define RETRY_MAX_MS   3000
+#define RETRY_MAX_MS   1000 /* an election takes a second or two, and a host without a leader is nearly a lost one */
+#define CHASE_MAX      3    /* hints followed at once; nodes that point in a circle are not chased at full speed */
 #define CONGESTED_MS   10000 /* a leader that has read too little for so long */
 
 struct hf_control_link {
@@ -25,6 +26,7 @@ struct hf_control_link {
     struct hf_grpc_stream *stream;
     char *address;           /* dialled now */
     char *hint;              /* where the last node said that the leader is; dialled next */
+    unsigned chased;         /* hints followed in a row */
     size_t next;             /* of the addresses */
     bool welcomed;           /* this stream has brought a message */
     bool closing;
@@ -58,13 +60,14 @@ static void dial(void *arg);
 
 static void dial_later(struct hf_control_link *l, const char *leader)
 {
-    unsigned ms;
+    unsigned ms = 0;
     free(l->hint);
     l->hint = NULL;
     if (leader && leader[0] && strcmp(leader, l->address) != 0)
         l->hint = hf_strdup(leader);
-    /* A node that names another one is followed at once, but two that name each other are not chased at full speed. */
-    ms = hf_backoff_next(&l->backoff, l->env, l->hint ? 1 : RETRY_FIRST_MS, RETRY_MAX_MS);
+    l->chased = l->hint ? l->chased + 1 : 0;
+    if (!l->hint || l->chased > CHASE_MAX)
+        ms = hf_backoff_next(&l->backoff, l->env, RETRY_FIRST_MS, RETRY_MAX_MS);
     hf_timer_start(l->env, &l->timer, ms, dial, l);
 }
 
@@ -74,6 +77,7 @@ static void on_message(struct hf_grpc_stream *s, ProtobufCMessage *m, void *arg)
     HF_ASSERT(s == l->stream && m->descriptor == &holdfast__v1__control_message__descriptor);
     if (!l->welcomed) {
         l->welcomed = true;
+        l->chased = 0;
         hf_backoff_reset(&l->backoff);
         free(l->told);
         l->told = NULL;

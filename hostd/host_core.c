@@ -185,6 +185,8 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
         hf_timer_start(h->d.env, &h->view_timer, again ? 0 : VIEW_RETRY_MS, view_timer, h);
         return;
     }
+    if (!was_up && h->view.known)
+        hf_info("the keeper answers again");
     copy_view(h, v);
     h->view.known = true;
     note_foreign(h, was_foreign);
