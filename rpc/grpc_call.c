@@ -6,9 +6,11 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "rpc/grpc_status.h"
+#include "rpc/pb_text.h"
 #include "rpc/tls.h"
 
-#define TRAILERS_MAX 16 /* that a handler may add */
+#define TRAILERS_MAX   16                         /* that a handler may add */
+#define TIMEOUT_MS_MAX (365LL * 24 * 3600 * 1000) /* longer ones are cut: nobody waits for the difference */
 
 /* --- life --- */
 
@@ -33,14 +35,28 @@ struct hf_grpc_call *hf_grpc_call_create(struct hf_grpc_conn *conn, int32_t stre
     return call;
 }
 
+/* Memory that unfinished messages and paused calls take is counted by connection. */
+static size_t buffered(const struct hf_grpc_call *call)
+{
+    return call->held_cap + call->decoder.partial_cap;
+}
+
+static void drop_buffers(struct hf_grpc_call *call)
+{
+    call->conn->buffered -= buffered(call);
+    hf_grpc_decoder_done(&call->decoder);
+    free(call->held);
+    call->held = NULL;
+    call->held_len = call->held_cap = 0;
+}
+
 static void call_free(struct hf_grpc_call *call)
 {
     struct hf_grpc_server *s = call->conn->server;
     hf_timer_stop(&call->deadline);
-    hf_grpc_decoder_done(&call->decoder);
+    drop_buffers(call);
     hf_grpc_outbox_done(&call->sender.outbox);
     hf_status_drop(call->status);
-    free(call->held);
     hf_grpc_metadata_done(&call->metadata);
     if (call->trailers)
         hf_grpc_metadata_done(call->trailers);
@@ -280,6 +296,8 @@ void hf_grpc_call_header(struct hf_grpc_call *call, const char *name, size_t nam
         call->timeout_ms = hf_grpc_timeout_parse(value, value_len);
         if (call->timeout_ms < 0)
             call->timeout_ms = -2;
+        if (call->timeout_ms > TIMEOUT_MS_MAX)
+            call->timeout_ms = TIMEOUT_MS_MAX;
     } else if (IS(name, name_len, "grpc-encoding")) {
         call->decoder.gzip = IS(value, value_len, "gzip");
     } else if (name_len > 0 && name[0] != ':' && !IS(name, name_len, "te")) {
@@ -348,6 +366,12 @@ static void dispatch(struct hf_grpc_call *call, struct hf_grpc_slice message)
         hf_grpc_finish(call, hf_error(HF_INVALID, "the request is not a well-formed %s message", d->name));
         return;
     }
+    const ProtobufCFieldDescriptor *bad = hf_pb_bad_text(m);
+    if (bad) {
+        hf_grpc_finish(call, hf_error(HF_INVALID, "field '%s' of the request is not UTF-8", bad->name));
+        protobuf_c_message_free_unpacked(m, NULL);
+        return;
+    }
     call->seen = true;
     call->method->handler.message(call, m);
 }
@@ -399,9 +423,17 @@ static void hold(struct hf_grpc_call *call, const uint8_t *data, size_t len)
 
 void hf_grpc_call_receive(struct hf_grpc_call *call, const uint8_t *data, size_t len)
 {
-    size_t used = call->held_len > 0 ? 0 : feed(call, data, len);
+    size_t before = buffered(call);
+    size_t used = call->held_len > 0 && !call->finished ? 0 : feed(call, data, len);
     if (used < len)
         hold(call, data + used, len - used);
+    call->conn->buffered += buffered(call) - before;
+    if (call->conn->buffered > HF_GRPC_BUFFERED_MAX)
+        hf_grpc_finish(call, hf_error(HF_EXHAUSTED,
+                                      "the connection's calls hold more than %u MiB of unread requests",
+                                      HF_GRPC_BUFFERED_MAX >> 20));
+    if (call->finished && buffered(call) > 0)
+        drop_buffers(call);
     nghttp2_session_consume_stream(session_of(call), call->stream_id, used);
 }
 
@@ -417,7 +449,8 @@ void hf_grpc_read_pause(struct hf_grpc_call *call, bool pause)
     if (pause || call->feeding || call->finished)
         return;
     if (call->held_len > 0) {
-        size_t used = feed(call, call->held, call->held_len);
+        size_t before = buffered(call), used = feed(call, call->held, call->held_len);
+        call->conn->buffered += buffered(call) - before;
         call->held_len -= used;
         memmove(call->held, call->held + used, call->held_len);
         nghttp2_session_consume_stream(session_of(call), call->stream_id, used);

@@ -12,6 +12,7 @@
 #define HF_GRPC_STREAMS_MAX       4096u       /* calls at once on a connection */
 #define HF_GRPC_STREAM_WINDOW     (256 << 10) /* bytes that a client may send ahead on one call … */
 #define HF_GRPC_CONNECTION_WINDOW (8 << 20)   /* … and on all calls of a connection */
+#define HF_GRPC_BUFFERED_MAX      (64u << 20) /* bytes of unfinished or paused requests, per connection */
 #define HF_GRPC_CALL_POOL_MAX     4096u       /* ended calls kept for reuse */
 
 struct hf_health;
@@ -34,6 +35,7 @@ struct hf_grpc_conn {
     LIST_ENTRY(hf_grpc_conn) link;
     LIST_HEAD(, hf_grpc_call) calls;
     TAILQ_HEAD(, hf_grpc_call) drained; /* to be told "writable" */
+    size_t buffered;                    /* received, but not yet with a handler */
 };
 
 struct hf_grpc_call {

@@ -124,6 +124,14 @@ class Interop(unittest.TestCase):
         self.assertEqual(e.code(), grpc.StatusCode.INVALID_ARGUMENT)
         self.assertIn("holdfast.rpctest.EchoRequest", e.details())
 
+    def test_not_utf8(self):
+        e = self.fails(lambda: method(self.channel, "Echo", raw=True)(b"\x0a\x02a\xff", timeout=LONG_S))
+        self.assertEqual(e.code(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertIn("'text'", e.details())
+
+    def test_longest_deadline(self):
+        self.assertGreater(self.echo(timeout=1e8).remaining_ms, 1e10)
+
     def test_big_messages(self):
         data = os.urandom(4 * 1000 * 1000)
         self.assertEqual(self.echo(data=data).data, data)
@@ -343,6 +351,23 @@ class BadClients(unittest.TestCase):
         for i, timeout in enumerate(("x", "5", "-1S", "1234567890S")):
             c.request(101 + 2 * i, grpc_timeout=timeout)
             c.answer(101 + 2 * i)
+
+    def test_endless_deadline(self):
+        c = self.client()
+        c.request(1, grpc_timeout="99999999H")
+        c.send(c.DATA, c.END_STREAM, 1, bytes(5))
+        c.answer(1)
+
+    def test_many_unfinished_messages(self):
+        """Each call promises 4 MiB and sends what its window allows: what a connection may hold has a limit."""
+        c = self.client()
+        for i in range(300):
+            c.request(2 * i + 1, __path=ECHO + "Echo")
+            c.send(c.DATA, 0, 2 * i + 1, b"\0\0\x40\0\0")
+            for _ in range(16):
+                c.send(c.DATA, 0, 2 * i + 1, bytes(16000))
+        refused = next(on for kind, flags, on, _ in c.frames() if kind == c.HEADERS and flags & c.END_STREAM)
+        self.assertGreater(refused, 2 * 200)
 
     def test_deadline_zero(self):
         c = self.client()

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "google/rpc/status.pb-c.h"
+#include "rpc/pb_text.h"
 
 #define ERROR_INFO_URL "type.googleapis.com/google.rpc.ErrorInfo"
 
@@ -184,6 +185,9 @@ void hf_grpc_status_text_init(struct hf_grpc_status_text *t, hf_status st)
 {
     const char *text = hf_status_message(st);
     char *message = hf_strndup(text, cut_length(text, HF_GRPC_MESSAGE_MAX));
+    /* Other bytes would make the details unreadable for clients of other languages. */
+    for (const char *bad = hf_utf8_check(message); *bad; bad = hf_utf8_check(bad))
+        message[bad - message] = '?';
     snprintf(t->code, sizeof t->code, "%d", hf_code_grpc(hf_status_code(st)));
     t->message = hf_grpc_percent_encode(message, strlen(message));
     t->details = encode_details(st, message);

@@ -15,6 +15,7 @@
 #include "rpc/grpc_frame.h"
 #include "rpc/grpc_metadata.h"
 #include "rpc/grpc_status.h"
+#include "rpc/pb_text.h"
 
 static void assert_code(hf_status st, enum hf_code code, const char *part)
 {
@@ -202,6 +203,12 @@ static void test_percent(void **state)
         free(e);
         free(p);
     }
+    hf_status st = hf_error(HF_INVALID, "cut \xc3");
+    struct hf_grpc_status_text t;
+    hf_grpc_status_text_init(&t, st);
+    assert_string_equal(t.message, "cut ?");
+    hf_grpc_status_text_done(&t);
+    hf_status_drop(st);
     static const char *const ODD[][2] = {
         {"%", "%"}, {"%4", "%4"}, {"%zz1", "%zz1"}, {"%c3%bc%4", "\xc3\xbc%4"}, {"a%00b", "a%00b"}};
     for (size_t i = 0; i < sizeof ODD / sizeof *ODD; i++) {
@@ -292,6 +299,44 @@ static void test_status_long_message(void **state)
     free(text);
 }
 
+static void test_utf8(void **state)
+{
+    (void)state;
+    static const char *const GOOD[] = {
+        "", "abc", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"};
+    static const char *const BAD[] = {"x\xff",         "x\xc3",         "x\xc0\x80",
+                                      "x\xe0\x80\x80", "x\xed\xa0\x80", "x\xf4\x90\x80\x80",
+                                      "x\x80",         "x\xf0\x9f\x98", "x\xe2\x82z"};
+    for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++)
+        assert_int_equal(*hf_utf8_check(GOOD[i]), '\0');
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        assert_ptr_equal(hf_utf8_check(BAD[i]), BAD[i] + 1);
+}
+
+static void test_bad_text(void **state)
+{
+    (void)state;
+    Holdfast__Rpctest__Kinds k = HOLDFAST__RPCTEST__KINDS__INIT;
+    Holdfast__Rpctest__Kinds__Inner inner = HOLDFAST__RPCTEST__KINDS__INNER__INIT, *inners[] = {&inner};
+    char *texts[] = {"fine", "\xff"};
+    assert_null(hf_pb_bad_text(&k.base));
+    k.choice_case = HOLDFAST__RPCTEST__KINDS__CHOICE_CHOICE_NUMBER;
+    k.choice_number = 77; /* no pointer */
+    assert_null(hf_pb_bad_text(&k.base));
+    k.some_text = "\xff";
+    assert_string_equal(hf_pb_bad_text(&k.base)->name, "some_text");
+    k.some_text = "";
+    k.n_inners = 1;
+    k.inners = inners;
+    assert_null(hf_pb_bad_text(&k.base));
+    inner.name = "a\x80";
+    assert_string_equal(hf_pb_bad_text(&k.base)->name, "name");
+    inner.name = "";
+    k.n_texts = 2;
+    k.texts = texts;
+    assert_string_equal(hf_pb_bad_text(&k.base)->name, "texts");
+}
+
 static void test_metadata(void **state)
 {
     (void)state;
@@ -375,6 +420,8 @@ int main(void)
         cmocka_unit_test(test_status_there_and_back),
         cmocka_unit_test(test_status_of_others),
         cmocka_unit_test(test_status_long_message),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_bad_text),
         cmocka_unit_test(test_metadata),
         cmocka_unit_test(test_address),
         cmocka_unit_test(test_descriptor_set),
