@@ -362,7 +362,7 @@ class BadClients(unittest.TestCase):
         """Each call promises 4 MiB and sends what its window allows: what a connection may hold has a limit."""
         c = self.client()
         for i in range(300):
-            c.request(2 * i + 1, __path=ECHO + "Echo")
+            c.request(2 * i + 1, **{"__path": ECHO + "Echo"})
             c.send(c.DATA, 0, 2 * i + 1, b"\0\0\x40\0\0")
             for _ in range(16):
                 c.send(c.DATA, 0, 2 * i + 1, bytes(16000))
