@@ -22,6 +22,7 @@
         .contact_ms = (contact),                                                                                       \
         .fence_ms = (l) + (k),                                                                                         \
         .silence_ms = HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                                   \
+        .takeover_read_ms = (sample) + (obs_io),                                                                       \
         .takeover_ms = HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, decide),          \
     },
 

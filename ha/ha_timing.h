@@ -32,16 +32,16 @@
  *
  * A lost host, second by second, profile "default" (hf-ha-table prints this for each profile):
  *
- *      0.0   power is cut, at worst right after a renewal and a pet
- *      1.5   an observer's read has returned the last value of the record: T counts from here
- *      5.0   the leader counts contact as lost
- *      8.0   a keeper that still ran would stop petting (age L)
- *     10.5   it would have closed its leases and killed by now (age L+K)
- *     12.0   the record has stood still for L+K: the leader commits the fence
- *     14.5   a keeper that hung with a pet under way would have let its last pet through by now
- *     19.0   the watchdog has reset even a host that paused at the worst moment (L+2W); drift and F follow
- *     23.2   a read that started T after 1.5 returned the same value: evidence
- *     23.7   evidence and placement are committed, the order to start leaves
+ *      0.00  power is cut, at worst right after a renewal and a pet
+ *      1.50  an observer's read has returned the last value of the record: T counts from here
+ *      5.00  the leader counts contact as lost
+ *      8.00  a keeper that still ran would stop petting (age L)
+ *     10.50  it would have closed its leases and killed by now (age L+K)
+ *     12.00  the record has stood still for L+K: the leader commits the fence
+ *     13.50  a pet that was under way at L has been the last
+ *     19.00  the watchdog has reset even a host that paused at the worst moment (L+2W)
+ *     23.19  a read that started T after the first returned the same value: evidence
+ *     23.69  evidence and placement are committed, the order to start leaves
  */
 #ifndef HF_HA_HA_TIMING_H
 #define HF_HA_HA_TIMING_H
@@ -78,6 +78,7 @@ struct hf_ha_timing {
     int64_t contact_ms;
     int64_t fence_ms;            /* L + K */
     int64_t silence_ms;          /* T */
+    int64_t takeover_read_ms;    /* sample + obs_io: until an observer has a value at the latest */
     int64_t takeover_ms;
 };
 
