@@ -323,6 +323,7 @@ class BadClients(unittest.TestCase):
     def client(self):
         c = RawHttp2(self.server.address)
         c.send(c.SETTINGS, 0, 0)
+        c.send(c.SETTINGS, 1, 0)  # acknowledges the server's, whose windows then hold
         self.addCleanup(c.socket.close)
         return c
 
