@@ -1,7 +1,8 @@
-/* Puts and linearizable reads into a cluster of three processes on this machine, submitted inside the leader: what the
- * replicated store does without the API on top.
+/* Puts and linearizable reads into a cluster of three processes on this machine, submitted inside the leader:
+ * what the replicated store does without the API on top.
  *
- * hf_bench_replica [--dir DIR] [--seconds N] [--objects N] [IN_FLIGHT …]     (0 in flight: what it costs when idle)
+ * hf_bench_replica [--dir DIR] [--seconds N] [--objects N] [IN_FLIGHT …]     (0 in flight: what it costs when
+ * idle)
  */
 #include <getopt.h>
 #include <poll.h>
@@ -20,12 +21,12 @@
 #include "base/mem.h"
 #include "consensus/raft_uv.h"
 
-#define MEMBERS 3
-#define BASE_PORT 17500
+#define MEMBERS     3
+#define BASE_PORT   17500
 #define VALUE_BYTES 250
-#define ROUNDS_MAX 16
+#define ROUNDS_MAX  16
 #define SAMPLES_MAX 4000000
-#define SETTLE_MS 1000
+#define SETTLE_MS   1000
 
 struct bench {
     uv_loop_t loop;
@@ -128,11 +129,12 @@ static void report(struct bench *b)
     double seconds = (double)(hf_env_now_ns(b->env) - b->began_ns) / 1e9;
     qsort(b->samples_us, b->n_samples, sizeof *b->samples_us, by_value);
     size_t n = b->n_samples == 0 ? 1 : b->n_samples;
-    printf("%-4s in flight %5d: %8.0f/s  p50 %6u us  p99 %6u us  max %7u us  failed %llu  leader's CPU %5.1f%% "
-           "%3ld MiB\n",
-           b->reading ? "read" : "put", b->in_flight[b->round], (double)b->finished / seconds, b->samples_us[n / 2],
-           b->samples_us[n * 99 / 100], b->samples_us[n - 1], (unsigned long long)b->failed,
-           (double)(cpu_us() - b->cpu_began_us) / 1e4 / seconds, rss_mib());
+    printf(
+        "%-4s in flight %5d: %8.0f/s  p50 %6u us  p99 %6u us  max %7u us  failed %llu  leader's CPU %5.1f%% "
+        "%3ld MiB\n",
+        b->reading ? "read" : "put", b->in_flight[b->round], (double)b->finished / seconds,
+        b->samples_us[n / 2], b->samples_us[n * 99 / 100], b->samples_us[n - 1],
+        (unsigned long long)b->failed, (double)(cpu_us() - b->cpu_began_us) / 1e4 / seconds, rss_mib());
     fflush(stdout);
 }
 

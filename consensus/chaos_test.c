@@ -1,20 +1,21 @@
-/* Many runs, each from its seed: clients write through whoever leads while members are cut off and joined again, and
- * repeat with the same request id until they have an answer. At the end every acknowledged write must have been applied
- * exactly once, on every replica, and no read may have been older than what was acknowledged before it was asked.
+/* Many runs, each from its seed: clients write through whoever leads while members are cut off and joined
+ * again, and repeat with the same request id until they have an answer. At the end every acknowledged write
+ * must have been applied exactly once, on every replica, and no read may have been older than what was
+ * acknowledged before it was asked.
  */
 #include "consensus/cluster_testing.h"
 
 #define CLIENTS 4
-#define SEEDS 25
-#define RUN_MS 30000
+#define SEEDS   25
+#define RUN_MS  30000
 
-/* A client adds one to its counter, an object of its own whose revision the transaction checks. */
+/* A client counts in an object of its own. */
 struct client {
     struct chaos *run;
     unsigned number;
-    unsigned value;         /* the counter after the write that is being made */
+    unsigned value; /* the counter after the write that is being made */
     unsigned acknowledged;
-    bool open;              /* it was sent and has no answer that says so */
+    bool open; /* it was sent and has no answer that says so */
     bool waiting;
     unsigned sent_to;
     bool reading;
@@ -67,18 +68,15 @@ static void on_written(void *arg, hf_status st, const struct hf_txn_result *res)
 static void write_next(struct client *c)
 {
     char id[32], name[16], text[16];
-    struct hf_uuid u = uuid_n(c->number);
     snprintf(id, sizeof id, "client-%u-%u", c->number, c->value);
     snprintf(name, sizeof name, "counter-%u", c->number);
     snprintf(text, sizeof text, "%u", c->value);
     struct hf_txn *t = hf_txn_create(id, c->value);
-    /* The check holds for one application only: a second one would find the value that it wrote itself. */
-    if (c->value == 1)
-        hf_txn_check(t, &u, 0);
     put_text(t, 1, c->number, name, text);
-    put_text(t, 2, 1000 + c->number * 100000 + c->value, id, text); /* fails if it is there: its name would be taken */
-    struct hf_uuid marker = uuid_n(1000 + c->number * 100000 + c->value);
-    hf_txn_check(t, &marker, 0);
+    /* A marker for each write, which must not be there yet. */
+    uint64_t marker = 1000 + c->number * 100000 + c->value;
+    put_text(t, 2, marker, id, text);
+    check_revision(t, marker, 0);
     c->open = c->waiting = true;
     c->sent_to = (unsigned)roll(c->run, MEMBERS);
     hf_replica_submit(c->run->cluster.replicas[c->sent_to], t, on_written, c);
@@ -112,9 +110,11 @@ static void act(struct chaos *run)
     if (roll(run, 200) == 0)
         cluster_cut(&run->cluster, (unsigned)roll(run, MEMBERS), false);
     if (roll(run, 300) == 0)
-        raft_fixture_set_network_latency(&run->cluster.fixture, (unsigned)roll(run, MEMBERS), 1 + (unsigned)roll(run, 60));
+        raft_fixture_set_network_latency(&run->cluster.fixture, (unsigned)roll(run, MEMBERS),
+                                         1 + (unsigned)roll(run, 60));
     if (roll(run, 300) == 0)
-        raft_fixture_set_disk_latency(&run->cluster.fixture, (unsigned)roll(run, MEMBERS), 1 + (unsigned)roll(run, 80));
+        raft_fixture_set_disk_latency(&run->cluster.fixture, (unsigned)roll(run, MEMBERS),
+                                      1 + (unsigned)roll(run, 80));
 }
 
 /* Everybody is joined again and every client gets its last answer. */
@@ -179,7 +179,8 @@ static void nothing_acknowledged_is_lost_or_done_twice(void **state)
         if (only == NULL || strtoull(only, NULL, 10) == seed)
             run_seed(seed, &unknown, &repeats);
     print_message("unknown outcomes %u, of them applied after all %u\n", unknown, repeats);
-    assert_true(only != NULL || (unknown > 10 && repeats > 0)); /* else the runs were too quiet to show anything */
+    /* Else the runs were too quiet to show anything. */
+    assert_true(only != NULL || (unknown > 10 && repeats > 0));
 }
 
 int main(void)

@@ -30,7 +30,8 @@ static inline void make_quiet(struct raft *raft)
     raft->tracer = &quiet;
 }
 
-static inline void cluster_start(struct cluster *c, uint64_t seed, const struct hf_guard *const *guards, size_t n_guards)
+static inline void cluster_start(struct cluster *c, uint64_t seed, const struct hf_guard *const *guards,
+                                 size_t n_guards)
 {
     c->env = hf_env_manual_create(seed);
     assert_int_equal(raft_fixture_initialize(&c->fixture), 0);
@@ -148,8 +149,8 @@ static inline void on_barrier_outcome(void *arg, hf_status st)
     on_outcome(arg, st, hf_ok(st) ? &(struct hf_txn_result){.code = HF_OK} : NULL);
 }
 
-static inline void submit_put(struct hf_replica *r, const char *id, uint64_t n, const char *name, const char *text,
-                              struct outcome *o)
+static inline void submit_put(struct hf_replica *r, const char *id, uint64_t n, const char *name,
+                              const char *text, struct outcome *o)
 {
     *o = (struct outcome){0};
     struct hf_txn *t = hf_txn_create(id, 1);

@@ -1,5 +1,5 @@
-/* The requests that were applied, oldest out first, so that a repeated one gets its first answer. It is part of the
- * replicated state: every replica forgets the same request at the same transaction.
+/* The requests that were applied, oldest out first, so that a repeated one gets its first answer. It is part
+ * of the replicated state: every replica forgets the same request at the same transaction.
  */
 #ifndef HF_CONSENSUS_DEDUP_H
 #define HF_CONSENSUS_DEDUP_H
@@ -13,8 +13,8 @@ struct hf_dedup_entry {
     struct hf_dedup_entry *chain; /* next in the bucket */
     uint64_t id_hash;
     uint64_t request_hash;
-    uint64_t revision;            /* of the transaction */
-    struct hf_bytes *answer;      /* owned; NULL: none */
+    uint64_t revision;       /* of the transaction */
+    struct hf_bytes *answer; /* owned; NULL: none */
     uint32_t id_len;
     char id[];
 };

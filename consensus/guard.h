@@ -1,6 +1,6 @@
-/* Guards: invariants that every replica evaluates in apply and that refuse a transaction whatever the leader believes
- * (DESIGN.md section 5, rule 5). A guard must be pure and deterministic: the store before the transaction and the
- * transaction's puts and deletes are all it may look at.
+/* Guards: invariants that every replica evaluates in apply and that refuse a transaction whatever the leader
+ * believes (DESIGN.md section 5, rule 5). A guard must be pure and deterministic: the store before the
+ * transaction and the transaction's puts and deletes are all it may look at.
  */
 #ifndef HF_CONSENSUS_GUARD_H
 #define HF_CONSENSUS_GUARD_H
@@ -11,9 +11,9 @@
 struct hf_change {
     uint32_t kind;
     struct hf_uuid uuid;
-    const char *name;                /* after; NULL when deleted */
-    const struct hf_object *before;  /* NULL: it does not exist */
-    const uint8_t *after;            /* serialized; NULL: deleted */
+    const char *name;               /* after; NULL when deleted */
+    const struct hf_object *before; /* NULL: it does not exist */
+    const uint8_t *after;           /* serialized; NULL: deleted */
     size_t after_len;
 };
 
@@ -30,8 +30,8 @@ struct hf_guard {
     const char *name;
     uint64_t kinds; /* bit per kind: called for changes of these kinds only */
     /* true: allowed. false: refused; writes a sentence to why. */
-    bool (*allow)(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *c, char *why,
-                  size_t why_len);
+    bool (*allow)(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *c,
+                  char *why, size_t why_len);
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* Is the installed libraft one that keeps what it acknowledged? Version 0.15 of Debian 12 fails both tests. */
+/* Is the installed libraft one that keeps what it acknowledged? Version 0.15 of Debian 12 fails both tests.
+ */
 #include <raft.h>
 #include <raft/fixture.h>
 
@@ -67,8 +68,11 @@ static int setup(void **state)
     memset(logs, 0, sizeof logs);
     assert_int_equal(raft_fixture_initialize(&fixture), 0);
     for (unsigned i = 0; i < MEMBERS; i++) {
-        fsms[i] = (struct raft_fsm){
-            .version = 1, .data = &logs[i], .apply = log_apply, .snapshot = log_snapshot, .restore = log_restore};
+        fsms[i] = (struct raft_fsm){.version = 1,
+                                    .data = &logs[i],
+                                    .apply = log_apply,
+                                    .snapshot = log_snapshot,
+                                    .restore = log_restore};
         assert_int_equal(raft_fixture_grow(&fixture, &fsms[i]), 0);
         make_quiet(raft_fixture_get(&fixture, i));
     }
@@ -98,8 +102,8 @@ static void on_answer(struct raft_apply *request, int status, void *result)
     answer = status;
 }
 
-/* A follower with entries of its own from a lost term must not count them as acknowledgement of the leader's entries at
- * the same places: if it does, the leader acknowledges a write that only itself holds. */
+/* A follower with entries of its own from a lost term must not count them as acknowledgement of the leader's
+ * entries at the same places: if it does, the leader acknowledges a write that only itself holds. */
 static void a_divergent_follower_acknowledges_nothing(void **state)
 {
     (void)state;
@@ -135,7 +139,8 @@ static void a_divergent_follower_acknowledges_nothing(void **state)
     assert_true(has_command(&logs[leader], "later"));
 }
 
-/* Figure 8 of the Raft paper: an entry of an earlier term is committed only by one of the leader's own term after it. */
+/* Figure 8 of the Raft paper: an entry of an earlier term is committed only by one of the leader's own term
+ * after it. */
 static void an_entry_of_an_old_term_is_not_committed_by_counting(void **state)
 {
     (void)state;
@@ -160,7 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_divergent_follower_acknowledges_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_entry_of_an_old_term_is_not_committed_by_counting, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_entry_of_an_old_term_is_not_committed_by_counting, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,9 +7,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define WHY_MAX 512          /* bytes of a guard's sentence */
-#define SHORT_TXN 16         /* up to here a change is found by looking at each */
-#define LOOKUP_SLOTS 16384   /* power of two, at least twice HF_TXN_OPS_MAX */
+#define WHY_MAX      512   /* bytes of a guard's sentence */
+#define SHORT_TXN    16    /* up to here a change is found by looking at each */
+#define LOOKUP_SLOTS 16384 /* power of two, at least twice HF_TXN_OPS_MAX */
 _Static_assert(LOOKUP_SLOTS >= 2 * HF_TXN_OPS_MAX, "the lookup table must stay half empty");
 
 void hf_machine_init(struct hf_machine *m, const struct hf_guard *const *guards, size_t n_guards)
@@ -58,7 +58,8 @@ static uint32_t slot_of(const struct hf_uuid *uuid)
     return (uint32_t)(((a ^ b) * 0x9e3779b97f4a7c15u) >> 40) & (LOOKUP_SLOTS - 1);
 }
 
-/* The place in `lookup` of a UUID's change, or the free one for it. A slot holds the change's number from 1. */
+/* The place in `lookup` of a UUID's change, or the free one for it. A slot holds the change's number from 1.
+ */
 static uint32_t *probe(struct hf_machine *m, const struct hf_uuid *uuid)
 {
     uint32_t i = slot_of(uuid);
@@ -134,10 +135,11 @@ static bool check_revisions(struct hf_machine *m, uint32_t n_ops, struct hf_txn_
             REFUSE(res, HF_CONFLICT, &op->uuid, "object %s ('%s') exists already, at revision %llu",
                    hf_uuid_format(&op->uuid, text), o->name, (unsigned long long)now);
         if (o == NULL)
-            REFUSE(res, HF_CONFLICT, &op->uuid, "object %s is gone; the request expected revision %llu: read again",
+            REFUSE(res, HF_CONFLICT, &op->uuid,
+                   "object %s is gone; the request expected revision %llu: read again",
                    hf_uuid_format(&op->uuid, text), (unsigned long long)op->revision);
-        REFUSE(res, HF_CONFLICT, &op->uuid, "'%s' is at revision %llu, the request expected %llu: read again", o->name,
-               (unsigned long long)now, (unsigned long long)op->revision);
+        REFUSE(res, HF_CONFLICT, &op->uuid, "'%s' is at revision %llu, the request expected %llu: read again",
+               o->name, (unsigned long long)now, (unsigned long long)op->revision);
     }
     return true;
 }
@@ -179,8 +181,9 @@ static bool check_names(struct hf_machine *m, bool is_long, struct hf_txn_result
     for (size_t i = 0; i < m->n_changes; i++) {
         const struct hf_change *c = &m->changes[i];
         if (c->after != NULL && c->before != NULL && c->before->kind != c->kind)
-            REFUSE(res, HF_INVALID, &c->uuid, "'%s' is an object of kind %u: its UUID cannot become one of kind %u",
-                   c->before->name, c->before->kind, c->kind);
+            REFUSE(res, HF_INVALID, &c->uuid,
+                   "'%s' is an object of kind %u: its UUID cannot become one of kind %u", c->before->name,
+                   c->before->kind, c->kind);
         if (!renames(c))
             continue;
         n_named++;
@@ -253,7 +256,8 @@ static bool repeat(struct hf_machine *m, const struct hf_txn_view *v, struct hf_
         return false;
     if (e->request_hash != v->request_hash) {
         res->code = HF_INVALID;
-        res->message = hf_printf("request id '%s' was used for another request: take a new one", v->request_id);
+        res->message =
+            hf_printf("request id '%s' was used for another request: take a new one", v->request_id);
         return true;
     }
     res->repeated = true;
@@ -273,12 +277,14 @@ static void apply(struct hf_machine *m, const struct hf_txn_view *v, struct hf_t
         make_changes(m, v->answer, res);
         res->revision = hf_store_revision(m->store);
         if (v->request_id_len > 0)
-            hf_dedup_add(m->dedup, v->request_id, v->request_id_len, v->request_hash, res->revision, res->answer);
+            hf_dedup_add(m->dedup, v->request_id, v->request_id_len, v->request_hash, res->revision,
+                         res->answer);
     }
     forget_lookup(m, is_long);
 }
 
-bool hf_machine_apply(struct hf_machine *m, const uint8_t *p, size_t len, size_t *ret_used, struct hf_txn_result *ret)
+bool hf_machine_apply(struct hf_machine *m, const uint8_t *p, size_t len, size_t *ret_used,
+                      struct hf_txn_result *ret)
 {
     struct hf_txn_view v;
     if (!hf_txn_decode(p, len, &v, m->ops, ret_used))

@@ -64,7 +64,8 @@ static void a_failed_check_applies_nothing(void **state)
     hf_result_done(&res);
     assert_true(object_is(m->store, 2, NULL));
 
-    t = hf_txn_create("id", 1); /* refused requests are not remembered: repeated with a true check it applies */
+    t = hf_txn_create("id",
+                      1); /* refused requests are not remembered: repeated with a true check it applies */
     put_text(t, 1, 2, "b", "new");
     check_revision(t, 1, 1);
     check_revision(t, 2, 0);
@@ -112,7 +113,7 @@ static void names_may_be_exchanged_and_freed_within_a_transaction(void **state)
     put_text(t, 1, 5, "c", "");
     assert_int_equal(apply_code(m, t), HF_EXISTS);
     t = hf_txn_create(NULL, 0);
-    put_text(t, 1, 2, "b", "");  /* b stays with 3 */
+    put_text(t, 1, 2, "b", ""); /* b stays with 3 */
     put_text(t, 1, 3, "b", "");
     assert_int_equal(apply_code(m, t), HF_EXISTS);
     assert_int_equal(hf_store_count(m->store, 1), 2);
@@ -148,7 +149,8 @@ static void long_transactions_obey_the_same_rules(void **state)
     assert_int_equal(hf_store_count(m->store, 1), N);
     assert_null(hf_store_by_name(m->store, 1, "n5"));
     t = hf_txn_create(NULL, 0);
-    for (uint64_t i = 0; i < N; i++) { /* each takes its neighbour's name, which is free when the neighbour has moved */
+    for (uint64_t i = 0; i < N;
+         i++) { /* each takes its neighbour's name, which is free when the neighbour has moved */
         snprintf(name, sizeof name, "m%llu", (unsigned long long)i);
         put_text(t, 1, i, name, "third");
     }
@@ -221,8 +223,8 @@ static void large_answers_are_forgotten_by_their_bytes(void **state)
 }
 
 /* Refuses to change object 1's bytes unless object 2, after the transaction, says "yes". */
-static bool ask_object_two(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *c, char *why,
-                           size_t why_len)
+static bool ask_object_two(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *c,
+                           char *why, size_t why_len)
 {
     (void)g;
     struct hf_uuid one = uuid_n(1), two = uuid_n(2);
@@ -271,7 +273,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_revision_grows_by_one_per_applied_transaction, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_check_applies_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_unique_within_a_kind, setup, teardown),
-        cmocka_unit_test_setup_teardown(names_may_be_exchanged_and_freed_within_a_transaction, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_may_be_exchanged_and_freed_within_a_transaction, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(of_several_operations_on_an_object_the_last_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(long_transactions_obey_the_same_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(a_repeated_request_gets_its_first_answer, setup, teardown),

@@ -16,8 +16,8 @@
 #include "consensus/raft_private.h"
 
 #define IDENTITY_MAX 512
-#define ADDRESS_MAX 255
-#define FLOOR_BYTES 16 /* index, CRC-32C of it, zero */
+#define ADDRESS_MAX  255
+#define FLOOR_BYTES  16 /* index, CRC-32C of it, zero */
 
 static hf_status make_directory(const char *path)
 {
@@ -25,7 +25,8 @@ static hf_status make_directory(const char *path)
         return HF_STATUS_OK;
     int err = errno;
     if (err == ENOENT)
-        return hf_error(HF_NOT_FOUND, "make data directory '%s': its parent does not exist; create it first", path);
+        return hf_error(HF_NOT_FOUND, "make data directory '%s': its parent does not exist; create it first",
+                        path);
     return hf_errno(err, "make data directory '%s'", path);
 }
 
@@ -45,8 +46,10 @@ static hf_status lock_directory(const char *path, int *ret_fd)
         pid[n > 0 ? strcspn(pid, "\n") : 0] = 0;
         close(fd);
         if (err == EWOULDBLOCK)
-            return hf_error(HF_PRECONDITION, "data directory '%s' is in use by process %s: stop it, or choose another directory",
-                            path, pid);
+            return hf_error(
+                HF_PRECONDITION,
+                "data directory '%s' is in use by process %s: stop it, or choose another directory", path,
+                pid);
         return hf_errno(err, "lock '%s'", file);
     }
     char pid[32];
@@ -78,8 +81,8 @@ static hf_status write_identity(const struct hf_raft_dir *d, const char *state)
     char file[PATH_MAX], fresh[PATH_MAX + 8], text[IDENTITY_MAX];
     snprintf(file, sizeof file, "%s/identity", d->path);
     snprintf(fresh, sizeof fresh, "%s.new", file);
-    int len = snprintf(text, sizeof text, "holdfast-member 1\nid %llu\naddress %s\nstate %s\n", (unsigned long long)d->id,
-                       d->address, state);
+    int len = snprintf(text, sizeof text, "holdfast-member 1\nid %llu\naddress %s\nstate %s\n",
+                       (unsigned long long)d->id, d->address, state);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool written = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0;
     int err = errno;
@@ -125,15 +128,17 @@ static hf_status check_identity(struct hf_raft_dir *d)
     if (sscanf(text, "holdfast-member 1\nid %llu\naddress %255s\nstate %15s\n", &id, address, state) != 3)
         return hf_raft_dir_damaged(d, "its 'identity' file is unreadable");
     if (id != d->id)
-        return hf_error(HF_PRECONDITION,
-                        "data directory '%s' belongs to member %llu (%s), this node is member %llu: give it that id, or "
-                        "another directory",
-                        d->path, id, address, (unsigned long long)d->id);
+        return hf_error(
+            HF_PRECONDITION,
+            "data directory '%s' belongs to member %llu (%s), this node is member %llu: give it that id, or "
+            "another directory",
+            d->path, id, address, (unsigned long long)d->id);
     if (strcmp(address, d->address) != 0)
-        return hf_error(HF_PRECONDITION,
-                        "data directory '%s' belongs to member %llu at %s, this node's address is %s: the other members "
-                        "know the old one. Give it back, or remove the member and join as a new one",
-                        d->path, id, address, d->address);
+        return hf_error(
+            HF_PRECONDITION,
+            "data directory '%s' belongs to member %llu at %s, this node's address is %s: the other members "
+            "know the old one. Give it back, or remove the member and join as a new one",
+            d->path, id, address, d->address);
     d->is_new = strcmp(state, "new") == 0;
     if (!d->is_new && !has_raft_state(d->path))
         return hf_raft_dir_damaged(d, "its Raft metadata is missing");
@@ -160,7 +165,8 @@ hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address, s
 {
     HF_ASSERT(id != 0);
     if (strlen(path) + 16 > PATH_MAX || strlen(address) > ADDRESS_MAX || strpbrk(address, " \n\t") != NULL)
-        return hf_error(HF_INVALID, "data directory '%s' or address '%s' is too long or malformed", path, address);
+        return hf_error(HF_INVALID, "data directory '%s' or address '%s' is too long or malformed", path,
+                        address);
     HF_TRY(make_directory(path));
     struct hf_raft_dir d = {.id = id, .lock_fd = -1, .floor_fd = -1};
     HF_TRY(lock_directory(path, &d.lock_fd));
@@ -197,7 +203,8 @@ hf_status hf_raft_dir_mark_used(struct hf_raft_dir *d)
     return HF_STATUS_OK;
 }
 
-/* Not synced: what matters is that it never says more than what is on the disk. The kernel writes it in time. */
+/* Not synced: what matters is that it never says more than what is on the disk. The kernel writes it in time.
+ */
 void hf_raft_dir_raise_floor(struct hf_raft_dir *d, uint64_t index)
 {
     if (index <= d->floor)
@@ -212,8 +219,10 @@ void hf_raft_dir_raise_floor(struct hf_raft_dir *d, uint64_t index)
 hf_status hf_raft_dir_damaged(const struct hf_raft_dir *d, const char *what)
 {
     return hf_error(HF_CORRUPT,
-                    "data directory '%s' is damaged: %s. A member that has lost what it acknowledged must not vote. Replace "
-                    "it: remove member %llu on a healthy leader, move the directory away, and start this node with an empty "
+                    "data directory '%s' is damaged: %s. A member that has lost what it acknowledged must "
+                    "not vote. Replace "
+                    "it: remove member %llu on a healthy leader, move the directory away, and start this "
+                    "node with an empty "
                     "one, under a new member id, joining the cluster",
                     d->path, what, (unsigned long long)d->id);
 }

@@ -1,6 +1,7 @@
-/* Between libraft and its I/O: one snapshot at a time to a member. While a snapshot is on its way, libraft 0.22 goes on
- * with heartbeats; the member refuses each, since what they build on is still to come, and each refusal makes the leader
- * load and send the snapshot anew. And the member's libraft never frees a copy that comes while it installs another.
+/* Between libraft and its I/O: one snapshot at a time to a member. While a snapshot is on its way, libraft
+ * 0.22 goes on with heartbeats; the member refuses each, since what they build on is still to come, and each
+ * refusal makes the leader load and send the snapshot anew. And the member's libraft never frees a copy that
+ * comes while it installs another.
  */
 #include <stdlib.h>
 
@@ -53,8 +54,8 @@ static void on_sent(struct raft_io_send *inner, int status)
     free(s);
 }
 
-static int send_snapshot(struct hf_raft_uv *u, struct raft_io_send *request, const struct raft_message *message,
-                         raft_io_send_cb cb)
+static int send_snapshot(struct hf_raft_uv *u, struct raft_io_send *request,
+                         const struct raft_message *message, raft_io_send_cb cb)
 {
     raft_index index = message->install_snapshot.last_index;
     struct hf_raft_install *p = under_way(u, message->server_id);
@@ -83,8 +84,8 @@ static int io_send(struct raft_io *io, struct raft_io_send *request, const struc
     return u->io_send(io, request, message, cb);
 }
 
-/* A refusal while the snapshot is on its way says nothing new: pass it on as a sign of life (an acknowledgement of entry
- * 0, which never takes an acknowledgement back). */
+/* A refusal while the snapshot is on its way says nothing new: pass it on as a sign of life (an
+ * acknowledgement of entry 0, which never takes an acknowledgement back). */
 static void calm(struct hf_raft_uv *u, struct raft_message *message)
 {
     struct raft_append_entries_result *result = &message->append_entries_result;
@@ -102,7 +103,8 @@ static void calm(struct hf_raft_uv *u, struct raft_message *message)
 static void io_received(struct raft_io *io, struct raft_message *message)
 {
     struct hf_raft_uv *u = self(io);
-    if (message->type == RAFT_INSTALL_SNAPSHOT && u->raft.snapshot.installing) {
+    if (message->type == RAFT_INSTALL_SNAPSHOT &&
+        (u->raft.snapshot.installing || u->raft.legacy.snapshot_taking)) {
         raft_configuration_close(&message->install_snapshot.conf);
         raft_free(message->install_snapshot.data.base);
         return;

@@ -24,7 +24,8 @@ void hf_raft_members_turn(struct hf_raft_uv *u)
 void hf_raft_members_close(struct hf_raft_uv *u)
 {
     if (u->change.busy && !u->change.finished)
-        finish(u, hf_error(HF_UNKNOWN_OUTCOME, "this node is stopping: the membership change may have happened"));
+        finish(u, hf_error(HF_UNKNOWN_OUTCOME,
+                           "this node is stopping: the membership change may have happened"));
     hf_raft_members_turn(u);
 }
 
@@ -39,19 +40,24 @@ static hf_status translate(struct hf_raft_uv *u, int rv, const char *what)
     case RAFT_LEADERSHIPLOST:
     case RAFT_SHUTDOWN:
     case RAFT_CANCELED:
-        return hf_error(HF_UNKNOWN_OUTCOME, "%s member %llu: leadership was lost meanwhile: list the members", what, id);
+        return hf_error(HF_UNKNOWN_OUTCOME, "%s member %llu: leadership was lost meanwhile: list the members",
+                        what, id);
     case RAFT_DUPLICATEADDRESS:
         return hf_error(HF_EXISTS, "%s member %llu: its address belongs to another member", what, id);
     case RAFT_CANTCHANGE:
-        return hf_error(HF_UNAVAILABLE, "%s member %llu: another membership change is under way; repeat later", what, id);
+        return hf_error(HF_UNAVAILABLE,
+                        "%s member %llu: another membership change is under way; repeat later", what, id);
     case RAFT_NOCONNECTION:
-        return hf_error(HF_UNAVAILABLE, "%s member %llu: it cannot be reached or does not catch up: is it running?", what, id);
+        return hf_error(HF_UNAVAILABLE,
+                        "%s member %llu: it cannot be reached or does not catch up: is it running?", what,
+                        id);
     default:
         return hf_error(HF_INTERNAL, "%s member %llu: %s", what, id, raft_strerror(rv));
     }
 }
 
-/* Takes the one place for a change. False: the reason is told at the next turn, or there is no turn for it: busy. */
+/* Takes the one place for a change. False: the reason is told at the next turn, or there is no turn for it:
+ * busy. */
 static bool begin(struct hf_raft_uv *u, uint64_t id, void (*cb)(void *arg, hf_status st), void *arg)
 {
     struct hf_raft_change *c = &u->change;
@@ -100,7 +106,8 @@ static void on_added(struct raft_change *request, int status)
         make_voter(u);
 }
 
-void hf_raft_uv_add(struct hf_raft_uv *u, uint64_t id, const char *address, void (*cb)(void *arg, hf_status st), void *arg)
+void hf_raft_uv_add(struct hf_raft_uv *u, uint64_t id, const char *address,
+                    void (*cb)(void *arg, hf_status st), void *arg)
 {
     if (!begin(u, id, cb, arg))
         return;
@@ -130,7 +137,8 @@ void hf_raft_uv_remove(struct hf_raft_uv *u, uint64_t id, void (*cb)(void *arg, 
     if (!begin(u, id, cb, arg))
         return;
     if (find_member(u, id) == NULL) {
-        finish(u, hf_error(HF_NOT_FOUND, "remove member %llu: there is no such member", (unsigned long long)id));
+        finish(u,
+               hf_error(HF_NOT_FOUND, "remove member %llu: there is no such member", (unsigned long long)id));
     } else if (id == u->raft.id) {
         finish(u, hf_error(HF_PRECONDITION, "remove member %llu: it leads; hand the leadership over first",
                            (unsigned long long)id));
@@ -141,7 +149,8 @@ void hf_raft_uv_remove(struct hf_raft_uv *u, uint64_t id, void (*cb)(void *arg, 
     }
 }
 
-void hf_raft_uv_members(struct hf_raft_uv *u, void (*cb)(void *arg, uint64_t id, const char *address, bool voter), void *arg)
+void hf_raft_uv_members(struct hf_raft_uv *u,
+                        void (*cb)(void *arg, uint64_t id, const char *address, bool voter), void *arg)
 {
     const struct raft_configuration *c = &u->raft.configuration;
     for (unsigned i = 0; i < c->n; i++)

@@ -1,5 +1,5 @@
-/* What the parts of the libuv driver share: the loop's side (raft_uv.c), the data directory (raft_dir.c), the transport
- * (raft_tcp.c) and membership (raft_members.c).
+/* What the parts of the libuv driver share: the loop's side (raft_uv.c), the data directory (raft_dir.c), the
+ * transport (raft_tcp.c) and membership (raft_members.c).
  */
 #ifndef HF_CONSENSUS_RAFT_PRIVATE_H
 #define HF_CONSENSUS_RAFT_PRIVATE_H
@@ -12,7 +12,7 @@
 
 struct hf_raft_dir {
     char *path;
-    int lock_fd;    /* holds the lock as long as it is open */
+    int lock_fd; /* holds the lock as long as it is open */
     int floor_fd;
     uint64_t id;
     char *address;
@@ -21,12 +21,14 @@ struct hf_raft_dir {
 };
 
 /* Makes the directory if need be, locks it, and refuses another member's, a damaged or an unfinished one. */
-hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address, struct hf_raft_dir *ret) HF_MUST_USE;
+hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address,
+                           struct hf_raft_dir *ret) HF_MUST_USE;
 void hf_raft_dir_close(struct hf_raft_dir *d);
 /* From now on the directory holds Raft state: without it the member must not start. */
 hf_status hf_raft_dir_mark_used(struct hf_raft_dir *d) HF_MUST_USE;
-/* Records that applied entries up to this index are stored here. libraft takes a damaged tail of its newest segment for an
- * unfinished write and drops it; a log that ends below the floor has lost acknowledged entries and must not vote. */
+/* Records that applied entries up to this index are stored here. libraft takes a damaged tail of its newest
+ * segment for an unfinished write and drops it; a log that ends below the floor has lost acknowledged entries
+ * and must not vote. */
 void hf_raft_dir_raise_floor(struct hf_raft_dir *d, uint64_t index);
 /* The sentence for a directory that must not be used any more. */
 hf_status hf_raft_dir_damaged(const struct hf_raft_dir *d, const char *what) HF_MUST_USE;
@@ -51,7 +53,7 @@ hf_status hf_raft_tcp_check(const char *address) HF_MUST_USE;
 struct hf_raft_change {
     struct raft_change request;
     bool busy;
-    bool finished;  /* to be told at the next turn */
+    bool finished; /* to be told at the next turn */
     hf_status result;
     uint64_t id;
     void (*cb)(void *arg, hf_status st);
@@ -60,12 +62,12 @@ struct hf_raft_change {
 
 /* --- raft_install.c: snapshots on their way to members --- */
 
-#define HF_RAFT_INSTALLS 8
+#define HF_RAFT_INSTALLS            8
 #define HF_RAFT_INSTALL_PATIENCE_MS 5000 /* after it was sent, before it is sent again */
 
 struct hf_raft_install {
-    raft_id member;          /* 0: unused */
-    raft_index index;        /* the snapshot's last entry */
+    raft_id member;   /* 0: unused */
+    raft_index index; /* the snapshot's last entry */
     bool sending;
     uint64_t patience_until; /* loop time */
 };
@@ -77,9 +79,9 @@ struct hf_raft_uv {
     struct raft_io io;
     struct hf_raft_tcp tcp;
     struct hf_raft_dir dir;
-    uv_prepare_t prepare;   /* the replica's turn before the loop waits … */
-    uv_check_t check;       /* … and after it was woken */
-    uv_idle_t idle;         /* runs while there is work: the loop then does not wait */
+    uv_prepare_t prepare; /* the replica's turn before the loop waits … */
+    uv_check_t check;     /* … and after it was woken */
+    uv_idle_t idle;       /* runs while there is work: the loop then does not wait */
     uv_timer_t second;
     uv_fs_t statfs;
     bool statfs_runs;
@@ -93,7 +95,7 @@ struct hf_raft_uv {
     struct hf_raft_change change;
     struct raft_transfer transfer;
     bool transferring;
-    int handles;            /* not closed yet */
+    int handles; /* not closed yet */
     bool closing, raft_closed;
     void (*closed)(void *arg);
     void *closed_arg;

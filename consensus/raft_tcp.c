@@ -19,8 +19,9 @@ struct connecting {
     raft_uv_connect_cb cb;
 };
 
-/* libraft leaves Nagle's algorithm on, which makes every entry wait for the peer's delayed acknowledgement. And a peer
- * that lost its power is tried again at once when it is back, not after the kernel's growing pauses. */
+/* libraft leaves Nagle's algorithm on, which makes every entry wait for the peer's delayed acknowledgement.
+ * And a peer that lost its power is tried again at once when it is back, not after the kernel's growing
+ * pauses. */
 static void tune(uv_stream_t *stream)
 {
     uv_os_fd_t fd;
@@ -48,7 +49,8 @@ static int tcp_init(struct raft_uv_transport *outer, raft_id id, const char *add
     return explain(t, t->inner.init(&t->inner, id, address));
 }
 
-static void on_accepted(struct raft_uv_transport *inner, raft_id id, const char *address, struct uv_stream_s *stream)
+static void on_accepted(struct raft_uv_transport *inner, raft_id id, const char *address,
+                        struct uv_stream_s *stream)
 {
     struct hf_raft_tcp *t = hf_container_of(inner, struct hf_raft_tcp, inner);
     tune(stream);
@@ -71,8 +73,8 @@ static void on_connected(struct raft_uv_connect *inner, struct uv_stream_s *stre
     free(c);
 }
 
-static int tcp_connect(struct raft_uv_transport *outer, struct raft_uv_connect *request, raft_id id, const char *address,
-                       raft_uv_connect_cb cb)
+static int tcp_connect(struct raft_uv_transport *outer, struct raft_uv_connect *request, raft_id id,
+                       const char *address, raft_uv_connect_cb cb)
 {
     struct hf_raft_tcp *t = self(outer);
     struct connecting *c = HF_NEW(struct connecting);
@@ -127,7 +129,8 @@ static hf_status try_listen(const char *address, const struct addrinfo *info)
     int err = bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, 1) != 0 ? errno : 0;
     close(fd);
     if (err == EADDRINUSE)
-        return hf_error(HF_UNAVAILABLE, "listen for other members on %s: another process listens there", address);
+        return hf_error(HF_UNAVAILABLE, "listen for other members on %s: another process listens there",
+                        address);
     if (err != 0)
         return hf_errno(err, "listen for other members on %s", address);
     return HF_STATUS_OK;

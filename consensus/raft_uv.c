@@ -10,15 +10,16 @@
 #include "base/mem.h"
 #include "consensus/raft_private.h"
 
-#define SEGMENT_BYTES ((size_t)64 << 20) /* the loop stands still for some 30 ms when a segment is full: have few */
-#define OPEN_SEGMENTS 2                  /* that libraft keeps ready */
-#define RESERVE_BYTES ((uint64_t)64 << 20)
-#define ELECTION_MS 1000
-#define HEARTBEAT_MS 100
-#define PROBE_MS 1
+#define SEGMENT_BYTES                                                                                        \
+    ((size_t)64 << 20)          /* the loop stands still for some 30 ms when a segment is full: have few */
+#define OPEN_SEGMENTS         2 /* that libraft keeps ready */
+#define RESERVE_BYTES         ((uint64_t)64 << 20)
+#define ELECTION_MS           1000
+#define HEARTBEAT_MS          100
+#define PROBE_MS              1
 #define ENTRIES_IN_FLIGHT_MAX 16384
-#define CONNECT_RETRY_MS 250
-#define INSTALL_SNAPSHOT_MS 30000
+#define CONNECT_RETRY_MS      250
+#define INSTALL_SNAPSHOT_MS   30000
 
 /* --- the turn --- */
 
@@ -82,7 +83,8 @@ static void on_statfs(uv_fs_t *request)
         uint64_t free_bytes = s->f_bavail * s->f_bsize;
         char why[512];
         snprintf(why, sizeof why,
-                 "the disk of this control node is nearly full: '%s' has %llu MiB left, %llu MiB are kept in reserve; free "
+                 "the disk of this control node is nearly full: '%s' has %llu MiB left, %llu MiB are kept in "
+                 "reserve; free "
                  "some space",
                  u->dir.path, (unsigned long long)free_bytes >> 20, (unsigned long long)u->reserve >> 20);
         hf_replica_refuse_writes(u->replica, free_bytes < u->reserve ? why : NULL);
@@ -153,7 +155,8 @@ static void init_handles(struct hf_raft_uv *u)
     uv_timer_init(u->loop, &u->second);
     u->prepare.data = u->check.data = u->idle.data = u->second.data = u;
     u->handles = 4;
-    /* libuv runs the last started first: these must run after libraft's own, which fire what has completed. */
+    /* libuv runs the last started first: these must run after libraft's own, which fire what has completed.
+     */
     uv_prepare_start(&u->prepare, on_prepare);
     uv_check_start(&u->check, on_check);
 }
@@ -163,7 +166,8 @@ static hf_status check_room(const struct hf_raft_uv *u, size_t segment)
     uint64_t free_bytes, needed = u->reserve + OPEN_SEGMENTS * (uint64_t)segment;
     HF_TRY(hf_raft_dir_free_bytes(u->dir.path, &free_bytes));
     if (free_bytes < needed)
-        return hf_error(HF_EXHAUSTED, "the disk of data directory '%s' has %llu MiB left; %llu MiB are needed to start",
+        return hf_error(HF_EXHAUSTED,
+                        "the disk of data directory '%s' has %llu MiB left; %llu MiB are needed to start",
                         u->dir.path, (unsigned long long)free_bytes >> 20, (unsigned long long)needed >> 20);
     return HF_STATUS_OK;
 }
@@ -174,7 +178,8 @@ static void tune(struct hf_raft_uv *u, const struct hf_raft_options *o, size_t s
     raft_set_heartbeat_timeout(&u->raft, o->heartbeat_ms != 0 ? o->heartbeat_ms : HEARTBEAT_MS);
     raft_set_pre_vote(&u->raft, true);
     raft_set_max_inflight_entries(&u->raft, ENTRIES_IN_FLIGHT_MAX);
-    /* libraft counts prepared bytes in 16 bits of KiB: 64 MiB segments look like no room at all. We watch the disk. */
+    /* libraft counts prepared bytes in 16 bits of KiB: 64 MiB segments look like no room at all. We watch the
+     * disk. */
     raft_set_capacity_threshold(&u->raft, 0);
     raft_set_install_snapshot_timeout(&u->raft, INSTALL_SNAPSHOT_MS);
     raft_uv_set_segment_size(&u->io, segment);
@@ -241,7 +246,8 @@ static hf_status init_raft(struct hf_raft_uv *u, const struct hf_raft_options *o
     return HF_STATUS_OK;
 }
 
-hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct hf_raft_options *o, struct hf_raft_uv **ret)
+hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct hf_raft_options *o,
+                           struct hf_raft_uv **ret)
 {
     struct hf_raft_uv *u = HF_NEW(struct hf_raft_uv);
     size_t segment = o->segment_bytes != 0 ? o->segment_bytes : SEGMENT_BYTES;
@@ -275,8 +281,9 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
         hf_raft_uv_close(u, NULL, NULL);
         return st;
     }
-    /* raft_start has set the clock that sends heartbeats. libraft also takes this time for the pause between messages to a
-     * member that it has not heard of since its last look, and in a quiet cluster a write would wait for the heartbeat. */
+    /* raft_start has set the clock that sends heartbeats. libraft also takes this time for the pause between
+     * messages to a member that it has not heard of since its last look, and in a quiet cluster a write would
+     * wait for the heartbeat. */
     raft_set_heartbeat_timeout(&u->raft, PROBE_MS);
     uv_timer_start(&u->second, on_second, 1000, 1000);
     *ret = u;

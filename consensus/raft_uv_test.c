@@ -2,20 +2,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <netinet/in.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "base/env.h"
 #include "consensus/cluster_testing.h"
+#include "consensus/port_testing.h"
 #include "consensus/raft_uv.h"
 
 #define MEMBERS_MAX 5
-#define WAIT_MS 30000
-#define SEGMENT (1 << 20)
+#define WAIT_MS     30000
+#define SEGMENT     (1 << 20)
 
 struct member {
     uint64_t id;
@@ -31,17 +30,6 @@ static char root[64];
 static struct member members[MEMBERS_MAX];
 
 /* --- the cluster --- */
-
-static int free_port(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
-    close(fd);
-    return ntohs(a.sin_port);
-}
 
 static hf_status try_start(struct member *m, bool join)
 {
@@ -143,7 +131,8 @@ static void await_object(const struct member *m, uint64_t n, const char *text)
     assert_true(object_is(hf_replica_store(m->replica), n, text));
 }
 
-static struct outcome write_one(struct member *m, const char *id, uint64_t n, const char *name, const char *text)
+static struct outcome write_one(struct member *m, const char *id, uint64_t n, const char *name,
+                                const char *text)
 {
     struct outcome o;
     submit_put(m->replica, id, n, name, text, &o);

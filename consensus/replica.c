@@ -1,11 +1,12 @@
 /* How a request travels:
  *   1. submit() puts a transaction into `waiting`, barrier() a read into `reads`.
- *   2. tick() packs waiting transactions into a proposal, one Raft entry, at most PROPOSALS_MAX of them under way; the
- *      waiting reads go with it, or with a Raft barrier when nothing is to be written.
- *   3. libraft commits the entry and calls fsm_apply() on every replica; the proposer knows its own entry by origin and
- *      sequence and keeps the results.
+ *   2. tick() packs waiting transactions into a proposal, one Raft entry, at most PROPOSALS_MAX of them under
+ * way; the waiting reads go with it, or with a Raft barrier when nothing is to be written.
+ *   3. libraft commits the entry and calls fsm_apply() on every replica; the proposer knows its own entry by
+ * origin and sequence and keeps the results.
  *   4. libraft tells the proposer (proposal_done); the next tick answers.
- * A read is proven fresh by any entry that was proposed after it came and that committed: a deposed leader's does not.
+ * A read is proven fresh by any entry that was proposed after it came and that committed: a deposed leader's
+ * does not.
  */
 #include "consensus/replica.h"
 
@@ -16,11 +17,11 @@
 #include "base/mem.h"
 #include "consensus/replica_private.h"
 
-#define PROPOSALS_MAX 4             /* entries under way */
-#define BARRIERS_MAX 2              /* Raft barriers under way */
-#define ENTRY_BYTES_MAX (1 << 20)   /* an entry is closed when it has grown beyond this */
+#define PROPOSALS_MAX     4         /* entries under way */
+#define BARRIERS_MAX      2         /* Raft barriers under way */
+#define ENTRY_BYTES_MAX   (1 << 20) /* an entry is closed when it has grown beyond this */
 #define WAITING_BYTES_MAX (64 << 20)
-#define ROUNDS_MAX 8                /* of a tick: answers may bring new requests, which may go at once */
+#define ROUNDS_MAX        8 /* of a tick: answers may bring new requests, which may go at once */
 
 void hf_replica_become_dirty(struct hf_replica *r)
 {
@@ -33,7 +34,8 @@ void hf_replica_become_dirty(struct hf_replica *r)
 
 /* --- life --- */
 
-struct hf_replica *hf_replica_create(struct hf_env *env, const struct hf_guard *const *guards, size_t n_guards)
+struct hf_replica *hf_replica_create(struct hf_env *env, const struct hf_guard *const *guards,
+                                     size_t n_guards)
 {
     struct hf_replica *r = HF_NEW(struct hf_replica);
     r->env = env;
@@ -101,14 +103,17 @@ static hf_status not_leader(const struct hf_replica *r)
     if (r->raft != NULL)
         raft_leader(r->raft, &id, &address);
     if (id == 0 || (r->raft != NULL && id == r->raft->id))
-        return hf_error(HF_NOT_LEADER, "this node does not lead and knows of no leader now; repeat in a moment");
-    return hf_error(HF_NOT_LEADER, "this node does not lead; node %llu at %s does", (unsigned long long)id, address);
+        return hf_error(HF_NOT_LEADER,
+                        "this node does not lead and knows of no leader now; repeat in a moment");
+    return hf_error(HF_NOT_LEADER, "this node does not lead; node %llu at %s does", (unsigned long long)id,
+                    address);
 }
 
 static hf_status unknown_outcome(int status)
 {
     return hf_error(HF_UNKNOWN_OUTCOME,
-                    "leadership was lost while the write was under way (%s): it may have been applied; repeat it with the "
+                    "leadership was lost while the write was under way (%s): it may have been applied; "
+                    "repeat it with the "
                     "same request id",
                     raft_strerror(status));
 }
@@ -319,8 +324,9 @@ static struct raft_buffer pack(struct hf_replica *r, struct proposal *p)
 static void propose_failed(struct hf_replica *r, struct proposal *p, int rv)
 {
     for (struct writer *w = p->writers.first; w != NULL; w = w->next)
-        w->failed = rv == RAFT_NOSPACE ? hf_error(HF_EXHAUSTED, "the disks of most nodes are full: free some space")
-                                       : not_leader(r);
+        w->failed = rv == RAFT_NOSPACE
+                        ? hf_error(HF_EXHAUSTED, "the disks of most nodes are full: free some space")
+                        : not_leader(r);
     for (struct reader *reader = p->readers.first; reader != NULL; reader = reader->next)
         reader->failed = not_leader(r);
     QUEUE_APPEND(&r->failed_writers, &p->writers);
@@ -400,8 +406,8 @@ static void tell(struct hf_replica *r, const struct hf_replica_state *now)
         r->listeners[i].cb(r->listeners[i].arg, &r->told);
 }
 
-/* Whoever leads anew proves itself by a barrier: until an entry of its own term has been applied it does not know what
- * earlier leaders committed. */
+/* Whoever leads anew proves itself by a barrier: until an entry of its own term has been applied it does not
+ * know what earlier leaders committed. */
 static void notice_role(struct hf_replica *r)
 {
     raft_id leader_id;
@@ -429,7 +435,8 @@ void hf_replica_state(const struct hf_replica *r, struct hf_replica_state *ret)
     ret->applied_index = r->raft == NULL ? 0 : raft_last_applied(r->raft);
 }
 
-void hf_replica_on_role(struct hf_replica *r, void (*cb)(void *arg, const struct hf_replica_state *st), void *arg)
+void hf_replica_on_role(struct hf_replica *r, void (*cb)(void *arg, const struct hf_replica_state *st),
+                        void *arg)
 {
     HF_ASSERT(r->n_listeners < HF_LISTENERS_MAX);
     r->listeners[r->n_listeners++] = (struct listener){.cb = cb, .arg = arg};
@@ -441,8 +448,8 @@ static bool has_work(const struct hf_replica *r)
 {
     bool may_propose = r->waiting.first != NULL && r->n_under_way < PROPOSALS_MAX;
     bool may_read = r->reads.first != NULL && r->n_barriers < BARRIERS_MAX;
-    return r->done.first != NULL || r->failed_writers.first != NULL || r->failed_readers.first != NULL || may_propose ||
-           may_read;
+    return r->done.first != NULL || r->failed_writers.first != NULL || r->failed_readers.first != NULL ||
+           may_propose || may_read;
 }
 
 void hf_replica_tick(struct hf_replica *r)
@@ -465,8 +472,8 @@ void hf_replica_tick(struct hf_replica *r)
 }
 
 hf_status hf_watch_open(struct hf_replica *r, uint64_t from_revision, uint64_t kinds,
-                        void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg), void *arg,
-                        struct hf_watch **ret)
+                        void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg),
+                        void *arg, struct hf_watch **ret)
 {
     hf_replica_become_dirty(r);
     return hf_history_watch(r->machine.history, from_revision, kinds, cb, closed, arg, ret);

@@ -5,8 +5,8 @@
 
 /* A log is compacted into a snapshot when it has grown by twice the state, within these limits. */
 #define COMPACT_BYTES_MIN (16 << 20)
-#define COMPACT_ENTRIES 65536
-#define TRAILING_SHARE 4            /* of the log, one part in so many stays for followers that lag a little */
+#define COMPACT_ENTRIES   65536
+#define TRAILING_SHARE    4 /* of the log, one part in so many stays for followers that lag a little */
 
 static struct proposal *own_proposal(const struct hf_replica *r, const struct hf_entry_header *h)
 {
@@ -34,7 +34,8 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
     const uint8_t *at = buf->base;
     size_t left = buf->len;
     bool entry_is_well_formed = hf_entry_header_decode(at, left, &h);
-    HF_ASSERT(entry_is_well_formed); /* a leader wrote it and libraft checked its sum: a bug, and going on would spread it */
+    HF_ASSERT(entry_is_well_formed); /* a leader wrote it and libraft checked its sum: a bug, and going on
+                                        would spread it */
     struct proposal *own = own_proposal(r, &h);
     struct writer *w = own == NULL ? NULL : own->writers.first;
     at += HF_ENTRY_HEADER;

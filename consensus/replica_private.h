@@ -18,7 +18,7 @@ struct writer { /* a transaction that somebody waits for */
     size_t bytes;
     hf_submit_cb cb;
     void *arg;
-    hf_status failed;   /* set when it never got a result */
+    hf_status failed; /* set when it never got a result */
     struct hf_txn_result result;
 };
 
@@ -49,8 +49,8 @@ struct proposal { /* an entry under way */
     uint64_t sequence;
     uint64_t term;
     bool is_barrier;
-    bool applied;       /* the writers' results are there */
-    int status;         /* libraft's, when done */
+    bool applied; /* the writers' results are there */
+    int status;   /* libraft's, when done */
 };
 struct proposals {
     struct proposal *first, **last;
@@ -66,7 +66,7 @@ struct hf_replica {
     struct hf_env *env;
     struct raft_fsm fsm;
     struct raft *raft;
-    uint64_t origin;            /* marks our entries */
+    uint64_t origin; /* marks our entries */
     struct listener listeners[HF_LISTENERS_MAX];
     size_t n_listeners;
     void (*dirty_cb)(void *arg);
@@ -74,8 +74,8 @@ struct hf_replica {
     /* replicated */
     struct hf_machine machine;
     /* requests */
-    struct writers waiting;     /* not packed yet */
-    size_t n_writers;           /* waiting or under way */
+    struct writers waiting; /* not packed yet */
+    size_t n_writers;       /* waiting or under way */
     size_t waiting_bytes;
     struct readers reads;       /* no entry proves them yet */
     struct proposals under_way; /* in the order of their entries */
@@ -84,18 +84,18 @@ struct hf_replica {
     struct writers failed_writers;
     struct readers failed_readers;
     uint64_t sequence;
-    char *refusal;              /* why writes are refused now */
+    char *refusal; /* why writes are refused now */
     /* role, as last told to the listeners */
     struct hf_replica_state told;
     char *told_address;
-    uint64_t ready_term;        /* the last term of which an own entry was applied */
+    uint64_t ready_term; /* the last term of which an own entry was applied */
     bool in_tick, dirty;
     /* compaction */
-    struct hf_snapshot snapshot;    /* held while libraft writes it */
+    struct hf_snapshot snapshot;     /* held while libraft writes it */
     uint64_t log_bytes, log_entries; /* applied since the last snapshot */
 };
 
-#define QUEUE_INIT(q) ((q)->first = NULL, (q)->last = &(q)->first)
+#define QUEUE_INIT(q)       ((q)->first = NULL, (q)->last = &(q)->first)
 #define QUEUE_PUSH(q, item) (*(q)->last = (item), (q)->last = &(item)->next, (item)->next = NULL)
 #define QUEUE_APPEND(q, from)                                                                                \
     do {                                                                                                     \

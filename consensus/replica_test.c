@@ -58,8 +58,8 @@ static void a_follower_names_the_leader(void **state)
     assert_string_not_equal(st.leader_address, "");
 }
 
-/* Two requests under way are lost with their leader: one reached nobody, the other was stored by the rest. Both outcomes
- * are unknown to the caller, and both repeats end in exactly one application. */
+/* Two requests under way are lost with their leader: one reached nobody, the other was stored by the rest.
+ * Both outcomes are unknown to the caller, and both repeats end in exactly one application. */
 static void a_lost_leader_leaves_unknown_outcomes_that_can_be_repeated(void **state)
 {
     struct cluster *c = *state;
@@ -213,7 +213,7 @@ static void limits_and_refusals_have_sentences(void **state)
     cluster_run(c, 200);
     assert_true(o.status == HF_OK && o.code == HF_INVALID);
 
-    cluster_cut(c, 0, true); /* nothing commits: the queue fills */
+    cluster_cut(c, 0, true);    /* nothing commits: the queue fills */
     static struct outcome sink; /* answered when the cluster stops */
     for (int i = 0; i < HF_REPLICA_WAITING_MAX; i++)
         submit_put(c->replicas[0], NULL, 3, "b", "x", &sink);
@@ -274,8 +274,8 @@ static void an_answer_may_start_the_next_request(void **state)
     assert_int_equal(ch.done, 20);
 }
 
-static bool never(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *ch, char *why,
-                  size_t why_len)
+static bool never(const struct hf_guard *g, const struct hf_guard_view *v, const struct hf_change *ch,
+                  char *why, size_t why_len)
 {
     (void)g;
     (void)v;

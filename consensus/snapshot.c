@@ -9,11 +9,11 @@
 #include "consensus/crc32c.h"
 #include "consensus/replica.h"
 
-#define MAGIC 0x31534648u /* "HFS1" */
-#define HEADER 40         /* magic, kinds, revision, objects, requests, length of all */
-#define OBJECT 36         /* kind, name length, uuid, revision, data length; then name and data */
-#define REQUEST 24        /* hash, revision, id length, answer length; then id and answer */
-#define TRAILER 8         /* CRC-32C of all before it, zero */
+#define MAGIC     0x31534648u /* "HFS1" */
+#define HEADER    40          /* magic, kinds, revision, objects, requests, length of all */
+#define OBJECT    36          /* kind, name length, uuid, revision, data length; then name and data */
+#define REQUEST   24          /* hash, revision, id length, answer length; then id and answer */
+#define TRAILER   8           /* CRC-32C of all before it, zero */
 #define NO_ANSWER UINT32_MAX
 
 /* --- taking --- */
@@ -192,7 +192,9 @@ hf_status hf_snapshot_restore(struct hf_machine *m, const void *data, size_t len
 {
     const uint8_t *p = data;
     if (len < HEADER + TRAILER || hf_get32(p) != MAGIC)
-        return hf_error(HF_CORRUPT, "the snapshot is not one of Holdfast, or of a version that this program does not know");
+        return hf_error(
+            HF_CORRUPT,
+            "the snapshot is not one of Holdfast, or of a version that this program does not know");
     if (hf_get64(p + 32) != len)
         return hf_error(HF_CORRUPT, "the snapshot has %zu bytes instead of %llu", len,
                         (unsigned long long)hf_get64(p + 32));

@@ -9,7 +9,8 @@
 
 #define BUCKETS_MIN 64
 
-/* An object with its places in the two indexes: the hash table by UUID (chained) and the treap of its kind by name. */
+/* An object with its places in the two indexes: the hash table by UUID (chained) and the treap of its kind by
+ * name. */
 struct record {
     struct hf_object object;
     struct record *chain;        /* next in the bucket */
@@ -33,8 +34,8 @@ static struct record *record_of(const struct hf_object *o)
     return hf_container_of(o, struct record, object);
 }
 
-/* UUIDs are random or a hash already; the last step of SplitMix64 spreads those that a test counts up. The same number
- * is the treap's priority: every replica builds the same tree. */
+/* UUIDs are random or a hash already; the last step of SplitMix64 spreads those that a test counts up. The
+ * same number is the treap's priority: every replica builds the same tree. */
 static uint64_t hash(const struct hf_uuid *u)
 {
     uint64_t a, b;
@@ -280,8 +281,8 @@ static void set_name(struct hf_store *s, struct record *r, const char *name)
     }
 }
 
-const struct hf_object *hf_store_put(struct hf_store *s, uint32_t kind, const struct hf_uuid *uuid, const char *name,
-                                     struct hf_bytes *bytes, uint64_t revision)
+const struct hf_object *hf_store_put(struct hf_store *s, uint32_t kind, const struct hf_uuid *uuid,
+                                     const char *name, struct hf_bytes *bytes, uint64_t revision)
 {
     HF_ASSERT(kind < HF_KIND_MAX);
     struct record *r = find(s, uuid);
@@ -330,15 +331,47 @@ void hf_store_set_revision(struct hf_store *s, uint64_t revision)
 }
 
 /* Field 1 (meta) holding field 4 (revision): a reader merges it into the message before it. */
-size_t hf_object_revision_suffix(uint64_t revision, uint8_t out[HF_REVISION_SUFFIX_MAX])
+#define TAG_META     (1 << 3 | 2)
+#define TAG_REVISION (4 << 3 | 0)
+#define VARINT_MAX   10
+
+static size_t put_varint(uint8_t *out, uint64_t v)
 {
-    size_t n = 3;
-    out[0] = 1 << 3 | 2;
-    out[2] = 4 << 3 | 0;
-    do {
-        out[n++] = (uint8_t)((revision & 0x7f) | (revision > 0x7f ? 0x80 : 0));
-        revision >>= 7;
-    } while (revision != 0);
-    out[1] = (uint8_t)(n - 2);
+    size_t n = 0;
+    for (; v > 0x7f; v >>= 7)
+        out[n++] = (uint8_t)(v | 0x80);
+    out[n++] = (uint8_t)v;
     return n;
+}
+
+/* Length of the varint at p, which lies whole in n bytes: the store's own objects are well formed. */
+static size_t get_varint(const uint8_t *p, size_t n, uint64_t *ret)
+{
+    size_t i = 0;
+    *ret = 0;
+    do {
+        HF_ASSERT(i < n && i < VARINT_MAX);
+        *ret |= (uint64_t)(p[i] & 0x7f) << (7 * i);
+    } while (p[i++] & 0x80);
+    return i;
+}
+
+struct hf_bytes *hf_object_with_revision(const struct hf_bytes *bytes, uint64_t revision)
+{
+    const uint8_t *meta = bytes->data, *end = bytes->data + bytes->len;
+    uint64_t meta_len = 0;
+    if (bytes->len > 0 && bytes->data[0] == TAG_META)
+        meta += 1 + get_varint(bytes->data + 1, bytes->len - 1, &meta_len);
+    HF_ASSERT(meta_len <= (size_t)(end - meta));
+    uint8_t field[1 + VARINT_MAX] = {TAG_REVISION}, head[1 + VARINT_MAX] = {TAG_META};
+    size_t field_len = 1 + put_varint(field + 1, revision);
+    size_t head_len = 1 + put_varint(head + 1, meta_len + field_len);
+    size_t rest = (size_t)(end - meta) - meta_len;
+    struct hf_bytes *b = hf_bytes_new(head_len + meta_len + field_len + rest);
+    uint8_t *p = b->data;
+    memcpy(p, head, head_len);
+    memcpy(p += head_len, meta, meta_len);
+    memcpy(p += meta_len, field, field_len);
+    memcpy(p + field_len, meta + meta_len, rest);
+    return b;
 }

@@ -1,5 +1,6 @@
-/* The replicated object store as one replica sees it: objects by UUID and by (kind, name), a revision that grows by one
- * with every transaction that applied, and the recent history for watchers. Names are unique within a kind.
+/* The replicated object store as one replica sees it: objects by UUID and by (kind, name), a revision that
+ * grows by one with every transaction that applied, and the recent history for watchers. Names are unique
+ * within a kind.
  *
  * Pure: no clock, no I/O. Only replica.c changes a store; everybody else reads. Loop thread only.
  */
@@ -12,14 +13,15 @@
 #include "base/status.h"
 #include "base/uuid.h"
 
-#define HF_KIND_MAX 64         /* kinds are below this */
-#define HF_NAME_MAX 255        /* bytes of an object's name */
+#define HF_KIND_MAX   64        /* kinds are below this */
+#define HF_NAME_MAX   255       /* bytes of an object's name */
 #define HF_OBJECT_MAX (1 << 20) /* bytes of one object */
 
 struct hf_store;
 
-/* An object at one revision. Owned by the store; valid until the next transaction applies (hold a reference on bytes to
- * keep the content). `bytes` is the serialized message without meta.revision; hf_object_append_revision() adds it. */
+/* An object at one revision. Owned by the store; valid until the next transaction applies (hold a reference
+ * on bytes to keep the content). `bytes` is the serialized message without meta.revision;
+ * hf_object_append_revision() adds it. */
 struct hf_object {
     struct hf_uuid uuid;
     uint32_t kind;
@@ -30,7 +32,8 @@ struct hf_object {
 
 const struct hf_object *hf_store_get(const struct hf_store *s, const struct hf_uuid *uuid);
 /* The object if it is of that kind, else NULL. */
-const struct hf_object *hf_store_get_kind(const struct hf_store *s, uint32_t kind, const struct hf_uuid *uuid);
+const struct hf_object *hf_store_get_kind(const struct hf_store *s, uint32_t kind,
+                                          const struct hf_uuid *uuid);
 const struct hf_object *hf_store_by_name(const struct hf_store *s, uint32_t kind, const char *name);
 
 /* Objects of one kind in the order of their names (bytewise): the first whose name is greater than `after`
@@ -40,9 +43,9 @@ size_t hf_store_count(const struct hf_store *s, uint32_t kind);
 
 uint64_t hf_store_revision(const struct hf_store *s);
 
-/* Protobuf messages are merged when concatenated: these are the bytes to append to an object's bytes so that a reader
- * sees meta.revision. Returns the length, at most HF_REVISION_SUFFIX_MAX. */
-#define HF_REVISION_SUFFIX_MAX 16
-size_t hf_object_revision_suffix(uint64_t revision, uint8_t out[HF_REVISION_SUFFIX_MAX]);
+/* The object's bytes with meta.revision in them, as readers get them: a copy with the field spliced into meta
+ * (field 1, which comes first), nothing decoded. Appending a second meta would be shorter and legal (protobuf
+ * merges), but protobuf-c loses the numbers of the first one when it merges. The caller owns the result. */
+struct hf_bytes *hf_object_with_revision(const struct hf_bytes *bytes, uint64_t revision);
 
 #endif

@@ -109,26 +109,41 @@ static void bytes_live_as_long_as_somebody_holds_them(void **state)
     hf_store_free(s);
 }
 
-static void readers_see_the_revision_by_a_suffix(void **state)
+static void readers_see_the_revision_and_all_else(void **state)
 {
     (void)state;
     const uint64_t revisions[] = {1, 127, 128, 1 << 20, UINT64_MAX};
+    const size_t name_lens[] = {4, 199}; /* meta's length in one byte and in two */
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     Holdfast__V1__Zone zone = HOLDFAST__V1__ZONE__INIT;
-    char name[] = "east";
+    Holdfast__V1__ZoneSpec spec = HOLDFAST__V1__ZONE_SPEC__INIT;
+    char name[200];
     meta.name = name;
+    meta.created_at_ms = 1700000000000;
     zone.meta = &meta;
-    for (size_t i = 0; i < sizeof revisions / sizeof *revisions; i++) {
-        uint8_t b[256];
-        size_t n = holdfast__v1__zone__pack(&zone, b);
-        size_t more = hf_object_revision_suffix(revisions[i], b + n);
-        assert_true(more <= HF_REVISION_SUFFIX_MAX);
-        Holdfast__V1__Zone *back = holdfast__v1__zone__unpack(NULL, n + more, b);
+    zone.spec = &spec;
+    for (size_t i = 0; i < 2 * sizeof revisions / sizeof *revisions; i++) {
+        memset(name, 'n', sizeof name);
+        name[name_lens[i % 2]] = '\0';
+        struct hf_bytes *stored = hf_bytes_new(holdfast__v1__zone__get_packed_size(&zone));
+        holdfast__v1__zone__pack(&zone, stored->data);
+        struct hf_bytes *b = hf_object_with_revision(stored, revisions[i / 2]);
+        Holdfast__V1__Zone *back = holdfast__v1__zone__unpack(NULL, b->len, b->data);
         assert_non_null(back);
-        assert_string_equal(back->meta->name, "east");
-        assert_true(back->meta->revision == revisions[i]);
+        assert_true(back->meta->revision == revisions[i / 2]);
+        assert_true(back->meta->created_at_ms == meta.created_at_ms);
+        assert_string_equal(back->meta->name, name);
+        assert_non_null(back->spec);
         holdfast__v1__zone__free_unpacked(back, NULL);
+        hf_bytes_unref(stored);
+        hf_bytes_unref(b);
     }
+    struct hf_bytes *empty = hf_bytes_new(0), *b = hf_object_with_revision(empty, 7);
+    Holdfast__V1__Zone *back = holdfast__v1__zone__unpack(NULL, b->len, b->data);
+    assert_true(back->meta->revision == 7);
+    holdfast__v1__zone__free_unpacked(back, NULL);
+    hf_bytes_unref(empty);
+    hf_bytes_unref(b);
 }
 
 static void the_checksum_is_crc32c(void **state)
@@ -146,7 +161,7 @@ int main(void)
         cmocka_unit_test(the_index_by_name_agrees_with_a_plain_list),
         cmocka_unit_test(pages_follow_the_bytes_of_the_names),
         cmocka_unit_test(bytes_live_as_long_as_somebody_holds_them),
-        cmocka_unit_test(readers_see_the_revision_by_a_suffix),
+        cmocka_unit_test(readers_see_the_revision_and_all_else),
         cmocka_unit_test(the_checksum_is_crc32c),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,11 +7,12 @@
 struct hf_store *hf_store_create(void);
 void hf_store_free(struct hf_store *s);
 
-/* Takes the object's name out of the index, so that another may have it; the object must be put or removed next. */
+/* Takes the object's name out of the index, so that another may have it; the object must be put or removed
+ * next. */
 void hf_store_unname(struct hf_store *s, const struct hf_object *o);
 /* Creates or replaces; takes the reference on bytes. The name must be free or its own. */
-const struct hf_object *hf_store_put(struct hf_store *s, uint32_t kind, const struct hf_uuid *uuid, const char *name,
-                                     struct hf_bytes *bytes, uint64_t revision);
+const struct hf_object *hf_store_put(struct hf_store *s, uint32_t kind, const struct hf_uuid *uuid,
+                                     const char *name, struct hf_bytes *bytes, uint64_t revision);
 void hf_store_remove(struct hf_store *s, const struct hf_object *o);
 void hf_store_set_revision(struct hf_store *s, uint64_t revision);
 

@@ -66,7 +66,8 @@ static inline enum hf_code apply_code(struct hf_machine *m, struct hf_txn *t)
     return code;
 }
 
-static inline enum hf_code put_one(struct hf_machine *m, uint32_t kind, uint64_t n, const char *name, const char *text)
+static inline enum hf_code put_one(struct hf_machine *m, uint32_t kind, uint64_t n, const char *name,
+                                   const char *text)
 {
     struct hf_txn *t = hf_txn_create(NULL, 0);
     put_text(t, kind, n, name, text);

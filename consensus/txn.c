@@ -9,17 +9,17 @@
 #include "consensus/codec.h"
 #include "consensus/txn_wire.h"
 
-#define TXN_HEADER 24   /* length, operations, hash, answer, length of the request id */
-#define OP_HEADER 32    /* type, name length, kind, uuid, value */
+#define TXN_HEADER  24          /* length, operations, hash, answer, length of the request id */
+#define OP_HEADER   32          /* type, name length, kind, uuid, value */
 #define ENTRY_MAGIC 0x31454648u /* "HFE1" */
 
 struct hf_txn {
-    uint8_t *data;      /* header, request id, operations so far */
+    uint8_t *data; /* header, request id, operations so far */
     size_t len, cap;
     uint32_t n_ops;
-    uint32_t last_put;  /* number of the last put, from 1 */
+    uint32_t last_put; /* number of the last put, from 1 */
     uint32_t answer;
-    bool changes;       /* has a put or a delete */
+    bool changes; /* has a put or a delete */
     uint64_t request_hash;
     size_t request_id_len;
     char *invalid;
@@ -116,7 +116,8 @@ void hf_txn_delete(struct hf_txn *t, const struct hf_uuid *uuid)
 }
 
 /* Where to write the object's bytes, or NULL when it is refused. */
-static uint8_t *begin_put(struct hf_txn *t, uint32_t kind, const struct hf_uuid *uuid, const char *name, size_t len)
+static uint8_t *begin_put(struct hf_txn *t, uint32_t kind, const struct hf_uuid *uuid, const char *name,
+                          size_t len)
 {
     HF_ASSERT(kind < HF_KIND_MAX);
     size_t name_len = strlen(name);
@@ -202,7 +203,8 @@ static const char *read_text(const uint8_t **p, const uint8_t *end, size_t len)
     return text;
 }
 
-static bool read_put(const uint8_t **p, const uint8_t *end, size_t name_len, uint64_t data_len, struct hf_op *op)
+static bool read_put(const uint8_t **p, const uint8_t *end, size_t name_len, uint64_t data_len,
+                     struct hf_op *op)
 {
     if (name_len == 0 || name_len > HF_NAME_MAX || data_len > HF_OBJECT_MAX || op->kind >= HF_KIND_MAX)
         return false;
@@ -242,7 +244,8 @@ bool hf_txn_decode(const uint8_t *p, size_t len, struct hf_txn_view *ret, struct
     if (len < TXN_HEADER)
         return false;
     size_t used = hf_get32(p);
-    struct hf_txn_view v = {.n_ops = hf_get32(p + 4), .request_hash = hf_get64(p + 8), .answer = hf_get32(p + 16)};
+    struct hf_txn_view v = {
+        .n_ops = hf_get32(p + 4), .request_hash = hf_get64(p + 8), .answer = hf_get32(p + 16)};
     v.request_id_len = hf_get32(p + 20);
     if (used < TXN_HEADER || used > len || used > HF_TXN_BYTES_MAX + TXN_HEADER || used % 8 != 0 ||
         v.n_ops > HF_TXN_OPS_MAX || v.answer > v.n_ops || v.request_id_len > HF_REQUEST_ID_MAX)

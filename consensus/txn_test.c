@@ -140,7 +140,8 @@ static uint64_t next_random(uint64_t *x)
     return *x;
 }
 
-/* What decodes must keep to the limits and point into the bytes; what does not must be refused without harm. */
+/* What decodes must keep to the limits and point into the bytes; what does not must be refused without harm.
+ */
 static void damaged_bytes_never_do_harm(void **state)
 {
     (void)state;

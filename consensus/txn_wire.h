@@ -1,5 +1,5 @@
-/* The bytes of a transaction and of a log entry (README.md has the layout): what txn.c writes and the state machine
- * reads. Readers trust nothing: every length is checked, and malformed bytes give false.
+/* The bytes of a transaction and of a log entry (README.md has the layout): what txn.c writes and the state
+ * machine reads. Readers trust nothing: every length is checked, and malformed bytes give false.
  */
 #ifndef HF_CONSENSUS_TXN_WIRE_H
 #define HF_CONSENSUS_TXN_WIRE_H
@@ -14,11 +14,11 @@ enum hf_op_type { HF_OP_CHECK = 1, HF_OP_PUT = 2, HF_OP_DELETE = 3 };
 /* One operation, pointing into the bytes it was read from. */
 struct hf_op {
     enum hf_op_type type;
-    uint32_t kind;          /* put */
+    uint32_t kind; /* put */
     struct hf_uuid uuid;
-    uint64_t revision;      /* check */
-    const char *name;       /* put */
-    const uint8_t *data;    /* put */
+    uint64_t revision;   /* check */
+    const char *name;    /* put */
+    const uint8_t *data; /* put */
     size_t data_len;
 };
 
@@ -27,7 +27,7 @@ struct hf_txn_view {
     size_t request_id_len;
     uint64_t request_hash;
     uint32_t n_ops;
-    uint32_t answer;        /* number of the put that is the answer, from 1; 0: none */
+    uint32_t answer; /* number of the put that is the answer, from 1; 0: none */
 };
 
 /* Ends building: the transaction's bytes, owned by t, a multiple of 8. */
@@ -36,10 +36,11 @@ const uint8_t *hf_txn_encoded(struct hf_txn *t, size_t *ret_len);
 const char *hf_txn_invalid(const struct hf_txn *t);
 
 /* Reads one transaction at p. ops has room for HF_TXN_OPS_MAX. ret_used: the bytes it took. */
-bool hf_txn_decode(const uint8_t *p, size_t len, struct hf_txn_view *ret, struct hf_op *ops, size_t *ret_used);
+bool hf_txn_decode(const uint8_t *p, size_t len, struct hf_txn_view *ret, struct hf_op *ops,
+                   size_t *ret_used);
 
 /* A log entry: this header, then n transactions. */
-#define HF_ENTRY_HEADER 24
+#define HF_ENTRY_HEADER   24
 #define HF_ENTRY_TXNS_MAX 4096
 struct hf_entry_header {
     uint32_t n;

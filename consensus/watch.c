@@ -18,8 +18,8 @@ struct change {
 
 struct hf_history {
     struct change *ring;
-    uint64_t first, next;      /* numbers of the oldest change kept and of the one to come */
-    uint64_t begins_after;     /* every change after this revision is kept */
+    uint64_t first, next;  /* numbers of the oldest change kept and of the one to come */
+    uint64_t begins_after; /* every change after this revision is kept */
     size_t bytes;
     struct hf_watch *watches;
     bool delivering;
@@ -30,9 +30,9 @@ enum watch_state { WATCH_OPEN, WATCH_LOST, WATCH_ENDED, WATCH_CLOSED };
 struct hf_watch {
     struct hf_history *history; /* NULL when the replica has gone */
     struct hf_watch *link;
-    enum watch_state state;     /* lost: closed() is still to be called */
-    uint64_t next;              /* number of the change to deliver next */
-    uint64_t from_revision;     /* nothing up to here is wanted */
+    enum watch_state state; /* lost: closed() is still to be called */
+    uint64_t next;          /* number of the change to deliver next */
+    uint64_t from_revision; /* nothing up to here is wanted */
     uint64_t position;
     uint64_t kinds;
     void (*cb)(void *arg, const struct hf_watch_event *e);
@@ -118,14 +118,15 @@ static uint64_t first_after(const struct hf_history *h, uint64_t revision)
 }
 
 hf_status hf_history_watch(struct hf_history *h, uint64_t from_revision, uint64_t kinds,
-                           void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg), void *arg,
-                           struct hf_watch **ret)
+                           void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg),
+                           void *arg, struct hf_watch **ret)
 {
     if (from_revision < h->begins_after)
-        return hf_error(HF_OUT_OF_RANGE,
-                        "watch from revision %llu: the history begins after revision %llu; list again and watch from "
-                        "the list's revision",
-                        (unsigned long long)from_revision, (unsigned long long)h->begins_after);
+        return hf_error(
+            HF_OUT_OF_RANGE,
+            "watch from revision %llu: the history begins after revision %llu; list again and watch from "
+            "the list's revision",
+            (unsigned long long)from_revision, (unsigned long long)h->begins_after);
     struct hf_watch *w = HF_NEW(struct hf_watch);
     *w = (struct hf_watch){.history = h,
                            .link = h->watches,

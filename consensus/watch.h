@@ -1,5 +1,5 @@
-/* The recent history of changes and the watches that follow it. Private to the replica: users see the hf_watch of
- * replica.h. Changes have numbers that grow by one; a watch stands before one of them.
+/* The recent history of changes and the watches that follow it. Private to the replica: users see the
+ * hf_watch of replica.h. Changes have numbers that grow by one; a watch stands before one of them.
  */
 #ifndef HF_CONSENSUS_WATCH_H
 #define HF_CONSENSUS_WATCH_H
@@ -20,9 +20,10 @@ void hf_history_restart(struct hf_history *h, uint64_t revision);
 
 /* As hf_watch_open(). */
 hf_status hf_history_watch(struct hf_history *h, uint64_t from_revision, uint64_t kinds,
-                           void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg), void *arg,
-                           struct hf_watch **ret) HF_MUST_USE;
-/* Calls back, a bounded number of events per watch; revision: the store's. True when there is more to deliver. */
+                           void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg),
+                           void *arg, struct hf_watch **ret) HF_MUST_USE;
+/* Calls back, a bounded number of events per watch; revision: the store's. True when there is more to
+ * deliver. */
 bool hf_history_deliver(struct hf_history *h, uint64_t revision);
 /* A watch has something to hear. */
 bool hf_history_pending(const struct hf_history *h);
