@@ -70,8 +70,8 @@ const char *hf_api_method_name(const struct hf_api_method *m);
 struct hf_api_sink {
     /* false: the carrier's queue is full; streams wait for hf_api_call_writable(). Borrowed */
     bool (*message)(void *arg, const ProtobufCMessage *m);
-    /* A message in serialized form: bytes (a reference is taken where kept), then suffix. */
-    bool (*bytes)(void *arg, struct hf_bytes *b, const void *suffix, size_t suffix_len);
+    /* A message in serialized form (a reference is taken where it is kept). */
+    bool (*bytes)(void *arg, struct hf_bytes *b);
     void (*trailer)(void *arg, const char *key, const char *value);
     void (*end)(void *arg, hf_status take_st);
 };

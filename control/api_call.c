@@ -107,16 +107,16 @@ void hf_call_answer(struct hf_api_call *c, const ProtobufCMessage *m)
     hf_call_end(c, HF_STATUS_OK);
 }
 
-bool hf_call_send_bytes(struct hf_api_call *c, struct hf_bytes *b, const void *suffix, size_t suffix_len)
+bool hf_call_send_bytes(struct hf_api_call *c, struct hf_bytes *b)
 {
-    return c->sink != NULL && c->sink->bytes(c->sink_arg, b, suffix, suffix_len);
+    return c->sink != NULL && c->sink->bytes(c->sink_arg, b);
 }
 
 void hf_call_answer_object(struct hf_api_call *c, uint32_t kind, struct hf_bytes *bytes, uint64_t revision)
 {
-    uint8_t suffix[HF_OBJECT_SUFFIX_MAX];
-    size_t n = hf_object_suffix(hf_call_store(c), kind, bytes, revision, suffix);
-    hf_call_send_bytes(c, bytes, suffix, n);
+    struct hf_bytes *b = hf_object_for_reader(hf_call_store(c), kind, bytes, revision);
+    hf_call_send_bytes(c, b);
+    hf_bytes_unref(b);
     hf_call_end(c, HF_STATUS_OK);
 }
 

@@ -65,7 +65,7 @@ void hf_call_answer(struct hf_api_call *c, const ProtobufCMessage *m);
 void hf_call_answer_object(struct hf_api_call *c, uint32_t kind, struct hf_bytes *bytes, uint64_t revision);
 
 /* --- parts of an answer --- */
-bool hf_call_send_bytes(struct hf_api_call *c, struct hf_bytes *b, const void *suffix, size_t suffix_len);
+bool hf_call_send_bytes(struct hf_api_call *c, struct hf_bytes *b);
 
 /* Runs the write of this call in a room; build gets the call as its arg. The answer is the transaction's answer object, or
  * Empty for methods that return Empty. An error is wrapped by build itself, see hf_call_context(). */

@@ -31,9 +31,9 @@ static bool sink_message(void *arg, const ProtobufCMessage *m)
     return hf_grpc_send(((struct carried *)arg)->grpc, m);
 }
 
-static bool sink_bytes(void *arg, struct hf_bytes *b, const void *suffix, size_t suffix_len)
+static bool sink_bytes(void *arg, struct hf_bytes *b)
 {
-    return hf_grpc_send_bytes(((struct carried *)arg)->grpc, b, suffix, suffix_len);
+    return hf_grpc_send_bytes(((struct carried *)arg)->grpc, b, NULL, 0);
 }
 
 static void sink_trailer(void *arg, const char *key, const char *value)

@@ -18,14 +18,8 @@
 
 #define TOKEN_MAX (2 * (sizeof(uint32_t) + HF_NAME_MAX) + 1)
 
-struct entry {
-    const struct hf_object *object;
-    uint8_t suffix[HF_OBJECT_SUFFIX_MAX];
-    size_t suffix_len;
-};
-
 struct page {
-    struct entry *entries;
+    struct hf_bytes **objects;
     size_t n, size;
     size_t bytes;
     char token[TOKEN_MAX]; /* where the next page starts; "" at the end */
@@ -110,10 +104,9 @@ static bool matches(const struct hf_filter *f, const struct hf_object *o)
 
 static void page_add(struct page *p, const struct hf_store *s, const struct hf_object *o)
 {
-    struct entry *e = &p->entries[p->n++];
-    e->object = o;
-    e->suffix_len = hf_object_suffix(s, o->kind, o->bytes, o->revision, e->suffix);
-    p->bytes += field_len(o->bytes->len + e->suffix_len);
+    struct hf_bytes *b = hf_object_for_reader(s, o->kind, o->bytes, o->revision);
+    p->objects[p->n++] = b;
+    p->bytes += field_len(b->len);
 }
 
 static void collect(struct page *p, const struct hf_store *s, uint32_t kind, const char *after, uint32_t mark,
@@ -141,13 +134,11 @@ static struct hf_bytes *page_serialize(const struct page *p, uint64_t revision)
     struct hf_bytes *b = hf_bytes_new(len);
     uint8_t *w = b->data;
     for (size_t i = 0; i < p->n; i++) {
-        const struct entry *e = &p->entries[i];
+        const struct hf_bytes *o = p->objects[i];
         *w++ = 1 << 3 | 2;
-        w = put_varint(w, e->object->bytes->len + e->suffix_len);
-        memcpy(w, e->object->bytes->data, e->object->bytes->len);
-        w += e->object->bytes->len;
-        memcpy(w, e->suffix, e->suffix_len);
-        w += e->suffix_len;
+        w = put_varint(w, o->len);
+        memcpy(w, o->data, o->len);
+        w += o->len;
     }
     if (token_len > 0) {
         *w++ = 2 << 3 | 2;
@@ -178,10 +169,12 @@ static hf_status list(struct hf_api_call *c, struct hf_bytes **ret)
     struct page p = {.size = r->page_size == 0 ? PAGE_DEFAULT : (size_t)r->page_size};
     if (p.size > PAGE_MAX)
         p.size = PAGE_MAX;
-    p.entries = hf_alloc_array(p.size, sizeof *p.entries);
+    p.objects = hf_alloc_array(p.size, sizeof(struct hf_bytes *));
     collect(&p, s, k->kind, after, mark, f);
     *ret = page_serialize(&p, hf_store_revision(s));
-    free(p.entries);
+    for (size_t i = 0; i < p.n; i++)
+        hf_bytes_unref(p.objects[i]);
+    free(p.objects);
     hf_filter_free(f);
     return HF_STATUS_OK;
 }
@@ -191,7 +184,7 @@ static void list_now(struct hf_api_call *c)
     struct hf_bytes *b = NULL;
     hf_status st = list(c, &b);
     if (hf_ok(st))
-        hf_call_send_bytes(c, b, NULL, 0);
+        hf_call_send_bytes(c, b);
     hf_bytes_unref(b);
     hf_call_end(c, hf_wrap(st, "list %s", hf_kind_of(c->rules->kind)->plural));
 }
@@ -203,31 +196,33 @@ void hf_handle_list(struct hf_api_call *c)
 
 /* --- what is filled in on reads --- */
 
-/* status.used_ips of an L3 network: messages merge when they are concatenated. */
-static size_t l3_suffix(const struct hf_store *s, const struct hf_bytes *bytes, uint8_t *out)
+static uint32_t addresses_used(const struct hf_store *s, const char *l3_uuid)
 {
-    uint8_t *p = out;
     char prefix[HF_UUID_STR + 1];
-    Holdfast__V1__L3Network *l3 = holdfast__v1__l3_network__unpack(NULL, bytes->len, bytes->data);
-    HF_ASSERT(l3 != NULL && l3->meta != NULL);
-    snprintf(prefix, sizeof prefix, "%s/", l3->meta->uuid);
-    holdfast__v1__l3_network__free_unpacked(l3, NULL);
-    uint64_t used = 0;
+    snprintf(prefix, sizeof prefix, "%s/", l3_uuid);
+    uint32_t used = 0;
     const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__IP_ADDRESS, prefix);
     for (; o != NULL && strncmp(o->name, prefix, strlen(prefix)) == 0; o = hf_store_next(s, o->kind, o->name))
         used++;
-    *p++ = 3 << 3 | 2; /* status */
-    *p++ = (uint8_t)(1 + varint_len(used));
-    *p++ = 3 << 3; /* used_ips */
-    return (size_t)(put_varint(p, used) - out);
+    return used;
 }
 
-size_t hf_object_suffix(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes, uint64_t revision,
-                        uint8_t out[HF_OBJECT_SUFFIX_MAX])
+static struct hf_bytes *l3_for_reader(const struct hf_store *s, const struct hf_bytes *bytes, uint64_t revision)
 {
-    size_t n = hf_object_revision_suffix(revision, out);
+    Holdfast__V1__L3Network *l3 = holdfast__v1__l3_network__unpack(NULL, bytes->len, bytes->data);
+    HF_ASSERT(l3 != NULL && l3->meta != NULL && l3->status != NULL);
+    l3->meta->revision = revision;
+    l3->status->used_ips = addresses_used(s, l3->meta->uuid);
+    struct hf_bytes *b = hf_bytes_new(holdfast__v1__l3_network__get_packed_size(l3));
+    holdfast__v1__l3_network__pack(l3, b->data);
+    holdfast__v1__l3_network__free_unpacked(l3, NULL);
+    return b;
+}
+
+struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
+                                      uint64_t revision)
+{
     if (kind == HOLDFAST__V1__KIND__L3_NETWORK)
-        n += l3_suffix(s, bytes, out + n);
-    HF_ASSERT(n <= HF_OBJECT_SUFFIX_MAX);
-    return n;
+        return l3_for_reader(s, bytes, revision);
+    return hf_object_with_revision(bytes, revision);
 }

@@ -69,9 +69,9 @@ ProtobufCMessage *hf_request_object(const ProtobufCMessage *request);
 /* That of a Create request, with a meta that gives no UUID; NULL: the call has been ended with the reason. */
 ProtobufCMessage *hf_request_new_object(struct hf_api_call *c);
 
-/* Fields that are filled in on reads, in serialized form to append: meta.revision and, for an L3 network, used_ips. */
-#define HF_OBJECT_SUFFIX_MAX 48
-size_t hf_object_suffix(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes, uint64_t revision,
-                        uint8_t out[HF_OBJECT_SUFFIX_MAX]);
+/* An object's bytes as readers get them, with what is filled in on reads: meta.revision and, for an L3 network, used_ips.
+ * The caller owns the result. */
+struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
+                                      uint64_t revision);
 
 #endif

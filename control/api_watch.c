@@ -74,7 +74,6 @@ static void cancelled(struct hf_api_call *c)
 static bool send_object(struct stream *s, const struct item *it)
 {
     char uuid[HF_UUID_STR];
-    uint8_t suffix[HF_OBJECT_SUFFIX_MAX];
     Holdfast__V1__WatchEvent e = HOLDFAST__V1__WATCH_EVENT__INIT;
     e.revision = it->revision;
     e.kind = it->kind;
@@ -83,20 +82,19 @@ static bool send_object(struct stream *s, const struct item *it)
     if (it->bytes == NULL)
         return s->call->sink->message(s->call->sink_arg, &e.base);
 
-    size_t suffix_len = hf_object_suffix(hf_call_store(s->call), it->kind, it->bytes, it->revision, suffix);
+    struct hf_bytes *object = hf_object_for_reader(hf_call_store(s->call), it->kind, it->bytes, it->revision);
     size_t head = holdfast__v1__watch_event__get_packed_size(&e);
-    size_t body = it->bytes->len + suffix_len;
-    struct hf_bytes *b = hf_bytes_new(head + 1 + 10 + body);
+    struct hf_bytes *b = hf_bytes_new(head + 1 + 10 + object->len);
     uint8_t *p = b->data + holdfast__v1__watch_event__pack(&e, b->data);
     *p++ = 5 << 3 | 2; /* object */
-    size_t v = body;
+    size_t v = object->len;
     for (; v >= 0x80; v >>= 7)
         *p++ = (uint8_t)(v | 0x80);
     *p++ = (uint8_t)v;
-    memcpy(p, it->bytes->data, it->bytes->len);
-    memcpy(p + it->bytes->len, suffix, suffix_len);
-    b->len = (size_t)(p + body - b->data);
-    bool room = hf_call_send_bytes(s->call, b, NULL, 0);
+    memcpy(p, object->data, object->len);
+    b->len = (size_t)(p + object->len - b->data);
+    hf_bytes_unref(object);
+    bool room = hf_call_send_bytes(s->call, b);
     hf_bytes_unref(b);
     return room;
 }

@@ -100,7 +100,7 @@ void hf_txn_put_message(struct hf_txn *t, struct hf_env *env, ProtobufCMessage *
 
     uint64_t revision = meta->revision;
     meta->updated_at_ms = hf_env_wall_ms(env);
-    meta->revision = 0; /* the store knows it: hf_object_revision_suffix() */
+    meta->revision = 0; /* the store knows it: hf_object_with_revision() */
     struct hf_bytes *bytes = hf_bytes_new(protobuf_c_message_get_packed_size(m));
     protobuf_c_message_pack(m, bytes->data);
     meta->revision = revision;
