@@ -14,6 +14,7 @@
 #define KEEPALIVE_MS   2000 /* a leader without power is noticed after twice this */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   1000 /* an election takes a second or two, and a host without a leader is nearly a lost one */
+#define TELL_MS        60000
 #define CHASE_MAX      3    /* hints followed at once; nodes that point in a circle are not chased at full speed */
 #define CONGESTED_MS   10000 /* a leader that has read too little for so long */
 
@@ -33,7 +34,8 @@ struct hf_control_link {
     int64_t congested_since_ms;
     struct hf_timer timer;
     struct hf_backoff backoff;
-    char *told;              /* last error logged */
+    unsigned failures;       /* since a node led: each node's first one is logged, then one a minute */
+    int64_t told_ms;
 };
 
 struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *env, const struct hf_control_link_options *o)
@@ -46,14 +48,13 @@ struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *e
     return l;
 }
 
-/* The same trouble is told once. */
 static void tell(struct hf_control_link *l, hf_status st)
 {
-    if (l->told && strcmp(l->told, hf_status_message(st)) == 0)
+    int64_t now = hf_env_now_ms(l->env);
+    if (++l->failures > l->o.n_addresses && now - l->told_ms < TELL_MS)
         return;
-    free(l->told);
-    l->told = hf_strdup(hf_status_message(st));
-    hf_warn("control node %s: %s (dialling on)", l->address, l->told);
+    l->told_ms = now;
+    hf_warn("control node %s: %s (dialling on)", l->address, hf_status_message(st));
 }
 
 static void dial(void *arg);
@@ -79,8 +80,7 @@ static void on_message(struct hf_grpc_stream *s, ProtobufCMessage *m, void *arg)
         l->welcomed = true;
         l->chased = 0;
         hf_backoff_reset(&l->backoff);
-        free(l->told);
-        l->told = NULL;
+        l->failures = 0;
         hf_info("the control node at %s leads", l->address);
     }
     hf_host_stream_message(l->host, (Holdfast__V1__ControlMessage *)m);
@@ -157,6 +157,5 @@ void hf_control_link_close(struct hf_control_link *l)
     HF_ASSERT(!l->stream);
     free(l->address);
     free(l->hint);
-    free(l->told);
     free(l);
 }
