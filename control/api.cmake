@@ -17,3 +17,7 @@ hf_program(holdfastd INSTALL
 add_test(NAME api_test
   COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/api_test.py $<TARGET_FILE:holdfastd> ${PROJECT_SOURCE_DIR}/api)
 set_tests_properties(api_test PROPERTIES TIMEOUT 300)
+hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
+hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
+hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)
+hf_test(settings_test SOURCES settings_test.c LINK hf_control_store hf_cloud_testing)

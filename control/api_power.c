@@ -70,9 +70,14 @@ static const char *start_step(const VerbRequest *r, const Instance *i)
     return r->host_uuid[0] != '\0' ? "waiting for room on the host that was asked for" : "waiting for a host";
 }
 
+static uint64_t this_run(const Instance *i)
+{
+    return i->placement != NULL ? i->placement->run : 0;
+}
+
 static uint64_t next_run(const Instance *i)
 {
-    return (i->placement != NULL ? i->placement->run : 0) + 1;
+    return this_run(i) + 1;
 }
 
 /* --- stop --- */
@@ -165,7 +170,7 @@ static const char *resume_step(const VerbRequest *r, const Instance *i)
 /* --- all of them --- */
 
 static const struct verb start_verb = {"StartInstance", "start", start, start_step, next_run};
-static const struct verb stop_verb = {"StopInstance", "stop", stop, stop_step, NULL};
+static const struct verb stop_verb = {"StopInstance", "stop", stop, stop_step, this_run};
 static const struct verb reboot_verb = {"RebootInstance", "reboot", reboot, reboot_step, reboot_generation};
 static const struct verb pause_verb = {"PauseInstance", "pause", pause_it, pause_step, NULL};
 static const struct verb resume_verb = {"ResumeInstance", "resume", resume, resume_step, NULL};

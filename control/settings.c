@@ -79,9 +79,9 @@ static bool parse_int(const char *text, bool size, int64_t *ret)
 static bool is_choice(const char *choices, const char *value)
 {
     size_t len = strlen(value);
-    for (const char *p = choices; len > 0 && p != NULL; p = strchr(p, '|') != NULL ? strchr(p, '|') + 1 : NULL)
-        if (strncmp(p, value, len) == 0 && (p[len] == '|' || p[len] == '\0'))
-            return true;
+    for (const char *p = choices; *p != '\0'; p += strcspn(p, "|"), p += *p == '|')
+        if (strcspn(p, "|") == len && strncmp(p, value, len) == 0)
+            return len > 0;
     return false;
 }
 
