@@ -109,8 +109,8 @@ def test_control_node_with_a_damaged_data_directory_refuses_to_start(cloud):
                 f.write(b"\xa5" * 4096)
         node.start()
         wait_until("its refusal", lambda: not node.is_running(), timeout=30)
-        said = tail(node.log, 5)
-        assert node.dir in said and "replace" in said, said
+        said = tail(node.log, 3)
+        assert node.dir in said and "is damaged" in said and "Replace it" in said, said
     finally:
         node.kill()
         shutil.rmtree(node.dir)

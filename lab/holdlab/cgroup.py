@@ -23,6 +23,16 @@ def _root():
     raise LabError("this machine has neither a freezer cgroup nor cgroup v2 mounted; the lab needs one of them")
 
 
+def is_gone(pid):
+    """No thread of the process runs any more; a zombie is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            state = f.read().rpartition(")")[2].split()[0]
+        return state in "ZX" and len(os.listdir(f"/proc/{pid}/task")) <= 1
+    except OSError:
+        return True
+
+
 class Cgroup:
     def __init__(self, *names):
         root, self.version = _root()
@@ -79,21 +89,36 @@ class Cgroup:
         if not os.path.isdir(self.path):
             return
         self.freeze()
-        end = time.monotonic() + timeout
-        self._signal_all()
+        killed = self._signal_all(signal.SIGKILL)
         self.thaw()  # a frozen task cannot die
-        while self.pids():
-            if time.monotonic() > end:
-                raise LabError(f"processes {self.pids()} of {self.path} do not die of SIGKILL")
-            time.sleep(0.002)
-            self._signal_all()
+        self._wait_gone(killed, timeout, signal.SIGKILL)
 
-    def _signal_all(self):
-        for pid in self.pids():
+    def end_all(self, timeout=20):
+        """SIGTERM; LabError when a task has not ended by then."""
+        self._wait_gone(self._signal_all(signal.SIGTERM), timeout, None)
+
+    def _signal_all(self, signum):
+        pids = set(self.pids())
+        for pid in pids:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signum)
             except ProcessLookupError:
                 pass
+        return pids
+
+    def _wait_gone(self, pids, timeout, again):
+        """Until those processes, and whatever else is in the group, are gone. A dying process leaves cgroup.procs before it
+        has closed its files: the group alone does not tell."""
+        end = time.monotonic() + timeout
+        while True:
+            pids = {p for p in pids if not is_gone(p)} | set(self.pids())
+            if not pids:
+                return
+            if time.monotonic() > end:
+                raise LabError(f"processes {sorted(pids)} of {self.path} do not end within {timeout} s")
+            time.sleep(0.002)
+            if again:
+                self._signal_all(again)
 
     def children(self):
         try:

@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import time
 
 from . import netns
 from .cgroup import Cgroup
 from .config import CONTROL_PORT, RAFT_PORT
-from .proc import ENVIRONMENT, LabError
+from .proc import ENVIRONMENT, LabError, wait_until
 
 
 class ControlNode:
@@ -47,6 +46,8 @@ class ControlNode:
         with open(self.log, "ab") as log:
             self._child = subprocess.Popen(self.cgroup.joining(argv), env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=log, start_new_session=True)
+        wait_until(f"the start of control node {self.name}",
+                   lambda: self.cgroup.pids() or self._child.poll() is not None, timeout=10)
 
     def kill(self):
         """SIGKILL; returns the Unix time in ms at which it was sent."""
@@ -56,16 +57,9 @@ class ControlNode:
             self._child.poll()
         return at_ms
 
-    def stop(self, timeout=20):
-        """SIGTERM; what is left after the timeout is killed and told as an error."""
-        for pid in self.cgroup.pids():
-            os.kill(pid, signal.SIGTERM)
-        end = time.monotonic() + timeout
-        while self.cgroup.pids():
-            if time.monotonic() > end:
-                self.cgroup.kill_all()
-                raise LabError(f"control node {self.name} does not end on SIGTERM within {timeout} s")
-            time.sleep(0.02)
+    def stop(self):
+        """SIGTERM: it hands its leadership over and ends."""
+        self.cgroup.end_all()
 
     def is_running(self):
         return bool(self.cgroup.pids())

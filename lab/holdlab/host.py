@@ -7,7 +7,7 @@ import time
 import uuid
 
 from . import netns
-from .cgroup import Cgroup
+from .cgroup import Cgroup, is_gone
 from .config import CONTROL_PORT
 from .proc import ENVIRONMENT, LabError, exe_name, namespace_pid, run, tail, wait_until
 
@@ -193,7 +193,7 @@ class Host:
             raise LabError(f"{service} does not run on {self.name}")
         for pid in pids:
             os.kill(pid, sig)
-        wait_until(f"the end of {service} on {self.name}", lambda: not set(pids) & set(self.pids(service)), timeout=20)
+        wait_until(f"the end of {service} on {self.name}", lambda: all(map(is_gone, pids)), timeout=20)
         self._reap()
 
     def pids(self, program):
