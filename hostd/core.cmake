@@ -11,7 +11,7 @@ hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
 hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
 hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
 
-hf_library(hf_identity SOURCES identity.c LINK hf_base)
+hf_library(hf_identity SOURCES identity.c LINK hf_ha hf_base)
 hf_test(identity_test SOURCES identity_test.c LINK hf_identity)
 
 hf_library(hf_hostd_options SOURCES hostd_options.c LINK hf_api hf_base)

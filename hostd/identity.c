@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "ha/lease_record.h"
 
 /* The file: three lines, the last one a check of the two before. */
 #define HEAD       "holdfast host 1\n"
@@ -38,11 +39,10 @@ static bool unhex(const char *text, uint8_t *out, size_t n)
 
 static char *format(const struct hf_identity *id)
 {
-    char uuid[HF_UUID_STR], secret[SECRET_HEX + 1], check[HF_UUID_STR];
+    char uuid[HF_UUID_STR], secret[SECRET_HEX + 1];
     hex(id->secret, HF_IDENTITY_SECRET, secret);
     char *body = hf_printf(HEAD "uuid %s\nsecret %s\n", hf_uuid_format(&id->uuid, uuid), secret);
-    struct hf_uuid sum = hf_uuid_of_text(body);
-    char *text = hf_printf("%scheck %s\n", body, hf_uuid_format(&sum, check));
+    char *text = hf_printf("%scheck %08x\n", body, hf_crc32c(0, body, strlen(body)));
     free(body);
     return text;
 }
