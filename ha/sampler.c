@@ -162,6 +162,8 @@ static const char *own_problem(struct hf_sampler *s, const struct hf_sampler_rea
     s->last_sample_ms = own->start_ms;
     if (own->error[0] != '\0')
         return own->error;
+    if (own->decode != HF_LEASE_GOOD)
+        return "the observer has no record of its own there";
     if (!s->own_seen || own->hash != s->own_hash) {
         s->own_moved = s->own_seen;
         s->own_seen = true;

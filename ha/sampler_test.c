@@ -139,6 +139,22 @@ static void test_own_record_stops(void **state)
     assert_int_equal(f->seen->unchanged_ms, 0);
 }
 
+/* The storage is not mounted: the observer's own record is missing as well, so a missing peer says nothing. */
+static void test_own_record_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_sampler_read own = {.host = hf_uuid_of_text("me"), .start_ms = 1000, .end_ms = 1000};
+    struct hf_sampler_read read = {.host = f->peer, .start_ms = 1000, .end_ms = 1000};
+    size_t n;
+    sample(f, 0, 0, 7, true);
+    sample(f, 500, 500, 7, true);
+    hf_sampler_digest((const uint8_t *)"", 0, NULL, &own);
+    hf_sampler_digest((const uint8_t *)"", 0, NULL, &read);
+    const struct hf_observation *o = hf_sampler_sample(f->s, &own, &read, 1, &n);
+    assert_false(o->samples_good);
+    assert_string_equal(o->error, "the observer has no record of its own there");
+}
+
 static void test_failed_sample(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hung_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_read_starts_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_record_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_own_record_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_sample, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peers, setup, teardown),
     };

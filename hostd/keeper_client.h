@@ -83,9 +83,10 @@ struct hf_keeper {
     struct hf_keeper_events events;
 };
 
-/* Connects to the socket and keeps trying. */
+/* Connects to the socket and keeps trying. Calls under way when the connection breaks are answered with UNKNOWN_OUTCOME. */
 hf_status hf_keeper_client_create(uv_loop_t *loop, struct hf_env *env, const char *socket_path,
                                   const struct hf_keeper_events *events, struct hf_keeper **ret) HF_MUST_USE;
+/* Answers calls under way with CANCELLED. Not from within a callback of this client. */
 void hf_keeper_client_close(struct hf_keeper *k);
 
 #endif

@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define CALL_MS 2
+#define CALL_MS     2
 #define DEADLINE_MS 5000 /* of every call */
 
 struct run {
@@ -94,7 +94,8 @@ static hf_status set_epoch(struct hf_keeper_sim *k, const struct request *q)
     if (hf_vm_machine_count(k->machine))
         return hf_error(HF_PRECONDITION, "not clean: a QEMU of an earlier life runs");
     if (q->epoch <= k->epoch)
-        return hf_error(HF_PRECONDITION, "epoch %llu is not later than this one", (unsigned long long)q->epoch);
+        return hf_error(HF_PRECONDITION, "epoch %llu is not later than this one",
+                        (unsigned long long)q->epoch);
     k->host = q->subject;
     k->epoch = q->epoch;
     k->closed = false;
@@ -193,10 +194,10 @@ static hf_status end_epoch(struct hf_keeper_sim *k, const struct request *q)
 static hf_status apply(struct hf_keeper_sim *k, const struct request *q)
 {
     static hf_status (*const table[])(struct hf_keeper_sim *, const struct request *) = {
-        [HF_KEEPER_SIM_SET_EPOCH] = set_epoch,       [HF_KEEPER_SIM_SEE_TERM] = see_term,
-        [HF_KEEPER_SIM_ADD_STORAGE] = add_storage,   [HF_KEEPER_SIM_REMOVE_STORAGE] = remove_storage,
-        [HF_KEEPER_SIM_BEGIN_RUN] = begin_run,       [HF_KEEPER_SIM_REGISTER_RUN] = register_run,
-        [HF_KEEPER_SIM_END_RUN] = end_run,           [HF_KEEPER_SIM_END_EPOCH] = end_epoch,
+        [HF_KEEPER_SIM_SET_EPOCH] = set_epoch,     [HF_KEEPER_SIM_SEE_TERM] = see_term,
+        [HF_KEEPER_SIM_ADD_STORAGE] = add_storage, [HF_KEEPER_SIM_REMOVE_STORAGE] = remove_storage,
+        [HF_KEEPER_SIM_BEGIN_RUN] = begin_run,     [HF_KEEPER_SIM_REGISTER_RUN] = register_run,
+        [HF_KEEPER_SIM_END_RUN] = end_run,         [HF_KEEPER_SIM_END_EPOCH] = end_epoch,
     };
     if (k->down)
         return hf_error(HF_UNAVAILABLE, "the keeper is not there");
@@ -270,9 +271,11 @@ static void k_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
     ask(k, (struct request){.op = HF_KEEPER_SIM_VIEW, .view_cb = cb, .arg = arg});
 }
 
-static void k_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb, void *arg)
+static void k_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
+                        void *arg)
 {
-    ask(k, (struct request){.op = HF_KEEPER_SIM_SET_EPOCH, .subject = *host, .epoch = epoch, .cb = cb, .arg = arg});
+    ask(k, (struct request){
+               .op = HF_KEEPER_SIM_SET_EPOCH, .subject = *host, .epoch = epoch, .cb = cb, .arg = arg});
 }
 
 static void k_see_term(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void *arg)
@@ -280,7 +283,8 @@ static void k_see_term(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void
     ask(k, (struct request){.op = HF_KEEPER_SIM_SEE_TERM, .number = term, .cb = cb, .arg = arg});
 }
 
-static void k_add_storage(struct hf_keeper *k, const struct hf_uuid *s, const char *dir, hf_keeper_cb cb, void *arg)
+static void k_add_storage(struct hf_keeper *k, const struct hf_uuid *s, const char *dir, hf_keeper_cb cb,
+                          void *arg)
 {
     HF_ASSERT(dir[0] == '/');
     ask(k, (struct request){.op = HF_KEEPER_SIM_ADD_STORAGE, .subject = *s, .cb = cb, .arg = arg});
@@ -294,7 +298,12 @@ static void k_remove_storage(struct hf_keeper *k, const struct hf_uuid *s, hf_ke
 static void k_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
                         const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg)
 {
-    struct request q = {.op = HF_KEEPER_SIM_BEGIN_RUN, .subject = *instance, .epoch = epoch, .number = run, .cb = cb, .arg = arg};
+    struct request q = {.op = HF_KEEPER_SIM_BEGIN_RUN,
+                        .subject = *instance,
+                        .epoch = epoch,
+                        .number = run,
+                        .cb = cb,
+                        .arg = arg};
     HF_ASSERT(n_storages <= HF_KEEPER_SIM_STORAGES_MAX);
     if (n_storages)
         memcpy(q.storages, storages, n_storages * sizeof *storages);
@@ -302,14 +311,26 @@ static void k_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uin
     ask(k, q);
 }
 
-static void k_register_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid, hf_keeper_cb cb, void *arg)
+static void k_register_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
+                           hf_keeper_cb cb, void *arg)
 {
-    ask(k, (struct request){.op = HF_KEEPER_SIM_REGISTER_RUN, .subject = *instance, .number = run, .pid = pid, .cb = cb, .arg = arg});
+    ask(k, (struct request){.op = HF_KEEPER_SIM_REGISTER_RUN,
+                            .subject = *instance,
+                            .number = run,
+                            .pid = pid,
+                            .cb = cb,
+                            .arg = arg});
 }
 
-static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill, hf_keeper_cb cb, void *arg)
+static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+                      hf_keeper_cb cb, void *arg)
 {
-    ask(k, (struct request){.op = HF_KEEPER_SIM_END_RUN, .subject = *instance, .number = run, .kill = kill, .cb = cb, .arg = arg});
+    ask(k, (struct request){.op = HF_KEEPER_SIM_END_RUN,
+                            .subject = *instance,
+                            .number = run,
+                            .kill = kill,
+                            .cb = cb,
+                            .arg = arg});
 }
 
 static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, void *arg)
@@ -317,8 +338,9 @@ static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, vo
     ask(k, (struct request){.op = HF_KEEPER_SIM_END_EPOCH, .epoch = epoch, .cb = cb, .arg = arg});
 }
 
-static const struct hf_keeper_ops keeper_ops = {k_view,      k_set_epoch,    k_see_term, k_add_storage, k_remove_storage,
-                                                k_begin_run, k_register_run, k_end_run,  k_end_epoch};
+static const struct hf_keeper_ops keeper_ops = {k_view,         k_set_epoch,      k_see_term,
+                                                k_add_storage,  k_remove_storage, k_begin_run,
+                                                k_register_run, k_end_run,        k_end_epoch};
 
 struct hf_keeper *hf_keeper_sim_connect(struct hf_keeper_sim *k, const struct hf_keeper_events *events)
 {
@@ -390,7 +412,8 @@ void hf_keeper_sim_close_storage(struct hf_keeper_sim *k, const struct hf_uuid *
     s->closed = true;
     for (size_t i = 0; i < k->n_runs; i++)
         for (size_t j = 0; j < k->runs[i].n_storages; j++)
-            if (hf_uuid_equal(&k->runs[i].storages[j], uuid) && hf_vm_machine_kill(k->machine, &k->runs[i].r.instance))
+            if (hf_uuid_equal(&k->runs[i].storages[j], uuid) &&
+                hf_vm_machine_kill(k->machine, &k->runs[i].r.instance))
                 k->runs[i].r.state = HF_RUN_TOMBSTONED;
     changed(k);
 }

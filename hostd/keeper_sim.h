@@ -1,5 +1,6 @@
-/* A simulated keeper (hf-lease), behind the vtable of keeper_client.h: it keeps epoch, term, runs and tombstones, looks for
- * and kills the QEMUs of a simulated machine. It outlives its connections, as the keeper outlives the host daemon.
+/* A simulated keeper (hf-lease), behind the vtable of keeper_client.h: it keeps epoch, term, runs and
+ * tombstones, looks for and kills the QEMUs of a simulated machine. It outlives its connections, as the
+ * keeper outlives the host daemon.
  */
 #ifndef HF_HOSTD_KEEPER_SIM_H
 #define HF_HOSTD_KEEPER_SIM_H

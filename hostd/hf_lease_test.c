@@ -1,0 +1,429 @@
+/* The keeper as a process: real files, real victims, its real client. Durations are those of profile fast; every wait has
+ * room for a slow machine, and nothing is expected to happen quickly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ha/ha_timing.h"
+#include "ha/lease_record.h"
+#include "hostd/keeper_client.h"
+#include "hostd/keeper_ns.h"
+#include "base/log.h"
+
+#define WAIT_MS 30000
+
+struct fixture {
+    uv_loop_t loop;
+    struct hf_env *env;
+    struct hf_keeper *keeper;
+    pid_t pid;
+    bool up, answered;
+    enum hf_code code;
+    char text[512];
+    /* the last view */
+    bool clean, epoch_closed;
+    uint64_t epoch, max_term;
+    char watchdog[16];
+    struct hf_keeper_storage storage;
+    size_t n_storages, n_runs;
+    struct hf_keeper_run runs[8];
+    struct hf_uuid host, s1, vm1, vm2;
+    char disk[64]; /* what is mounted at /mnt/s1: a folder on a disk, since not every kernel's tmpfs can pass its cache */
+};
+
+static void on_connection(void *arg, bool up)
+{
+    struct fixture *f = arg;
+    f->up = up;
+}
+
+static void on_answer(void *arg, hf_status st)
+{
+    struct fixture *f = arg;
+    f->answered = true;
+    f->code = hf_status_code(st);
+    snprintf(f->text, sizeof f->text, "%s", hf_status_message(st));
+}
+
+static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
+{
+    struct fixture *f = arg;
+    on_answer(arg, st);
+    if (!hf_ok(st))
+        return;
+    f->clean = v->clean;
+    f->epoch_closed = v->epoch_closed;
+    f->epoch = v->epoch;
+    f->max_term = v->max_term;
+    snprintf(f->watchdog, sizeof f->watchdog, "%s", v->watchdog);
+    f->n_storages = v->n_storages;
+    if (v->n_storages > 0)
+        f->storage = v->storages[0];
+    f->n_runs = v->n_runs;
+    for (size_t i = 0; i < v->n_runs && i < 8; i++)
+        f->runs[i] = v->runs[i];
+}
+
+static void ignore_timer(void *arg)
+{
+    (void)arg;
+}
+
+/* Turns the loop until the flag is set; fails after WAIT_MS. */
+static void turn_until(struct fixture *f, const bool *flag)
+{
+    struct hf_timer tick = {0};
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (!*flag) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        hf_timer_start(f->env, &tick, 20, ignore_timer, NULL);
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    hf_timer_stop(&tick);
+}
+
+static void turn_ms(struct fixture *f, int64_t ms)
+{
+    struct hf_timer tick = {0};
+    int64_t end = hf_env_now_ms(f->env) + ms;
+    while (hf_env_now_ms(f->env) < end) {
+        hf_timer_start(f->env, &tick, 10, ignore_timer, NULL);
+        uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    hf_timer_stop(&tick);
+}
+
+/* One call and its answer. */
+#define CALL(f, verb, ...)                                                                                   \
+    do {                                                                                                     \
+        (f)->answered = false;                                                                               \
+        (f)->keeper->ops->verb((f)->keeper, ##__VA_ARGS__, on_answer, (f));                                  \
+        turn_until((f), &(f)->answered);                                                                     \
+    } while (0)
+
+static void view(struct fixture *f)
+{
+    f->answered = false;
+    f->keeper->ops->view(f->keeper, on_view, f);
+    turn_until(f, &f->answered);
+    assert_int_equal(f->code, HF_OK);
+}
+
+/* Repeats the view until the condition holds. */
+#define VIEW_UNTIL(f, condition)                                                                             \
+    do {                                                                                                     \
+        int64_t end_ = hf_env_now_ms((f)->env) + WAIT_MS;                                                    \
+        for (view(f); !(condition); view(f)) {                                                               \
+            assert_true(hf_env_now_ms((f)->env) < end_);                                                     \
+            turn_ms((f), 50);                                                                                \
+        }                                                                                                    \
+    } while (0)
+
+static void start_keeper(struct fixture *f)
+{
+    f->pid = fork();
+    assert_true(f->pid >= 0);
+    if (f->pid == 0) {
+        execl(HF_LEASE_PATH, "hf-lease", "--profile", "fast", "--socket", "/mnt/run/keeper.sock", "--state",
+              "/mnt/run/keeper.state", "--watchdog-stand-in", "/mnt/watchdog", (char *)NULL);
+        _exit(127);
+    }
+    turn_until(f, &f->up);
+}
+
+static void end_keeper(struct fixture *f, int sig)
+{
+    bool down = false;
+    kill(f->pid, sig);
+    assert_int_equal(waitpid(f->pid, NULL, 0), f->pid);
+    while (!down) {
+        turn_ms(f, 20);
+        down = !f->up;
+    }
+}
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+    struct fixture *f = &fixture;
+    struct hf_keeper_events events = {.connection = on_connection, .arg = f};
+    memset(f, 0, sizeof *f);
+    hf_log_set_level(HF_LOG_ERROR);
+    setenv("HOLDFAST_LOG", "error", 1);
+    assert_int_equal(system("rm -rf /mnt/* && mkdir -p /mnt/run /mnt/s1 && mkfifo /mnt/watchdog"), 0);
+    snprintf(f->disk, sizeof f->disk, "/var/tmp/hf-lease-test.XXXXXX");
+    assert_non_null(mkdtemp(f->disk));
+    assert_int_equal(mount(f->disk, "/mnt/s1", NULL, MS_BIND, NULL), 0);
+    f->host = hf_uuid_of_text("host");
+    f->s1 = hf_uuid_of_text("s1");
+    f->vm1 = hf_uuid_of_text("vm1");
+    f->vm2 = hf_uuid_of_text("vm2");
+    uv_loop_init(&f->loop);
+    f->env = hf_env_uv_create(&f->loop);
+    assert_true(hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &f->keeper)));
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    kill(f->pid, SIGKILL);
+    waitpid(f->pid, NULL, 0);
+    hf_keeper_client_close(f->keeper);
+    hf_env_uv_close(f->env);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+    while (umount2("/mnt/s1", MNT_DETACH) == 0)
+        ;
+    char path[256], name[HF_LEASE_FILE_NAME_MAX];
+    snprintf(path, sizeof path, "%s/%s", f->disk, hf_lease_file_name(&f->host, name));
+    unlink(path);
+    rmdir(f->disk);
+    return 0;
+}
+
+static struct hf_lease_record *read_record(struct fixture *f)
+{
+    static struct hf_lease_record r;
+    static uint8_t file[HF_LEASE_FILE_BYTES];
+    char path[256], name[HF_LEASE_FILE_NAME_MAX];
+    snprintf(path, sizeof path, "/mnt/s1/%s", hf_lease_file_name(&f->host, name));
+    FILE *in = fopen(path, "re");
+    assert_non_null(in);
+    size_t len = fread(file, 1, sizeof file, in);
+    fclose(in);
+    assert_int_equal(hf_lease_file_decode(file, len, NULL, &f->host, &r), HF_LEASE_GOOD);
+    return &r;
+}
+
+/* A keeper with epoch 1 and a fresh lease on s1. */
+static void start_ready(struct fixture *f)
+{
+    start_keeper(f);
+    VIEW_UNTIL(f, f->clean);
+    CALL(f, set_epoch, &f->host, 1);
+    assert_int_equal(f->code, HF_OK);
+    CALL(f, add_storage, &f->s1, "/mnt/s1");
+    assert_int_equal(f->code, HF_OK);
+    VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
+}
+
+static pid_t start_run(struct fixture *f, const struct hf_uuid *vm, uint64_t run)
+{
+    CALL(f, begin_run, vm, 1, run, &f->s1, 1);
+    assert_int_equal(f->code, HF_OK);
+    pid_t pid = guest_start(vm, GUEST_PLAIN);
+    CALL(f, register_run, vm, run, pid);
+    assert_int_equal(f->code, HF_OK);
+    return pid;
+}
+
+static void test_lease_moves_and_tells(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    uint64_t first = read_record(f)->sequence;
+    pid_t pid = start_run(f, &f->vm1, 7);
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (read_record(f)->sequence < first + 3 || read_record(f)->n_runs == 0) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 50);
+    }
+    struct hf_lease_record *r = read_record(f);
+    assert_int_equal(r->epoch, 1);
+    assert_false(r->closed);
+    assert_int_equal(r->n_runs, 1);
+    assert_true(r->runs[0].live && r->runs[0].run == 7);
+    assert_true(guest_lives(pid));
+}
+
+static void test_permits_and_tombstones(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    CALL(f, begin_run, &f->vm1, 2, 1, &f->s1, 1);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    assert_non_null(strstr(f->text, "it is of epoch 2, this host lives epoch 1"));
+    pid_t pid = start_run(f, &f->vm1, 4);
+    CALL(f, end_run, &f->vm1, 4, false);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    assert_true(guest_lives(pid));
+    CALL(f, end_run, &f->vm1, 4, true);
+    assert_int_equal(f->code, HF_OK);
+    assert_false(guest_lives(pid));
+    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    assert_non_null(strstr(f->text, "run 4 has a tombstone"));
+    CALL(f, see_term, 9);
+    assert_int_equal(f->code, HF_OK);
+    CALL(f, see_term, 8);
+    assert_int_equal(f->code, HF_CONFLICT);
+}
+
+/* Killed and started again it goes on with epoch, runs, tombstones and leases; the guest does not notice. */
+static void test_restart_keeps(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    CALL(f, end_run, &f->vm2, 2, false);
+    CALL(f, see_term, 9);
+    end_keeper(f, SIGKILL);
+    start_keeper(f);
+    VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
+    assert_int_equal(f->epoch, 1);
+    assert_int_equal(f->max_term, 9);
+    assert_int_equal(f->n_runs, 2);
+    assert_int_equal(f->runs[0].state, HF_RUN_LIVE);
+    assert_int_equal(f->runs[0].pid, pid);
+    assert_true(guest_lives(pid));
+    CALL(f, begin_run, &f->vm2, 1, 2, &f->s1, 1);
+    assert_int_equal(f->code, HF_PRECONDITION);
+}
+
+static void test_state_lost(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    end_keeper(f, SIGKILL);
+    assert_int_equal(unlink("/mnt/run/keeper.state"), 0);
+    start_keeper(f);
+    VIEW_UNTIL(f, f->clean);
+    assert_false(guest_lives(pid));
+    assert_int_equal(f->epoch, 0);
+    assert_int_equal(f->n_runs, 0);
+}
+
+/* Another file system is mounted over the storage: what lands there is proof of life to nobody. */
+static void test_storage_lost(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    assert_int_equal(mount("tmpfs", "/mnt/s1", "tmpfs", 0, "size=8m"), 0);
+    VIEW_UNTIL(f, f->storage.suspended);
+    assert_true(guest_lives(pid));
+    VIEW_UNTIL(f, f->storage.closed && f->clean);
+    assert_false(guest_lives(pid));
+    assert_true(f->epoch_closed);
+    assert_int_equal(f->runs[0].state, HF_RUN_TOMBSTONED);
+    CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    /* Back again: the record says so, and it stays closed; the next epoch may begin. */
+    assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
+    VIEW_UNTIL(f, !f->storage.suspended);
+    assert_true(read_record(f)->closed && read_record(f)->killed);
+    CALL(f, set_epoch, &f->host, 1);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    CALL(f, set_epoch, &f->host, 2);
+    assert_int_equal(f->code, HF_OK);
+    VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
+    assert_int_equal(read_record(f)->epoch, 2);
+}
+
+static void test_end_epoch(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    CALL(f, end_epoch, 1);
+    assert_int_equal(f->code, HF_OK);
+    assert_false(guest_lives(pid));
+    view(f);
+    assert_true(f->clean && f->epoch_closed);
+}
+
+static size_t drain(int fd, char *last)
+{
+    char buf[4096];
+    size_t total = 0;
+    ssize_t n;
+    while ((n = read(fd, buf, sizeof buf)) > 0) {
+        total += (size_t)n;
+        *last = buf[n - 1];
+    }
+    return total;
+}
+
+/* Without a reader there is no watchdog; with one it is petted, and disarmed by an orderly end when nothing runs. */
+static void test_watchdog(void **state)
+{
+    struct fixture *f = *state;
+    char last = 'x';
+    start_ready(f);
+    view(f);
+    assert_string_equal(f->watchdog, "none");
+    int fd = open("/mnt/watchdog", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    VIEW_UNTIL(f, strcmp(f->watchdog, "stand-in") == 0);
+    turn_ms(f, 1000);
+    assert_true(drain(fd, &last) >= 2);
+    assert_int_equal(last, 0);
+    end_keeper(f, SIGTERM);
+    drain(fd, &last);
+    assert_int_equal(last, 'V');
+    /* With a guest it goes on counting. */
+    start_keeper(f);
+    VIEW_UNTIL(f, f->storage.age_ms < 3000 && strcmp(f->watchdog, "stand-in") == 0);
+    start_run(f, &f->vm1, 4);
+    end_keeper(f, SIGTERM);
+    drain(fd, &last);
+    assert_int_equal(last, 0);
+    close(fd);
+}
+
+/* Two daemons at once, one keeper only. */
+static void test_connections(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = {.env = f->env};
+    struct hf_keeper_events events = {.connection = on_connection, .arg = &other};
+    int status;
+    start_ready(f);
+    assert_true(hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &other.keeper)));
+    turn_until(f, &other.up);
+    other.keeper->ops->view(other.keeper, on_view, &other);
+    turn_until(f, &other.answered);
+    assert_int_equal(other.code, HF_OK);
+    assert_int_equal(other.epoch, 1);
+    hf_keeper_client_close(other.keeper);
+    view(f);
+    pid_t second = fork();
+    if (second == 0) {
+        execl(HF_LEASE_PATH, "hf-lease", "--socket", "/mnt/run/other.sock", "--state", "/mnt/run/keeper.state",
+              (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(second, &status, 0), second);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    end_keeper(f, SIGKILL);
+    CALL(f, see_term, 1);
+    assert_int_equal(f->code, HF_UNAVAILABLE);
+}
+
+static int body(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_lease_moves_and_tells), T(test_permits_and_tombstones), T(test_restart_keeps), T(test_state_lost),
+        T(test_storage_lost),          T(test_end_epoch),              T(test_watchdog),      T(test_connections),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return keeper_ns_main(argc, argv, body);
+}

@@ -1,0 +1,94 @@
+/* Finding, killing and verifying real processes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hostd/keeper_ns.h"
+#include "hostd/keeper_procs.h"
+#include "hostd/keeper_scan.h"
+
+static struct hf_keeper_scan scan;
+
+static size_t update(void)
+{
+    assert_true(hf_ok(hf_keeper_scan_update(&scan)));
+    return scan.n_known;
+}
+
+static void kill_and_wait(const struct hf_uuid *instance)
+{
+    hf_keeper_scan_kill(&scan, instance);
+    for (int i = 0; i < 500 && update() > 0; i++)
+        usleep(10000);
+}
+
+static void test_cmdline(void **state)
+{
+    (void)state;
+    struct hf_uuid u, want = {{0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa}};
+#define A32  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A36  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+#define M(s) hf_keeper_cmdline_match(s, sizeof s, &u)
+    assert_true(M("q\0-name\0guest=" A32 ",debug-threads=on\0-S\0-uuid\0" A36));
+    assert_true(hf_uuid_equal(&u, &want));
+    assert_true(M("q\0-uuid\0" A36 "\0-name\0guest=" A32));
+    assert_false(M("q\0-name\0guest=web1,debug-threads=on\0-uuid\0" A36)); /* someone else's */
+    assert_false(M("q\0-name\0guest=" A32 "a\0-uuid\0" A36));
+    assert_false(M("q\0-name\0guest=" A32 "\0-uuid\0baaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"));
+    assert_false(M("grep\0guest=" A32));
+    assert_false(M("q\0-name\0guest=" A32));
+    assert_false(M("q\0-uuid\0" A36 "\0-name"));
+    assert_false(hf_keeper_cmdline_match("", 0, &u));
+}
+
+static void test_find_kill_verify(void **state)
+{
+    (void)state;
+    struct hf_uuid vm1 = hf_uuid_of_text("vm1"), vm2 = hf_uuid_of_text("vm2");
+    assert_int_equal(update(), 0);
+    pid_t a = guest_start(&vm1, GUEST_PLAIN), b = guest_start(&vm2, GUEST_PLAIN), c = guest_start(&vm1, GUEST_FOREIGN);
+    assert_int_equal(update(), 2);
+    hf_keeper_scan_kill(&scan, &vm1);
+    assert_int_equal(waitpid(a, NULL, 0), a);
+    assert_int_equal(update(), 1);
+    assert_true(hf_uuid_equal(&scan.known[0].instance, &vm2));
+    assert_int_equal(scan.known[0].pid, b);
+    kill_and_wait(&vm2); /* not reaped before: a zombie is gone */
+    assert_int_equal(scan.n_known, 0);
+    assert_false(guest_lives(b));
+    assert_true(guest_lives(c)); /* not ours */
+    kill(c, SIGKILL);
+    waitpid(c, NULL, 0);
+}
+
+/* A scanner that begins when the first thread, and with it the process's arguments, is gone. */
+static void test_leader_ended(void **state)
+{
+    (void)state;
+    struct hf_uuid vm1 = hf_uuid_of_text("vm1");
+    pid_t a = guest_start(&vm1, GUEST_LEADER_ENDED);
+    assert_int_equal(update(), 1);
+    assert_true(hf_uuid_equal(&scan.known[0].instance, &vm1));
+    assert_int_equal(update(), 1); /* still there, although its leader is a zombie */
+    kill_and_wait(&vm1);
+    assert_int_equal(scan.n_known, 0);
+    assert_false(guest_lives(a));
+}
+
+static int body(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cmdline),
+        cmocka_unit_test(test_find_kill_verify),
+        cmocka_unit_test(test_leader_ended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return keeper_ns_main(argc, argv, body);
+}
