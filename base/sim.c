@@ -12,7 +12,8 @@ void hf_sim_set_fault(struct hf_sim_faults *f, unsigned op, enum hf_sim_fault fa
     f->ops[op].times = times;
 }
 
-void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, const char *message, unsigned times)
+void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, const char *message,
+                      unsigned times)
 {
     hf_sim_set_fault(f, op, HF_SIM_FAILS, times);
     f->ops[op].code = code;
@@ -72,7 +73,8 @@ static void later_fire(void *arg)
     fn(fn_arg);
 }
 
-void hf_sim_later(struct hf_sim_queue *q, unsigned delay_ms, void (*fn)(void *arg), void (*drop)(void *arg), void *arg)
+void hf_sim_later(struct hf_sim_queue *q, unsigned delay_ms, void (*fn)(void *arg), void (*drop)(void *arg),
+                  void *arg)
 {
     struct hf_sim_later *l = HF_NEW(struct hf_sim_later);
     l->queue = q;

@@ -1,5 +1,5 @@
-/* What simulated drivers share: answers that come after a delay, and faults that are set for the next call of an operation.
- * Deterministic: only the environment's timers are used.
+/* What simulated drivers share: answers that come after a delay, and faults that are set for the next call of
+ * an operation. Deterministic: only the environment's timers are used.
  */
 #ifndef HF_BASE_SIM_H
 #define HF_BASE_SIM_H
@@ -23,19 +23,21 @@ enum hf_sim_fault {
 struct hf_sim_faults {
     struct {
         enum hf_sim_fault fault;
-        unsigned times;       /* the fault holds for so many calls */
-        enum hf_code code;    /* HF_SIM_FAILS */
-        const char *message;  /* borrowed */
-        unsigned calls;       /* statistics */
+        unsigned times;      /* the fault holds for so many calls */
+        enum hf_code code;   /* HF_SIM_FAILS */
+        const char *message; /* borrowed */
+        unsigned calls;      /* statistics */
     } ops[HF_SIM_OPS_MAX];
 };
 
 void hf_sim_set_fault(struct hf_sim_faults *f, unsigned op, enum hf_sim_fault fault, unsigned times);
-void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, const char *message, unsigned times);
+void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, const char *message,
+                      unsigned times);
 /* Counts a call and says how it goes. */
 enum hf_sim_fault hf_sim_take_fault(struct hf_sim_faults *f, unsigned op);
 /* The set error of HF_SIM_FAILS, TIMEOUT for the lost ones, else OK. */
-hf_status hf_sim_fault_status(const struct hf_sim_faults *f, unsigned op, enum hf_sim_fault fault) HF_MUST_USE;
+hf_status hf_sim_fault_status(const struct hf_sim_faults *f, unsigned op,
+                              enum hf_sim_fault fault) HF_MUST_USE;
 unsigned hf_sim_calls(const struct hf_sim_faults *f, unsigned op);
 
 /* Functions that are called after a delay. All zero but env is an empty queue. */
@@ -44,8 +46,10 @@ struct hf_sim_queue {
     struct hf_sim_later *first;
 };
 
-/* fn(arg) is called once, after the delay. drop(arg) is called instead when the queue ends before; may be NULL. */
-void hf_sim_later(struct hf_sim_queue *q, unsigned delay_ms, void (*fn)(void *arg), void (*drop)(void *arg), void *arg);
+/* fn(arg) is called once, after the delay. drop(arg) is called instead when the queue ends before; may be
+ * NULL. */
+void hf_sim_later(struct hf_sim_queue *q, unsigned delay_ms, void (*fn)(void *arg), void (*drop)(void *arg),
+                  void *arg);
 void hf_sim_queue_done(struct hf_sim_queue *q);
 
 #endif

@@ -1,4 +1,5 @@
-/* Waiting times that double up to a maximum, with a quarter of jitter so that a fleet does not knock in step. */
+/* Waiting times that double up to a maximum, with a quarter of jitter so that a fleet does not knock in step.
+ */
 #ifndef HF_HOSTD_BACKOFF_H
 #define HF_HOSTD_BACKOFF_H
 
@@ -13,7 +14,8 @@ static inline void hf_backoff_reset(struct hf_backoff *b)
     b->next_ms = 0;
 }
 
-static inline unsigned hf_backoff_next(struct hf_backoff *b, struct hf_env *env, unsigned first_ms, unsigned max_ms)
+static inline unsigned hf_backoff_next(struct hf_backoff *b, struct hf_env *env, unsigned first_ms,
+                                       unsigned max_ms)
 {
     unsigned ms = b->next_ms ? b->next_ms : first_ms;
     uint32_t r;

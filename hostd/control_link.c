@@ -13,10 +13,11 @@
 #define CONNECT_MS     2000
 #define KEEPALIVE_MS   2000 /* a leader without power is noticed after twice this */
 #define RETRY_FIRST_MS 100
-#define RETRY_MAX_MS   1000 /* an election takes a second or two, and a host without a leader is nearly a lost one */
-#define TELL_MS        60000
-#define CHASE_MAX      3    /* hints followed at once; nodes that point in a circle are not chased at full speed */
-#define CONGESTED_MS   10000 /* a leader that has read too little for so long */
+#define RETRY_MAX_MS                                                                                         \
+    1000 /* an election takes a second or two, and a host without a leader is nearly a lost one */
+#define TELL_MS      60000
+#define CHASE_MAX    3 /* hints followed at once; nodes that point in a circle are not chased at full speed */
+#define CONGESTED_MS 10000 /* a leader that has read too little for so long */
 
 struct hf_control_link {
     uv_loop_t *loop;
@@ -25,20 +26,21 @@ struct hf_control_link {
     struct hf_host *host;
     struct hf_grpc_channel *channel;
     struct hf_grpc_stream *stream;
-    char *address;           /* dialled now */
-    char *hint;              /* where the last node said that the leader is; dialled next */
-    unsigned chased;         /* hints followed in a row */
-    size_t next;             /* of the addresses */
-    bool welcomed;           /* this stream has brought a message */
+    char *address;   /* dialled now */
+    char *hint;      /* where the last node said that the leader is; dialled next */
+    unsigned chased; /* hints followed in a row */
+    size_t next;     /* of the addresses */
+    bool welcomed;   /* this stream has brought a message */
     bool closing;
     int64_t congested_since_ms;
     struct hf_timer timer;
     struct hf_backoff backoff;
-    unsigned failures;       /* since a node led: each node's first one is logged, then one a minute */
+    unsigned failures; /* since a node led: each node's first one is logged, then one a minute */
     int64_t told_ms;
 };
 
-struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *env, const struct hf_control_link_options *o)
+struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *env,
+                                               const struct hf_control_link_options *o)
 {
     struct hf_control_link *l = HF_NEW(struct hf_control_link);
     HF_ASSERT(o->n_addresses >= 1 && o->n_addresses <= HF_CONTROL_LINK_NODES_MAX);
@@ -117,7 +119,8 @@ static void dial(void *arg)
     struct hf_grpc_channel_options o = {
         .address = l->address, .tls = l->o.tls, .connect_ms = CONNECT_MS, .keepalive_ms = KEEPALIVE_MS};
     l->channel = hf_grpc_channel_create(l->loop, &o);
-    l->stream = hf_grpc_open(l->channel, &holdfast__v1__host_link_service__descriptor, "Attach", 0, &handler, l);
+    l->stream =
+        hf_grpc_open(l->channel, &holdfast__v1__host_link_service__descriptor, "Attach", 0, &handler, l);
     hf_host_stream_opened(l->host);
 }
 

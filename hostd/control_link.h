@@ -1,6 +1,6 @@
-/* The host's end of the stream to the leader: dials the control nodes one after the other, follows the "holdfast-leader"
- * trailer of a node that does not lead, dials again with back-off and jitter when a stream ends, and carries messages both
- * ways between the stream and the core. Loop thread only.
+/* The host's end of the stream to the leader: dials the control nodes one after the other, follows the
+ * "holdfast-leader" trailer of a node that does not lead, dials again with back-off and jitter when a stream
+ * ends, and carries messages both ways between the stream and the core. Loop thread only.
  */
 #ifndef HF_HOSTD_CONTROL_LINK_H
 #define HF_HOSTD_CONTROL_LINK_H
@@ -21,7 +21,8 @@ struct hf_control_link_options {
 };
 
 /* Borrowed strings live as long as the link. Dials when hf_control_link_start() is called. */
-struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *env, const struct hf_control_link_options *o);
+struct hf_control_link *hf_control_link_create(uv_loop_t *loop, struct hf_env *env,
+                                               const struct hf_control_link_options *o);
 void hf_control_link_start(struct hf_control_link *l, struct hf_host *host);
 
 /* For hf_host_drivers. A message without an open stream is dropped: after the next hello all is said anew. */

@@ -1,4 +1,5 @@
-/* The link to the leader over real connections on loopback: a follower points to the leader, streams end and come back. */
+/* The link to the leader over real connections on loopback: a follower points to the leader, streams end and
+ * come back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +22,7 @@
 struct node {
     struct hf_grpc_server *server;
     char address[40];
-    const char *leader;    /* not NULL: a follower that names this one */
+    const char *leader; /* not NULL: a follower that names this one */
     struct hf_grpc_call *call;
     unsigned calls, hellos, leases;
 };
@@ -129,7 +130,8 @@ static void redial(void *arg, const char *why)
 static struct bench *bench_new(void)
 {
     struct bench *b = HF_NEW(struct bench);
-    struct hf_host_options o = {.hostname = "h1", .management_ip = "127.0.0.1", .accelerator = "tcg", .version = "test"};
+    struct hf_host_options o = {
+        .hostname = "h1", .management_ip = "127.0.0.1", .accelerator = "tcg", .version = "test"};
     hf_log_set_level(HF_LOG_ERROR);
     uv_loop_init(&b->loop);
     b->env = hf_env_uv_create(&b->loop);

@@ -1,8 +1,9 @@
-/* What the records of one host daemon share, private to the core: the drivers, the keeper's view, the lists of records,
- * and the way up to the leader. A record never reaches into another one; it asks through that one's header.
+/* What the records of one host daemon share, private to the core: the drivers, the keeper's view, the lists
+ * of records, and the way up to the leader. A record never reaches into another one; it asks through that
+ * one's header.
  *
- * Life of a record: calls to drivers hold it (hf_host_call_begin/end count them for the whole core, each record counts
- * its own); a record that was dropped while a call is under way is freed by that call's end.
+ * Life of a record: calls to drivers hold it (hf_host_call_begin/end count them for the whole core, each
+ * record counts its own); a record that was dropped while a call is under way is freed by that call's end.
  */
 #ifndef HF_HOSTD_HOST_H
 #define HF_HOSTD_HOST_H
@@ -10,12 +11,12 @@
 #include "hostd/backoff.h"
 #include "hostd/host_core.h"
 
-#define HF_HOST_LOOK_MS 10000        /* list the hypervisor's domains at least this often while runs are here */
+#define HF_HOST_LOOK_MS          10000 /* list the hypervisor's domains at least this often while runs are here */
 #define HF_HOST_LIST_DEADLINE_MS 10000
-#define HF_HOST_LEASE_REPORT_MS 1000
-#define HF_HOST_INBOX_MAX 65536      /* messages of the leader that wait for the keeper; more: dial again */
-#define HF_HOST_RUNS_MAX 65536       /* runs of a keeper's view; more are not looked at */
-#define HF_HOST_RECORDS_MAX 16384    /* records of one kind; more assignments are refused */
+#define HF_HOST_LEASE_REPORT_MS  1000
+#define HF_HOST_INBOX_MAX        65536 /* messages of the leader that wait for the keeper; more: dial again */
+#define HF_HOST_RUNS_MAX         65536 /* runs of a keeper's view; more are not looked at */
+#define HF_HOST_RECORDS_MAX      16384 /* records of one kind; more assignments are refused */
 
 struct hf_instance_rec;
 struct hf_storage_rec;
@@ -25,11 +26,11 @@ struct hf_network_rec;
 
 /* How far the conversation with the leader is. */
 enum hf_attach_state {
-    HF_ATTACH_DOWN,     /* no stream */
-    HF_ATTACH_VIEW,     /* stream open, the keeper's answer is awaited before the hello */
-    HF_ATTACH_HELLO,    /* hello said */
-    HF_ATTACH_PENDING,  /* not added to the cloud yet */
-    HF_ATTACH_GRANTED,  /* epoch confirmed: reports flow, assignments are taken */
+    HF_ATTACH_DOWN,    /* no stream */
+    HF_ATTACH_VIEW,    /* stream open, the keeper's answer is awaited before the hello */
+    HF_ATTACH_HELLO,   /* hello said */
+    HF_ATTACH_PENDING, /* not added to the cloud yet */
+    HF_ATTACH_GRANTED, /* epoch confirmed: reports flow, assignments are taken */
 };
 
 /* What an ordered step of the attachment waits for; the inbox stands still meanwhile. */
@@ -45,20 +46,20 @@ struct hf_attach {
     enum hf_attach_gate gate;
     struct hf_inbox_entry *first, **last;
     size_t inbox_len;
-    uint64_t granting;        /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
-    uint64_t sync;            /* raised by every welcome; an assignment carries it until the leader says Synced */
-    bool synced;              /* at least once in this epoch: the set of assignments is whole */
-    bool ending;              /* the epoch is being closed: no record takes a step */
-    bool end_call;            /* keeper.end_epoch under way */
-    unsigned end_starts;      /* starts under way when that call was made */
+    uint64_t granting;   /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
+    uint64_t sync;       /* raised by every welcome; an assignment carries it until the leader says Synced */
+    bool synced;         /* at least once in this epoch: the set of assignments is whole */
+    bool ending;         /* the epoch is being closed: no record takes a step */
+    bool end_call;       /* keeper.end_epoch under way */
+    unsigned end_starts; /* starts under way when that call was made */
     struct hf_timer end_timer, hello_timer, lease_timer;
     struct hf_backoff end_backoff;
 };
 
 /* The keeper's last answer, copied. */
 struct hf_host_view {
-    bool known, up;           /* up: the keeper answers now */
-    bool asking, again;       /* a view call is under way; ask once more after it */
+    bool known, up;     /* up: the keeper answers now */
+    bool asking, again; /* a view call is under way; ask once more after it */
     char boot_id[40], watchdog[16], profile[16];
     uint64_t epoch, max_term;
     bool epoch_closed, clean, foreign; /* foreign: it serves another host's UUID */
@@ -75,15 +76,15 @@ struct hf_host {
     bool started, closing;
     void (*closed)(void *arg);
     void *closed_arg;
-    unsigned calls;           /* driver calls under way */
-    unsigned starts;          /* hypervisor starts among them */
+    unsigned calls;  /* driver calls under way */
+    unsigned starts; /* hypervisor starts among them */
 
     struct hf_host_view view;
     struct hf_attach attach;
     struct hf_timer view_timer;
 
     struct hf_timer look_timer;
-    uint64_t look_seq;        /* number of the last list that was begun */
+    uint64_t look_seq; /* number of the last list that was begun */
     bool looking, look_again;
 
     struct hf_instance_rec *instances;
@@ -104,7 +105,7 @@ void hf_host_call_end(struct hf_host *h);
 /* Records may take steps: the keeper answers and its epoch is open. */
 bool hf_host_ready(const struct hf_host *h);
 
-/* Asks for a list of the domains soon. The list that counts for the caller has a number of at least the answer. */
+/* Asks for a list of the domains soon. One with at least the returned number is news to the caller. */
 uint64_t hf_host_look(struct hf_host *h);
 
 /* Asks the keeper for its view. */
@@ -128,17 +129,19 @@ void hf_attach_view(struct hf_host *h);
 /* A start has ended: closing the epoch may go on. */
 void hf_attach_start_ended(struct hf_host *h);
 bool hf_attach_granted(const struct hf_host *h);
-void hf_attach_refuse(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char *subject, hf_status why);
+void hf_attach_refuse(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char *subject,
+                      hf_status why);
 
 /* --- host_assign.c: assignments to records --- */
 
 /* An object of the present epoch; an error becomes a refusal. */
-hf_status hf_assign_take(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char **ret_subject) HF_MUST_USE;
+hf_status hf_assign_take(struct hf_host *h, const Holdfast__V1__ControlMessage *m,
+                         const char **ret_subject) HF_MUST_USE;
 /* What was not assigned since the last welcome is not assigned. */
 void hf_assign_sweep(struct hf_host *h);
 void hf_assign_report_all(struct hf_host *h);
 
-/* --- reports: sent when the host is attached, else forgotten (after the next welcome all is reported anew) --- */
+/* A report: sent when the host is attached, else forgotten (after the next welcome all is reported anew). */
 void hf_host_send(struct hf_host *h, Holdfast__V1__HostMessage *m);
 
 #endif

@@ -26,7 +26,8 @@ static hf_status assign(struct hf_host *h, const Holdfast__V1__Assignment *a, co
         *ret_subject = a->instance->uuid;
         return hf_instance_rec_assign(h, a->instance);
     default:
-        return hf_error(HF_UNIMPLEMENTED, "this host daemon (%s) does not know that kind of assignment", h->o.version);
+        return hf_error(HF_UNIMPLEMENTED, "this host daemon (%s) does not know that kind of assignment",
+                        h->o.version);
     }
 }
 
@@ -53,7 +54,8 @@ static hf_status unassign(struct hf_host *h, const Holdfast__V1__Unassign *u, co
         hf_instance_rec_unassign(h, &uuid);
         return HF_STATUS_OK;
     default:
-        return hf_error(HF_UNIMPLEMENTED, "unassign %s: objects of kind %d are not assigned to hosts", u->uuid, (int)u->kind);
+        return hf_error(HF_UNIMPLEMENTED, "unassign %s: objects of kind %d are not assigned to hosts",
+                        u->uuid, (int)u->kind);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The conversation with the leader, in the order that the safety rules ask for.
  *
  *   1. stream open → the keeper's view → Hello (boot id, epoch, clean, highest term, every run)
- *   2. Welcome(pending): wait. Welcome(epoch): the keeper takes the epoch if it is a new one, then everything is reported
+ *   2. Welcome(pending): wait. Welcome(epoch): the keeper takes it if it is new, then all is reported
  *   3. Assign …, Synced: each of this epoch and of no lower term than ever seen (rule 1)
  *   4. EndEpoch, or an epoch that the keeper closed by itself: kill all, verify, Hello(closed and killed)
  *
@@ -18,8 +18,8 @@
 #include "hostd/storage_rec.h"
 
 #define END_RETRY_FIRST_MS 500
-#define END_RETRY_MAX_MS 5000
-#define HELLO_AGAIN_MS 2000
+#define END_RETRY_MAX_MS   5000
+#define HELLO_AGAIN_MS     2000
 
 static void process(struct hf_host *h);
 
@@ -169,12 +169,15 @@ static void on_ended(void *arg, hf_status st)
     if (h->closing)
         return;
     if (!hf_ok(st)) {
-        hf_warn("close epoch %llu: %s (tried again)", (unsigned long long)h->view.epoch, hf_status_message(st));
+        hf_warn("close epoch %llu: %s (tried again)", (unsigned long long)h->view.epoch,
+                hf_status_message(st));
         hf_timer_start(h->d.env, &a->end_timer,
-                       hf_backoff_next(&a->end_backoff, h->d.env, END_RETRY_FIRST_MS, END_RETRY_MAX_MS), end_timer, h);
+                       hf_backoff_next(&a->end_backoff, h->d.env, END_RETRY_FIRST_MS, END_RETRY_MAX_MS),
+                       end_timer, h);
         return;
     }
-    /* A start that was under way meanwhile may have borne a QEMU after the kill: verified again when it has ended. */
+    /* A start that was under way meanwhile may have borne a QEMU after the kill: verified again when it has
+     * ended. */
     if (a->end_starts != 0 || h->starts != 0) {
         hf_timer_start(h->d.env, &a->end_timer, END_RETRY_FIRST_MS, end_timer, h);
         return;
@@ -201,7 +204,8 @@ static void end_epoch(struct hf_host *h, const char *why)
 {
     if (h->attach.ending)
         return;
-    hf_warn("closing epoch %llu (%s): every instance of it is killed", (unsigned long long)h->view.epoch, why);
+    hf_warn("closing epoch %llu (%s): every instance of it is killed", (unsigned long long)h->view.epoch,
+            why);
     h->attach.ending = true;
     hf_backoff_reset(&h->attach.end_backoff);
     end_step(h);
@@ -243,7 +247,8 @@ static void lease_timer(void *arg)
 
 /* --- messages of the leader --- */
 
-void hf_attach_refuse(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char *subject, hf_status why)
+void hf_attach_refuse(struct hf_host *h, const Holdfast__V1__ControlMessage *m, const char *subject,
+                      hf_status why)
 {
     Holdfast__V1__Refusal r = HOLDFAST__V1__REFUSAL__INIT;
     Holdfast__V1__HostMessage out = HOLDFAST__V1__HOST_MESSAGE__INIT;
@@ -281,7 +286,8 @@ static void on_epoch(void *arg, hf_status st)
         return;
     a->gate = HF_GATE_NONE;
     if (!hf_ok(st)) {
-        hf_warn("the keeper does not take epoch %llu: %s", (unsigned long long)a->granting, hf_status_message(st));
+        hf_warn("the keeper does not take epoch %llu: %s", (unsigned long long)a->granting,
+                hf_status_message(st));
         hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
         process(h);
         return;
@@ -311,9 +317,10 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
     } else if (w->epoch == h->view.epoch && !h->view.epoch_closed) {
         granted(h);
     } else if (w->epoch <= h->view.epoch) {
-        hf_attach_refuse(h, m, h->id, hf_error(HF_PRECONDITION, "epoch %llu is not taken: epoch %llu of this host %s",
-                         (unsigned long long)w->epoch, (unsigned long long)h->view.epoch,
-                         h->view.epoch_closed ? "is closed" : "is later"));
+        hf_attach_refuse(h, m, h->id,
+                         hf_error(HF_PRECONDITION, "epoch %llu is not taken: epoch %llu of this host %s",
+                                  (unsigned long long)w->epoch, (unsigned long long)h->view.epoch,
+                                  h->view.epoch_closed ? "is closed" : "is later"));
         hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
     } else if (h->starts != 0) {
         hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
@@ -331,8 +338,9 @@ static void take_end_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage
     if (e == h->view.epoch && e != 0)
         end_epoch(h, "the leader has fenced it");
     else if (e > h->view.epoch)
-        hf_attach_refuse(h, m, h->id, hf_error(HF_PRECONDITION, "end epoch %llu: this host is in epoch %llu",
-                         (unsigned long long)e, (unsigned long long)h->view.epoch));
+        hf_attach_refuse(h, m, h->id,
+                         hf_error(HF_PRECONDITION, "end epoch %llu: this host is in epoch %llu",
+                                  (unsigned long long)e, (unsigned long long)h->view.epoch));
     else
         hello_again(h); /* an earlier life: over since the present one was granted */
 }
@@ -368,8 +376,9 @@ static void take(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
         take_in_epoch(h, m);
         break;
     default:
-        hf_attach_refuse(h, m, NULL, hf_error(HF_UNIMPLEMENTED, "this host daemon (%s) does not know that order",
-                                              h->o.version));
+        hf_attach_refuse(
+            h, m, NULL,
+            hf_error(HF_UNIMPLEMENTED, "this host daemon (%s) does not know that order", h->o.version));
     }
 }
 
@@ -387,24 +396,29 @@ static void on_term(void *arg, hf_status st)
         process(h);
         return;
     }
-    /* Lower than the keeper's: its view says so and the order is refused. No answer: the leader is asked to say it again. */
+    /* Lower than the keeper's: its view says so and the order is refused. No answer: the leader is asked to
+     * say it again. */
     hf_warn("the keeper does not take term %llu: %s", (unsigned long long)a->granting, hf_status_message(st));
     hf_host_refresh(h);
     if (a->state != HF_ATTACH_DOWN)
         h->d.redial(h->d.arg, "the keeper did not take the leader's term");
 }
 
-/* True when the message may be taken now; else it was refused (and is out of the inbox) or waits for the keeper. */
+/* True when the message may be taken now; else it was refused (and is out of the inbox) or waits for the
+ * keeper. */
 static bool check_order(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
 {
     if (strcmp(m->host_uuid, h->id) != 0) {
-        hf_attach_refuse(h, m, m->host_uuid, hf_error(HF_INVALID, "the order is for host '%s', this is host %s", m->host_uuid, h->id));
+        hf_attach_refuse(
+            h, m, m->host_uuid,
+            hf_error(HF_INVALID, "the order is for host '%s', this is host %s", m->host_uuid, h->id));
         pop(h);
         return false;
     }
     if (m->term < h->view.max_term) {
-        hf_attach_refuse(h, m, h->id, hf_error(HF_CONFLICT, "the order is of term %llu, this host has heard of term %llu",
-                         (unsigned long long)m->term, (unsigned long long)h->view.max_term));
+        hf_attach_refuse(h, m, h->id,
+                         hf_error(HF_CONFLICT, "the order is of term %llu, this host has heard of term %llu",
+                                  (unsigned long long)m->term, (unsigned long long)h->view.max_term));
         pop(h);
         return false;
     }

@@ -310,7 +310,11 @@ static void leases_are_reported_every_second(void **state)
     Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
     Holdfast__V1__Observe o = HOLDFAST__V1__OBSERVE__INIT;
     char *peers[] = {(char *)VM2};
-    struct hf_observation seen = {.storage = uuid_of(SHARED), .host = uuid_of(VM2), .epoch = 3, .unchanged_ms = 9000, .samples_good = true};
+    struct hf_observation seen = {.storage = uuid_of(SHARED),
+                                  .host = uuid_of(VM2),
+                                  .epoch = 3,
+                                  .unchanged_ms = 9000,
+                                  .samples_good = true};
     (void)state;
     world_forget(w);
     world_step(w, 10000);

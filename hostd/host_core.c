@@ -99,8 +99,9 @@ void hf_host_call_end(struct hf_host *h)
 
 bool hf_host_ready(const struct hf_host *h)
 {
-    return h->started && !h->closing && h->view.up && h->view.known && !h->view.foreign && h->view.epoch != 0 &&
-           !h->view.epoch_closed && !h->attach.ending && h->attach.gate != HF_GATE_EPOCH;
+    return h->started && !h->closing && h->view.up && h->view.known && !h->view.foreign &&
+           h->view.epoch != 0 && !h->view.epoch_closed && !h->attach.ending &&
+           h->attach.gate != HF_GATE_EPOCH;
 }
 
 /* --- ticks --- */
@@ -159,8 +160,10 @@ static void copy_view(struct hf_host *h, const struct hf_keeper_view *v)
 static void note_foreign(struct hf_host *h, bool was)
 {
     if (h->view.foreign && !was)
-        hf_err("the keeper on this machine serves another host: end it, remove its run directory, and start it with "
-               "nothing running, or give this daemon the state directory of that host (this is host %s)", h->id);
+        hf_err("the keeper on this machine serves another host: end it, remove its run directory, and start "
+               "it with "
+               "nothing running, or give this daemon the state directory of that host (this is host %s)",
+               h->id);
 }
 
 static void view_timer(void *arg)
@@ -181,7 +184,8 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
     h->view.again = false;
     if (!hf_ok(st)) {
         if (was_up)
-            hf_warn("the keeper does not answer, no instance is started or ended until it does: %s", hf_status_message(st));
+            hf_warn("the keeper does not answer, no instance is started or ended until it does: %s",
+                    hf_status_message(st));
         hf_timer_start(h->d.env, &h->view_timer, again ? 0 : VIEW_RETRY_MS, view_timer, h);
         return;
     }

@@ -1,13 +1,13 @@
-/* The host daemon without its drivers: makes true what the leader assigns to this host and reports what it sees.
+/* The host daemon without its drivers: makes true what the leader assigns, and reports what it sees.
  *
- * It owns no truth of its own. What runs here is known by the keeper (permits and tombstones, which outlive this process)
- * and by the hypervisor; what shall run here comes from the leader, anew on every stream. So a restarted daemon adopts
- * everything and starts nothing twice. The records (instance_rec.h, storage_rec.h, …) are level-triggered reconcilers:
- * each takes one step at a time, and every step may be repeated.
+ * It owns no truth of its own. What runs here is known by the keeper (permits and tombstones, which outlive
+ * this process) and by the hypervisor; what shall run here comes from the leader, anew on every stream. So a
+ * restarted daemon adopts everything and starts nothing twice. The records (instance_rec.h, storage_rec.h, …)
+ * are level-triggered reconcilers: each takes one step at a time, and every step may be repeated.
  *
- * Loop thread only. All waiting goes through hf_env and the drivers' callbacks; this library links neither libuv nor
- * libvirt. DESIGN.md section 5 binds it: rule 1 (terms, epochs, runs), rule 4 (stopped is a promise), rule 17 (a time-out
- * is not a failure).
+ * Loop thread only. All waiting goes through hf_env and the drivers' callbacks; this library links neither
+ * libuv nor libvirt. DESIGN.md section 5 binds it: rule 1 (terms, epochs, runs), rule 4 (stopped is a
+ * promise), rule 17 (a time-out is not a failure).
  */
 #ifndef HF_HOSTD_HOST_CORE_H
 #define HF_HOSTD_HOST_CORE_H
@@ -42,7 +42,8 @@ struct hf_host_drivers {
     struct hf_host_net *net;
     /* A storage's files. */
     hf_status (*open_storage)(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret);
-    /* The reader of the peers' lease records on one storage: hf_lease_reader_create and its verbs, or a simulated one. */
+    /* The reader of the peers' lease records on one storage: hf_lease_reader_create and its verbs, or a
+     * simulated one. */
     struct hf_lease_reader *(*reader_create)(struct hf_env *env, const struct hf_lease_reader_options *o);
     void (*reader_set_peers)(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n);
     void (*reader_close)(struct hf_lease_reader *r);
@@ -62,8 +63,8 @@ struct hf_keeper_events hf_host_keeper_events(struct hf_host *h);
 /* Asks the keeper and the hypervisor what runs and begins to work. */
 void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d);
 
-/* Takes no more steps; closed runs on the loop when the last call under way has come back, at the earliest in this call
- * (it must not free the core from inside). Guests go on running. */
+/* Takes no more steps; closed runs on the loop when the last call under way has come back, at the earliest in
+ * this call (it must not free the core from inside). Guests go on running. */
 void hf_host_close(struct hf_host *h, void (*closed)(void *arg), void *arg);
 /* After hf_host_close(). Drivers must be silent: closed was called, or they are gone. */
 void hf_host_free(struct hf_host *h);

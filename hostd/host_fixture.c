@@ -417,6 +417,32 @@ void assert_state(struct world *w, const char *uuid, Holdfast__V1__InstanceRepor
     const Holdfast__V1__InstanceReport *r = world_report(w, uuid);
     assert_non_null(r);
     if (r->state != state)
-        print_error("instance %s: state %d, message '%s', blocked '%s'\n", uuid, r->state, r->message, r->blocked);
+        print_error("instance %s: state %d, message '%s', blocked '%s'\n", uuid, r->state, r->message,
+                    r->blocked);
     assert_int_equal(r->state, state);
+}
+
+void assert_promise(struct world *w, uint64_t run)
+{
+    struct hf_uuid vm = uuid_of(VM1);
+    enum hf_keeper_run_state s = HF_RUN_PENDING;
+    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, run, &s));
+    assert_int_equal(s, HF_RUN_TOMBSTONED);
+    assert_false(hf_vm_machine_exists(w->machine, &vm, NULL, NULL));
+}
+
+struct world *world_running(struct order o)
+{
+    struct world *w = world_attached();
+    struct hf_uuid vm = uuid_of(VM1);
+    world_instance(w, o);
+    world_step(w, 10000);
+    assert_state(w, VM1, STATE(RUNNING));
+    assert_true(hf_vm_machine_runs(w->machine, &vm));
+    return w;
+}
+
+unsigned world_starts(struct world *w)
+{
+    return hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_START);
 }

@@ -17,15 +17,15 @@
 #include "net/host_net_sim.h"
 #include "storage/primary_sim.h"
 
-#define HOST     "000000000000000000000000000000aa"
-#define SHARED   "00000000000000000000000000000051"
-#define LOCAL    "00000000000000000000000000000052"
-#define IMAGE    "00000000000000000000000000000071"
-#define L3       "00000000000000000000000000000031"
-#define VM1      "00000000000000000000000000000001"
-#define VM2      "00000000000000000000000000000002"
-#define NIC_MAC  "52:54:00:00:00:01"
-#define NIC_IP   "172.20.108.40"
+#define HOST    "000000000000000000000000000000aa"
+#define SHARED  "00000000000000000000000000000051"
+#define LOCAL   "00000000000000000000000000000052"
+#define IMAGE   "00000000000000000000000000000071"
+#define L3      "00000000000000000000000000000031"
+#define VM1     "00000000000000000000000000000001"
+#define VM2     "00000000000000000000000000000002"
+#define NIC_MAC "52:54:00:00:00:01"
+#define NIC_IP  "172.20.108.40"
 
 #define STATE(x) HOLDFAST__V1__INSTANCE_REPORT__STATE__##x
 #define POWER(x) HOLDFAST__V1__POWER_STATE__POWER_##x
@@ -58,27 +58,28 @@ struct world {
     struct said *said;
 };
 
-struct world *world_new(void);           /* a daemon that has just started */
-struct world *world_attached(void);      /* in epoch 1 of term 1, with storages and a network, synced */
+struct world *world_new(void);      /* a daemon that has just started */
+struct world *world_attached(void); /* in epoch 1 of term 1, with storages and a network, synced */
 void world_free(struct world *w);
 void world_step(struct world *w, int64_t ms);
 void world_restart_hostd(struct world *w); /* guests, keeper and network stay; the stream is lost */
 
 /* The leader's orders; each carries w->term and w->epoch. */
-void world_open(struct world *w);        /* the stream */
+void world_open(struct world *w); /* the stream */
 void world_close_stream(struct world *w);
-void world_send(struct world *w, Holdfast__V1__ControlMessage *m); /* copied; host_uuid, term, epoch filled in when 0 */
+void world_send(struct world *w,
+                Holdfast__V1__ControlMessage *m);    /* copied; host_uuid, term, epoch filled in when 0 */
 void world_welcome(struct world *w, uint64_t epoch); /* 0: pending */
-void world_base(struct world *w);        /* storages and network */
+void world_base(struct world *w);                    /* storages and network */
 void world_synced(struct world *w);
 void world_end_epoch(struct world *w, uint64_t epoch);
 void world_unassign(struct world *w, int kind, const char *uuid);
 
 struct order {
-    const char *uuid, *storage;          /* NULL: VM1, SHARED */
-    uint64_t run;                        /* 0: 1 */
-    int power;                           /* 0: RUNNING */
-    uint64_t epoch;                      /* 0: w->epoch */
+    const char *uuid, *storage; /* NULL: VM1, SHARED */
+    uint64_t run;               /* 0: 1 */
+    int power;                  /* 0: RUNNING */
+    uint64_t epoch;             /* 0: w->epoch */
     bool force_stop, no_nic;
     unsigned grace_ms;
     uint64_t reboot, reset;
@@ -100,7 +101,15 @@ size_t world_said(struct world *w, Holdfast__V1__HostMessage__BodyCase kind);
 size_t world_said_state(struct world *w, const char *uuid, Holdfast__V1__InstanceReport__State s);
 void world_forget(struct world *w);
 
+/* An attached host on which VM1 runs by this order. */
+struct world *world_running(struct order o);
+/* Orders to start that reached the hypervisor. */
+unsigned world_starts(struct world *w);
+
 struct hf_uuid uuid_of(const char *text);
 void assert_state(struct world *w, const char *uuid, Holdfast__V1__InstanceReport__State s);
+
+/* STOPPED is a promise: this run of VM1 is tombstoned and nothing of it exists. */
+void assert_promise(struct world *w, uint64_t run);
 
 #endif

@@ -1,43 +1,12 @@
-/* Instances on one host: the way up, the way down, lost answers, restarts of the daemon. */
+/* Instances on one host, the way up: starts, lost answers, tombstones, restarts of the daemon in between. */
 #include "hostd/host_fixture.h"
 
 #include <string.h>
 
-static struct hf_uuid vm1(void)
-{
-    return uuid_of(VM1);
-}
-
-static unsigned starts(struct world *w)
-{
-    return hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_START);
-}
-
-static struct world *running(struct order o)
-{
-    struct world *w = world_attached();
-    struct hf_uuid vm = vm1();
-    world_instance(w, o);
-    world_step(w, 10000);
-    assert_state(w, VM1, STATE(RUNNING));
-    assert_true(hf_vm_machine_runs(w->machine, &vm));
-    return w;
-}
-
-/* STOPPED was never said unless the keeper had the tombstone. */
-static void assert_promise(struct world *w, uint64_t run)
-{
-    struct hf_uuid vm = vm1();
-    enum hf_keeper_run_state s = HF_RUN_PENDING;
-    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, run, &s));
-    assert_int_equal(s, HF_RUN_TOMBSTONED);
-    assert_false(hf_vm_machine_exists(w->machine, &vm, NULL, NULL));
-}
-
 static void start_path(void **state)
 {
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1(), l3 = uuid_of(L3), image = uuid_of(IMAGE);
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1), l3 = uuid_of(L3), image = uuid_of(IMAGE);
     enum hf_keeper_run_state s;
     uint64_t run;
     (void)state;
@@ -53,7 +22,7 @@ static void start_path(void **state)
     assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, 1, &s));
     assert_int_equal(s, HF_RUN_LIVE);
     world_step(w, 120000);
-    assert_int_equal(starts(w), 1);
+    assert_int_equal(world_starts(w), 1);
     assert_int_equal(world_said_state(w, VM1, STATE(RUNNING)), 1); /* nothing new, nothing said */
     world_free(w);
 }
@@ -67,7 +36,7 @@ static void a_lost_answer_of_a_start_that_happened(void **state)
     world_step(w, 90000);
     assert_state(w, VM1, STATE(RUNNING));
     assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
-    assert_int_equal(starts(w), 1);
+    assert_int_equal(world_starts(w), 1);
     world_free(w);
 }
 
@@ -98,7 +67,8 @@ static void a_late_start_is_not_started_twice(void **state)
     world_free(w);
 }
 
-/* The start hangs inside the hypervisor, its deadline passes, the leader gives up: not stopped before it cannot happen. */
+/* The start hangs inside the hypervisor, its deadline passes, the leader gives up: not stopped before it
+ * cannot happen. */
 static void a_start_that_hangs_is_not_stopped(void **state)
 {
     struct world *w = world_attached();
@@ -134,7 +104,8 @@ static void a_start_that_hangs_outlives_a_lease(void **state)
     assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
     world_close_stream(w);
     world_open(w);
-    assert_int_equal(world_hello(w)->instances[0]->state, STATE(STARTING)); /* a tombstone that is no promise yet */
+    assert_int_equal(world_hello(w)->instances[0]->state,
+                     STATE(STARTING)); /* a tombstone that is no promise yet */
     world_welcome(w, 1);
     world_step(w, 60000);
     assert_state(w, VM1, STATE(STOPPED));
@@ -146,7 +117,8 @@ static void a_start_that_fails(void **state)
 {
     struct world *w = world_attached();
     (void)state;
-    hf_sim_set_error(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_INTERNAL, "cannot allocate memory", 1);
+    hf_sim_set_error(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_INTERNAL, "cannot allocate memory",
+                     1);
     world_instance(w, (struct order){0});
     world_step(w, 10000);
     assert_state(w, VM1, STATE(STOPPED));
@@ -163,7 +135,7 @@ static void a_start_that_fails(void **state)
 
 static void a_tombstoned_run_is_never_started(void **state)
 {
-    struct world *w = running((struct order){0});
+    struct world *w = world_running((struct order){0});
     (void)state;
     world_instance(w, (struct order){.power = POWER(STOPPED)});
     world_step(w, 5000);
@@ -173,7 +145,7 @@ static void a_tombstoned_run_is_never_started(void **state)
     world_instance(w, (struct order){0}); /* a copy of the first order, late */
     world_step(w, 30000);
     assert_state(w, VM1, STATE(STOPPED));
-    assert_int_equal(starts(w), 1);
+    assert_int_equal(world_starts(w), 1);
     /* The same after a restart of the daemon. */
     world_restart_hostd(w);
     world_step(w, 100);
@@ -184,14 +156,14 @@ static void a_tombstoned_run_is_never_started(void **state)
     world_synced(w);
     world_step(w, 30000);
     assert_state(w, VM1, STATE(STOPPED));
-    assert_int_equal(starts(w), 1);
+    assert_int_equal(world_starts(w), 1);
     world_free(w);
 }
 
 static void a_second_run_does_not_begin_beside_the_first(void **state)
 {
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1);
     uint64_t run;
     (void)state;
     world_instance(w, (struct order){.run = 2});
@@ -202,361 +174,6 @@ static void a_second_run_does_not_begin_beside_the_first(void **state)
     world_forget(w);
     world_instance(w, (struct order){.run = 1}); /* still the one it takes orders for */
     assert_null(world_refusal(w));
-    world_free(w);
-}
-
-static void stop_by_acpi(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid l3 = uuid_of(L3);
-    (void)state;
-    world_instance(w, (struct order){.power = POWER(STOPPED)});
-    world_step(w, 2000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_false(world_report(w, VM1)->guest_initiated);
-    assert_false(world_report(w, VM1)->failed);
-    assert_true(world_said_state(w, VM1, STATE(STOPPING)) >= 1);
-    assert_promise(w, 1);
-    assert_int_equal(hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_DESTROY), 0);
-    assert_false(hf_net_sim_serves(w->net_sim, &l3, NIC_MAC, NIC_IP));
-    world_free(w);
-}
-
-static void stop_by_force_after_the_grace(void **state)
-{
-    struct world *w = running((struct order){0});
-    (void)state;
-    hf_vm_machine_guest_ignores_acpi(w->machine, true);
-    world_instance(w, (struct order){.power = POWER(STOPPED), .grace_ms = 12000});
-    world_step(w, 11000);
-    assert_state(w, VM1, STATE(STOPPING));
-    assert_true(hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_SHUTDOWN) >= 2); /* repeated */
-    assert_int_equal(hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_DESTROY), 0);
-    world_step(w, 3000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_promise(w, 1);
-    world_free(w);
-}
-
-static void force_stop_does_not_wait(void **state)
-{
-    struct world *w = running((struct order){0});
-    (void)state;
-    hf_vm_machine_guest_ignores_acpi(w->machine, true);
-    world_instance(w, (struct order){.power = POWER(STOPPED), .force_stop = true});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_int_equal(hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_SHUTDOWN), 0);
-    world_free(w);
-}
-
-static void force_stop_without_the_hypervisor(void **state)
-{
-    struct world *w = running((struct order){0});
-    (void)state;
-    hf_vm_machine_set_down(w->machine, true);
-    world_instance(w, (struct order){.power = POWER(STOPPED), .force_stop = true});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_promise(w, 1);
-    world_free(w);
-}
-
-static void what_does_not_die_is_not_stopped(void **state)
-{
-    struct world *w = running((struct order){0});
-    (void)state;
-    hf_vm_machine_set_unkillable(w->machine, true);
-    world_instance(w, (struct order){.power = POWER(STOPPED), .force_stop = true});
-    world_step(w, 60000);
-    assert_state(w, VM1, STATE(STOPPING));
-    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
-    assert_true(world_report(w, VM1)->blocked[0] != 0);
-    hf_vm_machine_set_unkillable(w->machine, false);
-    world_step(w, 20000);
-    assert_state(w, VM1, STATE(STOPPED));
-    world_free(w);
-}
-
-static void stop_of_a_run_that_never_began(void **state)
-{
-    struct world *w = world_attached();
-    struct hf_uuid vm = vm1();
-    enum hf_keeper_run_state s;
-    (void)state;
-    world_instance(w, (struct order){.power = POWER(STOPPED)});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, 1, &s));
-    assert_int_equal(s, HF_RUN_TOMBSTONED);
-    assert_int_equal(starts(w), 0);
-    world_free(w);
-}
-
-static void stop_while_the_image_is_fetched(void **state)
-{
-    struct world *w = world_attached();
-    (void)state;
-    world_instance(w, (struct order){0});
-    world_step(w, 500);
-    assert_state(w, VM1, STATE(PREPARING));
-    world_instance(w, (struct order){.power = POWER(STOPPED)});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    world_step(w, 30000);
-    assert_int_equal(starts(w), 0);
-    world_free(w);
-}
-
-static void the_guest_powers_off(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    /* The keeper's answer is lost at first: no promise without it. */
-    hf_sim_set_fault(hf_keeper_sim_faults(w->keeper_sim), HF_KEEPER_SIM_END_RUN, HF_SIM_LOST_ORDER, 1);
-    hf_vm_machine_guest_power_off(w->machine, &vm);
-    world_step(w, 4000);
-    assert_state(w, VM1, STATE(RUNNING));
-    world_step(w, 10000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_true(world_report(w, VM1)->guest_initiated);
-    assert_string_equal(world_report(w, VM1)->message, "the guest powered off");
-    assert_promise(w, 1);
-    world_free(w);
-}
-
-static void qemu_is_killed(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    hf_vm_machine_kill(w->machine, &vm);
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_true(world_report(w, VM1)->guest_initiated);
-    assert_non_null(strstr(world_report(w, VM1)->message, "killed"));
-    world_free(w);
-}
-
-static void qemu_is_gone_and_no_event_came(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    hf_vm_machine_set_down(w->machine, true); /* events are lost with the connection */
-    hf_vm_machine_kill(w->machine, &vm);
-    world_step(w, 60000);
-    assert_state(w, VM1, STATE(RUNNING)); /* the hypervisor is down: nothing is known */
-    hf_vm_machine_set_down(w->machine, false);
-    world_step(w, 2000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_true(world_report(w, VM1)->guest_initiated);
-    assert_promise(w, 1);
-    world_free(w);
-}
-
-static void a_lease_is_lost(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid shared = uuid_of(SHARED);
-    (void)state;
-    hf_keeper_sim_close_storage(w->keeper_sim, &shared);
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_promise(w, 1);
-    /* No start on the closed storage; elsewhere on this host it goes on. */
-    world_instance(w, (struct order){.run = 2});
-    world_instance(w, (struct order){.uuid = VM2, .storage = LOCAL});
-    world_step(w, 20000);
-    assert_state(w, VM1, STATE(PREPARING));
-    assert_non_null(strstr(world_report(w, VM1)->blocked, "permit to run"));
-    assert_state(w, VM2, STATE(RUNNING));
-    world_free(w);
-}
-
-static void a_restarted_daemon_adopts(void **state)
-{
-    struct world *w = running((struct order){.reboot = 3});
-    struct hf_uuid vm = vm1(), l3 = uuid_of(L3);
-    (void)state;
-    world_restart_hostd(w);
-    world_step(w, 20000); /* no leader: it is kept as it is */
-    assert_true(hf_vm_machine_runs(w->machine, &vm));
-    world_open(w);
-    assert_int_equal(world_hello(w)->n_instances, 1);
-    assert_int_equal(world_hello(w)->instances[0]->state, STATE(RUNNING));
-    assert_false(world_hello(w)->closed_and_killed);
-    world_welcome(w, 1);
-    assert_state(w, VM1, STATE(RUNNING));
-    assert_true(hf_net_sim_serves(w->net_sim, &l3, NIC_MAC, NIC_IP));
-    world_base(w);
-    world_instance(w, (struct order){.reboot = 3});
-    world_synced(w);
-    world_step(w, 60000);
-    assert_int_equal(starts(w), 1);
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 1); /* the old reboot is done */
-    assert_int_equal(world_report(w, VM1)->reboot_done, 3);
-    assert_true(hf_net_sim_serves(w->net_sim, &l3, NIC_MAC, NIC_IP));
-    world_instance(w, (struct order){.power = POWER(STOPPED)});
-    world_step(w, 2000);
-    assert_state(w, VM1, STATE(STOPPED));
-    world_free(w);
-}
-
-/* The daemon dies between order and answer; the QEMU is born all the same. */
-static void a_daemon_killed_in_a_start_adopts(void **state)
-{
-    struct world *w = world_attached();
-    struct hf_uuid vm = vm1();
-    enum hf_keeper_run_state s;
-    (void)state;
-    hf_vm_machine_set_latency(w->machine, 5, 3000);
-    world_instance(w, (struct order){0});
-    world_step(w, 3500);
-    assert_state(w, VM1, STATE(STARTING));
-    world_restart_hostd(w);
-    world_step(w, 2000);
-    assert_true(hf_vm_machine_runs(w->machine, &vm));
-    world_open(w);
-    world_welcome(w, 1);
-    world_base(w);
-    world_instance(w, (struct order){0});
-    world_synced(w);
-    world_step(w, 30000);
-    assert_state(w, VM1, STATE(RUNNING));
-    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, 1, &s));
-    assert_int_equal(s, HF_RUN_LIVE);
-    assert_int_equal(starts(w), 1);
-    world_free(w);
-}
-
-static void qemu_died_while_no_daemon_was_there(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    hf_vm_machine_set_down(w->machine, true);
-    hf_vm_machine_kill(w->machine, &vm);
-    hf_vm_machine_set_down(w->machine, false);
-    world_restart_hostd(w);
-    world_step(w, 1000);
-    world_open(w);
-    world_welcome(w, 1);
-    world_base(w);
-    world_instance(w, (struct order){0});
-    world_synced(w);
-    world_step(w, 2000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_true(world_report(w, VM1)->guest_initiated);
-    assert_promise(w, 1);
-    world_free(w);
-}
-
-static void the_hypervisor_is_down_at_the_start(void **state)
-{
-    struct world *w = world_attached();
-    (void)state;
-    hf_vm_machine_set_down(w->machine, true);
-    world_instance(w, (struct order){0});
-    world_step(w, 60000);
-    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
-    assert_true(world_report(w, VM1)->blocked[0] != 0);
-    hf_vm_machine_set_down(w->machine, false);
-    world_step(w, 15000);
-    assert_state(w, VM1, STATE(RUNNING));
-    world_free(w);
-}
-
-static void the_keeper_is_away(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    hf_keeper_sim_set_down(w->keeper_sim, true);
-    hf_vm_machine_guest_power_off(w->machine, &vm);
-    world_step(w, 30000);
-    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
-    hf_keeper_sim_set_down(w->keeper_sim, false);
-    world_step(w, 3000);
-    assert_state(w, VM1, STATE(STOPPED));
-    world_free(w);
-}
-
-static void reboots_happen_once(void **state)
-{
-    struct world *w = running((struct order){.reboot = 2});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 1); /* ordered before the start */
-    world_instance(w, (struct order){.reboot = 3});
-    world_step(w, 1000);
-    world_instance(w, (struct order){.reboot = 3});
-    world_step(w, 30000);
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 2);
-    assert_int_equal(world_report(w, VM1)->reboot_done, 3);
-    world_instance(w, (struct order){.reboot = 4, .reset = 4});
-    world_step(w, 30000);
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 3);
-    assert_int_equal(world_report(w, VM1)->reboot_done, 4);
-    /* A lost answer: asked once all the same. */
-    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_REBOOT, HF_SIM_LOST_ANSWER, 1);
-    world_instance(w, (struct order){.reboot = 5, .reset = 4});
-    world_step(w, 60000);
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 4);
-    world_free(w);
-}
-
-static void a_reboot_that_was_not_taken_is_repeated(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    hf_sim_set_error(hf_vm_machine_faults(w->machine), HF_VM_SIM_REBOOT, HF_UNAVAILABLE, "libvirtd is away", 2);
-    world_instance(w, (struct order){.reboot = 1});
-    world_step(w, 100);
-    assert_non_null(strstr(world_report(w, VM1)->blocked, "libvirtd is away"));
-    world_step(w, 20000);
-    assert_int_equal(hf_vm_machine_boots(w->machine, &vm), 2);
-    assert_string_equal(world_report(w, VM1)->blocked, "");
-    world_free(w);
-}
-
-static void pause_and_resume(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    world_instance(w, (struct order){.power = POWER(PAUSED)});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(PAUSED));
-    assert_false(hf_vm_machine_runs(w->machine, &vm));
-    world_instance(w, (struct order){0});
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(RUNNING));
-    assert_true(hf_vm_machine_runs(w->machine, &vm));
-    /* A paused guest hears no ACPI: it is woken for it. */
-    world_instance(w, (struct order){.power = POWER(PAUSED)});
-    world_step(w, 1000);
-    world_instance(w, (struct order){.power = POWER(STOPPED)});
-    world_step(w, 2000);
-    assert_state(w, VM1, STATE(STOPPED));
-    assert_int_equal(hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_DESTROY), 0);
-    world_free(w);
-}
-
-static void an_unassigned_guest_ends(void **state)
-{
-    struct world *w = running((struct order){0});
-    struct hf_uuid vm = vm1();
-    (void)state;
-    world_unassign(w, HOLDFAST__V1__KIND__INSTANCE, VM1);
-    world_step(w, 30000);
-    assert_true(hf_vm_machine_runs(w->machine, &vm));
-    hf_vm_machine_guest_power_off(w->machine, &vm);
-    world_step(w, 1000);
-    assert_state(w, VM1, STATE(STOPPED));
-    world_unassign(w, HOLDFAST__V1__KIND__INSTANCE, VM1);
     world_free(w);
 }
 
@@ -572,26 +189,6 @@ int main(void)
         cmocka_unit_test(a_start_that_fails),
         cmocka_unit_test(a_tombstoned_run_is_never_started),
         cmocka_unit_test(a_second_run_does_not_begin_beside_the_first),
-        cmocka_unit_test(stop_by_acpi),
-        cmocka_unit_test(stop_by_force_after_the_grace),
-        cmocka_unit_test(force_stop_does_not_wait),
-        cmocka_unit_test(force_stop_without_the_hypervisor),
-        cmocka_unit_test(what_does_not_die_is_not_stopped),
-        cmocka_unit_test(stop_of_a_run_that_never_began),
-        cmocka_unit_test(stop_while_the_image_is_fetched),
-        cmocka_unit_test(the_guest_powers_off),
-        cmocka_unit_test(qemu_is_killed),
-        cmocka_unit_test(qemu_is_gone_and_no_event_came),
-        cmocka_unit_test(a_lease_is_lost),
-        cmocka_unit_test(a_restarted_daemon_adopts),
-        cmocka_unit_test(a_daemon_killed_in_a_start_adopts),
-        cmocka_unit_test(qemu_died_while_no_daemon_was_there),
-        cmocka_unit_test(the_hypervisor_is_down_at_the_start),
-        cmocka_unit_test(the_keeper_is_away),
-        cmocka_unit_test(reboots_happen_once),
-        cmocka_unit_test(a_reboot_that_was_not_taken_is_repeated),
-        cmocka_unit_test(pause_and_resume),
-        cmocka_unit_test(an_unassigned_guest_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,7 +98,8 @@ static void the_keeper_is_asked_for_the_lease_until_it_takes_it(void **state)
     struct world *w = world_new();
     struct hf_uuid shared = uuid_of(SHARED);
     (void)state;
-    hf_sim_set_error(hf_keeper_sim_faults(w->keeper_sim), HF_KEEPER_SIM_ADD_STORAGE, HF_IO, "stale file handle", 4);
+    hf_sim_set_error(hf_keeper_sim_faults(w->keeper_sim), HF_KEEPER_SIM_ADD_STORAGE, HF_IO,
+                     "stale file handle", 4);
     world_step(w, 100);
     world_open(w);
     world_welcome(w, 1);
@@ -125,7 +126,8 @@ static void an_image_that_is_wrong_for_good(void **state)
 {
     struct world *w = world_attached();
     (void)state;
-    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_INVALID, "its SHA-256 is not the given one", 1);
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_INVALID,
+                     "its SHA-256 is not the given one", 1);
     assign_image(w, "http://images/one.qcow2");
     world_instance(w, (struct order){0});
     world_step(w, 60000);
@@ -133,7 +135,8 @@ static void an_image_that_is_wrong_for_good(void **state)
     assert_non_null(strstr(world_image(w, IMAGE)->message, "SHA-256"));
     assert_state(w, VM1, STATE(PREPARING));
     assert_non_null(strstr(world_report(w, VM1)->blocked, "SHA-256"));
-    assert_int_equal(hf_sim_calls(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE), 1); /* not tried again */
+    assert_int_equal(hf_sim_calls(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE),
+                     1); /* not tried again */
     /* Another source is another try. */
     assign_image(w, "http://images/two.qcow2");
     world_step(w, 5000);
@@ -145,7 +148,8 @@ static void an_image_server_that_is_away_is_asked_again(void **state)
 {
     struct world *w = world_attached();
     (void)state;
-    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_UNAVAILABLE, "connection refused", 2);
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_UNAVAILABLE,
+                     "connection refused", 2);
     assign_image(w, "http://images/one.qcow2");
     world_step(w, 3500);
     assert_false(world_image(w, IMAGE)->failed);

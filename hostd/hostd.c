@@ -17,8 +17,9 @@
 #include "hostd/identity.h"
 #include "hostd/vm_libvirt.h"
 
-#define PROBE_MS    5000
-#define PATIENCE_MS 5000 /* for calls under way at the end; a hung storage must not keep the daemon from ending */
+#define PROBE_MS 5000
+#define PATIENCE_MS                                                                                          \
+    5000 /* for calls under way at the end; a hung storage must not keep the daemon from ending */
 
 struct daemon {
     struct hf_hostd_options o;
@@ -111,7 +112,8 @@ static hf_status make_dir(const char *path)
 
 static hf_status make_dirs(struct daemon *d)
 {
-    if ((size_t)snprintf(d->console_dir, sizeof d->console_dir, "%s/console", d->o.run_dir) >= sizeof d->console_dir ||
+    if ((size_t)snprintf(d->console_dir, sizeof d->console_dir, "%s/console", d->o.run_dir) >=
+            sizeof d->console_dir ||
         (size_t)snprintf(d->net_dir, sizeof d->net_dir, "%s/net", d->o.run_dir) >= sizeof d->net_dir)
         return hf_error(HF_INVALID, "--run-dir: the path is too long");
     HF_TRY(make_dir(d->o.run_dir));
@@ -153,10 +155,12 @@ static struct hf_host *make_core(struct daemon *d, const char *accel)
 
 static hf_status open_drivers(struct daemon *d, const char *accel)
 {
-    struct hf_vm_libvirt_options vm = {.uri = d->o.libvirt_uri, .accelerator = accel, .cpu_mode = "none", .cache_mode = "none"};
+    struct hf_vm_libvirt_options vm = {
+        .uri = d->o.libvirt_uri, .accelerator = accel, .cpu_mode = "none", .cache_mode = "none"};
     struct hf_hypervisor_events vm_events = hf_host_hypervisor_events(d->host);
     struct hf_keeper_events keeper_events = hf_host_keeper_events(d->host);
-    struct hf_control_link_options link = {.addresses = d->o.controls, .n_addresses = d->o.n_controls, .tls = d->o.tls};
+    struct hf_control_link_options link = {
+        .addresses = d->o.controls, .n_addresses = d->o.n_controls, .tls = d->o.tls};
     HF_TRY(hf_vm_libvirt_create(&d->loop, &vm, &vm_events, &d->hypervisor));
     HF_TRY(hf_keeper_client_create(&d->loop, d->env, d->o.keeper_socket, &keeper_events, &d->keeper));
     HF_TRY(hf_host_net_nl_create(d->env, d->net_dir, &d->net));

@@ -12,7 +12,8 @@ const char hf_hostd_help[] =
     "Usage: hostd --control ADDRESS[,ADDRESS...] --management-ip IP [options]\n"
     "\n"
     "The host daemon of Holdfast: attaches to the leader and runs this host's share of the instances.\n"
-    "hf-lease must run on the same host; hostd waits for it. SIGTERM ends hostd and leaves the guests running.\n"
+    "hf-lease must run on the same host; hostd waits for it. SIGTERM ends hostd and leaves the guests "
+    "running.\n"
     "\n"
     "  --control LIST        control nodes, for example 10.0.0.1:7480,10.0.0.2:7480,10.0.0.3:7480\n"
     "  --management-ip IP    this host's address in the management network\n"
@@ -23,14 +24,30 @@ const char hf_hostd_help[] =
     "  --accel auto|kvm|tcg  auto: found by running a guest         [auto]\n"
     "  --cpus N              processors to offer                    [all of this machine]\n"
     "  --memory SIZE         memory to offer, for example 16GiB     [all of this machine]\n"
-    "  --tls-ca FILE         certificates that the control nodes' ones are checked against; without it: no TLS\n"
+    "  --tls-ca FILE         certificates that the control nodes' ones are checked against; without it: no "
+    "TLS\n"
     "  --tls-cert FILE       certificate of this host\n"
     "  --tls-key FILE        its key\n"
     "  --version, --help\n"
     "\n"
     "HOLDFAST_LOG=debug|info|warn|error sets what is logged on standard error.\n";
 
-enum { CONTROL = 256, MANAGEMENT_IP, STATE_DIR, RUN_DIR, KEEPER, LIBVIRT, ACCEL, CPUS, MEMORY, CA, CERT, KEY, VERSION, HELP };
+enum {
+    CONTROL = 256,
+    MANAGEMENT_IP,
+    STATE_DIR,
+    RUN_DIR,
+    KEEPER,
+    LIBVIRT,
+    ACCEL,
+    CPUS,
+    MEMORY,
+    CA,
+    CERT,
+    KEY,
+    VERSION,
+    HELP
+};
 
 static const struct option table[] = {
     {"control", required_argument, NULL, CONTROL},
@@ -134,8 +151,10 @@ static hf_status check(const struct hf_hostd_options *o)
     if (o->n_controls == 0)
         return hf_error(HF_INVALID, "--control is missing: name at least one control node (hostd --help)");
     if (!o->management_ip || !o->management_ip[0])
-        return hf_error(HF_INVALID, "--management-ip is missing: this host's address in the management network");
-    if (strcmp(o->accelerator, "auto") != 0 && strcmp(o->accelerator, "kvm") != 0 && strcmp(o->accelerator, "tcg") != 0)
+        return hf_error(HF_INVALID,
+                        "--management-ip is missing: this host's address in the management network");
+    if (strcmp(o->accelerator, "auto") != 0 && strcmp(o->accelerator, "kvm") != 0 &&
+        strcmp(o->accelerator, "tcg") != 0)
         return hf_error(HF_INVALID, "--accel: '%s' is not auto, kvm or tcg", o->accelerator);
     if ((o->tls.cert || o->tls.key) && !(o->tls.cert && o->tls.key && o->tls.ca))
         return hf_error(HF_INVALID, "--tls-cert and --tls-key are given together, with --tls-ca");
@@ -167,7 +186,8 @@ hf_status hf_hostd_options_parse(int argc, char **argv, struct hf_hostd_options 
         else if (option == VERSION)
             o.version = true;
         else
-            return hf_error(HF_INVALID, "option '%s' is not known or lacks its value (hostd --help)", argv[optind - 1]);
+            return hf_error(HF_INVALID, "option '%s' is not known or lacks its value (hostd --help)",
+                            argv[optind - 1]);
     }
     if (optind < argc)
         return hf_error(HF_INVALID, "'%s' is no option (hostd --help)", argv[optind]);

@@ -35,8 +35,8 @@ static void all_options(void **state)
 {
     struct hf_hostd_options o;
     (void)state;
-    assert_true(hf_ok(parse(&o, "--control", "10.0.0.1:7480,10.0.0.2:7480", "--management-ip=10.0.1.1", "--cpus", "4", "--memory",
-                            "4GiB", "--accel", "tcg", NULL)));
+    assert_true(hf_ok(parse(&o, "--control", "10.0.0.1:7480,10.0.0.2:7480", "--management-ip=10.0.1.1",
+                            "--cpus", "4", "--memory", "4GiB", "--accel", "tcg", NULL)));
     assert_int_equal(o.n_controls, 2);
     assert_string_equal(o.controls[1], "10.0.0.2:7480");
     assert_int_equal(o.cpus, 4);

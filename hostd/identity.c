@@ -52,7 +52,8 @@ static bool parse(const char *text, struct hf_identity *ret)
     char uuid[HF_UUID_STR], secret[SECRET_HEX + 1];
     if (sscanf(text, HEAD "uuid %32s secret %64s", uuid, secret) != 2)
         return false;
-    if (!hf_uuid_parse(uuid, &ret->uuid) || strlen(secret) != SECRET_HEX || !unhex(secret, ret->secret, HF_IDENTITY_SECRET))
+    if (!hf_uuid_parse(uuid, &ret->uuid) || strlen(secret) != SECRET_HEX ||
+        !unhex(secret, ret->secret, HF_IDENTITY_SECRET))
         return false;
     char *again = format(ret); /* every byte of the file is accounted for */
     bool same = strcmp(again, text) == 0;
@@ -67,15 +68,21 @@ static hf_status read_file(const char *path, int fd, struct hf_identity *ret)
     if (fstat(fd, &s) != 0)
         return hf_errno(errno, "identity file %s", path);
     if (s.st_mode & (S_IRWXG | S_IRWXO))
-        return hf_error(HF_DENIED, "identity file %s can be read by others than its owner: it holds this host's secret. If nobody "
-                        "has copied it, give it back with chmod 600", path);
+        return hf_error(
+            HF_DENIED,
+            "identity file %s can be read by others than its owner: it holds this host's secret. If nobody "
+            "has copied it, give it back with chmod 600",
+            path);
     ssize_t n = read(fd, text, FILE_MAX);
     if (n < 0)
         return hf_errno(errno, "read identity file %s", path);
     text[n] = 0;
     if (strlen(text) != (size_t)n || !parse(text, ret))
-        return hf_error(HF_CORRUPT, "identity file %s is damaged: restore it from a backup. Without one, delete this host from the "
-                        "cloud, remove the file, and add the host anew under the UUID that it then makes", path);
+        return hf_error(
+            HF_CORRUPT,
+            "identity file %s is damaged: restore it from a backup. Without one, delete this host from the "
+            "cloud, remove the file, and add the host anew under the UUID that it then makes",
+            path);
     return HF_STATUS_OK;
 }
 

@@ -9,8 +9,8 @@
 #include "hostd/storage_rec.h"
 
 #define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS 60000
-#define PROGRESS_MS 1000 /* between two reports of progress */
+#define RETRY_MAX_MS   60000
+#define PROGRESS_MS    1000 /* between two reports of progress */
 
 struct hf_image_rec {
     struct hf_image_rec *next;
@@ -45,7 +45,8 @@ static Holdfast__V1__ImageAssignment *copy_of(const Holdfast__V1__ImageAssignmen
 
 static bool same_source(const Holdfast__V1__ImageAssignment *a, const Holdfast__V1__ImageAssignment *b)
 {
-    return strcmp(a->url, b->url) == 0 && strcmp(a->sha256, b->sha256) == 0 && strcmp(a->format, b->format) == 0;
+    return strcmp(a->url, b->url) == 0 && strcmp(a->sha256, b->sha256) == 0 &&
+           strcmp(a->format, b->format) == 0;
 }
 
 static void image_free(struct hf_image_rec *r)
@@ -102,7 +103,8 @@ static void on_progress(void *arg, uint64_t done, uint64_t total)
         snprintf(r->progress, sizeof r->progress, "fetching the image: %llu %% of %llu MiB",
                  (unsigned long long)(done * 100 / total), (unsigned long long)(total >> 20));
     else
-        snprintf(r->progress, sizeof r->progress, "fetching the image: %llu MiB", (unsigned long long)(done >> 20));
+        snprintf(r->progress, sizeof r->progress, "fetching the image: %llu MiB",
+                 (unsigned long long)(done >> 20));
     report(r);
 }
 
@@ -135,11 +137,13 @@ static void on_fetched(void *arg, hf_status st, const struct hf_image_info *info
     if (hf_ok(st)) {
         fetched(r, info);
     } else {
-        hf_warn("image %s on storage %s: %s", r->source->uuid, r->source->primary_storage_uuid, hf_status_message(st));
+        hf_warn("image %s on storage %s: %s", r->source->uuid, r->source->primary_storage_uuid,
+                hf_status_message(st));
         set_message(r, hf_status_message(st));
         r->failed = hf_status_class(st) == HF_CLASS_INPUT;
         if (!r->failed)
-            hf_timer_start(h->d.env, &r->timer, hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), fetch, r);
+            hf_timer_start(h->d.env, &r->timer,
+                           hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), fetch, r);
     }
     report(r);
     hf_host_tick_instances(h);
@@ -151,7 +155,8 @@ static void fetch(void *arg)
     struct hf_host *h = r->host;
     struct hf_storage_rec *s = hf_storage_rec_find(h, &r->storage);
     const char *why;
-    struct hf_image_source src = {.url = r->source->url, .sha256 = r->source->sha256, .format = r->source->format};
+    struct hf_image_source src = {
+        .url = r->source->url, .sha256 = r->source->sha256, .format = r->source->format};
     if (r->fetching || r->ready || r->failed || hf_timer_running(&r->timer))
         return;
     if (!s || !hf_storage_rec_ok(s, &why))
@@ -172,8 +177,8 @@ void hf_image_rec_invalidate(struct hf_image_rec *r)
 
 /* --- assignments --- */
 
-static struct hf_image_rec *image_new(struct hf_host *h, const struct hf_uuid *uuid, const struct hf_uuid *storage,
-                                      const Holdfast__V1__ImageAssignment *a)
+static struct hf_image_rec *image_new(struct hf_host *h, const struct hf_uuid *uuid,
+                                      const struct hf_uuid *storage, const Holdfast__V1__ImageAssignment *a)
 {
     struct hf_image_rec *r = HF_NEW(struct hf_image_rec);
     r->host = h;
@@ -197,16 +202,19 @@ static void new_source(struct hf_image_rec *r, const Holdfast__V1__ImageAssignme
     set_message(r, NULL);
 }
 
-hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignment *a, bool assigned, struct hf_image_rec **ret)
+hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignment *a, bool assigned,
+                            struct hf_image_rec **ret)
 {
     struct hf_uuid uuid, storage;
     struct hf_image_rec *r = h->images;
     if (!hf_uuid_parse(a->uuid, &uuid) || !hf_uuid_parse(a->primary_storage_uuid, &storage))
-        return hf_error(HF_INVALID, "image '%s' on storage '%s': not two UUIDs", a->uuid, a->primary_storage_uuid);
+        return hf_error(HF_INVALID, "image '%s' on storage '%s': not two UUIDs", a->uuid,
+                        a->primary_storage_uuid);
     while (r && !(hf_uuid_equal(&r->uuid, &uuid) && hf_uuid_equal(&r->storage, &storage)))
         r = r->next;
     if (!r && h->n_images >= HF_HOST_RECORDS_MAX)
-        return hf_error(HF_EXHAUSTED, "image %s: this host has %zu images, the maximum", a->uuid, h->n_images);
+        return hf_error(HF_EXHAUSTED, "image %s: this host has %zu images, the maximum", a->uuid,
+                        h->n_images);
     if (!r)
         r = image_new(h, &uuid, &storage, a);
     else if (!same_source(r->source, a))
@@ -232,7 +240,8 @@ static void image_end(struct hf_image_rec *r)
         image_free(r);
 }
 
-/* Forgets one that is in the cache or does not get there; one that an instance still waits for is made anew by it. */
+/* Forgets one that is in the cache or does not get there; one that an instance still waits for is made anew
+ * by it. */
 static void forget(struct hf_host *h, struct hf_image_rec *r)
 {
     struct hf_image_rec **at = &h->images;

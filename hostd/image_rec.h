@@ -1,6 +1,6 @@
-/* A template that shall be in a storage's cache: because the leader assigned it, or because a disk of an instance lies
- * over it. Wrong for good (checksum, format, size) stays failed until another source is assigned; everything else is
- * tried again with back-off.
+/* A template that shall be in a storage's cache: because the leader assigned it, or because a disk of an
+ * instance lies over it. Wrong for good (checksum, format, size) stays failed until another source is
+ * assigned; everything else is tried again with back-off.
  */
 #ifndef HF_HOSTD_IMAGE_REC_H
 #define HF_HOSTD_IMAGE_REC_H
@@ -11,8 +11,8 @@
 
 struct hf_image_rec;
 
-/* The assignment itself (assigned), or the need of an instance's disk: the record is made when it is not there, and begins
- * to work at once. ret may be NULL. */
+/* The assignment itself (assigned), or the need of an instance's disk: the record is made when it is not
+ * there, and begins to work at once. ret may be NULL. */
 hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignment *a, bool assigned,
                             struct hf_image_rec **ret) HF_MUST_USE;
 void hf_image_rec_unassign(struct hf_host *h, const struct hf_uuid *uuid);

@@ -1,13 +1,13 @@
-/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_start.c (the way up),
- * instance_run.c (a run with a permit) and instance_stop.c (the way down). */
+/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_start.c (the
+ * way up), instance_run.c (a run with a permit) and instance_stop.c (the way down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 
 #include "hostd/instance_rec.h"
 
-#define HF_INSTANCE_RETRY_FIRST_MS 500
-#define HF_INSTANCE_RETRY_MAX_MS 10000
-#define HF_INSTANCE_ORDER_DEADLINE_MS 10000  /* shutdown, pause, reboot, destroy */
+#define HF_INSTANCE_RETRY_FIRST_MS    500
+#define HF_INSTANCE_RETRY_MAX_MS      10000
+#define HF_INSTANCE_ORDER_DEADLINE_MS 10000 /* shutdown, pause, reboot, destroy */
 #define HF_INSTANCE_START_DEADLINE_MS 60000
 
 /* What the keeper says about the run. */
@@ -33,12 +33,12 @@ struct hf_instance_rec {
     uint64_t run, epoch;
     enum hf_permit permit;
     enum hf_seen seen;
-    bool looking;            /* waits for list number look */
+    bool looking; /* waits for list number look */
     uint64_t look;
     int pid;
-    bool registered;         /* the keeper has the pid */
-    bool gone_hint;          /* the hypervisor says so: to be verified */
-    bool gone_heard;         /* gone_why is about this run */
+    bool registered; /* the keeper has the pid */
+    bool gone_hint;  /* the hypervisor says so: to be verified */
+    bool gone_heard; /* gone_why is about this run */
     enum hf_vm_gone gone_why;
     enum hf_start start;
     int64_t unknown_since_ms; /* HF_START_UNKNOWN */
@@ -46,23 +46,23 @@ struct hf_instance_rec {
     size_t volumes_done;
 
     /* the way down */
-    int64_t stop_since_ms;   /* 0: no stop ordered */
-    int64_t shutdown_ms;     /* of the last ACPI request; 0: none */
+    int64_t stop_since_ms; /* 0: no stop ordered */
+    int64_t shutdown_ms;   /* of the last ACPI request; 0: none */
     bool destroyed;
     enum hf_end end;
     char *end_reason;
 
     /* reboots: one counter, of which a forced one says that this generation shall be a reset */
-    bool reboot_baseline;    /* reboot_done is that of this run */
-    bool rebooting_force;    /* kind of the one under way */
-    uint64_t rebooting;      /* its generation */
+    bool reboot_baseline; /* reboot_done is that of this run */
+    bool rebooting_force; /* kind of the one under way */
+    uint64_t rebooting;   /* its generation */
     uint64_t reboot_done;
 
     /* the step under way, and waiting */
     bool busy, dead;
-    bool starting;           /* the order to start is under way */
-    bool unverified;         /* tombstoned while the order was under way: verified once more before it counts */
-    bool waits_for_records;  /* a wake ends the wait */
+    bool starting;   /* the order to start is under way */
+    bool unverified; /* tombstoned while the order was under way: verified once more before it counts */
+    bool waits_for_records; /* a wake ends the wait */
     struct hf_timer timer;
     struct hf_backoff backoff;
 
@@ -71,7 +71,8 @@ struct hf_instance_rec {
     char *message, *blocked;
 };
 
-/* Every driver call of a record stands between these. end: false when the record was dropped meanwhile (and is freed). */
+/* Every driver call of a record stands between these. end: false when the record was dropped meanwhile (and
+ * is freed). */
 void hf_instance_call_begin(struct hf_instance_rec *r);
 bool hf_instance_call_end(struct hf_instance_rec *r);
 
@@ -81,8 +82,8 @@ void hf_instance_later_backoff(struct hf_instance_rec *r);
 void hf_instance_tick(struct hf_instance_rec *r);
 
 /* State, and what it does or what keeps it (either may be NULL); reported when something has changed. */
-void hf_instance_say(struct hf_instance_rec *r, Holdfast__V1__InstanceReport__State state, const char *message,
-                     const char *blocked);
+void hf_instance_say(struct hf_instance_rec *r, Holdfast__V1__InstanceReport__State state,
+                     const char *message, const char *blocked);
 void hf_instance_report(struct hf_instance_rec *r);
 /* PREPARING or as it is, kept from going on by this error; tried again with back-off. Takes st. */
 void hf_instance_blocked(struct hf_instance_rec *r, hf_status st);
@@ -94,8 +95,8 @@ uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a);
 void hf_instance_look(struct hf_instance_rec *r);
 
 /* --- instance_start.c --- */
-void hf_instance_start_step(struct hf_instance_rec *r);   /* no permit yet */
-void hf_instance_order_start(struct hf_instance_rec *r);  /* permit in hand */
+void hf_instance_start_step(struct hf_instance_rec *r);  /* no permit yet */
+void hf_instance_order_start(struct hf_instance_rec *r); /* permit in hand */
 
 /* --- instance_run.c --- */
 void hf_instance_permitted_step(struct hf_instance_rec *r);

@@ -98,7 +98,8 @@ void hf_instance_later(struct hf_instance_rec *r, unsigned ms)
 
 void hf_instance_later_backoff(struct hf_instance_rec *r)
 {
-    hf_instance_later(r, hf_backoff_next(&r->backoff, r->host->d.env, HF_INSTANCE_RETRY_FIRST_MS, HF_INSTANCE_RETRY_MAX_MS));
+    hf_instance_later(r, hf_backoff_next(&r->backoff, r->host->d.env, HF_INSTANCE_RETRY_FIRST_MS,
+                                         HF_INSTANCE_RETRY_MAX_MS));
 }
 
 struct hf_instance_rec *hf_instance_rec_find(struct hf_host *h, const struct hf_uuid *uuid)
@@ -258,7 +259,8 @@ void hf_instance_recs_see_runs(struct hf_host *h)
     }
 }
 
-static enum hf_seen seen_of(const struct hf_instance_rec *r, const struct hf_vm_seen *vms, size_t n, int *ret_pid)
+static enum hf_seen seen_of(const struct hf_instance_rec *r, const struct hf_vm_seen *vms, size_t n,
+                            int *ret_pid)
 {
     for (size_t i = 0; i < n; i++) {
         if (!hf_uuid_equal(&vms[i].uuid, &r->uuid) || vms[i].run != r->run)
@@ -292,27 +294,32 @@ void hf_instance_recs_see_domains(struct hf_host *h, uint64_t look, const struct
 
 /* --- assignments --- */
 
-static hf_status check_assignment(const struct hf_host *h, const Holdfast__V1__InstanceAssignment *a, struct hf_uuid *ret_uuid)
+static hf_status check_assignment(const struct hf_host *h, const Holdfast__V1__InstanceAssignment *a,
+                                  struct hf_uuid *ret_uuid)
 {
     struct hf_uuid other;
     if (!hf_uuid_parse(a->uuid, ret_uuid))
         return hf_error(HF_INVALID, "assign instance: '%s' is no UUID", a->uuid);
     if (a->epoch != h->view.epoch)
-        return hf_error(HF_PRECONDITION, "instance %s is placed in epoch %llu of this host, which is in epoch %llu", a->uuid,
+        return hf_error(HF_PRECONDITION,
+                        "instance %s is placed in epoch %llu of this host, which is in epoch %llu", a->uuid,
                         (unsigned long long)a->epoch, (unsigned long long)h->view.epoch);
     if (a->run == 0 || a->n_disks > HF_INSTANCE_DISKS_MAX || a->n_nics > HF_INSTANCE_NICS_MAX)
-        return hf_error(HF_INVALID, "assign instance %s: run %llu, %zu disks, %zu NICs: outside what a host takes", a->uuid,
-                        (unsigned long long)a->run, a->n_disks, a->n_nics);
+        return hf_error(HF_INVALID,
+                        "assign instance %s: run %llu, %zu disks, %zu NICs: outside what a host takes",
+                        a->uuid, (unsigned long long)a->run, a->n_disks, a->n_nics);
     for (size_t i = 0; i < a->n_disks; i++)
         if (!hf_uuid_parse(a->disks[i]->primary_storage_uuid, &other))
-            return hf_error(HF_INVALID, "assign instance %s: '%s' is no UUID of a storage", a->uuid, a->disks[i]->primary_storage_uuid);
+            return hf_error(HF_INVALID, "assign instance %s: '%s' is no UUID of a storage", a->uuid,
+                            a->disks[i]->primary_storage_uuid);
     switch (a->power) {
     case POWER(RUNNING):
     case POWER(PAUSED):
     case POWER(STOPPED):
         return HF_STATUS_OK;
     default:
-        return hf_error(HF_INVALID, "assign instance %s: power state %d is not known", a->uuid, (int)a->power);
+        return hf_error(HF_INVALID, "assign instance %s: power state %d is not known", a->uuid,
+                        (int)a->power);
     }
 }
 
@@ -328,7 +335,8 @@ static void recall_permit(struct hf_instance_rec *r)
 
 uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a)
 {
-    return a->reboot_generation > a->reboot_force_generation ? a->reboot_generation : a->reboot_force_generation;
+    return a->reboot_generation > a->reboot_force_generation ? a->reboot_generation
+                                                             : a->reboot_force_generation;
 }
 
 /* True when the count of reboots in the next report is another one. */
@@ -358,12 +366,15 @@ static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
 static hf_status replace_run(struct hf_instance_rec **r, const Holdfast__V1__InstanceAssignment *a)
 {
     struct hf_instance_rec *old = *r;
-    bool over = !old->busy && !old->unverified && (old->permit == HF_PERMIT_TOMBSTONED || old->permit == HF_PERMIT_NONE);
+    bool over = !old->busy && !old->unverified &&
+                (old->permit == HF_PERMIT_TOMBSTONED || old->permit == HF_PERMIT_NONE);
     if (a->run < old->run)
-        return hf_error(HF_CONFLICT, "assign instance %s: run %llu is older than run %llu, which this host has", a->uuid,
+        return hf_error(HF_CONFLICT,
+                        "assign instance %s: run %llu is older than run %llu, which this host has", a->uuid,
                         (unsigned long long)a->run, (unsigned long long)old->run);
     if (!over)
-        return hf_error(HF_PRECONDITION, "assign instance %s: run %llu cannot begin, run %llu of it is not over on this host",
+        return hf_error(HF_PRECONDITION,
+                        "assign instance %s: run %llu cannot begin, run %llu of it is not over on this host",
                         a->uuid, (unsigned long long)a->run, (unsigned long long)old->run);
     forget(old);
     *r = NULL;
@@ -379,7 +390,8 @@ hf_status hf_instance_rec_assign(struct hf_host *h, const Holdfast__V1__Instance
         HF_TRY(replace_run(&r, a));
     if (!r) {
         if (h->n_instances >= HF_HOST_RECORDS_MAX)
-            return hf_error(HF_EXHAUSTED, "assign instance %s: this host has %zu instances, the maximum", a->uuid, h->n_instances);
+            return hf_error(HF_EXHAUSTED, "assign instance %s: this host has %zu instances, the maximum",
+                            a->uuid, h->n_instances);
         r = instance_new(h, &uuid, a->run);
         recall_permit(r);
     }
@@ -432,7 +444,9 @@ void hf_instance_recs_sweep(struct hf_host *h, uint64_t sync)
     }
 }
 
-void hf_instance_recs_each_nic(struct hf_host *h, void (*fn)(void *arg, const Holdfast__V1__InstanceAssignment__Nic *nic), void *arg)
+void hf_instance_recs_each_nic(struct hf_host *h,
+                               void (*fn)(void *arg, const Holdfast__V1__InstanceAssignment__Nic *nic),
+                               void *arg)
 {
     for (struct hf_instance_rec *r = h->instances; r; r = r->next)
         if (r->want && r->permit != HF_PERMIT_TOMBSTONED)

@@ -1,12 +1,13 @@
-/* One instance on this host: the run that lives or shall live here, brought step by step to where the leader wants it.
+/* One instance on this host: the run that lives or shall live here, brought step by step to where the leader
+ * wants it.
  *
- *   assigned, RUNNING:  storage, image, volumes, network → permit (keeper) → start (hypervisor) → registered → watched
- *   assigned, STOPPED:  ACPI until the grace is over, destroy → the keeper verifies and tombstones → reported STOPPED
- *   gone by itself:     the keeper verifies and tombstones → reported STOPPED
- *   not assigned:       adopted after a restart of the daemon: reported and left alone, the leader decides
+ *   assigned, RUNNING   storage, image, volumes, network → permit (keeper) → start (hypervisor) → registered
+ *   assigned, STOPPED   ACPI until the grace is over, destroy → the keeper verifies and tombstones → STOPPED
+ *   gone by itself      the keeper verifies and tombstones → STOPPED
+ *   not assigned        adopted after a restart of the daemon: reported and left alone, the leader decides
  *
- * STOPPED is reported only for a run that the keeper has tombstoned (rule 4). An order that timed out is neither done nor
- * failed: the record looks until it knows (rule 17).
+ * STOPPED is reported only for a run that the keeper has tombstoned (rule 4). An order that timed out is
+ * neither done nor failed: the record looks until it knows (rule 17).
  */
 #ifndef HF_HOSTD_INSTANCE_REC_H
 #define HF_HOSTD_INSTANCE_REC_H
@@ -14,8 +15,8 @@
 #include "hostd/host.h"
 
 #define HF_INSTANCE_STOP_GRACE_MS 30000 /* when the assignment names none */
-#define HF_INSTANCE_DISKS_MAX 64
-#define HF_INSTANCE_NICS_MAX 32
+#define HF_INSTANCE_DISKS_MAX     64
+#define HF_INSTANCE_NICS_MAX      32
 
 struct hf_instance_rec;
 
@@ -31,13 +32,16 @@ void hf_instance_rec_wake(struct hf_instance_rec *r);
 void hf_instance_rec_gone(struct hf_instance_rec *r, enum hf_vm_gone why);
 
 /* The NICs of every run assigned here that is not over, and whether one of their disks is this volume. */
-void hf_instance_recs_each_nic(struct hf_host *h, void (*fn)(void *arg, const Holdfast__V1__InstanceAssignment__Nic *nic), void *arg);
+void hf_instance_recs_each_nic(struct hf_host *h,
+                               void (*fn)(void *arg, const Holdfast__V1__InstanceAssignment__Nic *nic),
+                               void *arg);
 bool hf_instance_recs_use_volume(struct hf_host *h, const char *volume_uuid);
 
 /* An order to start this run is under way, so that its tombstone is not yet a promise. */
 bool hf_instance_recs_start_pending(struct hf_host *h, const struct hf_uuid *uuid, uint64_t run);
 
-/* The epoch ends: orders to start whose outcome is unknown are made to have one. Counts those that still have none. */
+/* The epoch ends: orders to start whose outcome is unknown are made to have one. Counts those that still have
+ * none. */
 unsigned hf_instance_recs_clear_starts(struct hf_host *h);
 
 /* A new view of the keeper (h->view); runs that live there and are not known are adopted. */

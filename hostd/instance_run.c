@@ -3,7 +3,8 @@
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
 
-#define START_UNKNOWN_MS 10000 /* a start whose answer was lost and that is not seen for so long is ordered again */
+#define START_UNKNOWN_MS                                                                                     \
+    10000 /* a start whose answer was lost and that is not seen for so long is ordered again */
 
 #define STATE(x) HOLDFAST__V1__INSTANCE_REPORT__STATE__##x
 #define POWER(x) HOLDFAST__V1__POWER_STATE__POWER_##x
@@ -20,7 +21,8 @@ static void on_registered(void *arg, hf_status st)
         hf_instance_tick(r);
         return;
     }
-    hf_warn("instance %s run %llu: the keeper does not register it: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    hf_warn("instance %s run %llu: the keeper does not register it: %s", r->id, (unsigned long long)r->run,
+            hf_status_message(st));
     hf_host_refresh(r->host);
     hf_instance_later_backoff(r);
 }
@@ -57,7 +59,8 @@ static void on_reboot(void *arg, hf_status st)
         hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "reboot"));
         return;
     }
-    hf_info("instance %s run %llu: %s", r->id, (unsigned long long)r->run, r->rebooting_force ? "reset" : "rebooted");
+    hf_info("instance %s run %llu: %s", r->id, (unsigned long long)r->run,
+            r->rebooting_force ? "reset" : "rebooted");
     r->reboot_done = r->rebooting;
     hf_backoff_reset(&r->backoff);
     hf_instance_report(r);
@@ -123,7 +126,8 @@ static void absent_step(struct hf_instance_rec *r)
     } else if (!r->want && r->start == HF_START_NOT_ASKED) {
         hf_instance_end_run(r, false, HF_END_ORDER, "taken back before it was started");
     } else if (!r->want) {
-        /* Permit without a start that is known: what is not assigned is not started, and the leader decides. */
+        /* Permit without a start that is known: what is not assigned is not started, and the leader decides.
+         */
         hf_instance_say(r, STATE(STARTING), "a permit was given, no QEMU is seen", NULL);
     } else if (r->start == HF_START_NOT_ASKED || now >= r->unknown_since_ms + START_UNKNOWN_MS) {
         hf_instance_order_start(r);

@@ -1,10 +1,11 @@
-/* The way up, as a numbered story; each step may be repeated, and any error keeps the instance PREPARING with a sentence.
+/* The way up, as a numbered story; each step may be repeated, and an error keeps it PREPARING with a
+ * sentence.
  *
  *   1. every storage of its disks is assigned and answers
  *   2. the templates of its disks are in the cache of their storage
  *   3. its volumes exist
  *   4. its networks have a bridge, and DHCP knows its addresses
- *   5. the keeper permits the run (epoch open, leases fresh, no other run of it): from here it counts as running
+ *   5. the keeper permits the run (epoch open, leases fresh, no other run): it counts as running from here
  *   6. the hypervisor is told to start it
  */
 #include <stdio.h>
@@ -21,7 +22,7 @@
 
 #define VOLUME_DEADLINE_MS 60000
 #define RECORDS_RECHECK_MS 10000 /* records tell when they change; this is for the case that nobody did */
-#define PATH_LEN 4096
+#define PATH_LEN           4096
 
 enum outcome { READY, WAITS };
 
@@ -48,7 +49,8 @@ static enum outcome storages_ready(struct hf_instance_rec *r)
         const char *id = r->want->disks[i]->primary_storage_uuid, *why;
         struct hf_storage_rec *s = storage_of(r, id);
         if (!s)
-            return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host", id));
+            return wait_for_records(
+                r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host", id));
         if (!hf_storage_rec_ok(s, &why))
             return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s: %s", id, why));
     }
@@ -66,7 +68,8 @@ static enum outcome image_ready(struct hf_instance_rec *r, const Holdfast__V1__I
         return READY;
     const char *text = hf_image_rec_message(image, &error);
     return wait_for_records(r, error ? NULL : text,
-                            error ? hf_error(HF_UNAVAILABLE, "image %s: %s", d->template_->uuid, text) : HF_STATUS_OK);
+                            error ? hf_error(HF_UNAVAILABLE, "image %s: %s", d->template_->uuid, text)
+                                  : HF_STATUS_OK);
 }
 
 static enum outcome images_ready(struct hf_instance_rec *r)
@@ -92,7 +95,8 @@ static void on_volume(void *arg, hf_status st)
     if (r->want && r->volumes_done < r->want->n_disks && hf_status_code(st) == HF_NOT_FOUND) {
         const Holdfast__V1__InstanceAssignment__Disk *d = r->want->disks[r->volumes_done];
         struct hf_image_rec *image;
-        hf_status want = d->template_ ? hf_image_rec_want(r->host, d->template_, false, &image) : HF_STATUS_OK;
+        hf_status want =
+            d->template_ ? hf_image_rec_want(r->host, d->template_, false, &image) : HF_STATUS_OK;
         if (d->template_ && hf_ok(want))
             hf_image_rec_invalidate(image);
         hf_status_drop(want);
@@ -110,7 +114,8 @@ static enum outcome volumes_ready(struct hf_instance_rec *r)
     bool over = d->template_ && hf_uuid_parse(d->template_->uuid, &template_uuid);
     hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING, "making volumes", NULL);
     hf_instance_call_begin(r);
-    p->ops->create_volume(p, d->install_path, over ? &template_uuid : NULL, d->size_bytes, VOLUME_DEADLINE_MS, on_volume, r);
+    p->ops->create_volume(p, d->install_path, over ? &template_uuid : NULL, d->size_bytes, VOLUME_DEADLINE_MS,
+                          on_volume, r);
     return WAITS;
 }
 
@@ -121,10 +126,12 @@ static enum outcome networks_ready(struct hf_instance_rec *r)
         struct hf_uuid uuid;
         struct hf_network_rec *n = hf_uuid_parse(id, &uuid) ? hf_network_rec_find(r->host, &uuid) : NULL;
         if (!n)
-            return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "L3 network %s is not assigned to this host", id));
+            return wait_for_records(
+                r, NULL, hf_error(HF_UNAVAILABLE, "L3 network %s is not assigned to this host", id));
         if (!hf_network_rec_ready(n, &error))
             return wait_for_records(r, error ? NULL : "preparing its networks",
-                                    error ? hf_error(HF_UNAVAILABLE, "L3 network %s: %s", id, error) : HF_STATUS_OK);
+                                    error ? hf_error(HF_UNAVAILABLE, "L3 network %s: %s", id, error)
+                                          : HF_STATUS_OK);
     }
     return READY;
 }
@@ -180,7 +187,8 @@ void hf_instance_start_step(struct hf_instance_rec *r)
         wait_for_records(r, "waiting for the rest of the assignments", HF_STATUS_OK);
         return;
     }
-    if (storages_ready(r) == WAITS || images_ready(r) == WAITS || volumes_ready(r) == WAITS || networks_ready(r) == WAITS)
+    if (storages_ready(r) == WAITS || images_ready(r) == WAITS || volumes_ready(r) == WAITS ||
+        networks_ready(r) == WAITS)
         return;
     ask_permit(r);
 }
@@ -203,7 +211,8 @@ static void on_started(void *arg, hf_status st)
         r->start = HF_START_DONE;
         hf_backoff_reset(&r->backoff);
     } else if (hf_status_code(st) == HF_UNAVAILABLE) {
-        /* It did not reach the hypervisor; asking twice does no harm. An earlier order may still be on its way there. */
+        /* It did not reach the hypervisor; asking twice does no harm. An earlier order may still be on its
+         * way there. */
         if (r->start != HF_START_UNKNOWN)
             r->start = HF_START_NOT_ASKED;
         r->unknown_since_ms = hf_env_now_ms(h->d.env);
@@ -235,10 +244,12 @@ static hf_status plan_disks(struct hf_instance_rec *r, struct plan *p)
         struct hf_storage_rec *s = storage_of(r, d->primary_storage_uuid);
         struct hf_primary *primary = s ? hf_storage_rec_primary(s) : NULL;
         if (!primary)
-            return hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host", d->primary_storage_uuid);
+            return hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host",
+                            d->primary_storage_uuid);
         p->paths[i] = hf_alloc(PATH_LEN);
         if (!primary->ops->absolute(primary, d->install_path, p->paths[i], PATH_LEN))
-            return hf_error(HF_INVALID, "the path '%s' leads out of primary storage %s", d->install_path, d->primary_storage_uuid);
+            return hf_error(HF_INVALID, "the path '%s' leads out of primary storage %s", d->install_path,
+                            d->primary_storage_uuid);
         p->disks[i] = (struct hf_vm_disk){p->paths[i], "qcow2"};
     }
     return HF_STATUS_OK;
@@ -249,7 +260,8 @@ static hf_status plan_nics(struct hf_instance_rec *r, struct plan *p)
     for (size_t i = 0; i < r->want->n_nics; i++) {
         const Holdfast__V1__InstanceAssignment__Nic *nic = r->want->nics[i];
         struct hf_uuid uuid;
-        struct hf_network_rec *n = hf_uuid_parse(nic->l3_uuid, &uuid) ? hf_network_rec_find(r->host, &uuid) : NULL;
+        struct hf_network_rec *n =
+            hf_uuid_parse(nic->l3_uuid, &uuid) ? hf_network_rec_find(r->host, &uuid) : NULL;
         if (!n)
             return hf_error(HF_UNAVAILABLE, "L3 network %s is not assigned to this host", nic->l3_uuid);
         p->nics[i] = (struct hf_vm_nic){nic->mac, hf_network_rec_bridge(n, p->bridges[i])};

@@ -1,5 +1,5 @@
-/* The way down: by order (ACPI, then force), or because the guest is gone. Either way ends at the keeper, whose tombstone
- * is what makes "stopped" a promise (rule 4). */
+/* The way down: by order (ACPI, then force), or because the guest is gone. Either way ends at the keeper,
+ * whose tombstone is what makes "stopped" a promise (rule 4). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
 
-#define SHUTDOWN_REPEAT_MS 5000 /* a guest that still boots misses an ACPI event */
+#define SHUTDOWN_REPEAT_MS   5000 /* a guest that still boots misses an ACPI event */
 #define STILL_THERE_FIRST_MS 200
 
 static void set_text(char **field, const char *text)
@@ -38,10 +38,12 @@ static void on_ended(void *arg, hf_status st)
     if (hf_status_code(st) == HF_PRECONDITION && r->end == HF_END_GUEST) {
         /* Its QEMU is still there: dying, or not gone at all. Look again soon. */
         r->end = HF_END_NOT;
-        hf_instance_later(r, hf_backoff_next(&r->backoff, r->host->d.env, STILL_THERE_FIRST_MS, HF_INSTANCE_RETRY_MAX_MS));
+        hf_instance_later(
+            r, hf_backoff_next(&r->backoff, r->host->d.env, STILL_THERE_FIRST_MS, HF_INSTANCE_RETRY_MAX_MS));
         return;
     }
-    hf_warn("instance %s run %llu: its end is not verified yet: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    hf_warn("instance %s run %llu: its end is not verified yet: %s", r->id, (unsigned long long)r->run,
+            hf_status_message(st));
     hf_instance_say(r, r->state, r->message, hf_status_message(st));
     hf_instance_later_backoff(r);
 }
@@ -103,7 +105,8 @@ static void on_order(void *arg, hf_status st)
         return;
     /* Whatever the answer: the guest is gone or it is not, and that is seen. */
     if (!hf_ok(st))
-        hf_debug("instance %s run %llu: shutdown: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+        hf_debug("instance %s run %llu: shutdown: %s", r->id, (unsigned long long)r->run,
+                 hf_status_message(st));
     hf_instance_look(r);
 }
 
@@ -119,8 +122,9 @@ static void order_shutdown(struct hf_instance_rec *r, int64_t now)
     hv->ops->shutdown(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_order, r);
 }
 
-/* libvirt is not the way to kill: with or without its help, the keeper ends the run. But a start whose answer was lost may
- * still be on its way inside libvirt, and only libvirt can say that it is not: a good answer comes after it. */
+/* libvirt is not the way to kill: with or without its help, the keeper ends the run. But a start whose answer
+ * was lost may still be on its way inside libvirt, and only libvirt can say that it is not: a good answer
+ * comes after it. */
 static void on_destroyed(void *arg, hf_status st)
 {
     struct hf_instance_rec *r = arg;
@@ -131,7 +135,8 @@ static void on_destroyed(void *arg, hf_status st)
         return;
     }
     if (!hf_ok(st))
-        hf_warn("instance %s run %llu: destroy: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+        hf_warn("instance %s run %llu: destroy: %s", r->id, (unsigned long long)r->run,
+                hf_status_message(st));
     r->destroyed = true;
     r->start = r->start == HF_START_UNKNOWN ? HF_START_DONE : r->start;
     hf_instance_tick(r);

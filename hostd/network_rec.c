@@ -9,7 +9,7 @@
 #include "hostd/network_rec.h"
 
 #define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS 15000
+#define RETRY_MAX_MS   15000
 
 /* DHCP on this host: nothing is known after a start, a daemon before this one may have left it running. */
 enum dhcp_state { DHCP_UNKNOWN, DHCP_OFF, DHCP_ON };
@@ -24,11 +24,11 @@ struct hf_network_rec {
     uint64_t sync;
     /* seen */
     bool busy, bridge_ok, changed; /* changed: assigned anew while a call was under way */
-    bool settled;          /* nothing to do at the last look, and the instances were told */
+    bool settled;                  /* nothing to do at the last look, and the instances were told */
     enum dhcp_state dhcp;
-    uint64_t applied;      /* fingerprint of the hosts that DHCP knows */
+    uint64_t applied; /* fingerprint of the hosts that DHCP knows */
     uint64_t applying;
-    char *message;         /* the last error, or NULL */
+    char *message; /* the last error, or NULL */
     bool reported;
     struct hf_timer timer;
     struct hf_backoff backoff;
@@ -49,7 +49,8 @@ static Holdfast__V1__L3Assignment *copy_of(const Holdfast__V1__L3Assignment *a)
 
 static bool same(const Holdfast__V1__L3Assignment *a, const Holdfast__V1__L3Assignment *b)
 {
-    size_t la = holdfast__v1__l3_assignment__get_packed_size(a), lb = holdfast__v1__l3_assignment__get_packed_size(b);
+    size_t la = holdfast__v1__l3_assignment__get_packed_size(a),
+           lb = holdfast__v1__l3_assignment__get_packed_size(b);
     if (la != lb)
         return false;
     uint8_t *pa = hf_alloc(la + 1), *pb = hf_alloc(lb + 1);
@@ -188,7 +189,8 @@ static bool answered(struct hf_network_rec *r, hf_status st)
         hf_warn("network %s: %s", r->id, hf_status_message(st));
         report(r);
     }
-    hf_timer_start(h->d.env, &r->timer, hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), timer, r);
+    hf_timer_start(h->d.env, &r->timer, hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS),
+                   timer, r);
     hf_host_tick_instances(h);
     return true;
 }
@@ -316,7 +318,8 @@ static hf_status check_assignment(const Holdfast__V1__L3Assignment *a, struct hf
     if (!hf_uuid_parse(a->uuid, ret_uuid))
         return hf_error(HF_INVALID, "assign L3 network: '%s' is no UUID", a->uuid);
     if (nic_len == 0 || nic_len >= HF_IFNAME_MAX || strchr(a->physical_interface, '/'))
-        return hf_error(HF_INVALID, "assign L3 network %s: '%s' is no name of a network interface", a->uuid, a->physical_interface);
+        return hf_error(HF_INVALID, "assign L3 network %s: '%s' is no name of a network interface", a->uuid,
+                        a->physical_interface);
     return HF_STATUS_OK;
 }
 
@@ -327,7 +330,8 @@ hf_status hf_network_rec_assign(struct hf_host *h, const Holdfast__V1__L3Assignm
     struct hf_network_rec *r = hf_network_rec_find(h, &uuid);
     if (!r) {
         if (h->n_networks >= HF_HOST_RECORDS_MAX)
-            return hf_error(HF_EXHAUSTED, "assign L3 network %s: this host has %zu networks, the maximum", a->uuid, h->n_networks);
+            return hf_error(HF_EXHAUSTED, "assign L3 network %s: this host has %zu networks, the maximum",
+                            a->uuid, h->n_networks);
         r = HF_NEW(struct hf_network_rec);
         r->host = h;
         r->uuid = uuid;
@@ -373,7 +377,8 @@ void hf_network_recs_report(struct hf_host *h)
         report(r);
 }
 
-/* A step may tell the instances, and one of them may bring us here again: then the outer call goes round once more. */
+/* A step may tell the instances, and one of them may bring us here again: then the outer call goes round once
+ * more. */
 void hf_network_recs_tick(struct hf_host *h)
 {
     h->networks_again = true;

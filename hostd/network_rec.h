@@ -1,6 +1,7 @@
-/* An L3 network on this host: the bridge of its L2 network, and a DHCP service that knows exactly the instances assigned
- * to this host. Nothing is changed before the set of assignments is whole, so that a restarted daemon does not take an
- * address away from a running guest. Looked after every half minute: who ended the DHCP service finds it back.
+/* An L3 network on this host: the bridge of its L2 network, and a DHCP service that knows exactly the
+ * instances assigned to this host. Nothing is changed before the set of assignments is whole, so that a
+ * restarted daemon does not take an address away from a running guest. Looked after every half minute: who
+ * ended the DHCP service finds it back.
  */
 #ifndef HF_HOSTD_NETWORK_REC_H
 #define HF_HOSTD_NETWORK_REC_H
@@ -8,7 +9,7 @@
 #include "hostd/host.h"
 
 #define HF_NETWORK_DEADLINE_MS 15000
-#define HF_NETWORK_RECHECK_MS 30000
+#define HF_NETWORK_RECHECK_MS  30000
 
 struct hf_network_rec;
 
@@ -17,7 +18,8 @@ hf_status hf_network_rec_assign(struct hf_host *h, const Holdfast__V1__L3Assignm
 void hf_network_rec_unassign(struct hf_host *h, const struct hf_uuid *uuid);
 
 struct hf_network_rec *hf_network_rec_find(struct hf_host *h, const struct hf_uuid *uuid);
-/* Bridge there, and DHCP knows every NIC that is assigned now. error: a sentence, or NULL while it works on it. */
+/* Bridge there, and DHCP knows every NIC that is assigned now. error: a sentence, or NULL while it works on
+ * it. */
 bool hf_network_rec_ready(const struct hf_network_rec *r, const char **error);
 /* Writes the bridge's name; returns out. */
 char *hf_network_rec_bridge(const struct hf_network_rec *r, char out[HF_IFNAME_MAX]);

@@ -7,8 +7,8 @@
 #include "ha/observation_pb.h"
 #include "hostd/storage_rec.h"
 
-#define RETRY_FIRST_MS 500
-#define RETRY_MAX_MS 10000
+#define RETRY_FIRST_MS      500
+#define RETRY_MAX_MS        10000
 #define REPORT_CHANGE_SHARE 200 /* a change of the free space below 1/200 of the storage is not reported */
 
 struct hf_storage_rec {
@@ -181,7 +181,8 @@ static void on_lease(void *arg, hf_status st)
     }
     hf_warn("the keeper does not renew a lease on storage %s yet: %s", r->id, hf_status_message(st));
     hf_timer_start(r->host->d.env, &r->lease_timer,
-                   hf_backoff_next(&r->backoff, r->host->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), lease_timer, r);
+                   hf_backoff_next(&r->backoff, r->host->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), lease_timer,
+                   r);
 }
 
 static bool keeper_has(const struct hf_storage_rec *r)
@@ -210,7 +211,8 @@ static void on_lease_removed(void *arg, hf_status st)
 {
     struct hf_host *h = arg;
     if (!hf_ok(st))
-        hf_warn("the keeper goes on with the lease of a storage that is not assigned any more: %s", hf_status_message(st));
+        hf_warn("the keeper goes on with the lease of a storage that is not assigned any more: %s",
+                hf_status_message(st));
     hf_host_call_end(h);
 }
 
@@ -231,9 +233,14 @@ static void want_reader(struct hf_storage_rec *r)
     const struct hf_ha_timing *timing = hf_ha_timing_find(h->view.profile);
     if (r->reader || r->n_peers == 0 || !r->heartbeat || !h->view.known || !timing)
         return;
-    /* Keepers are not told which cloud they belong to: records of any are taken, hosts' UUIDs tell them apart. */
-    struct hf_lease_reader_options o = {
-        .storage = r->uuid, .dir = r->path, .own_host = h->o.uuid, .timing = timing, .cb = on_sample, .arg = r};
+    /* Keepers are not told which cloud they belong to: records of any are taken, hosts' UUIDs tell them
+     * apart. */
+    struct hf_lease_reader_options o = {.storage = r->uuid,
+                                        .dir = r->path,
+                                        .own_host = h->o.uuid,
+                                        .timing = timing,
+                                        .cb = on_sample,
+                                        .arg = r};
     r->reader = h->d.reader_create(h->d.env, &o);
     h->d.reader_set_peers(r->reader, r->peers, r->n_peers);
 }
@@ -245,9 +252,11 @@ hf_status hf_storage_rec_observe(struct hf_host *h, const Holdfast__V1__Observe 
         return hf_error(HF_INVALID, "observe: '%s' is no UUID of a storage", o->primary_storage_uuid);
     struct hf_storage_rec *r = hf_storage_rec_find(h, &uuid);
     if (!r || !r->heartbeat)
-        return hf_error(HF_PRECONDITION, "observe: storage %s is not assigned here or carries no heartbeats", o->primary_storage_uuid);
+        return hf_error(HF_PRECONDITION, "observe: storage %s is not assigned here or carries no heartbeats",
+                        o->primary_storage_uuid);
     if (o->n_host_uuids > HF_LEASE_READER_PEERS_MAX)
-        return hf_error(HF_OUT_OF_RANGE, "observe: %zu hosts, the maximum is %d", o->n_host_uuids, HF_LEASE_READER_PEERS_MAX);
+        return hf_error(HF_OUT_OF_RANGE, "observe: %zu hosts, the maximum is %d", o->n_host_uuids,
+                        HF_LEASE_READER_PEERS_MAX);
     struct hf_uuid *peers = hf_alloc_array(o->n_host_uuids + 1, sizeof *peers);
     for (size_t i = 0; i < o->n_host_uuids; i++)
         if (!hf_uuid_parse(o->host_uuids[i], &peers[i])) {
@@ -365,13 +374,15 @@ hf_status hf_storage_rec_assign(struct hf_host *h, const Holdfast__V1__StorageAs
         return hf_error(HF_INVALID, "assign storage: '%s' is no UUID", a->uuid);
     HF_TRY(hf_wrap(hf_primary_path_check(a->path), "assign storage %s", a->uuid));
     struct hf_storage_rec *r = hf_storage_rec_find(h, &uuid);
-    if (r && (strcmp(r->path, a->path) != 0 || r->reserved_bytes != a->reserved_bytes || r->heartbeat != a->heartbeat)) {
+    if (r && (strcmp(r->path, a->path) != 0 || r->reserved_bytes != a->reserved_bytes ||
+              r->heartbeat != a->heartbeat)) {
         forget(h, r);
         r = NULL;
     }
     if (!r) {
         if (h->n_storages >= HF_HOST_RECORDS_MAX)
-            return hf_error(HF_EXHAUSTED, "assign storage %s: this host has %zu storages, the maximum", a->uuid, h->n_storages);
+            return hf_error(HF_EXHAUSTED, "assign storage %s: this host has %zu storages, the maximum",
+                            a->uuid, h->n_storages);
         r = HF_NEW(struct hf_storage_rec);
         r->host = h;
         r->uuid = uuid;

@@ -1,13 +1,13 @@
-/* A primary storage that is assigned to this host: it is checked every ten seconds, its capacity is reported, and when it
- * carries heartbeats the keeper renews a lease on it and a reader watches the records of the peers that the leader names.
- * A storage that hangs costs one thread and its own checks, nothing else.
+/* A primary storage that is assigned to this host: it is checked every ten seconds, its capacity is reported,
+ * and when it carries heartbeats the keeper renews a lease on it and a reader watches the records of the
+ * peers that the leader names. A storage that hangs costs one thread and its own checks, nothing else.
  */
 #ifndef HF_HOSTD_STORAGE_REC_H
 #define HF_HOSTD_STORAGE_REC_H
 
 #include "hostd/host.h"
 
-#define HF_STORAGE_CHECK_MS 10000
+#define HF_STORAGE_CHECK_MS          10000
 #define HF_STORAGE_CHECK_DEADLINE_MS 8000
 
 struct hf_storage_rec;

@@ -156,7 +156,8 @@ static void answer_list(struct order *o, hf_status st)
     size_t n = 0;
     struct hf_vm_seen *seen = hf_alloc_array(hf_vm_machine_count(m) + 1, sizeof *seen);
     for (struct vm *v = m->vms; v && hf_ok(st); v = v->next)
-        seen[n++] = (struct hf_vm_seen){v->uuid, v->epoch, v->run, v->paused ? HF_VM_PAUSED : HF_VM_RUNNING, v->pid};
+        seen[n++] =
+            (struct hf_vm_seen){v->uuid, v->epoch, v->run, v->paused ? HF_VM_PAUSED : HF_VM_RUNNING, v->pid};
     o->list_cb(o->arg, st, seen, n);
     free(seen);
 }
@@ -205,7 +206,8 @@ static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_
         struct late *l = HF_NEW(struct late);
         *l = (struct late){m->lates, m, *o};
         m->lates = l;
-        hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + m->late_ms : ms, act_late, late_free, l);
+        hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + m->late_ms : ms, act_late, late_free,
+                     l);
     }
     if (o->fault != HF_SIM_GOOD && o->fault != HF_SIM_FAILS)
         ms = deadline_ms;
@@ -214,33 +216,42 @@ static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_
 
 /* --- the vtable --- */
 
-static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *s, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *s, unsigned ms, hf_vm_done_cb cb,
+                     void *arg)
 {
     HF_ASSERT(s->run != 0 && s->epoch != 0 && s->n_disks > 0);
-    send(h, (struct order){.op = HF_VM_SIM_START, .uuid = s->uuid, .epoch = s->epoch, .run = s->run, .cb = cb, .arg = arg}, ms);
+    send(h,
+         (struct order){
+             .op = HF_VM_SIM_START, .uuid = s->uuid, .epoch = s->epoch, .run = s->run, .cb = cb, .arg = arg},
+         ms);
 }
 
-static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_shutdown(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                        void *arg)
 {
     send(h, (struct order){.op = HF_VM_SIM_SHUTDOWN, .uuid = *u, .cb = cb, .arg = arg}, ms);
 }
 
-static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_destroy(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                       void *arg)
 {
     send(h, (struct order){.op = HF_VM_SIM_DESTROY, .uuid = *u, .cb = cb, .arg = arg}, ms);
 }
 
-static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_reboot(struct hf_hypervisor *h, const struct hf_uuid *u, bool reset, unsigned ms,
+                      hf_vm_done_cb cb, void *arg)
 {
     send(h, (struct order){.op = HF_VM_SIM_REBOOT, .uuid = *u, .reset = reset, .cb = cb, .arg = arg}, ms);
 }
 
-static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_pause(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                     void *arg)
 {
     send(h, (struct order){.op = HF_VM_SIM_PAUSE, .uuid = *u, .cb = cb, .arg = arg}, ms);
 }
 
-static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb, void *arg)
+static void vm_resume(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                      void *arg)
 {
     send(h, (struct order){.op = HF_VM_SIM_RESUME, .uuid = *u, .cb = cb, .arg = arg}, ms);
 }
@@ -328,7 +339,8 @@ void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsign
     m->start_ms = start_ms;
 }
 
-bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run, int *ret_pid)
+bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run,
+                          int *ret_pid)
 {
     struct vm *v = find(m, uuid);
     if (v && ret_run)

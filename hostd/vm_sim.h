@@ -1,5 +1,6 @@
-/* A simulated machine with a hypervisor, behind the vtable of hypervisor.h: QEMUs are entries of a list. The machine outlives
- * its connections, as QEMU outlives the host daemon. Used by tests, by the simulator, and by whoever has no KVM.
+/* A simulated machine with a hypervisor, behind the vtable of hypervisor.h: QEMUs are entries of a list. The
+ * machine outlives its connections, as QEMU outlives the host daemon. Used by tests, by the simulator, and by
+ * whoever has no KVM.
  */
 #ifndef HF_HOSTD_VM_SIM_H
 #define HF_HOSTD_VM_SIM_H
@@ -29,14 +30,16 @@ struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf
 struct hf_sim_faults *hf_vm_machine_faults(struct hf_vm_machine *m);
 /* The hypervisor's daemon is down: calls fail with UNAVAILABLE, guests go on. */
 void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down);
-/* How long after its deadline a HF_SIM_LATE order is done. Until then the driver takes no other order for the domain. */
+/* How long after its deadline a HF_SIM_LATE order is done. Until then the driver takes no other order for the
+ * domain. */
 void hf_vm_machine_set_late(struct hf_vm_machine *m, unsigned late_ms);
 /* What each call takes. */
 void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms);
 
 /* What happens to QEMU processes. */
-bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run, int *ret_pid);
-bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid); /* virtual CPUs execute */
+bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run,
+                          int *ret_pid);
+bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid);      /* virtual CPUs execute */
 unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid); /* 1 after the start */
 size_t hf_vm_machine_count(const struct hf_vm_machine *m);
 void hf_vm_machine_guest_ignores_acpi(struct hf_vm_machine *m, bool ignores);

@@ -9,7 +9,7 @@
 #include "hostd/volume_rec.h"
 
 #define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS 60000
+#define RETRY_MAX_MS   60000
 
 struct hf_volume_rec {
     struct hf_volume_rec *next;
@@ -68,7 +68,8 @@ static void on_deleted(void *arg, hf_status st)
     if (!hf_ok(st)) {
         hf_warn("delete volume %s: %s", r->id, hf_status_message(st));
         wait_for(r, hf_status_message(st));
-        hf_timer_start(h->d.env, &r->timer, hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), step, r);
+        hf_timer_start(h->d.env, &r->timer,
+                       hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), step, r);
         return;
     }
     hf_info("volume %s is deleted", r->id);
@@ -84,7 +85,8 @@ static void step(void *arg)
     struct hf_host *h = r->host;
     struct hf_storage_rec *s = hf_storage_rec_find(h, &r->storage);
     const char *why;
-    if (r->busy || r->deleted || r->dead || hf_timer_running(&r->timer) || !h->attach.synced || !hf_host_ready(h))
+    if (r->busy || r->deleted || r->dead || hf_timer_running(&r->timer) || !h->attach.synced ||
+        !hf_host_ready(h))
         return;
     if (hf_instance_recs_use_volume(h, r->id)) {
         wait_for(r, "an instance on this host uses the volume");
@@ -112,13 +114,17 @@ hf_status hf_volume_rec_assign(struct hf_host *h, const Holdfast__V1__VolumeAssi
 {
     struct hf_uuid uuid, storage;
     if (!hf_uuid_parse(a->uuid, &uuid) || !hf_uuid_parse(a->primary_storage_uuid, &storage))
-        return hf_error(HF_INVALID, "assign volume '%s' on storage '%s': not two UUIDs", a->uuid, a->primary_storage_uuid);
+        return hf_error(HF_INVALID, "assign volume '%s' on storage '%s': not two UUIDs", a->uuid,
+                        a->primary_storage_uuid);
     if (!a->delete_ || a->install_path[0] == 0)
-        return hf_error(HF_UNIMPLEMENTED, "assign volume %s: only the deletion of a file with a path is known", a->uuid);
+        return hf_error(HF_UNIMPLEMENTED,
+                        "assign volume %s: only the deletion of a file with a path is known", a->uuid);
     struct hf_volume_rec *r = find(h, &uuid);
     if (!r) {
         if (h->n_volumes >= HF_HOST_RECORDS_MAX)
-            return hf_error(HF_EXHAUSTED, "assign volume %s: this host has %zu deletions under way, the maximum", a->uuid, h->n_volumes);
+            return hf_error(HF_EXHAUSTED,
+                            "assign volume %s: this host has %zu deletions under way, the maximum", a->uuid,
+                            h->n_volumes);
         r = HF_NEW(struct hf_volume_rec);
         r->host = h;
         r->uuid = uuid;
@@ -129,7 +135,8 @@ hf_status hf_volume_rec_assign(struct hf_host *h, const Holdfast__V1__VolumeAssi
         h->volumes = r;
         h->n_volumes++;
     } else if (strcmp(r->install_path, a->install_path) != 0) {
-        return hf_error(HF_CONFLICT, "assign volume %s: '%s' is being deleted, not '%s'", a->uuid, r->install_path, a->install_path);
+        return hf_error(HF_CONFLICT, "assign volume %s: '%s' is being deleted, not '%s'", a->uuid,
+                        r->install_path, a->install_path);
     } else if (r->deleted) {
         report(r);
     }

@@ -1,5 +1,5 @@
-/* A volume whose file shall be deleted. Never while an instance of this host uses it, and not before the set of
- * assignments is whole (until then nobody knows who uses it). Forgotten when the leader unassigns it.
+/* A volume whose file shall be deleted. Never while an instance of this host uses it, and not before the set
+ * of assignments is whole (until then nobody knows who uses it). Forgotten when the leader unassigns it.
  */
 #ifndef HF_HOSTD_VOLUME_REC_H
 #define HF_HOSTD_VOLUME_REC_H
