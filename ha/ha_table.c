@@ -37,7 +37,7 @@ static void print_durations(const struct hf_ha_timing *t)
 
 static void print_lost_host(const struct hf_ha_timing *t)
 {
-    int64_t decide = t->takeover_ms - t->silence_ms - 2 * t->takeover_read_ms;
+    int64_t proof_ms = t->silence_ms + 2 * t->takeover_read_ms;
     struct row rows[] = {
         {0, "power is cut, at worst right after a renewal and a pet"},
         {t->takeover_read_ms, "an observer's read has returned the last value of the record: T counts from here"},
@@ -47,7 +47,7 @@ static void print_lost_host(const struct hf_ha_timing *t)
         {t->takeover_read_ms + t->fence_ms, "the record has stood still for L+K: the leader commits the fence"},
         {t->lease_ms + t->watchdog_worst_ms, "a pet that was under way at L has been the last"},
         {t->lease_ms + 2 * t->watchdog_worst_ms, "the watchdog has reset even a host that paused at the worst moment (L+2W)"},
-        {t->takeover_ms - decide, "a read that started T after the first returned the same value: evidence"},
+        {proof_ms, "a read that started T after the first returned the same value; it is told to the leader"},
         {t->takeover_ms, "evidence and placement are committed, the order to start leaves"},
     };
     qsort(rows, sizeof rows / sizeof rows[0], sizeof rows[0], by_time);

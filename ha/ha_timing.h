@@ -13,6 +13,7 @@
  *   F        how long a guest's write may live in kernel, network and server after its host is dead: an assumption about
  *            the storage, counted only while the storage answers
  *   sample   period in which observers read records;  obs_io: longest read that the take-over bound allows for
+ *   report   period in which hosts tell the leader what they saw
  *   contact  a stream that brought nothing for so long is no contact
  *   decide   from the report that completes the proof to the order to start, on the leader
  *
@@ -20,7 +21,7 @@
  *   W = timeout + grain                         worst real time from the last pet to the reset
  *   T = ceil((1 + drift)(L + 2W) + F)           silence that proves (2W: check and pet are not one step)
  *   fence = L + K                               not before this much silence is a fence committed
- *   takeover = T + 2(sample + obs_io) + decide  from the power cut to the order to start, at worst
+ *   takeover = T + 2(sample + obs_io) + report + decide  from the power cut to the order to start, at worst
  *
  * The inequalities (static asserts below)
  *   R + io < L/2                one failed renewal costs nothing
@@ -33,30 +34,30 @@
  * A lost host, second by second, profile "default" (hf-ha-table prints this for each profile):
  *
  *      0.00  power is cut, at worst right after a renewal and a pet
- *      1.50  an observer's read has returned the last value of the record: T counts from here
+ *      1.20  an observer's read has returned the last value of the record: T counts from here
  *      5.00  the leader counts contact as lost
  *      8.00  a keeper that still ran would stop petting (age L)
  *     10.50  it would have closed its leases and killed by now (age L+K)
- *     12.00  the record has stood still for L+K: the leader commits the fence
+ *     11.70  the record has stood still for L+K: the leader commits the fence
  *     13.50  a pet that was under way at L has been the last
  *     19.00  the watchdog has reset even a host that paused at the worst moment (L+2W)
- *     23.19  a read that started T after the first returned the same value: evidence
- *     23.69  evidence and placement are committed, the order to start leaves
+ *     22.59  a read that started T after the first returned the same value; it is told to the leader
+ *     23.89  evidence and placement are committed, the order to start leaves
  */
 #ifndef HF_HA_HA_TIMING_H
 #define HF_HA_HA_TIMING_H
 
 #include <stdint.h>
 
-/*          profile     R    io     L     K verify timeout grain  pet  drift    F sample obs_io contact decide ride_out   bound */
-#define HF_HA_PROFILES(X)                                                                                              \
-    X(fast,    500,  900,  3000, 1000,  700,  2000,  200,  400, 10000,  500,   500,  250,  2500,  400,     0,  10000) \
-    X(default, 1500, 2000, 8000, 2500, 1500,  5000,  500, 1000, 10000, 1000,  1000,  500,  5000,  500,     0,  24000) \
-    X(san,     5000, 5000, 72000, 5000, 4000, 10000, 1000, 1000, 10000, 5000, 2000, 1000, 10000,  500, 60000, 110000)
+/*      profile     R    io      L     K verify timeout grain  pet  drift     F sample obs_io report contact decide ride_out  bound */
+#define HF_HA_PROFILES(X)                                                                                                        \
+    X(fast,       500,  900,  3000, 1000,  700,   2000,  200,  400, 10000,  500,   400,   200,   400,   2500,   400,       0,  10000) \
+    X(default,   1500, 2000,  8000, 2500, 1500,   5000,  500, 1000, 10000, 1000,   800,   400,   800,   5000,   500,       0,  24000) \
+    X(san,       5000, 5000, 72000, 5000, 4000,  10000, 1000, 1000, 10000, 5000,  2000,  1000,  1000,  10000,   500,   60000, 110000)
 
 #define HF_HA_W(timeout, grain) ((timeout) + (grain))
 #define HF_HA_T(l, w, drift_ppm, f) (((1000000LL + (drift_ppm)) * ((l) + 2 * (w)) + 999999LL) / 1000000LL + (f))
-#define HF_HA_TAKEOVER(t, sample, obs_io, decide) ((t) + 2 * ((sample) + (obs_io)) + (decide))
+#define HF_HA_TAKEOVER(t, sample, obs_io, report, decide) ((t) + 2 * ((sample) + (obs_io)) + (report) + (decide))
 
 struct hf_ha_timing {
     const char *profile;
@@ -73,6 +74,7 @@ struct hf_ha_timing {
     int64_t drift_ppm;
     int64_t guest_write_ms;      /* F */
     int64_t sample_ms;
+    int64_t report_ms;
     int64_t sample_gap_ms;       /* two samples further apart than this are not "every sample": counting starts again */
     int64_t own_fresh_ms;        /* an observer whose own record is older than this has no good write */
     int64_t contact_ms;
@@ -87,7 +89,7 @@ const struct hf_ha_timing *hf_ha_timing_find(const char *profile);
 /* Profile number i, or NULL past the last. */
 const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
 
-#define HF_HA_CHECK(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, contact, decide, ride_out, bound) \
+#define HF_HA_CHECK(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report, contact, decide, ride_out, bound) \
     _Static_assert((r) + (io) < (l) / 2, #name ": one failed renewal must cost nothing");                             \
     _Static_assert((k) + (verify) < HF_HA_W(timeout, grain) - (pet), #name ": a good kill must not end in a reset");  \
     _Static_assert((pet) < HF_HA_W(timeout, grain) / 2, #name ": one missed pet must cost nothing");                  \
@@ -99,7 +101,7 @@ const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
     _Static_assert((l) + (k) < HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), #name ": the fence precedes the proof"); \
     _Static_assert((r) + (io) + (sample) < (l), #name ": an observer with a dying lease does not testify");           \
     _Static_assert((ride_out) == 0 || (ride_out) + (r) + (io) < (l), #name ": the path fail-over is ridden out");     \
-    _Static_assert(HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, decide) <= (bound),  \
+    _Static_assert(HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report, decide) <= (bound),  \
                    #name ": the take-over bound");
 HF_HA_PROFILES(HF_HA_CHECK)
 #undef HF_HA_CHECK

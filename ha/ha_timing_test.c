@@ -24,7 +24,7 @@ static void test_derived(void **state)
     assert_int_equal(t->watchdog_worst_ms, 5500);
     assert_int_equal(t->fence_ms, 10500);
     assert_int_equal(t->silence_ms, 20190); /* 1.01 × (8000 + 2 × 5500) + 1000 */
-    assert_int_equal(t->takeover_ms, 23690);
+    assert_int_equal(t->takeover_ms, 23890);
     /* T rounds up: a millisecond less would not cover the drift. */
     assert_int_equal(HF_HA_T(1001, 1000, 10000, 0), 3032);
 }

@@ -13,7 +13,7 @@
 
 #define HF_HOST_LOOK_MS          10000 /* list the hypervisor's domains at least this often while runs are here */
 #define HF_HOST_LIST_DEADLINE_MS 10000
-#define HF_HOST_LEASE_REPORT_MS  1000
+#define HF_HOST_LEASE_REPORT_MS  1000 /* until the keeper has told its profile */
 #define HF_HOST_INBOX_MAX        65536 /* messages of the leader that wait for the keeper; more: dial again */
 #define HF_HOST_RUNS_MAX         65536 /* runs of a keeper's view; more are not looked at */
 #define HF_HOST_RECORDS_MAX      16384 /* records of one kind; more assignments are refused */

@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ha/ha_timing.h"
 #include "hostd/host.h"
 #include "hostd/instance_rec.h"
 #include "hostd/storage_rec.h"
@@ -237,12 +238,19 @@ void hf_attach_view(struct hf_host *h)
 
 /* --- lease reports --- */
 
+/* As the keeper's profile has it: the bound on a take-over counts on it. */
+static int64_t report_ms(const struct hf_host *h)
+{
+    const struct hf_ha_timing *t = hf_ha_timing_find(h->view.profile);
+    return t ? t->report_ms : HF_HOST_LEASE_REPORT_MS;
+}
+
 static void lease_timer(void *arg)
 {
     struct hf_host *h = arg;
     hf_storage_recs_report_leases(h);
     hf_host_refresh(h); /* ages for the next report */
-    hf_timer_start(h->d.env, &h->attach.lease_timer, HF_HOST_LEASE_REPORT_MS, lease_timer, h);
+    hf_timer_start(h->d.env, &h->attach.lease_timer, report_ms(h), lease_timer, h);
 }
 
 /* --- messages of the leader --- */
@@ -272,7 +280,7 @@ static void granted(struct hf_host *h)
     a->state = HF_ATTACH_GRANTED;
     a->sync++;
     hf_timer_stop(&a->hello_timer);
-    hf_timer_start(h->d.env, &a->lease_timer, HF_HOST_LEASE_REPORT_MS, lease_timer, h);
+    hf_timer_start(h->d.env, &a->lease_timer, report_ms(h), lease_timer, h);
     hf_assign_report_all(h);
     hf_host_tick_all(h);
 }
@@ -332,17 +340,13 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
     }
 }
 
+/* A fence of e says that everything up to e is over, also when the grant of e never arrived here. */
 static void take_end_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
 {
-    uint64_t e = m->end_epoch->epoch;
-    if (e == h->view.epoch && e != 0)
+    if (h->view.epoch != 0 && !h->view.epoch_closed && m->end_epoch->epoch >= h->view.epoch)
         end_epoch(h, "the leader has fenced it");
-    else if (e > h->view.epoch)
-        hf_attach_refuse(h, m, h->id,
-                         hf_error(HF_PRECONDITION, "end epoch %llu: this host is in epoch %llu",
-                                  (unsigned long long)e, (unsigned long long)h->view.epoch));
     else
-        hello_again(h); /* an earlier life: over since the present one was granted */
+        hello_again(h);
 }
 
 static void take_in_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)

@@ -304,7 +304,7 @@ static void what_is_not_assigned_any_more_is_let_go_but_runs_live(void **state)
     world_free(w);
 }
 
-static void leases_are_reported_every_second(void **state)
+static void leases_are_reported_as_the_profile_says(void **state)
 {
     struct world *w = world_attached();
     Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
@@ -318,7 +318,7 @@ static void leases_are_reported_every_second(void **state)
     (void)state;
     world_forget(w);
     world_step(w, 10000);
-    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE), 10);
+    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE), 12); /* profile default: every 0.8 s */
     assert_int_equal(world_lease(w)->n_own, 1);
     assert_string_equal(world_lease(w)->own[0]->primary_storage_uuid, SHARED);
     assert_int_equal(world_lease(w)->n_observations, 0);
@@ -362,7 +362,7 @@ int main(void)
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
         cmocka_unit_test(everything_is_reported_anew_on_a_new_stream),
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),
-        cmocka_unit_test(leases_are_reported_every_second),
+        cmocka_unit_test(leases_are_reported_as_the_profile_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
