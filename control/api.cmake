@@ -14,9 +14,11 @@ hf_program(holdfastd INSTALL
   SOURCES holdfastd.c daemon_options.c daemon_controllers.c
   LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv)
 
-add_test(NAME api_test
-  COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/api_test.py $<TARGET_FILE:holdfastd> ${PROJECT_SOURCE_DIR}/api)
-set_tests_properties(api_test PROPERTIES TIMEOUT 300)
+foreach(test api_test api_nodes_test)
+  add_test(NAME ${test}
+    COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${test}.py $<TARGET_FILE:holdfastd> ${PROJECT_SOURCE_DIR}/api)
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300)
+endforeach()
 hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
 hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
 hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)

@@ -6,7 +6,6 @@
 Requests are dictionaries in proto3 JSON form; answers are messages. Calls follow the leader as the CLI does.
 """
 import importlib
-import os
 import pathlib
 import shutil
 import signal
@@ -58,9 +57,26 @@ class Node:
         self.raft, self.api = "127.0.0.1:%d" % raft, "127.0.0.1:%d" % api
         self.folder = cloud.folder / str(number)
         self.process = None
-        self.channel = grpc.insecure_channel(self.api, options=[
-            ("grpc.enable_retries", 0), ("grpc.max_send_message_length", -1), ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200), ("grpc.use_local_subchannel_pool", 1)])
+        self.opened, self.left = None, []
+
+    @property
+    def channel(self):
+        if self.opened is None:
+            self.opened = grpc.insecure_channel(self.api, options=[
+                ("grpc.enable_retries", 0), ("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)])
+        return self.opened
+
+    def reconnect(self):
+        """The next call connects at once: a channel that has failed waits for seconds before it tries again. Calls of
+        other threads may still be on the old one."""
+        if self.opened is not None:
+            self.left.append(self.opened)
+        self.opened = None
+
+    def disconnect(self):
+        self.reconnect()
+        for channel in self.left:
+            channel.close()
 
     def start(self, *more):
         peers = ",".join("%d=%s=%s" % (n.number, n.raft, n.api) for n in self.cloud.nodes)
@@ -80,6 +96,7 @@ class Node:
         self.wait()
 
     def wait(self):
+        self.reconnect()
         code = self.process.wait(timeout=PATIENCE_S)
         self.process = None
         self.log.close()
@@ -91,7 +108,12 @@ class Node:
     def call(self, name, /, timeout=10, **fields):
         path, request, answer = method(name)
         m = json_format.ParseDict(fields, request())
-        return self.raw(path, request.SerializeToString, answer.FromString)(m, timeout=timeout)
+        try:
+            return self.raw(path, request.SerializeToString, answer.FromString)(m, timeout=timeout)
+        except grpc.RpcError as e:
+            if e.code() == grpc.StatusCode.UNAVAILABLE and LEADER not in dict(e.trailing_metadata() or ()):
+                self.reconnect()
+            raise
 
     def raw(self, path, serialize=lambda b: b, deserialize=lambda b: b):
         return self.channel.unary_unary(path, request_serializer=serialize, response_deserializer=deserialize)
@@ -119,7 +141,7 @@ class Cloud:
     def close(self):
         codes = []
         for n in self.nodes:
-            n.channel.close()
+            n.disconnect()
             if n.process is not None:
                 codes.append(n.stop())
         shutil.rmtree(self.folder)

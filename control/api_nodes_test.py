@@ -1,0 +1,230 @@
+#!/usr/bin/python3
+"""The wire and the control nodes: followers, malformed input, deadlines, watches, and nodes that die.
+
+usage: api_nodes_test.py HOLDFASTD API_FOLDER [unittest arguments]
+"""
+import pathlib
+import sys
+import threading
+import time
+
+import grpc
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import api_case  # noqa: E402
+import api_client  # noqa: E402
+from api_case import ApiTest, Code, cloud  # noqa: E402
+from api_client import PATIENCE_S  # noqa: E402
+
+setUpModule, tearDownModule = api_case.start, api_case.stop
+
+
+class Wire(ApiTest):
+    def test_followers_point_to_the_leader(self):
+        leader, followers = cloud().leader(), cloud().followers()
+        self.assertEqual(len(followers), 2)
+        z = self.zone()
+        for f in followers:
+            for name, fields in [("ZoneService/CreateZone", {"zone": {"meta": {"name": "x"}}}), ("ZoneService/GetZone", {"uuid": z.meta.uuid})]:
+                with self.assertRaises(grpc.RpcError) as e:
+                    f.call(name, **fields)
+                self.assertEqual(e.exception.code(), Code.UNAVAILABLE)
+                self.assertEqual(dict(e.exception.trailing_metadata())[api_client.LEADER], leader.api)
+            end = time.monotonic() + PATIENCE_S
+            while True:  # a stale read may be old
+                try:
+                    self.assertEqual(f.call("ZoneService/GetZone", uuid=z.meta.uuid, stale=True), z)
+                    break
+                except grpc.RpcError as e:
+                    self.assertEqual(e.code(), Code.NOT_FOUND)
+                    self.assertLess(time.monotonic(), end)
+
+    def test_status_of_every_node(self):
+        leader = cloud().leader()
+        for n in cloud().nodes:
+            s = n.call("ControlService/GetStatus")
+            self.assertEqual((s.node_id, s.leader_id, s.leader_api_address), (n.number, leader.number, leader.api))
+            self.assertEqual({x.id: x.api_address for x in s.nodes}, {x.number: x.api for x in cloud().nodes})
+            self.assertEqual([x.role for x in s.nodes if x.id == leader.number], ["leader"])
+
+    def test_malformed_and_oversized(self):
+        leader = cloud().leader()
+        with self.assertRaises(grpc.RpcError) as e:
+            leader.raw("/holdfast.v1.ZoneService/CreateZone")(b"\xff\xff\xff", timeout=10)
+        self.assertEqual(e.exception.code(), Code.INVALID_ARGUMENT)
+        with self.assertRaises(grpc.RpcError) as e:
+            leader.raw("/holdfast.v1.ZoneService/CreateZone")(b"\x12\xff\xff\xff\x02" + b"x" * (6 << 20), timeout=10)
+        self.assertEqual(e.exception.code(), Code.RESOURCE_EXHAUSTED)
+        self.fails(Code.INVALID_ARGUMENT, "", "ZoneService/CreateZone",
+                   zone={"meta": {"name": "big", "description": "x" * (2 << 20)}})
+        with self.assertRaises(grpc.RpcError) as e:
+            leader.raw("/holdfast.v1.ZoneService/Nothing")(b"", timeout=10)
+        self.assertEqual(e.exception.code(), Code.UNIMPLEMENTED)
+        self.zone()
+
+    def test_deadline_and_cancel(self):
+        op = self.call("ImageService/CreateImage", image={"meta": {"name": self.fresh("image")}, "spec": {
+            "url": "file:///image", "sha256": "0" * 64, "format": "RAW"}})
+        path, request, answer = api_client.method("OperationService/WaitOperation")
+        call = cloud().leader().raw(path, request.SerializeToString, answer.FromString)
+        future = call.future(request(uuid=op.meta.uuid), timeout=60)
+        time.sleep(0.3)
+        self.assertTrue(future.cancel())
+        events = cloud().leader().watch(timeout=1)
+        with self.assertRaises(grpc.RpcError) as e:
+            for _ in events:
+                pass
+        self.assertEqual(e.exception.code(), Code.DEADLINE_EXCEEDED)
+        self.zone()
+
+
+class Watch(ApiTest):
+    def collect(self, events, until):
+        seen = []
+        for e in events:
+            seen.append(e)
+            if until(e):
+                events.cancel()
+                return seen
+        self.fail("the watch ended")
+
+    def test_snapshot_then_changes_on_every_node(self):
+        z = self.zone()
+        for n in cloud().nodes:
+            name = self.fresh("watched")
+            events = n.watch(kinds=["ZONE"])
+            snapshot = self.collect_to_mark(events)
+            self.zone(name)
+            change = next(e for e in events if not e.caught_up)
+            events.cancel()
+            if n is cloud().leader():
+                self.assertIn(z.meta.uuid, [e.uuid for e in snapshot])
+            zone = api_client.method("ZoneService/GetZone")[2].FromString(change.object)
+            self.assertEqual((zone.meta.revision, change.kind, zone.meta.uuid), (change.revision, 1, change.uuid))
+
+    def collect_to_mark(self, events):
+        seen = []
+        for e in events:
+            if e.caught_up:
+                return seen
+            seen.append(e)
+        self.fail("the watch ended before its mark")
+
+    def test_resume_sees_each_change_once(self):
+        start = self.zone().meta.revision
+        uuids = [self.zone().meta.uuid for _ in range(20)]
+        self.call("ZoneService/DeleteZone", uuid=uuids[3])
+        n = cloud().leader()
+        first = self.collect(n.watch(fromRevision=start, kinds=["ZONE"]), lambda e: e.uuid == uuids[9])
+        rest = self.collect(n.watch(fromRevision=first[-1].revision, kinds=["ZONE"]), lambda e: e.deleted)
+        created = [e.uuid for e in first + rest if not e.deleted and not e.caught_up]
+        self.assertEqual(created, uuids)
+        revisions = [e.revision for e in first + rest if not e.caught_up]
+        self.assertEqual(revisions, sorted(set(revisions)))
+        self.assertEqual(rest[-1].uuid, uuids[3])
+
+    def test_errors(self):
+        for fields, code in [({"kinds": ["KIND_UNSPECIFIED"]}, Code.INVALID_ARGUMENT), ({"fromRevision": 1 << 60}, Code.UNAVAILABLE)]:
+            with self.assertRaises(grpc.RpcError) as e:
+                next(cloud().leader().watch(**fields))
+            self.assertEqual(e.exception.code(), code)
+
+    def test_slow_reader_gets_all(self):
+        """More than the send queue holds, read late: the server pauses and goes on where it was."""
+        start = self.zone().meta.revision
+        n = cloud().leader()
+        events = n.watch(timeout=60, fromRevision=start, kinds=["ZONE"])
+        uuids = [self.call("ZoneService/CreateZone", zone={"meta": {"name": self.fresh("bulk"), "description": "x" * 100_000}}).meta.uuid
+                 for _ in range(100)]
+        seen = self.collect(events, lambda e: e.uuid == uuids[-1])
+        self.assertEqual([e.uuid for e in seen if not e.caught_up], uuids)
+
+
+class Zz_Failures(ApiTest):
+    """Last: they end nodes."""
+
+    def eventually(self, what, condition):
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            self.assertLess(time.monotonic(), end, what)
+            time.sleep(0.02)
+
+    def works(self):
+        return cloud().call("ZoneService/CreateZone", patience=PATIENCE_S, requestId=self.fresh("works"),
+                          zone={"meta": {"name": self.fresh("works")}})
+
+    def has(self, node, zone):
+        try:
+            return node.call("ZoneService/GetZone", uuid=zone.meta.uuid, stale=True) == zone
+        except grpc.RpcError:
+            return False
+
+    def test_leader_killed_and_nothing_acknowledged_lost(self):
+        acknowledged, stop = [], threading.Event()
+
+        def write():
+            while not stop.is_set():
+                name = "kept-%d" % len(acknowledged)
+                # The id makes the repetition safe: the first try may have been applied.
+                z = cloud().call("ZoneService/CreateZone", patience=PATIENCE_S, requestId=name, zone={"meta": {"name": name}})
+                acknowledged.append(z)
+
+        t = threading.Thread(target=write)
+        t.start()
+        try:
+            self.eventually("50 zones before", lambda: len(acknowledged) >= 50)
+            leader = cloud().leader()
+            leader.kill()
+            before = len(acknowledged)
+            self.eventually("50 zones after", lambda: len(acknowledged) >= before + 50)
+        finally:
+            stop.set()
+            t.join()
+        for z in acknowledged:
+            self.assertEqual(cloud().call("ZoneService/GetZone", patience=PATIENCE_S, uuid=z.meta.uuid), z)
+        leader.start()
+        self.eventually("the old leader has caught up", lambda: self.has(leader, acknowledged[-1]))
+
+    def test_clean_stop_hands_over(self):
+        leader = cloud().leader()
+        self.assertEqual(leader.stop(), 0)
+        z = self.works()
+        leader.start()
+        self.eventually("it has caught up", lambda: self.has(leader, z))
+
+    def test_no_majority_is_an_error_not_an_answer(self):
+        leader, followers = cloud().leader(), cloud().followers()
+        for f in followers:
+            f.kill()
+        with self.assertRaises(grpc.RpcError) as e:
+            leader.call("ZoneService/ListZones", timeout=8)
+        self.assertIn(e.exception.code(), [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED])
+        self.assertEqual(len(leader.call("ControlService/GetStatus").nodes), 3)
+        leader.call("ZoneService/ListZones", stale=True)
+        for f in followers:
+            f.start()
+        self.works()
+
+    def test_damaged_directory_refuses_to_start(self):
+        victim = cloud().followers()[0]
+        self.works()
+        self.assertEqual(victim.stop(), 0)
+        log = max(victim.folder.glob("*-*"), key=lambda p: p.stat().st_size)
+        data = bytearray(log.read_bytes())
+        middle = len(data.rstrip(b"\0")) // 2
+        data[middle] ^= 0xff
+        log.write_bytes(bytes(data))
+        victim.start()
+        self.assertEqual(victim.wait(), 1)
+        self.assertIn("cannot start", victim.log_text())
+        self.assertIn(log.name, victim.log_text())
+        self.works()
+        data[middle] ^= 0xff
+        log.write_bytes(bytes(data))
+        victim.start()
+        z = self.works()
+        self.eventually("mended, it has caught up", lambda: self.has(victim, z))
+
+
+if __name__ == "__main__":
+    api_case.main()
