@@ -20,11 +20,11 @@ static void setup_host(struct cloud *c, unsigned i)
     h->watchdog = "hardware";
 }
 
-struct cloud *cloud_create(unsigned n_hosts)
+struct cloud *cloud_create(unsigned n_hosts, uint64_t seed)
 {
     static const struct hf_guard *const guards[] = {&hf_placement_guard};
     struct cloud *c = HF_NEW(struct cloud);
-    cluster_start(&c->raft, 7, guards, 1);
+    cluster_start(&c->raft, seed, guards, 1);
     for (unsigned i = 0; i < MEMBERS; i++) {
         c->controls[i] =
             (struct hf_control){.env = c->raft.env, .replica = c->raft.replicas[i], .profile = "default"};
@@ -36,6 +36,7 @@ struct cloud *cloud_create(unsigned n_hosts)
         setup_host(c, i);
     cluster_elect(&c->raft, 0);
     c->clock_ms = (int64_t)raft_fixture_time(&c->raft.fixture);
+    c->offset_ms = hf_env_now_ms(c->raft.env) - c->clock_ms;
     return c;
 }
 
@@ -71,9 +72,10 @@ void cloud_run(struct cloud *c, int64_t ms)
     int64_t end = c->clock_ms + ms;
     while (c->clock_ms < end) {
         cluster_step(&c->raft);
-        int64_t now = (int64_t)raft_fixture_time(&c->raft.fixture);
-        hf_env_manual_advance_ms(c->raft.env, now - c->clock_ms);
-        c->clock_ms = now;
+        c->clock_ms = (int64_t)raft_fixture_time(&c->raft.fixture);
+        int64_t behind_ms = c->clock_ms + c->offset_ms - hf_env_now_ms(c->raft.env);
+        if (behind_ms > 0)
+            hf_env_manual_advance_ms(c->raft.env, behind_ms);
         for (unsigned i = 0; i < c->n_hosts; i++)
             host_turn(&c->hosts[i]);
         count_copies(c);
@@ -85,6 +87,8 @@ void cloud_new_leader(struct cloud *c)
     unsigned old = c->leader;
     cluster_cut(&c->raft, old, true);
     for (int n = 0; n < 1000 && c->leader == old; n++) {
+        for (unsigned i = 0; i < MEMBERS; i++) /* the fixture's servers would draw the same time-outs for ever */
+            raft_fixture_set_randomized_election_timeout(&c->raft.fixture, i, 1000 + 300 * i);
         cloud_run(c, 10);
         for (unsigned i = 0; i < MEMBERS; i++)
             if (i != old && is_ready(&c->raft, i))
@@ -92,6 +96,19 @@ void cloud_new_leader(struct cloud *c)
     }
     assert_true(c->leader != old);
     cluster_cut(&c->raft, old, false);
+}
+
+void cloud_follow_leader(struct cloud *c)
+{
+    uint64_t best = 0;
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        struct hf_replica_state st;
+        hf_replica_state(c->raft.replicas[i], &st);
+        if (st.ready && st.term > best) {
+            best = st.term;
+            c->leader = i;
+        }
+    }
 }
 
 struct hf_control *leader_control(struct cloud *c)
@@ -254,7 +271,12 @@ static void put_host(struct cloud *c, unsigned i)
 
 struct cloud *cloud_ready(unsigned n_hosts)
 {
-    struct cloud *c = cloud_create(n_hosts);
+    return cloud_ready_seeded(n_hosts, 7);
+}
+
+struct cloud *cloud_ready_seeded(unsigned n_hosts, uint64_t seed)
+{
+    struct cloud *c = cloud_create(n_hosts, seed);
     put_storage(c, SHARED, "shared", HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT);
     put_storage(c, LOCAL, "local", HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE);
     put_networks(c);

@@ -43,6 +43,8 @@ struct fake_run {
     uint64_t reboot_generation;
 };
 
+#define WATCHDOG_MS 5000 /* after the last pet */
+
 /* What a test wants a host to do with its next starts. */
 enum start_script { START_WELL, START_FAIL, START_BLOCKED };
 
@@ -54,6 +56,10 @@ struct fake_host {
     bool up;                 /* power */
     bool silent;             /* it hangs: says nothing, hears nothing; its record stands still */
     bool no_network;         /* its stream is cut and cannot be opened; its record moves */
+    bool no_storage;         /* it cannot write its record nor read others' */
+    int64_t silent_since_ms; /* the watchdog resets a host that hangs */
+    int64_t storage_back_ms; /* since then it has read and written in every sample */
+    int64_t renewed_ms;      /* start of the last renewal that succeeded */
     struct hf_host_stream *stream;
     unsigned dialled;        /* replica that the stream is with */
     bool ended;              /* the leader ended the stream */
@@ -98,20 +104,24 @@ struct cloud {
     struct cluster raft;
     struct hf_control controls[MEMBERS];
     unsigned leader;
-    int64_t clock_ms;        /* fixture time that the environment has seen */
+    int64_t clock_ms;        /* fixture time */
+    int64_t offset_ms;       /* the environment's clock shows that much more */
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
     int running_max;         /* most live runs of one instance that were ever seen at once */
 };
 
 /* --- cloud_testing.c --- */
-struct cloud *cloud_create(unsigned n_hosts);
+struct cloud *cloud_create(unsigned n_hosts, uint64_t seed);
 void cloud_free(struct cloud *c);
 /* With zone, cluster, storages, networks, image, and every host added and connected. */
 struct cloud *cloud_ready(unsigned n_hosts);
+struct cloud *cloud_ready_seeded(unsigned n_hosts, uint64_t seed);
 void cloud_run(struct cloud *c, int64_t ms);
 /* The leader is cut off until another leads; the hosts find the new one. */
 void cloud_new_leader(struct cloud *c);
+/* Whoever leads is the one that hosts and tests talk to. */
+void cloud_follow_leader(struct cloud *c);
 
 struct hf_control *leader_control(struct cloud *c);
 const struct hf_store *leader_store(struct cloud *c);
@@ -149,6 +159,7 @@ bool wait_state(struct cloud *c, unsigned n, Holdfast__V1__InstanceStatus__State
 /* --- fake_host.c --- */
 void host_power_on(struct fake_host *h);
 void host_power_off(struct fake_host *h);
+void host_hang(struct fake_host *h);
 void host_turn(struct fake_host *h); /* what is due now */
 void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest);
 struct fake_run *host_find_run(struct fake_host *h, const char *instance);

@@ -1,4 +1,5 @@
 #include "control/cloud_testing.h"
+#include "ha/ha_timing.h"
 
 #define DIAL_EVERY_MS 500
 #define LEASE_EVERY_MS 1000
@@ -203,7 +204,8 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
         tombstone(h, r, "", false, false);
     } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_FAIL) {
         tombstone(h, r, "the image is damaged", true, false);
-    } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->hold_starts) {
+    } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->hold_starts &&
+               !h->closed && now_ms(h) - h->renewed_ms < hf_ha_timing_find("default")->lease_ms) {
         r->live = true;
         r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
         host_report(h, r, "", false, false);
@@ -295,6 +297,7 @@ static void take_welcome(struct fake_host *h, const Holdfast__V1__Welcome *w)
         h->epoch = w->epoch;
         h->closed = false;
         h->n_runs = 0;
+        h->renewed_ms = now_ms(h);
     }
     for (size_t i = 0; i < h->n_runs; i++)
         h->runs[i].assigned = false;
@@ -333,8 +336,9 @@ static void take(struct fake_host *h, const Holdfast__V1__ControlMessage *m)
 
 static void write_record(struct fake_host *h)
 {
-    if (h->epoch == 0)
+    if (h->epoch == 0 || h->no_storage)
         return;
+    h->renewed_ms = now_ms(h);
     h->record.written = true;
     h->record.epoch = h->epoch;
     h->record.sequence++;
@@ -357,13 +361,15 @@ struct seen {
     Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
 };
 
-static void observe(const struct fake_host *p, struct seen *s)
+static void observe(const struct fake_host *h, const struct fake_host *p, struct seen *s)
 {
     holdfast__v1__observation__init(&s->m);
     s->m.primary_storage_uuid = SHARED;
     s->m.host_uuid = (char *)p->uuid;
-    s->m.samples_good = true;
-    if (!p->record.written)
+    s->m.samples_good = !h->no_storage && now_ms(h) - h->storage_back_ms > now_ms(h) - p->record.changed_ms;
+    if (h->no_storage)
+        s->m.error = "input/output error";
+    if (!p->record.written || h->no_storage)
         return;
     s->m.epoch = p->record.epoch;
     s->m.sequence = p->record.sequence;
@@ -389,7 +395,7 @@ static void report_leases(struct fake_host *h)
         struct fake_host *p = peer(h, h->peers[i]);
         if (p == NULL)
             continue;
-        observe(p, &seen[m.n_observations]);
+        observe(h, p, &seen[m.n_observations]);
         list[m.n_observations] = &seen[m.n_observations].m;
         m.n_observations++;
     }
@@ -401,6 +407,27 @@ static void report_leases(struct fake_host *h)
 }
 
 /* --- life --- */
+
+/* The keeper's own rules: a lease that was lost (L+K) closes the epoch and kills; the watchdog resets who hangs. */
+static void keep(struct fake_host *h)
+{
+    if (h->no_storage)
+        h->storage_back_ms = now_ms(h);
+    if (h->silent && any_live(h) && now_ms(h) - h->silent_since_ms > WATCHDOG_MS)
+        host_power_off(h);
+    if (h->silent || h->epoch == 0 || h->closed || now_ms(h) - h->renewed_ms < hf_ha_timing_find("default")->fence_ms)
+        return;
+    kill_all(h);
+    h->closed = true;
+    if (h->attached)
+        hello(h);
+}
+
+void host_hang(struct fake_host *h)
+{
+    h->silent = true;
+    h->silent_since_ms = now_ms(h);
+}
 
 void host_power_on(struct fake_host *h)
 {
@@ -424,6 +451,8 @@ void host_power_off(struct fake_host *h)
 
 void host_turn(struct fake_host *h)
 {
+    if (h->up)
+        keep(h);
     if (!alive(h))
         return;
     if (h->no_network && h->stream != NULL)

@@ -106,10 +106,10 @@ static void read_tombstones(struct hf_controllers *c, struct hf_world_object *ho
 
 static void committed(void *arg, bool applied)
 {
-    (void)applied;
     struct hf_controllers *c = arg;
     c->ha->busy = false;
-    hf_ha_tick(c);
+    if (applied)
+        hf_ha_tick(c); /* else the next tick tries again: at once it would only fail again */
 }
 
 void hf_ha_commit(struct hf_controllers *c, struct hf_edit *e)

@@ -274,6 +274,13 @@ static void consider_hello(struct hf_host_stream *s)
     free(name);
 }
 
+/* The grant under way answers this Hello as well: it would grant nothing else. */
+static bool same_claim(const Holdfast__V1__Hello *a, const Holdfast__V1__Hello *b)
+{
+    return a->epoch == b->epoch && strcmp(a->boot_id, b->boot_id) == 0 && a->clean == b->clean &&
+           a->closed_and_killed == b->closed_and_killed;
+}
+
 static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hello)
 {
     struct hf_uuid uuid;
@@ -293,7 +300,9 @@ static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hell
         end_stream(s, hf_error(HF_INVALID, "hello: the stream belongs to host %s", s->host_uuid));
         return;
     }
-    detach(s, STREAM_HELLO);
+    bool answered = s->state == STREAM_GRANTING && same_claim(s->hello, hello);
+    if (!answered)
+        detach(s, STREAM_HELLO);
     if (s->hello != NULL)
         holdfast__v1__hello__free_unpacked(s->hello, NULL);
     else
@@ -305,7 +314,8 @@ static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hell
         snprintf(s->management_ip, sizeof s->management_ip, "%s", hello->management_ip);
     else
         snprintf(s->management_ip, sizeof s->management_ip, "%.*s", (int)strcspn(s->peer_address, ":"), s->peer_address);
-    consider_hello(s);
+    if (!answered)
+        consider_hello(s);
 }
 
 /* --- the stream --- */
