@@ -10,6 +10,7 @@ hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_s
 hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
 hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
 hf_test(host_running_test SOURCES host_running_test.c LINK hf_hostd_fixture)
+hf_test(host_chaos_test SOURCES host_chaos_test.c LINK hf_hostd_fixture)
 hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
 
 hf_library(hf_identity SOURCES identity.c LINK hf_ha hf_base)

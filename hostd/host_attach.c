@@ -100,9 +100,10 @@ static Holdfast__V1__InstanceReport **run_reports(struct hf_host *h, char (**ret
     return list;
 }
 
-static bool closed_and_killed(const struct hf_host *h)
+/* That nothing runs is a promise only while nothing may begin: in an open epoch the next start may be a step away. */
+static bool clean(const struct hf_host *h)
 {
-    return h->view.epoch_closed && h->view.clean && h->starts == 0;
+    return h->view.clean && h->starts == 0 && (h->view.epoch == 0 || h->view.epoch_closed);
 }
 
 static void send_hello(struct hf_host *h)
@@ -116,7 +117,7 @@ static void send_hello(struct hf_host *h)
     hello.management_ip = (char *)h->o.management_ip;
     hello.boot_id = h->view.boot_id;
     hello.epoch = h->view.epoch;
-    hello.clean = h->view.clean && h->starts == 0;
+    hello.clean = clean(h);
     hello.max_term = h->view.max_term;
     hello.cpus = h->o.cpus;
     hello.memory_bytes = h->o.memory_bytes;
@@ -126,7 +127,7 @@ static void send_hello(struct hf_host *h)
     hello.profile = h->view.profile;
     hello.n_instances = h->view.n_runs;
     hello.instances = run_reports(h, &ids);
-    hello.closed_and_killed = closed_and_killed(h);
+    hello.closed_and_killed = h->view.epoch_closed && clean(h);
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
     m.hello = &hello;
     h->attach.state = HF_ATTACH_HELLO;
@@ -330,8 +331,8 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
                                   (unsigned long long)w->epoch, (unsigned long long)h->view.epoch,
                                   h->view.epoch_closed ? "is closed" : "is later"));
         hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
-    } else if (h->starts != 0) {
-        hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
+    } else if (h->view.epoch != 0 && !h->view.epoch_closed) {
+        end_epoch(h, "the leader has granted a later one");
     } else {
         a->gate = HF_GATE_EPOCH;
         a->granting = w->epoch;
