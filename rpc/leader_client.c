@@ -13,7 +13,7 @@
     5000u /* a node that says nothing for so long is left for the next, if repeating is safe */
 #define CONNECT_MS       2000u
 #define BACKOFF_FIRST_MS 20
-#define BACKOFF_MAX_MS   1000
+#define BACKOFF_MAX_MS   250 /* an election takes one or two seconds: waits of a second would lengthen the outage */
 #define NODES_MAX        16 /* given, and learnt from hints */
 
 struct node {

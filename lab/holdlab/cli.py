@@ -73,16 +73,17 @@ class Cli:
     def get(self, noun, name):
         return self.json(noun, "get", name)
 
-    def control_roles(self):
-        """{node id: role} of the control plane, as the node that answered sees it."""
-        return {int(n["id"]): n.get("role", "") for n in self.json("control", "status")}
-
     def leader_id(self):
-        """None while there is none."""
-        return next((i for i, role in self.control_roles().items() if role == "leader"), None)
+        """The control node that leads; None while there is none."""
+        return next((int(n["id"]) for n in self.json("control", "status") if n.get("role") == "leader"), None)
 
     def all_controls_in(self):
-        return all(role in ("leader", "follower") for role in self.control_roles().values())
+        """Every control node says of itself that it leads or follows."""
+        for node in self.json("control", "status"):
+            seen_there = self.json("--control", node["apiAddress"], "--timeout", 5, "control", "status")
+            if not any(n["id"] == node["id"] and n.get("role") in ("leader", "follower") for n in seen_there):
+                return False
+        return True
 
     def wait(self, what, condition, timeout=120, interval=0.2):
         """Polls until condition(), which asks the API, is true; a control plane without a leader is waited out."""
