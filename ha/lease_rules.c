@@ -214,15 +214,17 @@ static const char *petting_problem(struct hf_lease_rules *r)
     return NULL;
 }
 
+/* When nothing stands against it any more the first pet comes at once, not at the next period. */
 static void pet(struct hf_lease_rules *r)
 {
-    if (r->now_ms < r->next_pet_ms)
+    const char *problem = petting_problem(r);
+    bool again = !problem && r->petting == HF_PETTING_NO;
+    if (r->now_ms < r->next_pet_ms && !again)
         return;
     r->next_pet_ms = r->now_ms + r->timing->pet_ms;
-    const char *problem = petting_problem(r);
     if (problem && r->petting != HF_PETTING_NO)
         hf_lease_note(r, "the watchdog is not petted: %s", problem);
-    if (!problem && r->petting == HF_PETTING_NO)
+    if (again)
         hf_lease_note(r, "the watchdog is petted again");
     r->petting = problem ? HF_PETTING_NO : HF_PETTING_YES;
     if (!problem)

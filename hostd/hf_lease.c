@@ -110,6 +110,14 @@ static void disk_is_idle(struct keeper *k, const struct hf_uuid *storage)
     }
 }
 
+static void pet(struct keeper *k)
+{
+    const char *before = hf_keeper_watchdog_kind(&k->watchdog);
+    hf_keeper_watchdog_pet(&k->watchdog, !hf_lease_rules_idle(k->rules));
+    if (strcmp(before, hf_keeper_watchdog_kind(&k->watchdog)) != 0)
+        hf_keeper_server_changed(&k->server);
+}
+
 static void reply(struct keeper *k, const struct hf_lease_effect *e)
 {
     if (k->unsaved && e->code == HF_OK)
@@ -135,7 +143,7 @@ static void carry_out(struct keeper *k, const struct hf_lease_effect *e)
         hf_keeper_procs_survey(k->procs, e->number);
         return;
     case HF_LEASE_PET:
-        hf_keeper_watchdog_pet(&k->watchdog);
+        pet(k);
         return;
     case HF_LEASE_REPLY:
         reply(k, e);
@@ -303,11 +311,11 @@ static hf_status start(struct keeper *k)
     k->server.view = on_view;
     k->server.arg = k;
     HF_TRY(hf_keeper_server_init(&k->server, k->options.socket));
-    HF_TRY(hf_keeper_watchdog_open(&k->watchdog, k->options.watchdog, k->options.stand_in, k->timing));
+    HF_TRY(hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, k->timing));
     harden();
     k->procs = hf_keeper_procs_create(&k->inbox);
     create_rules(k);
-    hf_info("keeper runs: profile %s, watchdog %s", k->timing->profile, hf_keeper_watchdog_kind(&k->watchdog));
+    hf_info("keeper runs: profile %s", k->timing->profile);
     struct hf_lease_event tick = {.kind = HF_LEASE_TICK};
     step(k, &tick);
     return HF_STATUS_OK;

@@ -61,21 +61,33 @@ static const char *device_problem(struct hf_keeper_watchdog *w)
     return NULL;
 }
 
-static hf_status open_device(struct hf_keeper_watchdog *w)
+static hf_status prepare_device(struct hf_keeper_watchdog *w)
 {
-    w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
-    if (w->fd < 0)
-        return hf_errno(errno, "open watchdog %s", w->device);
-    hf_status st = set_timeout(w);
-    if (!hf_ok(st)) {
-        hf_keeper_watchdog_close(w, true);
-        return st;
-    }
+    HF_TRY(set_timeout(w));
     const char *problem = device_problem(w);
     w->hardware = problem == NULL;
     if (problem)
         hf_warn("watchdog %s does not count as hardware: %s", w->device, problem);
+    else
+        hf_info("watchdog %s is armed", w->device);
     return HF_STATUS_OK;
+}
+
+/* A device that counts longer than the profile allows would make silence a lie: it is not used. Where guests run it stays
+ * armed all the same, and the host is reset: that is the safe side of a wrong configuration. */
+static void open_device(struct hf_keeper_watchdog *w, bool guests)
+{
+    if (w->unusable)
+        return;
+    w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
+    hf_status st = w->fd >= 0 ? prepare_device(w) : hf_errno(errno, "open watchdog %s", w->device);
+    if (!hf_ok(st)) {
+        hf_err("%s: no watchdog guards this host%s", hf_status_message(st),
+               w->fd >= 0 && guests ? ", and the one that was armed goes on counting" : "");
+        w->unusable = true;
+        hf_keeper_watchdog_close(w, !guests);
+    }
+    hf_status_drop(st);
 }
 
 /* Opens for writing only when somebody reads: without a reader there is no watchdog. */
@@ -96,15 +108,18 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
         close(fd);
 }
 
-hf_status hf_keeper_watchdog_open(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
+hf_status hf_keeper_watchdog_init(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
                                   const struct hf_ha_timing *timing)
 {
+    struct stat s;
     HF_ASSERT(!device || !stand_in);
     *w = (struct hf_keeper_watchdog){.device = device, .stand_in = stand_in, .timing = timing, .fd = -1};
-    if (device)
-        return open_device(w);
+    if (device && stat(device, &s) != 0)
+        return hf_errno(errno, "find watchdog %s", device);
+    if (device && !S_ISCHR(s.st_mode))
+        return hf_error(HF_INVALID, "%s is not a device", device);
     if (stand_in)
-        open_stand_in(w);
+        open_stand_in(w); /* opening it is no pet */
     return HF_STATUS_OK;
 }
 
@@ -117,10 +132,12 @@ const char *hf_keeper_watchdog_kind(const struct hf_keeper_watchdog *w)
     return w->hardware ? "hardware" : "none";
 }
 
-void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w)
+void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests)
 {
     if (w->fd < 0 && w->stand_in)
         open_stand_in(w);
+    if (w->fd < 0 && w->device)
+        open_device(w, guests);
     if (w->fd < 0 || write(w->fd, PET_BYTE, 1) == 1 || errno == EAGAIN)
         return;
     if (!w->said)
