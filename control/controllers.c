@@ -308,8 +308,10 @@ static void tick(void *arg)
         }
     }
     hf_ha_tick(c);
-    if (now / FORGET_EVERY_MS != (now - HF_CONTROLLERS_TICK_MS) / FORGET_EVERY_MS)
+    if (now / FORGET_EVERY_MS != (now - HF_CONTROLLERS_TICK_MS) / FORGET_EVERY_MS) {
         hf_operations_forget(c);
+        hf_ha_forget_failovers(c);
+    }
 }
 
 static void start(struct hf_controllers *c)

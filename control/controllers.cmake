@@ -5,7 +5,7 @@ hf_library(hf_placement_guard
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
-    host_link.c host_grant.c fence_object.c host_controller.c
+    host_link.c host_pending.c host_grant.c fence_object.c host_controller.c
     host_assignments.c assignment_set.c host_facts.c scheduler.c
     instance_controller.c instance_step.c instance_delete.c
     image_controller.c volume_controller.c storage_controller.c
@@ -21,3 +21,5 @@ hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
 hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)
 hf_test(scheduler_test SOURCES scheduler_test.c LINK hf_controllers)
 hf_test(ha_chaos_test SOURCES ha_chaos_test.c LINK hf_cloud_testing)
+hf_test(uuid_map_test SOURCES uuid_map_test.c LINK hf_controllers)
+hf_test(instance_step_test SOURCES instance_step_test.c LINK hf_controllers)

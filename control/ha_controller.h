@@ -18,6 +18,7 @@
 #define HF_HA_NOTE_MS 5000         /* between two writes of what holds a fence */
 #define HF_HA_ACTIONS_MAX 64       /* of one look; the rest follows at the next */
 #define HF_FAILOVERS_KEPT_MAX 1000 /* ended ones; above, the oldest are deleted */
+#define HF_FAILOVERS_FORGET_MAX 64 /* in one transaction */
 
 struct hf_ha_controller {
     struct hf_detector *detector;
@@ -44,6 +45,9 @@ bool hf_ha_fence(struct hf_controllers *c);
 bool hf_ha_restart(struct hf_controllers *c);
 /* ha_restart.c: failover records that have moved on. */
 void hf_ha_follow_failovers(struct hf_controllers *c);
+
+/* ha_restart.c: deletes the oldest ended failover records when they are too many. */
+void hf_ha_forget_failovers(struct hf_controllers *c);
 
 /* Commits an edit of HA: its end runs the next look at once. Takes e. */
 void hf_ha_commit(struct hf_controllers *c, struct hf_edit *e);

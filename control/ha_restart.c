@@ -240,3 +240,33 @@ void hf_ha_follow_failovers(struct hf_controllers *c)
             hf_edit_drop(e);
     }
 }
+
+static int by_creation(const void *a, const void *b)
+{
+    const struct hf_world_object *const *x = a, *const *y = b;
+    int64_t at_x = hf_message_meta((*x)->message)->created_at_ms, at_y = hf_message_meta((*y)->message)->created_at_ms;
+    return (at_x > at_y) - (at_x < at_y);
+}
+
+void hf_ha_forget_failovers(struct hf_controllers *c)
+{
+    size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__FAILOVER), ended = 0;
+    if (n <= HF_FAILOVERS_KEPT_MAX)
+        return;
+    struct hf_world_object **list = hf_alloc_array(n, sizeof *list);
+    for (size_t k = 0; k < n; k++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__FAILOVER, k);
+        if (!o->busy && !is_open((const Failover *)(void *)o->message))
+            list[ended++] = o;
+    }
+    qsort(list, ended, sizeof *list, by_creation);
+    struct hf_edit *e = NULL;
+    for (size_t k = 0; k < HF_FAILOVERS_FORGET_MAX && k + HF_FAILOVERS_KEPT_MAX < ended; k++) {
+        if (e == NULL)
+            e = hf_edit_create(&c->editor, "forget old failovers");
+        hf_edit_delete(e, list[k]);
+    }
+    if (e != NULL)
+        hf_edit_commit(e, NULL, NULL);
+    free(list);
+}

@@ -1,7 +1,6 @@
 #include "control/host_link.h"
 
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,58 +9,10 @@
 #include "base/mem.h"
 #include "control/command.h"
 #include "control/fence_object.h"
-#include "control/host_grant.h"
+#include "control/host_stream.h"
 #include "control/kinds.h"
 #include "control/settings.h"
 #include "ha/ha_timing.h"
-
-/* A stream's life: HELLO → (PENDING →) GRANTING → ATTACHED, back to HELLO when its epoch must end, ENDED from anywhere. */
-enum stream_state {
-    STREAM_HELLO,    /* nothing is known of it yet, or it was told to end its epoch and say hello again */
-    STREAM_PENDING,  /* its host is not added yet */
-    STREAM_GRANTING, /* the transaction of its Hello is under way */
-    STREAM_ATTACHED,
-    STREAM_ENDED,    /* ops->end was called */
-};
-
-struct hf_host_stream {
-    struct hf_host_link *link;
-    struct hf_host_stream *next;
-    const struct hf_host_stream_ops *ops;
-    void *arg;
-    char *peer_address, *peer_name;
-    enum stream_state state;
-    Holdfast__V1__Hello *hello;  /* the last one; NULL before the first */
-    char host_uuid[HF_UUID_STR]; /* canonical; "" before hello */
-    char management_ip[64];      /* as it said, else the peer's */
-    uint8_t key_sha256[SHA256_DIGEST_LENGTH];
-    uint64_t epoch;              /* welcomed with */
-    int64_t heard_ns;
-    int64_t since_ms;            /* Unix time of its first hello */
-    struct grant *grant;         /* GRANTING */
-};
-
-/* The transaction of one Hello; outlives its stream. */
-struct grant {
-    struct hf_host_link *link;     /* NULL: gone */
-    struct grant *next;
-    struct hf_host_stream *stream; /* NULL: ended, or replaced by another Hello */
-    struct hf_env *env;
-    Holdfast__V1__Hello *hello;
-    enum hf_grant outcome;
-    uint64_t epoch;
-};
-
-struct hf_host_link {
-    struct hf_control *control;
-    struct hf_host_stream *streams; /* in the order of arrival */
-    size_t n_streams;
-    struct grant *grants;           /* under way */
-    struct hf_host_link_events events;
-    bool listening;
-    bool leading;
-    struct hf_watch *watch;         /* of hosts and fences, while leading */
-};
 
 static void consider_hello(struct hf_host_stream *s);
 
@@ -499,51 +450,4 @@ bool hf_host_link_send(struct hf_host_link *l, const char *host_uuid, Holdfast__
         return false;
     send_message(s, m, s->epoch);
     return true;
-}
-
-/* --- pending hosts --- */
-
-static void describe_pending(const struct hf_host_stream *s, struct hf_pending_host *ret)
-{
-    *ret = (struct hf_pending_host){
-        .uuid = s->host_uuid,
-        .management_ip = s->management_ip,
-        .hostname = s->hello->hostname,
-        .key_sha256 = s->key_sha256,
-        .since_ms = s->since_ms,
-    };
-}
-
-size_t hf_host_link_pending_count(const struct hf_host_link *l)
-{
-    size_t n = 0;
-    for (const struct hf_host_stream *s = l->streams; s != NULL; s = s->next)
-        n += s->state == STREAM_PENDING;
-    return n;
-}
-
-bool hf_host_link_pending(const struct hf_host_link *l, size_t i, struct hf_pending_host *ret)
-{
-    for (const struct hf_host_stream *s = l->streams; s != NULL; s = s->next) {
-        if (s->state != STREAM_PENDING || i-- > 0)
-            continue;
-        describe_pending(s, ret);
-        return true;
-    }
-    return false;
-}
-
-bool hf_host_link_find_pending(const struct hf_host_link *l, const char *uuid, const char *management_ip,
-                               struct hf_pending_host *ret)
-{
-    bool by_uuid = uuid != NULL && uuid[0] != '\0';
-    bool by_ip = !by_uuid && management_ip != NULL && management_ip[0] != '\0';
-    for (const struct hf_host_stream *s = l->streams; s != NULL; s = s->next) {
-        if (s->state != STREAM_PENDING || (by_uuid && strcmp(s->host_uuid, uuid) != 0) ||
-            (by_ip && strcmp(s->management_ip, management_ip) != 0) || (!by_uuid && !by_ip))
-            continue;
-        describe_pending(s, ret);
-        return true;
-    }
-    return false;
 }
