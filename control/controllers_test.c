@@ -271,6 +271,138 @@ static void storages_show_what_their_hosts_see(void **state)
     free_message(local);
 }
 
+/* A report of one host's storage, as its daemon sends it. */
+static void report_storage(struct cloud *c, unsigned host, bool ok, uint64_t available)
+{
+    Holdfast__V1__StorageReport m = HOLDFAST__V1__STORAGE_REPORT__INIT;
+    m.primary_storage_uuid = SHARED;
+    m.ok = ok;
+    m.message = ok ? "" : "the mount is gone";
+    m.total_bytes = 100 * GIB;
+    m.available_bytes = available;
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
+    msg.storage = &m;
+    hf_host_link_message(c->hosts[host].stream, &msg);
+}
+
+static void small_changes_of_capacity_are_not_written(void **state)
+{
+    struct cloud *c = *state;
+    cloud_run(c, 11000);
+    uint64_t revision = hf_store_revision(leader_store(c));
+    report_storage(c, 0, true, 76 * GIB);
+    cloud_run(c, 1000);
+    assert_int_equal(hf_store_revision(leader_store(c)), revision);
+    report_storage(c, 0, true, 70 * GIB);
+    cloud_run(c, 1000);
+    assert_int_equal(hf_store_revision(leader_store(c)), revision + 1);
+    report_storage(c, 0, true, 60 * GIB); /* not twice within ten seconds */
+    cloud_run(c, 1000);
+    assert_int_equal(hf_store_revision(leader_store(c)), revision + 1);
+    cloud_run(c, 10000);
+    assert_int_equal(hf_store_revision(leader_store(c)), revision + 2);
+    report_storage(c, 0, false, 60 * GIB); /* but this at once */
+    cloud_run(c, 1000);
+    assert_int_equal(hf_store_revision(leader_store(c)), revision + 3);
+    Holdfast__V1__PrimaryStorage *m = cloud_get(c, KIND(PRIMARY_STORAGE), SHARED);
+    assert_true(m->status->available_bytes == 79 * GIB); /* of the hosts that see it */
+    free_message(m);
+}
+
+static void a_host_that_lost_the_storage_gets_no_instances(void **state)
+{
+    struct cloud *c = *state;
+    for (unsigned h = 0; h < 3; h++)
+        report_storage(c, h, false, 0);
+    cloud_run(c, 500);
+    cloud_create_instance(c, 1, false);
+    cloud_run(c, 2000);
+    assert_true(operation_says(c, 1, "host-1: primary storage 'shared': the mount is gone"));
+    report_storage(c, 2, true, 80 * GIB);
+    cloud_run(c, 500);
+    cloud_set_power(c, 1, POWER(RUNNING), "StartInstance");
+    assert_true(wait_state(c, 1, STATE(RUNNING), 5000));
+    assert_int_equal(instance_host(c, 1), 2);
+}
+
+/* Moves the disk of a stopped instance that never ran to another storage, as CreateInstance would have put it there. */
+static void lay_on_local_storage(struct cloud *c, unsigned n)
+{
+    char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    Holdfast__V1__Instance *i = cloud_get(c, KIND(INSTANCE), uuid);
+    Holdfast__V1__Volume *v = cloud_get(c, KIND(VOLUME), i->spec->root_volume_uuid);
+    hf_pb_set(&v->spec->primary_storage_uuid, LOCAL);
+    hf_pb_set(&i->spec->primary_storage_uuid, LOCAL);
+    hf_pb_set(&i->spec->storage_uuids[0], LOCAL);
+    assert_int_equal(cloud_put_both(c, &i->base, &v->base), HF_OK);
+    free_message(i);
+    free_message(v);
+}
+
+static void a_local_disk_keeps_its_instance_on_its_host(void **state)
+{
+    struct cloud *c = *state;
+    for (unsigned h = 0; h < 3; h++)
+        c->hosts[h].hold_starts = true;
+    cloud_create_instance(c, 1, false);
+    assert_true(wait_state(c, 1, STATE(STARTING), 3000));
+    cloud_set_power(c, 1, POWER(STOPPED), NULL);
+    assert_true(wait_state(c, 1, STATE(STOPPED), 3000));
+    lay_on_local_storage(c, 1);
+    for (unsigned h = 0; h < 3; h++)
+        c->hosts[h].hold_starts = false;
+    cloud_set_power(c, 1, POWER(RUNNING), "StartInstance");
+    assert_true(wait_state(c, 1, STATE(RUNNING), 5000));
+    int host = instance_host(c, 1);
+    cloud_set_power(c, 1, POWER(STOPPED), "StopInstance");
+    assert_true(wait_state(c, 1, STATE(STOPPED), 5000));
+    for (unsigned n = 2; n <= 3; n++) /* now another host is the emptiest */
+        cloud_create_instance(c, n, false);
+    cloud_run(c, 2000);
+    cloud_set_power(c, 1, POWER(RUNNING), "StartInstance");
+    assert_true(wait_state(c, 1, STATE(RUNNING), 5000));
+    assert_int_equal(instance_host(c, 1), host);
+    cloud_set_power(c, 1, POWER(STOPPED), "StopInstance");
+    assert_true(wait_state(c, 1, STATE(STOPPED), 5000));
+    c->hosts[host].no_network = true;
+    cloud_run(c, 8000);
+    cloud_set_power(c, 1, POWER(RUNNING), "StartInstance");
+    cloud_run(c, 1000);
+    assert_true(operation_says(c, 1, "its volumes are in the local storage of another host"));
+}
+
+static void deleting_a_data_volume_waits_for_a_host_that_reaches_it(void **state)
+{
+    struct cloud *c = *state;
+    for (unsigned h = 0; h < 3; h++)
+        host_power_off(&c->hosts[h]);
+    cloud_run(c, 8000);
+    Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
+    Holdfast__V1__Volume m = HOLDFAST__V1__VOLUME__INIT;
+    Holdfast__V1__VolumeSpec spec = HOLDFAST__V1__VOLUME_SPEC__INIT;
+    Holdfast__V1__VolumeStatus st = HOLDFAST__V1__VOLUME_STATUS__INIT;
+    meta.uuid = "d0000000000000000000000000000001";
+    meta.name = "data-1";
+    m.meta = &meta;
+    m.spec = &spec;
+    m.status = &st;
+    spec.type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
+    spec.primary_storage_uuid = SHARED;
+    spec.deleting = true;
+    st.state = HOLDFAST__V1__VOLUME_STATUS__STATE__DELETING;
+    assert_int_equal(cloud_put(c, &m.base), HF_OK);
+    cloud_run(c, 3000);
+    Holdfast__V1__Volume *v = cloud_get(c, KIND(VOLUME), meta.uuid);
+    assert_string_equal(v->status->conditions[0]->message, "waits for a connected host that reaches its primary storage");
+    free_message(v);
+    host_power_on(&c->hosts[1]);
+    cloud_run(c, 3000);
+    assert_int_equal(count_kind(c, KIND(VOLUME)), 0);
+    assert_int_equal(c->hosts[1].volumes_deleted, 1);
+}
+
 /* Nothing is written when nothing happens. */
 static void a_quiet_cloud_writes_nothing(void **state)
 {
@@ -343,6 +475,10 @@ int main(void)
         TEST(an_image_is_fetched_once_and_found_good),
         TEST(a_bad_image_fails_with_its_sentence),
         TEST(storages_show_what_their_hosts_see),
+        TEST(small_changes_of_capacity_are_not_written),
+        TEST(a_host_that_lost_the_storage_gets_no_instances),
+        TEST(a_local_disk_keeps_its_instance_on_its_host),
+        TEST(deleting_a_data_volume_waits_for_a_host_that_reaches_it),
         TEST(a_quiet_cloud_writes_nothing),
         TEST(a_new_leader_keeps_every_instance),
         TEST(a_start_that_was_under_way_is_finished_by_the_next_leader),
