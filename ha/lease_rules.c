@@ -97,6 +97,7 @@ static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e
     bool asked_meanwhile = r->survey_now;
     r->surveying = false;
     r->next_survey_ms = r->now_ms + HF_LEASE_SURVEY_MS;
+    r->next_look_ms = r->now_ms + HF_LEASE_LOOK_MS;
     if (!e->ok) {
         hf_lease_note(r, "look for guests' processes: %s", e->text);
         return; /* nothing was seen, so nothing is proven; the next look follows */
@@ -244,7 +245,8 @@ static bool survey_wanted(const struct hf_lease_rules *r)
 
 static void survey(struct hf_lease_rules *r)
 {
-    if (r->surveying || !survey_wanted(r) || (!r->survey_now && r->now_ms < r->next_survey_ms))
+    int64_t due = survey_wanted(r) ? r->next_survey_ms : r->next_look_ms;
+    if (r->surveying || (!r->survey_now && r->now_ms < due))
         return;
     r->survey_now = false;
     r->surveying = true;
@@ -274,8 +276,8 @@ static int64_t next_wake(const struct hf_lease_rules *r)
         if (l->known && !l->closed)
             earlier(&wake, l->base_ms + t->lease_ms + t->kill_ms);
     }
-    if (!r->surveying && survey_wanted(r))
-        earlier(&wake, r->next_survey_ms);
+    if (!r->surveying)
+        earlier(&wake, survey_wanted(r) ? r->next_survey_ms : r->next_look_ms);
     for (size_t i = 0; i < r->n_waiting; i++)
         earlier(&wake, r->waiting[i].deadline_ms);
     return wake;
@@ -344,7 +346,7 @@ struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, 
 {
     struct hf_lease_rules *r = HF_NEW(struct hf_lease_rules);
     r->timing = timing;
-    r->now_ms = r->next_pet_ms = r->next_survey_ms = now_ms;
+    r->now_ms = r->next_pet_ms = r->next_survey_ms = r->next_look_ms = now_ms;
     snprintf(r->boot_id, sizeof r->boot_id, "%s", boot_id);
     r->orphans = state == NULL;
     r->unseen = true;

@@ -19,6 +19,7 @@
 #include "ha/lease_record.h"
 
 #define HF_LEASE_SURVEY_MS    200   /* between two looks at the processes while something has to die or to be seen */
+#define HF_LEASE_LOOK_MS      2000  /* between two looks otherwise: a guest without a permit does not live longer */
 #define HF_LEASE_REQUEST_MS   5000  /* longest that a request waits for processes to be gone; then TIMEOUT */
 #define HF_LEASE_WAITING_MAX  64    /* requests that wait for a look at the processes */
 #define HF_LEASE_PROCS_MAX    512   /* processes of guests in one survey */

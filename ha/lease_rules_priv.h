@@ -55,7 +55,8 @@ struct hf_lease_rules {
     uint64_t survey;         /* number of the last survey asked for */
     bool surveying;          /* its answer is not here yet */
     bool survey_now;         /* something wants a look */
-    int64_t next_survey_ms;
+    int64_t next_survey_ms;  /* while something has to die or to be seen */
+    int64_t next_look_ms;    /* in any case */
     int64_t next_pet_ms;
     enum { HF_PETTING_NOT_YET, HF_PETTING_YES, HF_PETTING_NO } petting; /* what was last said about it in the log */
     /* of the running step */
