@@ -5,9 +5,10 @@
  */
 #include "consensus/cluster_testing.h"
 
-#define CLIENTS 4
-#define SEEDS   25
-#define RUN_MS  30000
+#define CLIENTS     4
+#define SEEDS       25
+#define RUN_MS      30000
+#define PATIENCE_MS 300
 
 /* A client counts in an object of its own. */
 struct client {
@@ -15,18 +16,25 @@ struct client {
     unsigned number;
     unsigned value; /* the counter after the write that is being made */
     unsigned acknowledged;
-    bool open; /* it was sent and has no answer that says so */
+    bool open;        /* it was sent and has no answer that says so */
+    unsigned attempt; /* number of the request that is waited for; late answers to others count for nothing */
+    raft_time patience; /* until then */
     bool waiting;
-    unsigned sent_to;
-    bool reading;
-    unsigned read_at_least; /* acknowledged when the read was asked */
+};
+
+/* One request of a client to one member. */
+struct attempt {
+    struct client *client;
+    unsigned number;
+    unsigned member;
+    unsigned acknowledged; /* when a read was asked: it must see no less */
 };
 
 struct chaos {
     struct cluster cluster;
     struct client clients[CLIENTS];
     uint64_t random;
-    unsigned repeats, unknown, reads;
+    unsigned repeats, unknown, reads; /* what happened */
 };
 
 static uint64_t roll(struct chaos *run, uint64_t n)
@@ -50,15 +58,40 @@ static unsigned stored_value(const struct chaos *run, unsigned member, unsigned 
     return (unsigned)strtoul(text, NULL, 10);
 }
 
+static struct attempt *begin_attempt(struct client *c)
+{
+    struct attempt *a = HF_NEW(struct attempt);
+    c->waiting = true;
+    c->patience = raft_fixture_time(&c->run->cluster.fixture) + PATIENCE_MS;
+    *a = (struct attempt){.client = c,
+                          .number = ++c->attempt,
+                          .member = (unsigned)roll(c->run, MEMBERS),
+                          .acknowledged = c->acknowledged};
+    return a;
+}
+
+/* The client of an answer that it still waits for, else NULL. */
+static struct client *end_attempt(struct attempt *a)
+{
+    struct client *c = a->client;
+    bool awaited = a->number == c->attempt;
+    free(a);
+    if (!awaited)
+        return NULL;
+    c->waiting = false;
+    return c;
+}
+
 static void on_written(void *arg, hf_status st, const struct hf_txn_result *res)
 {
-    struct client *c = arg;
-    c->waiting = false;
+    struct client *c = end_attempt(arg);
+    if (c == NULL)
+        return;
     if (!hf_ok(st)) {
         c->run->unknown += hf_status_code(st) == HF_UNKNOWN_OUTCOME;
         return; /* the same request again, to another member */
     }
-    assert_int_equal(res->code, HF_OK); /* applied twice, the second would find another revision */
+    assert_int_equal(res->code, HF_OK); /* applied twice, the second would find its marker */
     c->run->repeats += res->repeated;
     c->open = false;
     c->acknowledged = c->value;
@@ -77,37 +110,39 @@ static void write_next(struct client *c)
     uint64_t marker = 1000 + c->number * 100000 + c->value;
     put_text(t, 2, marker, id, text);
     check_revision(t, marker, 0);
-    c->open = c->waiting = true;
-    c->sent_to = (unsigned)roll(c->run, MEMBERS);
-    hf_replica_submit(c->run->cluster.replicas[c->sent_to], t, on_written, c);
+    c->open = true;
+    struct attempt *a = begin_attempt(c);
+    hf_replica_submit(c->run->cluster.replicas[a->member], t, on_written, a);
 }
 
 static void on_read(void *arg, hf_status st)
 {
-    struct client *c = arg;
-    c->reading = false;
-    if (!hf_ok(st))
-        return;
-    c->run->reads++;
-    assert_true(stored_value(c->run, c->sent_to, c->number) >= c->read_at_least);
+    struct attempt a = *(struct attempt *)arg;
+    if (hf_ok(st)) { /* late or not, it must be fresh */
+        a.client->run->reads++;
+        assert_true(stored_value(a.client->run, a.member, a.client->number) >= a.acknowledged);
+    }
+    end_attempt(arg);
+}
+
+static void read_own(struct client *c)
+{
+    struct attempt *a = begin_attempt(c);
+    hf_replica_barrier(c->run->cluster.replicas[a->member], on_read, a);
 }
 
 static void act(struct chaos *run)
 {
     struct client *c = &run->clients[roll(run, CLIENTS)];
-    if (!c->waiting && !c->reading) {
-        if (roll(run, 3) == 0) {
-            c->reading = true;
-            c->read_at_least = c->acknowledged;
-            c->sent_to = (unsigned)roll(run, MEMBERS);
-            hf_replica_barrier(run->cluster.replicas[c->sent_to], on_read, c);
-        } else {
+    if (!c->waiting || raft_fixture_time(&run->cluster.fixture) > c->patience) {
+        if (roll(run, 2) == 0)
+            read_own(c);
+        else
             write_next(c);
-        }
     }
-    if (roll(run, 400) == 0)
+    if (roll(run, 500) == 0)
         cluster_cut(&run->cluster, (unsigned)roll(run, MEMBERS), true);
-    if (roll(run, 200) == 0)
+    if (roll(run, 500) == 0)
         cluster_cut(&run->cluster, (unsigned)roll(run, MEMBERS), false);
     if (roll(run, 300) == 0)
         raft_fixture_set_network_latency(&run->cluster.fixture, (unsigned)roll(run, MEMBERS),
@@ -133,8 +168,7 @@ static void settle(struct chaos *run)
             if (!c->open && c->acknowledged >= 1)
                 continue;
             open = true;
-            if (!c->waiting)
-                write_next(c);
+            write_next(c);
         }
         if (!open)
             break;
@@ -148,6 +182,9 @@ static void run_seed(uint64_t seed, unsigned *ret_unknown, unsigned *ret_repeats
     struct chaos *run = HF_NEW(struct chaos);
     run->random = seed * 0x9e3779b97f4a7c15u + 1;
     cluster_start(&run->cluster, seed, NULL, 0);
+    /* One member's sense of time is off: when it leads and is cut off, it takes itself for the leader long
+     * after the others have elected one. */
+    raft_fixture_get(&run->cluster.fixture, 0)->election_timeout = 8000;
     for (unsigned i = 0; i < CLIENTS; i++)
         run->clients[i] = (struct client){.run = run, .number = i, .value = 1};
     while (raft_fixture_time(&run->cluster.fixture) < RUN_MS) {
@@ -178,9 +215,8 @@ static void nothing_acknowledged_is_lost_or_done_twice(void **state)
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         if (only == NULL || strtoull(only, NULL, 10) == seed)
             run_seed(seed, &unknown, &repeats);
-    print_message("unknown outcomes %u, of them applied after all %u\n", unknown, repeats);
-    /* Else the runs were too quiet to show anything. */
-    assert_true(only != NULL || (unknown > 10 && repeats > 0));
+    print_message("%u outcomes unknown, %u requests found applied when repeated\n", unknown, repeats);
+    assert_true(only != NULL || repeats > 50); /* else the runs were too quiet to show anything */
 }
 
 int main(void)

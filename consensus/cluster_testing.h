@@ -5,6 +5,7 @@
 #include <raft.h>
 #include <raft/fixture.h>
 
+#include "consensus/io_filter.h"
 #include "consensus/replica.h"
 #include "consensus/testing.h"
 
@@ -14,6 +15,8 @@ struct cluster {
     struct raft_fixture fixture;
     struct hf_env *env;
     struct hf_replica *replicas[MEMBERS];
+    struct hf_io_filter *filters[MEMBERS];
+    raft_time now; /* what the environment's clock shows */
 };
 
 static inline void say_nothing(struct raft_tracer *t, int type, const void *info)
@@ -42,6 +45,7 @@ static inline void cluster_start(struct cluster *c, uint64_t seed, const struct 
         make_quiet(raft);
         raft_set_pre_vote(raft, true);
         hf_replica_bind(c->replicas[i], raft);
+        c->filters[i] = hf_io_filter_create(c->replicas[i], raft);
     }
     struct raft_configuration members;
     assert_int_equal(raft_fixture_configuration(&c->fixture, MEMBERS, &members), 0);
@@ -55,8 +59,10 @@ static inline void cluster_start(struct cluster *c, uint64_t seed, const struct 
 static inline void cluster_stop(struct cluster *c)
 {
     raft_fixture_close(&c->fixture);
-    for (unsigned i = 0; i < MEMBERS; i++)
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        hf_io_filter_free(c->filters[i]);
         hf_replica_free(c->replicas[i]);
+    }
     hf_env_manual_free(c->env);
 }
 
@@ -64,6 +70,8 @@ static inline void cluster_stop(struct cluster *c)
 static inline void cluster_step(struct cluster *c)
 {
     raft_fixture_step(&c->fixture);
+    hf_env_manual_advance_ms(c->env, (int64_t)(raft_fixture_time(&c->fixture) - c->now));
+    c->now = raft_fixture_time(&c->fixture);
     for (unsigned i = 0; i < MEMBERS; i++)
         if (raft_fixture_alive(&c->fixture, i))
             hf_replica_tick(c->replicas[i]);

@@ -6,6 +6,7 @@
 
 #include <raft/uv.h>
 
+#include "consensus/io_filter.h"
 #include "consensus/raft_uv.h"
 
 /* --- raft_dir.c: the data directory --- */
@@ -60,23 +61,12 @@ struct hf_raft_change {
     void *arg;
 };
 
-/* --- raft_install.c: snapshots on their way to members --- */
-
-#define HF_RAFT_INSTALLS            8
-#define HF_RAFT_INSTALL_PATIENCE_MS 5000 /* after it was sent, before it is sent again */
-
-struct hf_raft_install {
-    raft_id member;   /* 0: unused */
-    raft_index index; /* the snapshot's last entry */
-    bool sending;
-    uint64_t patience_until; /* loop time */
-};
-
 struct hf_raft_uv {
     uv_loop_t *loop;
     struct hf_replica *replica;
     struct raft raft;
     struct raft_io io;
+    struct hf_io_filter *filter;
     struct hf_raft_tcp tcp;
     struct hf_raft_dir dir;
     uv_prepare_t prepare; /* the replica's turn before the loop waits … */
@@ -87,11 +77,6 @@ struct hf_raft_uv {
     bool statfs_runs;
     uint64_t reserve;
     bool reported_unavailable;
-    int (*io_send)(struct raft_io *io, struct raft_io_send *request, const struct raft_message *message,
-                   raft_io_send_cb cb);
-    int (*io_start)(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb received);
-    raft_io_recv_cb io_received;
-    struct hf_raft_install installs[HF_RAFT_INSTALLS];
     struct hf_raft_change change;
     struct raft_transfer transfer;
     bool transferring;
@@ -101,8 +86,6 @@ struct hf_raft_uv {
     void *closed_arg;
 };
 
-/* Puts raft_install.c between u->raft and u->io, before raft_init(). */
-void hf_raft_install_wrap(struct hf_raft_uv *u);
 /* Tells the end of a change, from the driver's turn. */
 void hf_raft_members_turn(struct hf_raft_uv *u);
 /* The driver is going away: a change under way has an unknown outcome. */

@@ -122,12 +122,13 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void on_raft_closed(struct raft *raft)
 {
-    struct hf_raft_uv *u = raft->data;
+    struct hf_raft_uv *u = hf_container_of(raft, struct hf_raft_uv, raft);
     raft_uv_close(&u->io);
     hf_raft_tcp_done(&u->tcp);
     u->raft_closed = true;
     hf_replica_on_dirty(u->replica, NULL, NULL);
     hf_replica_unbind(u->replica);
+    hf_io_filter_free(u->filter);
     hf_raft_members_close(u);
     uv_handle_t *handles[] = {(uv_handle_t *)&u->prepare, (uv_handle_t *)&u->check, (uv_handle_t *)&u->idle,
                               (uv_handle_t *)&u->second};
@@ -234,7 +235,6 @@ static hf_status init_raft(struct hf_raft_uv *u, const struct hf_raft_options *o
         return hf_error(HF_IO, "open '%s' for Raft: %s", o->dir, raft_strerror(rv));
     }
     u->io.version = 2;
-    hf_raft_install_wrap(u);
     rv = raft_init(&u->raft, &u->io, hf_replica_fsm(u->replica), o->id, o->address);
     if (rv != 0) {
         hf_status st = hf_raft_dir_damaged(&u->dir, u->io.errmsg[0] != 0 ? u->io.errmsg : raft_strerror(rv));
@@ -242,7 +242,6 @@ static hf_status init_raft(struct hf_raft_uv *u, const struct hf_raft_options *o
         hf_raft_tcp_done(&u->tcp);
         return st;
     }
-    u->raft.data = u;
     return HF_STATUS_OK;
 }
 
@@ -271,6 +270,7 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     }
     signal(SIGPIPE, SIG_IGN); /* libuv's sockets raise it when a peer has gone */
     hf_replica_bind(r, &u->raft);
+    u->filter = hf_io_filter_create(r, &u->raft);
     tune(u, o, segment);
     init_handles(u);
     hf_replica_on_dirty(r, on_dirty, u);

@@ -1,12 +1,13 @@
 /* How a request travels:
  *   1. submit() puts a transaction into `waiting`, barrier() a read into `reads`.
  *   2. tick() packs waiting transactions into a proposal, one Raft entry, at most PROPOSALS_MAX of them under
- * way; the waiting reads go with it, or with a Raft barrier when nothing is to be written.
+ *      way.
  *   3. libraft commits the entry and calls fsm_apply() on every replica; the proposer knows its own entry by
- * origin and sequence and keeps the results.
+ *      origin and sequence and keeps the results.
  *   4. libraft tells the proposer (proposal_done); the next tick answers.
- * A read is proven fresh by any entry that was proposed after it came and that committed: a deposed leader's
- * does not.
+ * A read waits for proof that this replica still led after the read came: the answers of a majority to a
+ * question, or, where no driver can ask or nobody answers, any entry that was proposed after it and
+ * committed. A deposed leader gets neither.
  */
 #include "consensus/replica.h"
 
@@ -45,6 +46,7 @@ struct hf_replica *hf_replica_create(struct hf_env *env, const struct hf_guard *
     QUEUE_INIT(&r->waiting);
     QUEUE_INIT(&r->reads);
     QUEUE_INIT(&r->under_way);
+    QUEUE_INIT(&r->questions);
     QUEUE_INIT(&r->done);
     QUEUE_INIT(&r->failed_writers);
     QUEUE_INIT(&r->failed_readers);
@@ -173,6 +175,7 @@ void hf_replica_unbind(struct hf_replica *r)
     r->told.role = HF_ROLE_UNAVAILABLE;
     r->told.ready = false;
     fail_waiting(r);
+    hf_questions_drop(r);
     for (struct proposal *p = r->under_way.first; p != NULL; p = p->next)
         p->status = RAFT_SHUTDOWN;
     QUEUE_APPEND(&r->done, &r->under_way);
@@ -281,7 +284,7 @@ static void on_barrier(struct raft_barrier *request, int status)
     proposal_done(request->data, status);
 }
 
-static struct proposal *proposal_create(struct hf_replica *r)
+struct proposal *hf_replica_proposal_create(struct hf_replica *r)
 {
     struct proposal *p = HF_NEW(struct proposal);
     p->replica = r;
@@ -336,7 +339,7 @@ static void propose_failed(struct hf_replica *r, struct proposal *p, int rv)
 
 static void propose_entry(struct hf_replica *r)
 {
-    struct proposal *p = proposal_create(r);
+    struct proposal *p = hf_replica_proposal_create(r);
     struct raft_buffer buf = pack(r, p);
     QUEUE_APPEND(&p->readers, &r->reads);
     p->request.apply.data = p;
@@ -352,7 +355,7 @@ static void propose_entry(struct hf_replica *r)
 
 static void propose_barrier(struct hf_replica *r)
 {
-    struct proposal *p = proposal_create(r);
+    struct proposal *p = hf_replica_proposal_create(r);
     p->is_barrier = true;
     QUEUE_APPEND(&p->readers, &r->reads);
     p->request.barrier.data = p;
@@ -365,11 +368,16 @@ static void propose_barrier(struct hf_replica *r)
     QUEUE_PUSH(&r->under_way, p);
 }
 
+/* --- the turn's sending --- */
+
 static void propose(struct hf_replica *r)
 {
+    hf_questions_check(r);
+    if (r->reads.first != NULL && r->n_questions < HF_QUESTIONS_MAX && hf_questions_may_ask(r))
+        hf_questions_ask(r);
     while (r->waiting.first != NULL && r->n_under_way < PROPOSALS_MAX)
         propose_entry(r);
-    if (r->reads.first != NULL && r->n_barriers < BARRIERS_MAX)
+    if (r->reads.first != NULL && r->n_barriers < BARRIERS_MAX && !hf_questions_may_ask(r))
         propose_barrier(r);
 }
 
@@ -421,8 +429,10 @@ static void notice_role(struct hf_replica *r)
     now.ready = now.role == HF_ROLE_LEADER && r->ready_term == now.term;
     bool led = r->told.role == HF_ROLE_LEADER, leads_now = now.role == HF_ROLE_LEADER;
     bool new_term = now.term != r->told.term;
-    if (led && (!leads_now || new_term))
+    if (led && (!leads_now || new_term)) {
         fail_waiting(r);
+        hf_questions_drop(r);
+    }
     if (leads_now && !now.ready && r->under_way.first == NULL)
         propose_barrier(r);
     if (differs(&now, &r->told))
@@ -447,7 +457,8 @@ void hf_replica_on_role(struct hf_replica *r, void (*cb)(void *arg, const struct
 static bool has_work(const struct hf_replica *r)
 {
     bool may_propose = r->waiting.first != NULL && r->n_under_way < PROPOSALS_MAX;
-    bool may_read = r->reads.first != NULL && r->n_barriers < BARRIERS_MAX;
+    bool may_read = r->reads.first != NULL && (hf_questions_may_ask(r) ? r->n_questions < HF_QUESTIONS_MAX
+                                                                       : r->n_barriers < BARRIERS_MAX);
     return r->done.first != NULL || r->failed_writers.first != NULL || r->failed_readers.first != NULL ||
            may_propose || may_read;
 }

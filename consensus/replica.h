@@ -35,6 +35,11 @@ void hf_replica_unbind(struct hf_replica *r);
 /* Must be called by the driver after every turn in which raft may have changed (uv check/prepare, fixture
  * step): sends packed transactions, notices role changes, answers. */
 void hf_replica_tick(struct hf_replica *r);
+/* How to ask the other members whether this one still leads, without a log entry; NULL: reads take a barrier.
+ * For each call the driver calls hf_replica_confirmed() when a majority of the voters, this one included, has
+ * shown after the call that its term is the one given: this answers every question up to that number. */
+void hf_replica_on_confirm(struct hf_replica *r, void (*confirm)(void *arg, uint64_t question), void *arg);
+void hf_replica_confirmed(struct hf_replica *r, uint64_t term, uint64_t question);
 /* Set by the driver when tick has work to do at once (so that a waiting loop is woken). */
 void hf_replica_on_dirty(struct hf_replica *r, void (*cb)(void *arg), void *arg);
 

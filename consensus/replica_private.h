@@ -36,7 +36,7 @@ struct readers {
     struct reader *first, **last;
 };
 
-struct proposal { /* an entry under way */
+struct proposal { /* an entry under way, or a question to the other members */
     union {
         struct raft_apply apply;
         struct raft_barrier barrier;
@@ -51,6 +51,7 @@ struct proposal { /* an entry under way */
     bool is_barrier;
     bool applied; /* the writers' results are there */
     int status;   /* libraft's, when done */
+    int64_t asked_ms;
 };
 struct proposals {
     struct proposal *first, **last;
@@ -66,11 +67,14 @@ struct hf_replica {
     struct hf_env *env;
     struct raft_fsm fsm;
     struct raft *raft;
-    uint64_t origin; /* marks our entries */
+    struct hf_io_filter *filter; /* NULL: none */
+    uint64_t origin;             /* marks our entries */
     struct listener listeners[HF_LISTENERS_MAX];
     size_t n_listeners;
     void (*dirty_cb)(void *arg);
     void *dirty_arg;
+    void (*confirm)(void *arg, uint64_t question);
+    void *confirm_arg;
     /* replicated */
     struct hf_machine machine;
     /* requests */
@@ -80,7 +84,9 @@ struct hf_replica {
     struct readers reads;       /* no entry proves them yet */
     struct proposals under_way; /* in the order of their entries */
     struct proposals done;      /* to be answered */
-    size_t n_under_way, n_barriers;
+    struct proposals questions; /* whether we still lead; in the order of their numbers */
+    size_t n_under_way, n_barriers, n_questions;
+    int64_t doubt_until_ms; /* until then reads go by barriers: a question was not answered in time */
     struct writers failed_writers;
     struct readers failed_readers;
     uint64_t sequence;
@@ -108,6 +114,24 @@ struct hf_replica {
 #define QUEUE_POP(q) ((q)->first = (q)->first->next, (q)->first == NULL ? (void)QUEUE_INIT(q) : (void)0)
 
 void hf_replica_become_dirty(struct hf_replica *r);
+struct proposal *hf_replica_proposal_create(struct hf_replica *r);
+
+/* --- replica_questions.c --- */
+
+#define HF_QUESTIONS_MAX 4 /* under way */
+
+/* The store of a ready leader holds all that was ever acknowledged, so its leading now is all that a read
+ * must know. */
+bool hf_questions_may_ask(const struct hf_replica *r);
+/* Asks for all waiting reads. */
+void hf_questions_ask(struct hf_replica *r);
+/* What is not answered in time goes on as a barrier, which libraft repeats for whom it does not reach. */
+void hf_questions_check(struct hf_replica *r);
+/* Leadership was lost: nobody will answer them. */
+void hf_questions_drop(struct hf_replica *r);
+
+/* --- replica_fsm.c --- */
+
 void hf_replica_fsm_init(struct hf_replica *r);
 /* How libraft compacts before anything was applied. */
 void hf_replica_steer_compaction(struct hf_replica *r);

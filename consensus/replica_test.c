@@ -142,26 +142,49 @@ static void a_deposed_leader_answers_no_read(void **state)
     assert_true(fresh.answers == 1 && fresh.status == HF_OK);
 }
 
-static void reads_ride_on_a_write_that_was_proposed_after_them(void **state)
+static raft_index last_index(const struct cluster *c)
 {
-    struct cluster *c = *state;
-    struct outcome read[5] = {{0}}, write;
-    cluster_elect(c, 0);
-    cluster_run(c, 500);
-    raft_index before = raft_last_index(raft_fixture_get(&c->fixture, 0));
+    return raft_last_index(raft_fixture_get((struct raft_fixture *)&c->fixture, 0));
+}
+
+static void five_reads(struct cluster *c)
+{
+    struct outcome read[5] = {{0}};
     for (int i = 0; i < 5; i++)
         hf_replica_barrier(c->replicas[0], on_barrier_outcome, &read[i]);
-    submit_put(c->replicas[0], "id", 1, "a", "x", &write);
     cluster_run(c, 300);
     for (int i = 0; i < 5; i++)
         assert_true(read[i].answers == 1 && read[i].status == HF_OK);
-    assert_int_equal(raft_last_index(raft_fixture_get(&c->fixture, 0)), before + 1);
-    for (int i = 0; i < 5; i++)
-        hf_replica_barrier(c->replicas[0], on_barrier_outcome, &read[i]);
-    cluster_run(c, 300);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(read[i].answers, 2);
-    assert_int_equal(raft_last_index(raft_fixture_get(&c->fixture, 0)), before + 2); /* one barrier for all */
+}
+
+static void reads_need_no_log_entry(void **state)
+{
+    struct cluster *c = *state;
+    cluster_elect(c, 0);
+    cluster_run(c, 500);
+    raft_index before = last_index(c);
+    five_reads(c);
+    five_reads(c);
+    assert_int_equal(last_index(c), before);
+    raft_fixture_set_network_latency(&c->fixture, 1, 200); /* nobody answers in time: an entry proves it */
+    raft_fixture_set_network_latency(&c->fixture, 2, 200);
+    five_reads(c);
+    assert_int_equal(last_index(c), before + 1);
+}
+
+static void without_questions_reads_share_an_entry(void **state)
+{
+    struct cluster *c = *state;
+    struct outcome write;
+    cluster_elect(c, 0);
+    hf_replica_on_confirm(c->replicas[0], NULL, NULL);
+    cluster_run(c, 500);
+    raft_index before = last_index(c);
+    submit_put(c->replicas[0], "id", 1, "a", "x", &write);
+    five_reads(c);
+    assert_int_equal(last_index(c), before + 1); /* they ride on the write */
+    five_reads(c);
+    assert_int_equal(last_index(c), before + 2); /* one barrier for all */
 }
 
 struct told {
@@ -348,7 +371,8 @@ int main(void)
         TEST(a_lost_leader_leaves_unknown_outcomes_that_can_be_repeated),
         TEST(what_was_not_proposed_yet_is_told_so),
         TEST(a_deposed_leader_answers_no_read),
-        TEST(reads_ride_on_a_write_that_was_proposed_after_them),
+        TEST(reads_need_no_log_entry),
+        TEST(without_questions_reads_share_an_entry),
         TEST(listeners_hear_of_role_and_readiness),
         TEST(limits_and_refusals_have_sentences),
         TEST(a_watch_follows_on_a_follower),
