@@ -95,10 +95,8 @@ def run_system(tally, build, words):
     before = tally.failed
     try:
         for case in ElementTree.parse(report).iter("testcase"):
-            name = f"{case.get('classname')}.{case.get('name')}"
-            trouble = [e for e in case if e.tag in ("failure", "error")]
-            if trouble:
-                tally.fail(name, "\n".join(e.text or e.get("message") or "" for e in trouble))
+            if any(e.tag in ("failure", "error") for e in case):
+                tally.fail(f"{case.get('classname')}.{case.get('name')}", "told above, with the end of the lab's logs")
             elif case.find("skipped") is not None:
                 tally.skipped += 1
             else:
@@ -107,6 +105,8 @@ def run_system(tally, build, words):
         tally.fail("pytest", output)
     if code not in (0, 5) and tally.failed == before:
         tally.fail("pytest", output)
+    elif tally.failed > before:
+        print(output)
 
 
 def unlink(path):
