@@ -20,6 +20,12 @@ void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, c
     f->ops[op].message = message;
 }
 
+void hf_sim_clear_faults(struct hf_sim_faults *f)
+{
+    for (unsigned op = 0; op < HF_SIM_OPS_MAX; op++)
+        f->ops[op].times = 0;
+}
+
 enum hf_sim_fault hf_sim_take_fault(struct hf_sim_faults *f, unsigned op)
 {
     HF_ASSERT(op < HF_SIM_OPS_MAX);

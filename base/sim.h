@@ -33,6 +33,8 @@ struct hf_sim_faults {
 void hf_sim_set_fault(struct hf_sim_faults *f, unsigned op, enum hf_sim_fault fault, unsigned times);
 void hf_sim_set_error(struct hf_sim_faults *f, unsigned op, enum hf_code code, const char *message,
                       unsigned times);
+/* The next calls go well. */
+void hf_sim_clear_faults(struct hf_sim_faults *f);
 /* Counts a call and says how it goes. */
 enum hf_sim_fault hf_sim_take_fault(struct hf_sim_faults *f, unsigned op);
 /* The set error of HF_SIM_FAILS, TIMEOUT for the lost ones, else OK. */

@@ -1,6 +1,6 @@
 # The host daemon: a core that links nothing of the outside, simulated drivers behind the same vtables, the program.
 hf_library(hf_hostd_core
-  SOURCES host_core.c host_attach.c host_assign.c instance_rec.c instance_start.c instance_run.c instance_stop.c
+  SOURCES host_core.c host_attach.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c instance_stop.c
           storage_rec.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 

@@ -194,8 +194,9 @@ static void on_ended(void *arg, hf_status st)
 
 static void end_step(struct hf_host *h)
 {
-    if (h->attach.end_call)
+    if (h->attach.end_call || !h->attach.ending)
         return;
+    hf_timer_stop(&h->attach.end_timer);
     h->attach.end_call = true;
     h->attach.end_starts = h->starts + hf_instance_recs_clear_starts(h);
     hf_host_call_begin(h);

@@ -1,6 +1,7 @@
-/* One host under random orders, faults and restarts, with a leader that follows the rules; every run is one seed. Checked all
- * the time: what was promised stopped is gone for good, and no instance has two QEMUs. Checked at the end, when all
- * is healed: what shall run runs. A seed that failed is run again with HF_SEED=<seed>. */
+/* One host under random orders, faults and restarts, with a leader that follows the rules; every run is one
+ * seed. Checked all the time: what was promised stopped is gone for good, and no instance has two QEMUs.
+ * Checked at the end, when all is healed: what shall run runs. A seed that failed is run again with
+ * HF_SEED=<seed>. */
 #include "hostd/host_fixture.h"
 
 #include <stdlib.h>
@@ -9,12 +10,14 @@
 #define INSTANCES 3
 #define SEEDS     60
 #define STEPS     250
+#define RUNS      1024
 
 struct vm {
     char id[HF_UUID_STR];
-    uint64_t run;        /* the last one that was placed */
-    bool over;           /* and it is promised to be over */
-    uint64_t promised;   /* no QEMU of this run or an earlier one ever again */
+    uint64_t run;          /* the last one that was placed */
+    uint64_t epochs[RUNS]; /* in which each run was placed */
+    bool over;             /* and it is promised to be over */
+    uint64_t promised;     /* no QEMU of this run or an earlier one ever again */
     int power;
     bool force;
     uint64_t reboot;
@@ -24,9 +27,9 @@ struct chaos {
     struct world *w;
     uint64_t seed, random;
     struct vm vms[INSTANCES];
-    uint64_t epoch;      /* granted last; 0: none */
-    bool fencing;        /* it is fenced */
-    bool granted;        /* on this stream */
+    uint64_t epoch;          /* granted last; 0: none */
+    bool fencing;            /* it is fenced */
+    bool granted;            /* on this stream */
     const struct said *read; /* newest message taken in */
 };
 
@@ -53,7 +56,12 @@ static bool chance(struct chaos *c, unsigned percent)
 
 static void place(struct chaos *c, struct vm *v)
 {
-    struct order o = {.uuid = v->id, .run = v->run, .power = v->power, .force_stop = v->force, .grace_ms = 8000, .reboot = v->reboot};
+    struct order o = {.uuid = v->id,
+                      .run = v->run,
+                      .power = v->power,
+                      .force_stop = v->force,
+                      .grace_ms = 8000,
+                      .reboot = v->reboot};
     if (c->granted && c->w->stream && !v->over && v->run)
         world_instance(c->w, o);
 }
@@ -66,6 +74,8 @@ static void place_again(struct chaos *c)
         if (v->power == POWER(STOPPED) || !v->over)
             continue;
         v->run++;
+        CHECK(c, v->run < RUNS);
+        v->epochs[v->run] = c->epoch;
         v->over = false;
         place(c, v);
     }
@@ -136,7 +146,8 @@ static void take_messages(struct chaos *c)
         const Holdfast__V1__HostMessage *m = fresh[n]->m;
         if (m->body_case == HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO)
             take_hello(c, m->hello);
-        else if (m->body_case == HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE && c->granted && m->instance->epoch == c->epoch)
+        else if (m->body_case == HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE && c->granted &&
+                 m->instance->epoch == c->epoch)
             take_stopped(c, m->instance);
     }
 }
@@ -190,16 +201,20 @@ static void stale_order(struct chaos *c)
     struct order o = {.uuid = v->id, .run = 1 + draw(c, v->run + 1)};
     if (!c->w->stream || o.run > v->run || (o.run == v->run && !v->over))
         return;
+    o.epoch = v->epochs[o.run];
     world_instance_at(c->w, o, c->w->term - draw(c, 2));
 }
 
 static void fault(struct chaos *c, bool late)
 {
-    static const enum hf_sim_fault kinds[] = {HF_SIM_FAILS, HF_SIM_LOST_ORDER, HF_SIM_LOST_ANSWER, HF_SIM_LATE};
+    static const enum hf_sim_fault kinds[] = {HF_SIM_FAILS, HF_SIM_LOST_ORDER, HF_SIM_LOST_ANSWER,
+                                              HF_SIM_LATE};
     static const enum hf_code codes[] = {HF_UNAVAILABLE, HF_INTERNAL, HF_IO, HF_PRECONDITION};
-    struct hf_sim_faults *all[] = {hf_vm_machine_faults(c->w->machine), hf_keeper_sim_faults(c->w->keeper_sim),
-                                   hf_disk_sim_faults(c->w->shared), hf_net_sim_faults(c->w->net_sim)};
-    static const unsigned ops[] = {HF_VM_SIM_LIST + 1, HF_KEEPER_SIM_END_EPOCH + 1, HF_PRIMARY_SIM_DELETE + 1, HF_NET_SIM_REMOVE + 1};
+    struct hf_sim_faults *all[] = {hf_vm_machine_faults(c->w->machine),
+                                   hf_keeper_sim_faults(c->w->keeper_sim), hf_disk_sim_faults(c->w->shared),
+                                   hf_net_sim_faults(c->w->net_sim)};
+    static const unsigned ops[] = {HF_VM_SIM_LIST + 1, HF_KEEPER_SIM_END_EPOCH + 1, HF_PRIMARY_SIM_DELETE + 1,
+                                   HF_NET_SIM_REMOVE + 1};
     size_t which = draw(c, 4);
     unsigned op = (unsigned)draw(c, ops[which]);
     enum hf_sim_fault kind = kinds[draw(c, late ? 4 : 3)];
@@ -268,10 +283,10 @@ static void happen(struct chaos *c)
 static void heal(struct chaos *c)
 {
     struct world *w = c->w;
-    memset(hf_vm_machine_faults(w->machine), 0, sizeof(struct hf_sim_faults));
-    memset(hf_keeper_sim_faults(w->keeper_sim), 0, sizeof(struct hf_sim_faults));
-    memset(hf_disk_sim_faults(w->shared), 0, sizeof(struct hf_sim_faults));
-    memset(hf_net_sim_faults(w->net_sim), 0, sizeof(struct hf_sim_faults));
+    hf_sim_clear_faults(hf_vm_machine_faults(w->machine));
+    hf_sim_clear_faults(hf_keeper_sim_faults(w->keeper_sim));
+    hf_sim_clear_faults(hf_disk_sim_faults(w->shared));
+    hf_sim_clear_faults(hf_net_sim_faults(w->net_sim));
     hf_vm_machine_set_down(w->machine, false);
     hf_keeper_sim_set_down(w->keeper_sim, false);
     hf_disk_sim_hang(w->shared, false);
@@ -291,9 +306,9 @@ static void all_run(struct chaos *c)
         hf_vm_machine_exists(c->w->machine, &uuid, &run, NULL);
         const Holdfast__V1__InstanceReport *r = world_report(c->w, v->id);
         if (run != v->run || !hf_vm_machine_runs(c->w->machine, &uuid) || !r || r->state != STATE(RUNNING))
-            fail_msg("seed %llu: instance %zu, run %llu: QEMU has run %llu, reported %d '%s' '%s'", (unsigned long long)c->seed,
-                     i, (unsigned long long)v->run, (unsigned long long)run, r ? (int)r->state : -1, r ? r->message : "",
-                     r ? r->blocked : "");
+            fail_msg("seed %llu: instance %zu, run %llu: QEMU has run %llu, reported %d '%s' '%s'",
+                     (unsigned long long)c->seed, i, (unsigned long long)v->run, (unsigned long long)run,
+                     r ? (int)r->state : -1, r ? r->message : "", r ? r->blocked : "");
     }
 }
 

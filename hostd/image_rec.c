@@ -140,7 +140,7 @@ static void on_fetched(void *arg, hf_status st, const struct hf_image_info *info
         hf_warn("image %s on storage %s: %s", r->source->uuid, r->source->primary_storage_uuid,
                 hf_status_message(st));
         set_message(r, hf_status_message(st));
-        r->failed = hf_status_class(st) == HF_CLASS_INPUT;
+        r->failed = hf_status_code(st) == HF_INVALID;
         if (!r->failed)
             hf_timer_start(h->d.env, &r->timer,
                            hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), fetch, r);

@@ -1,5 +1,6 @@
-/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_start.c (the
- * way up), instance_run.c (a run with a permit) and instance_stop.c (the way down). */
+/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c (what
+ * it is told), instance_start.c (the way up), instance_run.c (a run with a permit) and instance_stop.c (the way
+ * down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 
@@ -28,6 +29,7 @@ struct hf_instance_rec {
     /* wanted */
     Holdfast__V1__InstanceAssignment *want; /* own copy; NULL: not assigned */
     uint64_t sync;
+    Holdfast__V1__InstanceAssignment *later; /* of the next run: taken when this one is over; NULL: none */
 
     /* the run and what is known of it */
     uint64_t run, epoch;
@@ -71,6 +73,15 @@ struct hf_instance_rec {
     char *message, *blocked;
 };
 
+/* --- instance_rec.c --- */
+
+struct hf_instance_rec *hf_instance_new(struct hf_host *h, const struct hf_uuid *uuid, uint64_t run);
+/* Out of the list; freed now, or by the end of the call under way. */
+void hf_instance_forget(struct hf_instance_rec *r);
+/* Frees what the record owns. */
+void hf_instance_clear(struct hf_instance_rec *r);
+void hf_instance_free_assignment(Holdfast__V1__InstanceAssignment **a);
+
 /* Every driver call of a record stands between these. end: false when the record was dropped meanwhile (and
  * is freed). */
 void hf_instance_call_begin(struct hf_instance_rec *r);
@@ -80,6 +91,7 @@ bool hf_instance_call_end(struct hf_instance_rec *r);
 void hf_instance_later(struct hf_instance_rec *r, unsigned ms);
 void hf_instance_later_backoff(struct hf_instance_rec *r);
 void hf_instance_tick(struct hf_instance_rec *r);
+void hf_instance_tick_now(struct hf_instance_rec *r); /* without the rest of the wait */
 
 /* State, and what it does or what keeps it (either may be NULL); reported when something has changed. */
 void hf_instance_say(struct hf_instance_rec *r, Holdfast__V1__InstanceReport__State state,
@@ -88,6 +100,12 @@ void hf_instance_report(struct hf_instance_rec *r);
 /* PREPARING or as it is, kept from going on by this error; tried again with back-off. Takes st. */
 void hf_instance_blocked(struct hf_instance_rec *r, hf_status st);
 
+/* --- instance_assign.c --- */
+
+/* Nothing of the run is here and nothing of it is under way. */
+bool hf_instance_is_over(const struct hf_instance_rec *r);
+/* The next run, which was assigned before this one was over. */
+void hf_instance_take_later(struct hf_instance_rec *r);
 /* The highest generation of reboots in an assignment. */
 uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a);
 

@@ -195,37 +195,42 @@ void hf_instance_start_step(struct hf_instance_rec *r)
 
 /* --- 6. start --- */
 
+/* What the answer says about the order. */
+static void take_start_answer(struct hf_instance_rec *r, hf_status st)
+{
+    r->unknown_since_ms = hf_env_now_ms(r->host->d.env);
+    if (hf_ok(st)) {
+        hf_info("instance %s run %llu: started", r->id, (unsigned long long)r->run);
+        r->start = HF_START_DONE;
+        hf_backoff_reset(&r->backoff);
+        return;
+    }
+    hf_warn("instance %s run %llu: start: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
+    free(r->start_error);
+    r->start_error = hf_strdup(hf_status_message(st));
+    if (hf_status_class(st) == HF_CLASS_UNKNOWN || hf_status_code(st) == HF_EXISTS)
+        r->start = HF_START_UNKNOWN;
+    else if (hf_status_code(st) != HF_UNAVAILABLE)
+        r->start = HF_START_FAILED;
+    else if (r->start !=
+             HF_START_UNKNOWN) /* an earlier order may still be on its way; this one was not taken */
+        r->start = HF_START_NOT_ASKED;
+}
+
 static void on_started(void *arg, hf_status st)
 {
     struct hf_instance_rec *r = arg;
     struct hf_host *h = r->host;
     h->starts--;
-    hf_attach_start_ended(h);
     r->starting = false;
-    if (!hf_instance_call_end(r))
-        return;
-    free(r->start_error);
-    r->start_error = NULL;
-    if (hf_ok(st)) {
-        hf_info("instance %s run %llu: started", r->id, (unsigned long long)r->run);
-        r->start = HF_START_DONE;
-        hf_backoff_reset(&r->backoff);
-    } else if (hf_status_code(st) == HF_UNAVAILABLE) {
-        /* It did not reach the hypervisor; asking twice does no harm. An earlier order may still be on its
-         * way there. */
-        if (r->start != HF_START_UNKNOWN)
-            r->start = HF_START_NOT_ASKED;
-        r->unknown_since_ms = hf_env_now_ms(h->d.env);
-        hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "start"));
-        return;
-    } else {
-        bool unknown = hf_status_class(st) == HF_CLASS_UNKNOWN || hf_status_code(st) == HF_EXISTS;
-        hf_warn("instance %s run %llu: start: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
-        r->start = unknown ? HF_START_UNKNOWN : HF_START_FAILED;
-        r->unknown_since_ms = hf_env_now_ms(h->d.env);
-        r->start_error = hf_strdup(hf_status_message(st));
+    if (hf_instance_call_end(r)) {
+        take_start_answer(r, st);
+        if (hf_status_code(st) == HF_UNAVAILABLE)
+            hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "start"));
+        else
+            hf_instance_look(r);
     }
-    hf_instance_look(r);
+    hf_attach_start_ended(h);
 }
 
 /* Strings of a start order. */

@@ -89,9 +89,17 @@ static struct hf_keeper_storage *storage(const struct hf_keeper_sim *k, const st
 
 /* --- the requests --- */
 
+static bool is_clean(const struct hf_keeper_sim *k)
+{
+    bool open = false;
+    for (size_t i = 0; i < k->n_runs; i++)
+        open |= k->runs[i].r.state != HF_RUN_TOMBSTONED;
+    return !open && hf_vm_machine_count(k->machine) == 0;
+}
+
 static hf_status set_epoch(struct hf_keeper_sim *k, const struct request *q)
 {
-    if (hf_vm_machine_count(k->machine))
+    if (!is_clean(k))
         return hf_error(HF_PRECONDITION, "not clean: a QEMU of an earlier life runs");
     if (q->epoch <= k->epoch)
         return hf_error(HF_PRECONDITION, "epoch %llu is not later than this one",
@@ -221,7 +229,7 @@ static void answer_view(struct hf_keeper_sim *k, const struct request *q, hf_sta
         .host_uuid = k->host,
         .epoch = k->epoch,
         .epoch_closed = k->closed,
-        .clean = hf_vm_machine_count(k->machine) == 0,
+        .clean = is_clean(k),
         .max_term = k->max_term,
         .watchdog = "none",
         .profile = "default",
