@@ -172,6 +172,31 @@ static void uv_env_runs_timers_and_work(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* Pieces of many sizes, also larger than what the system is asked for at once: none comes twice. */
+static void uv_env_random_never_repeats(void **state)
+{
+    (void)state;
+    enum { PIECES = 200, LEN = 16 };
+    static unsigned char pieces[PIECES][LEN], large[4096], once_more[4096];
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    struct hf_env *env = hf_env_uv_create(&loop);
+    for (int i = 0; i < PIECES; i++) {
+        unsigned char between[7];
+        hf_env_random(env, pieces[i], LEN);
+        hf_env_random(env, between, (size_t)i % sizeof between);
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(pieces[i], pieces[j], LEN);
+    }
+    hf_env_random(env, large, sizeof large);
+    hf_env_random(env, once_more, sizeof once_more);
+    for (size_t i = 0; i < sizeof large; i += LEN)
+        assert_memory_not_equal(large + i, once_more + i, LEN);
+    hf_env_uv_close(env);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +204,7 @@ int main(void)
         cmocka_unit_test(uuid_reads_both_forms),     cmocka_unit_test(uuid_of_text_is_stable),
         cmocka_unit_test(bytes_count_references),    cmocka_unit_test(timers_fire_in_order),
         cmocka_unit_test(timer_may_start_itself_again), cmocka_unit_test(uv_env_runs_timers_and_work),
+        cmocka_unit_test(uv_env_random_never_repeats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* hf_env on libuv: one uv timer for the whole heap, the thread pool for work. */
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 #include <uv.h>
@@ -8,10 +9,14 @@
 #include "base/env.h"
 #include "base/mem.h"
 
+#define RANDOM_POOL 256 /* bytes from one system call: every new object takes 16 */
+
 struct env_uv {
     struct hf_env env;
     uv_loop_t *loop;
     uv_timer_t timer;
+    unsigned char random[RANDOM_POOL];
+    size_t random_left; /* at the end of the pool, not handed out yet */
 };
 
 struct job {
@@ -44,10 +49,8 @@ static int64_t uv_env_wall(struct hf_env *env)
     return clock_ns(CLOCK_REALTIME) / HF_MS_NS;
 }
 
-static void uv_env_random(struct hf_env *env, void *buf, size_t len)
+static void system_random(unsigned char *p, size_t len)
 {
-    (void)env;
-    unsigned char *p = buf;
     while (len > 0) {
         ssize_t n = getrandom(p, len, 0);
         if (n < 0)
@@ -55,6 +58,23 @@ static void uv_env_random(struct hf_env *env, void *buf, size_t len)
         p += n;
         len -= (size_t)n;
     }
+}
+
+static void uv_env_random(struct hf_env *env, void *buf, size_t len)
+{
+    struct env_uv *u = of(env);
+    if (len > RANDOM_POOL) {
+        system_random(buf, len);
+        return;
+    }
+    if (u->random_left < len) {
+        system_random(u->random, RANDOM_POOL);
+        u->random_left = RANDOM_POOL;
+    }
+    unsigned char *from = u->random + RANDOM_POOL - u->random_left;
+    memcpy(buf, from, len);
+    explicit_bzero(from, len); /* it may become a secret */
+    u->random_left -= len;
 }
 
 static void on_timer(uv_timer_t *t)

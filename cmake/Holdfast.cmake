@@ -16,6 +16,7 @@ pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc) # optional, see hf_malloc in base/
 
 option(HF_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(HF_TSAN "ThreadSanitizer" OFF)

@@ -12,7 +12,7 @@ hf_library(hf_control_grpc
   LINK hf_control_api hf_rpc)
 hf_program(holdfastd INSTALL
   SOURCES holdfastd.c daemon_options.c daemon_controllers.c
-  LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv)
+  LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
 
 foreach(test api_test api_nodes_test)
   add_test(NAME ${test}
