@@ -19,7 +19,7 @@ static const char help[] =
     "  --raft-address H:P     where the other control nodes reach it (plain TCP: a network of their own)\n"
     "  --api-address H:P      where the CLI, other clients and host daemons reach it (gRPC)\n"
     "  --peers LIST           the first members, the same list on each: ID=RAFT_ADDRESS=API_ADDRESS,...\n"
-    "  --join                 an empty node that `holdfast control-node add` brings into a running cluster\n"
+    "  --join                 an empty node that `holdfast control add` brings into a running cluster\n"
     "\n"
     "Security of the API\n"
     "  --tls-cert FILE        PEM certificate; without it the API speaks plaintext\n"
