@@ -162,6 +162,8 @@ static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage
     o->dirty = true;
     if (c->loading)
         return;
+    if (o->kind == HOLDFAST__V1__KIND__HOST && o->message == NULL)
+        hf_detector_forget(c->ha->detector, &o->uuid);
     mark_concerned(c, o->message != NULL ? o->message : before, o->kind);
     hf_controllers_kick(c);
 }
@@ -225,6 +227,13 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
     default:
         break; /* a network that does not come up blocks its instances' starts, which say so themselves */
     }
+}
+
+static bool lives(void *arg, const char *host_uuid, uint64_t epoch)
+{
+    const struct hf_controllers *c = arg;
+    /* A new leader has heard of nobody yet: until it could have, nobody counts as dead. */
+    return !c->working || !hf_controllers_settled(c) || hf_ha_record_moves(c, host_uuid, epoch);
 }
 
 /* --- shared questions --- */
@@ -358,7 +367,7 @@ struct hf_controllers *hf_controllers_create(struct hf_control *control)
     c->editor = (struct hf_editor){.control = control, .world = c->world, .kick = kick, .arg = c};
     c->assignments = hf_host_assignments_create(control, c->world);
     control->controllers = c;
-    hf_host_link_listen(control->host_link, &(struct hf_host_link_events){attached, detached, report, c});
+    hf_host_link_listen(control->host_link, &(struct hf_host_link_events){attached, detached, report, lives, c});
     hf_replica_on_role(control->replica, role_cb, c);
     struct hf_replica_state st;
     hf_replica_state(control->replica, &st);

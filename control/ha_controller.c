@@ -68,6 +68,25 @@ bool hf_ha_contact_lost(const struct hf_controllers *c, const Holdfast__V1__Host
            lost_ms >= timing->contact_ms;
 }
 
+bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, uint64_t epoch)
+{
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
+    const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
+    const Holdfast__V1__Cluster *cl = h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
+    for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids; i++) {
+        struct hf_uuid storage;
+        if (!hf_uuid_parse(cl->spec->primary_storage_uuids[i], &storage))
+            continue;
+        const struct hf_ha_timing *timing = hf_ha_host_timing(c, h);
+        struct hf_sign sign =
+            hf_detector_sign(c->ha->detector, &o->uuid, epoch, &storage, timing, hf_controllers_now_ms(c));
+        bool seen = sign.state == HF_SIGN_STILL || sign.state == HF_SIGN_MOVING;
+        if (seen && !sign.closed_and_killed && sign.unchanged_ms < timing->contact_ms)
+            return true;
+    }
+    return false;
+}
+
 /* What the streams brought since the last look; deleted hosts need no word: nobody asks for them. */
 static void hear_streams(struct hf_controllers *c)
 {

@@ -39,6 +39,9 @@ void hf_ha_tick(struct hf_controllers *c);
 /* Contact with the host is lost for longer than the time-out of its profile. */
 bool hf_ha_contact_lost(const struct hf_controllers *c, const Holdfast__V1__Host *h);
 
+/* An observer saw the lease record of this life change within the contact time-out. */
+bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, uint64_t epoch);
+
 /* ha_fencing.c: fences and evidence that are due. True: something is being committed. */
 bool hf_ha_fence(struct hf_controllers *c);
 /* ha_restart.c: instances of fenced lives that are due. True: something is being committed. */

@@ -147,7 +147,9 @@ static void a_host_that_is_back_early_frees_its_instances(void **state)
     host_power_off(&c->hosts[0]);
     cloud_run(c, 2000);
     host_power_on(&c->hosts[0]);
-    assert_true(wait_state(c, 4, STATE(STOPPED), 3000));
+    cloud_run(c, 1000);
+    assert_int_equal(host_epoch(c, 0), 1); /* a moment ago its record moved: it could be another machine */
+    assert_true(wait_state(c, 4, STATE(STOPPED), timing()->contact_ms + 1000));
     assert_true(wait_state(c, 1, STATE(RUNNING), 3000));
     assert_int_equal(instance_run(c, 1), 2);
     assert_int_equal(host_epoch(c, 0), 2);
@@ -185,6 +187,31 @@ static void its_record_tells_of_runs_that_ended(void **state)
     assert_int_not_equal(instance_host(c, 1), 0);
     assert_false(is_fenced(c, 0, 1));
     assert_int_equal(instance_state(c, 4), STATE(UNKNOWN));
+}
+
+/* A machine with a copy of the identity and the secret: its "nothing runs here" is about another machine. */
+static void a_machine_with_a_copied_identity_frees_nothing(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    struct fake_host *twin = &c->hosts[3];
+    *twin = c->hosts[0];
+    twin->stream = NULL;
+    twin->n_inbox = 0;
+    c->n_hosts = 4;
+    host_power_on(twin);
+    cloud_run(c, 10000);
+    assert_int_equal(twin->ended_with, HF_UNAVAILABLE);
+    assert_non_null(strstr(twin->ended_message, "host 'host-1' still lives its last epoch elsewhere"));
+    c->hosts[0].no_network = true; /* not even when only the record tells that the first one lives */
+    cloud_run(c, 60000);
+    assert_int_equal(host_epoch(c, 0), 1);
+    assert_int_equal(instance_run(c, 1), 1);
+    c->hosts[0].no_network = false;
+    cloud_run(c, 3000);
+    assert_true(c->hosts[0].attached);
+    host_drop_stream(twin);
+    c->n_hosts = 3;
 }
 
 static void without_a_watchdog_silence_proves_nothing(void **state)
@@ -347,6 +374,7 @@ int main(void)
         TEST(a_host_that_is_back_early_frees_its_instances),
         TEST(a_host_without_network_is_left_alone),
         TEST(its_record_tells_of_runs_that_ended),
+        TEST(a_machine_with_a_copied_identity_frees_nothing),
         TEST(without_a_watchdog_silence_proves_nothing),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),

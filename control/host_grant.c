@@ -7,11 +7,16 @@
 #include "control/fence_object.h"
 #include "control/kinds.h"
 
+bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
+{
+    return h->status != NULL && h->status->epoch > 0 && hello->epoch == h->status->epoch &&
+           strcmp(hello->boot_id, h->status->boot_id) == 0;
+}
+
 enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Holdfast__V1__Hello *hello)
 {
     uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
-    bool same_life = epoch > 0 && hello->epoch == epoch && strcmp(hello->boot_id, h->status->boot_id) == 0;
-    if (same_life && !fenced && !hello->closed_and_killed)
+    if (hf_grant_same_life(h, hello) && !fenced && !hello->closed_and_killed)
         return HF_GRANT_ADOPT;
     if ((epoch > 0 && hello->epoch > epoch) || hello->epoch > HF_EPOCH_MAX)
         return HF_GRANT_DENY;

@@ -25,6 +25,9 @@ enum hf_grant {
     HF_GRANT_DENY, /* the keeper lives an epoch that this control plane never granted */
 };
 
+/* The keeper names the host's present epoch and boot: only the machine that was granted it can. */
+bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello);
+
 /* fenced: the host's present epoch has a fence. */
 enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Holdfast__V1__Hello *hello);
 

@@ -186,6 +186,19 @@ static void start_grant(struct hf_host_stream *s)
     hf_command_run(s->link->control, &(struct hf_command){.build = grant_build, .done = grant_done, .arg = g});
 }
 
+/* A keeper that does not know the host's present life may be this host after a reboot, or another machine with a copy of its
+ * identity: "clean" there says nothing about the first. As long as the present life shows itself, no other is let in. */
+static bool rivals(const struct hf_host_stream *s, const Holdfast__V1__Host *h)
+{
+    uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
+    if (epoch == 0 || hf_grant_same_life(h, s->hello))
+        return false;
+    struct hf_host_contact contact;
+    const struct hf_host_link *l = s->link;
+    bool attached = hf_host_link_contact(l, s->host_uuid, &contact) && contact.fresh && contact.epoch == epoch;
+    return attached || (l->listening && l->events.lives(l->events.arg, s->host_uuid, epoch));
+}
+
 /* The daemon has one stream: what it had before is over. */
 static void replace_older(struct hf_host_stream *s)
 {
@@ -212,10 +225,16 @@ static void consider_hello(struct hf_host_stream *s)
         detach(s, STREAM_PENDING);
         return;
     }
-    bool fits = key_fits(s, h);
+    bool fits = key_fits(s, h), rival = fits && rivals(s, h);
     char *name = hf_strdup(h->meta->name);
     holdfast__v1__host__free_unpacked(h, NULL);
-    if (fits) {
+    if (rival) {
+        hf_warn("host '%s': a keeper at %s does not know its present life, which still shows itself", name, s->peer_address);
+        end_stream(s, hf_error(HF_UNAVAILABLE,
+                               "host '%s' still lives its last epoch elsewhere: if this is the same machine, restarted, it is "
+                               "let in when that has fallen silent; if it is another one, give it an identity of its own",
+                               name));
+    } else if (fits) {
         replace_older(s);
         start_grant(s);
     } else {

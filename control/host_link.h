@@ -55,6 +55,8 @@ struct hf_host_link_events {
     void (*attached)(void *arg, const char *host_uuid, uint64_t epoch); /* welcomed: send it what is assigned */
     void (*detached)(void *arg, const char *host_uuid, int64_t silent_ms); /* since its last message */
     void (*report)(void *arg, const char *host_uuid, uint64_t epoch, const Holdfast__V1__HostMessage *m);
+    /* That life of the host has shown itself lately by other means than its stream (its lease record moves). */
+    bool (*lives)(void *arg, const char *host_uuid, uint64_t epoch);
     void *arg;
 };
 /* At most one listener; NULL: none. */
