@@ -23,6 +23,6 @@ hf_library(hf_control_link SOURCES control_link.c LINK hf_hostd_core hf_rpc)
 hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_hostd_sim hf_base_uv)
 
 if(TARGET hf_accel)
-  hf_program(hostd SOURCES hostd.c LINK hf_hostd_options hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
+  hf_program(hostd INSTALL SOURCES hostd.c LINK hf_hostd_options hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
     hf_keeper_client hf_lease_reader hf_storage hf_net hf_accel hf_rpc hf_base_uv)
 endif()
