@@ -107,7 +107,7 @@ static hf_status first_use(struct hf_raft_dir *d)
     if (has_raft_state(d->path))
         return hf_raft_dir_damaged(d, "it holds Raft state but no 'identity' file that says whose");
     d->is_new = true;
-    return write_identity(d, "new");
+    return write_identity(d, d->joining ? "joining" : "new");
 }
 
 static hf_status check_identity(struct hf_raft_dir *d)
@@ -139,7 +139,8 @@ static hf_status check_identity(struct hf_raft_dir *d)
             "data directory '%s' belongs to member %llu at %s, this node's address is %s: the other members "
             "know the old one. Give it back, or remove the member and join as a new one",
             d->path, id, address, d->address);
-    d->is_new = strcmp(state, "new") == 0;
+    d->joining = strcmp(state, "joining") == 0;
+    d->is_new = d->joining || strcmp(state, "new") == 0;
     if (!d->is_new && !has_raft_state(d->path))
         return hf_raft_dir_damaged(d, "its Raft metadata is missing");
     return HF_STATUS_OK;
@@ -161,14 +162,15 @@ static hf_status open_floor(struct hf_raft_dir *d)
     return HF_STATUS_OK;
 }
 
-hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address, struct hf_raft_dir *ret)
+hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address, bool join,
+                           struct hf_raft_dir *ret)
 {
     HF_ASSERT(id != 0);
     if (strlen(path) + 16 > PATH_MAX || strlen(address) > ADDRESS_MAX || strpbrk(address, " \n\t") != NULL)
         return hf_error(HF_INVALID, "data directory '%s' or address '%s' is too long or malformed", path,
                         address);
     HF_TRY(make_directory(path));
-    struct hf_raft_dir d = {.id = id, .lock_fd = -1, .floor_fd = -1};
+    struct hf_raft_dir d = {.id = id, .joining = join, .lock_fd = -1, .floor_fd = -1};
     HF_TRY(lock_directory(path, &d.lock_fd));
     d.path = hf_strdup(path);
     d.address = hf_strdup(address);

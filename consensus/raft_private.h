@@ -17,12 +17,14 @@ struct hf_raft_dir {
     int floor_fd;
     uint64_t id;
     char *address;
-    bool is_new;    /* no Raft state was ever made in it */
+    bool is_new;  /* no Raft state was ever made in it */
+    bool joining; /* it is for a member that the cluster will add, and must never make a cluster of its own */
     uint64_t floor; /* entries up to here were once on this disk, see hf_raft_dir_raise_floor() */
 };
 
-/* Makes the directory if need be, locks it, and refuses another member's, a damaged or an unfinished one. */
-hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address,
+/* Makes the directory if need be, locks it, and refuses another member's or a damaged one. join: if it is
+ * new, it is for a member that joins. */
+hf_status hf_raft_dir_open(const char *path, uint64_t id, const char *address, bool join,
                            struct hf_raft_dir *ret) HF_MUST_USE;
 void hf_raft_dir_close(struct hf_raft_dir *d);
 /* From now on the directory holds Raft state: without it the member must not start. */

@@ -191,8 +191,15 @@ static void tune(struct hf_raft_uv *u, const struct hf_raft_options *o, size_t s
 
 static hf_status bootstrap(struct hf_raft_uv *u, const struct hf_raft_options *o)
 {
-    if (!u->dir.is_new || o->join)
+    if (!u->dir.is_new || u->dir.joining)
         return HF_STATUS_OK;
+    bool is_member = false;
+    for (size_t i = 0; i < o->n_members; i++)
+        is_member |= o->members[i].id == o->id;
+    if (!is_member)
+        return hf_error(HF_INVALID,
+                        "member %llu is not among the %zu first members of the cluster: start it with join",
+                        (unsigned long long)o->id, o->n_members);
     struct raft_configuration members;
     raft_configuration_init(&members);
     int rv = 0;
@@ -253,7 +260,7 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     u->loop = loop;
     u->replica = r;
     u->reserve = o->disk_reserve_bytes != 0 ? o->disk_reserve_bytes : RESERVE_BYTES;
-    hf_status st = hf_raft_dir_open(o->dir, o->id, o->address, &u->dir);
+    hf_status st = hf_raft_dir_open(o->dir, o->id, o->address, o->join, &u->dir);
     if (!hf_ok(st)) {
         free(u);
         return st;

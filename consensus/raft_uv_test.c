@@ -293,6 +293,22 @@ static void a_fourth_member_joins_and_leaves(void **state)
     assert_int_equal(write_one(leader, "id-2", 2, "b", "after").code, HF_OK);
 }
 
+static void who_joins_never_makes_a_cluster_of_its_own(void **state)
+{
+    (void)state;
+    struct member *fourth = &members[3];
+    expect_refusal(fourth, HF_INVALID, "start it with join");
+    snprintf(fourth->dir, sizeof fourth->dir, "%s/joining", root);
+    start(fourth, true);
+    run_for(200);
+    stop(fourth);
+    start(fourth, false); /* restarted without the word: the directory remembers it */
+    run_for(200);
+    struct hf_replica_state st;
+    hf_replica_state(fourth->replica, &st);
+    assert_true(st.role == HF_ROLE_FOLLOWER && st.term == 0);
+}
+
 static void leadership_is_handed_over(void **state)
 {
     (void)state;
@@ -479,6 +495,7 @@ int main(void)
         TEST(a_lost_leader_is_replaced_and_catches_up_later),
         TEST(a_member_that_was_away_too_long_gets_a_snapshot),
         TEST(a_fourth_member_joins_and_leaves),
+        TEST(who_joins_never_makes_a_cluster_of_its_own),
         TEST(leadership_is_handed_over),
         TEST(a_damaged_segment_refuses_to_start),
         TEST(a_log_that_lost_its_end_refuses_to_start),
