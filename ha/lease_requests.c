@@ -199,6 +199,13 @@ static void ask_remove_storage(struct hf_lease_rules *r, uint64_t token, const s
 
 /* --- runs --- */
 
+/* A permit may be asked for again when its answer was lost, but what the run needs stays what it was. */
+static bool same_storages(const struct hf_keeper_state_run *run, const struct hf_keeper_request *q)
+{
+    return run->n_storages == q->n_storages &&
+           memcmp(run->storages, q->storages, q->n_storages * sizeof q->storages[0]) == 0;
+}
+
 /* Writes why a permit is refused to text and returns its code, or HF_OK. */
 static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
 {
@@ -209,10 +216,14 @@ static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_kee
         snprintf(text, len, "it is of epoch %llu, this host lives epoch %llu", (ull)q->epoch, (ull)s->epoch);
     else if (s->epoch_closed)
         snprintf(text, len, "epoch %llu is closed", (ull)s->epoch);
+    else if (q->number == 0)
+        snprintf(text, len, "runs are counted from 1");
     else if (tomb && q->number <= tomb->run)
         snprintf(text, len, "run %llu has a tombstone", (ull)tomb->run);
     else if (held && (held->run != q->number || held->live))
         snprintf(text, len, "run %llu is not over", (ull)held->run);
+    else if (held && !same_storages(held, q))
+        snprintf(text, len, "it has a permit that needs other storages");
     else
         text[0] = '\0';
     for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++) {
@@ -243,11 +254,12 @@ static void ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct
                        hf_lease_name(&q->subject).text, text);
         return;
     }
-    struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
-    if (!run) {
-        r->pids[r->state.n_runs] = 0;
-        run = &r->state.runs[r->state.n_runs++];
+    if (hf_lease_run_find(r, &q->subject)) {
+        reply_ok(r, token);
+        return;
     }
+    r->pids[r->state.n_runs] = 0;
+    struct hf_keeper_state_run *run = &r->state.runs[r->state.n_runs++];
     memset(run, 0, sizeof *run);
     run->instance = q->subject;
     run->run = q->number;
