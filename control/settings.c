@@ -21,7 +21,7 @@ static const struct hf_setting settings[] = {
     {.name = "ha.enable", .type = HF_SETTING_BOOL, .default_value = "true",
      .description = "fence lost hosts and restart their NeverStop instances elsewhere"},
     {.name = "ha.massLossShare", .type = HF_SETTING_INT, .default_value = "50", .min = 1, .max = 100,
-     .description = "percent of the connected hosts of a zone lost at once above which HA holds and alarms"},
+     .description = "percent of all hosts lost at once above which HA holds and alarms (one host alone never does)"},
     {.name = "vm.cpuOverProvisioning", .type = HF_SETTING_INT, .default_value = "10", .min = 1, .max = 1000,
      .description = "virtual CPUs that may be placed on one physical CPU"},
     {.name = "vm.cacheMode", .type = HF_SETTING_CHOICE, .default_value = "none", .choices = "none",
