@@ -16,7 +16,7 @@
 #include "net/ipam.h"
 
 #define DISKS_MAX 32 /* of one instance: the root disk and 24 data disks fit */
-#define NICS_MAX 16
+#define NICS_MAX  16
 
 /* What one build needs at every turn. */
 struct build {
@@ -38,7 +38,8 @@ void hf_assignment_set_done(struct hf_assignment_set *s)
     *s = (struct hf_assignment_set){0};
 }
 
-const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_set *s, bool observe, const char *uuid)
+const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_set *s, bool observe,
+                                                   const char *uuid)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->items[i].observe == observe && strcmp(s->items[i].uuid, uuid) == 0)
@@ -129,8 +130,10 @@ static void add_l3(struct build *b, const char *uuid)
     add(b, false, HOLDFAST__V1__KIND__L3_NETWORK, n.uuid, &a.base);
 }
 
-/* The image may be gone from the store while volumes still lie over its cached template: then only its place is known. */
-static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, char *image_uuid, char *storage_uuid)
+/* The image may be gone from the store while volumes still lie over its cached template: then only its place
+ * is known. */
+static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, char *image_uuid,
+                       char *storage_uuid)
 {
     const Holdfast__V1__Image *image = HF_WORLD_GET(b->w, IMAGE, Image, image_uuid);
     m->uuid = image_uuid;
@@ -215,7 +218,8 @@ static void hostname_of(const char *name, char out[64])
 {
     size_t n = 0;
     for (; *name != '\0' && n < 63; name++) {
-        bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9');
+        bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                     (*name >= '0' && *name <= '9');
         if (plain || n > 0)
             out[n++] = plain ? *name : '-';
     }
@@ -303,7 +307,8 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* In the ring of the storage's hosts, each reads those that follow it: every host is read by as many as it reads. */
+/* In the ring of the storage's hosts, each reads those that follow it: every host is read by as many as it
+ * reads. */
 static void add_observe(struct build *b, char *storage_uuid)
 {
     size_t n_hosts = hf_world_count(b->w, HOLDFAST__V1__KIND__HOST), n = 0, self = 0;
@@ -337,8 +342,8 @@ static void add_observes(struct build *b)
     }
 }
 
-void hf_assignment_set_build(struct hf_assignment_set *s, const struct hf_world *w, const struct hf_store *store,
-                             const char *host_uuid, uint64_t epoch)
+void hf_assignment_set_build(struct hf_assignment_set *s, const struct hf_world *w,
+                             const struct hf_store *store, const char *host_uuid, uint64_t epoch)
 {
     *s = (struct hf_assignment_set){0};
     struct build b = {.set = s, .w = w, .store = store, .epoch = epoch};

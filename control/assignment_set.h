@@ -1,5 +1,5 @@
-/* The set of messages that one host must have been sent, each under the UUID (or storage) that it is about: built anew from
- * the world, then compared with the set that its stream has had. Pure.
+/* The set of messages that one host must have been sent, each under the UUID (or storage) that it is about:
+ * built anew from the world, then compared with the set that its stream has had. Pure.
  */
 #ifndef HF_CONTROL_ASSIGNMENT_SET_H
 #define HF_CONTROL_ASSIGNMENT_SET_H
@@ -8,11 +8,11 @@
 #include "holdfast/v1/host_link.pb-c.h"
 
 struct hf_assignment {
-    bool observe;         /* an Observe; else an Assignment */
-    uint32_t kind;        /* of the object, for Unassign */
+    bool observe;  /* an Observe; else an Assignment */
+    uint32_t kind; /* of the object, for Unassign */
     char uuid[HF_UUID_STR];
     ProtobufCMessage *message; /* owned; Assignment or Observe */
-    uint8_t *bytes;       /* packed, to compare */
+    uint8_t *bytes;            /* packed, to compare */
     size_t len;
 };
 
@@ -24,10 +24,11 @@ struct hf_assignment_set {
 void hf_assignment_set_done(struct hf_assignment_set *s);
 
 /* What (host, epoch) must know now. The host exists in the world, else the set is empty. */
-void hf_assignment_set_build(struct hf_assignment_set *s, const struct hf_world *w, const struct hf_store *store,
-                             const char *host_uuid, uint64_t epoch);
+void hf_assignment_set_build(struct hf_assignment_set *s, const struct hf_world *w,
+                             const struct hf_store *store, const char *host_uuid, uint64_t epoch);
 
-const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_set *s, bool observe, const char *uuid);
+const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_set *s, bool observe,
+                                                   const char *uuid);
 bool hf_assignment_same(const struct hf_assignment *a, const struct hf_assignment *b);
 
 #endif

@@ -1,6 +1,6 @@
-/* A whole control plane in one thread for tests: three replicas on libraft's fixture, each with host link and controllers, and
- * scripted hosts that dial the leader, take orders and share storages whose lease records they write and read. Time is the
- * fixture's; the same run every time.
+/* A whole control plane in one thread for tests: three replicas on libraft's fixture, each with host link and
+ * controllers, and scripted hosts that dial the leader, take orders and share storages whose lease records
+ * they write and read. Time is the fixture's; the same run every time.
  */
 #ifndef HF_CONTROL_CLOUD_TESTING_H
 #define HF_CONTROL_CLOUD_TESTING_H
@@ -17,29 +17,29 @@
 #include "holdfast/v1/system.pb-c.h"
 
 #define HOSTS_MAX 4
-#define RUNS_MAX 16
+#define RUNS_MAX  16
 #define INBOX_MAX 256
-#define GIB (1024ULL * 1024 * 1024)
-#define START_MS 300 /* from the order to RUNNING */
+#define GIB       (1024ULL * 1024 * 1024)
+#define START_MS  300 /* from the order to RUNNING */
 
-#define ZONE "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define ZONE    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define CLUSTER "cccccccccccccccccccccccccccccccc"
-#define SHARED "50000000000000000000000000000001" /* SharedMountPoint */
-#define LOCAL "50000000000000000000000000000002"  /* LocalStorage */
-#define L2 "12000000000000000000000000000000"
-#define L3 "13000000000000000000000000000000"
-#define IMAGE "1a000000000000000000000000000000"
+#define SHARED  "50000000000000000000000000000001" /* SharedMountPoint */
+#define LOCAL   "50000000000000000000000000000002" /* LocalStorage */
+#define L2      "12000000000000000000000000000000"
+#define L3      "13000000000000000000000000000000"
+#define IMAGE   "1a000000000000000000000000000000"
 
 struct cloud;
 
 struct fake_run {
     char instance[HF_UUID_STR];
     uint64_t run, epoch;
-    bool live;              /* QEMU is there; false: tombstoned, or only prepared */
+    bool live; /* QEMU is there; false: tombstoned, or only prepared */
     bool assigned;
     int32_t power;
     Holdfast__V1__InstanceReport__State state;
-    int64_t ready_ms;       /* PREPARING: becomes RUNNING then */
+    int64_t ready_ms; /* PREPARING: becomes RUNNING then */
     uint64_t reboot_generation;
 };
 
@@ -61,11 +61,11 @@ struct fake_host {
     int64_t storage_back_ms; /* since then it has read and written in every sample */
     int64_t renewed_ms;      /* start of the last renewal that succeeded */
     struct hf_host_stream *stream;
-    unsigned dialled;        /* replica that the stream is with */
-    bool ended;              /* the leader ended the stream */
+    unsigned dialled; /* replica that the stream is with */
+    bool ended;       /* the leader ended the stream */
     enum hf_code ended_with;
     char ended_message[256];
-    bool pending;            /* welcomed as pending */
+    bool pending; /* welcomed as pending */
     bool attached;
     unsigned welcomes, synced, end_epochs;
     Holdfast__V1__ControlMessage *inbox[INBOX_MAX];
@@ -73,8 +73,8 @@ struct fake_host {
     int64_t dial_ms, lease_ms;
     enum start_script script;
     bool image_fails;
-    bool hold_starts;        /* orders are taken, but nothing starts */
-    unsigned starts;         /* runs that it let begin */
+    bool hold_starts; /* orders are taken, but nothing starts */
+    unsigned starts;  /* runs that it let begin */
     uint32_t cpus;
     uint64_t memory_bytes;
     const char *watchdog;
@@ -82,7 +82,7 @@ struct fake_host {
     char boot_id[40];
     unsigned boots;
     uint64_t epoch, max_term;
-    bool closed;             /* this epoch is closed and everything killed */
+    bool closed; /* this epoch is closed and everything killed */
     struct fake_run runs[RUNS_MAX];
     size_t n_runs;
     char peers[HOSTS_MAX][HF_UUID_STR];
@@ -104,14 +104,22 @@ struct cloud {
     struct cluster raft;
     struct hf_control controls[MEMBERS];
     unsigned leader;
-    int64_t clock_ms;        /* fixture time */
-    int64_t offset_ms;       /* the environment's clock shows that much more */
+    int64_t clock_ms;  /* fixture time */
+    int64_t offset_ms; /* the environment's clock shows that much more */
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
-    int running_max;         /* most live runs of one instance that were ever seen at once */
+    int running_max; /* most live runs of one instance that were ever seen at once */
 };
 
-/* --- cloud_testing.c --- */
+static inline Holdfast__V1__Meta meta_of(const char *uuid, const char *name)
+{
+    Holdfast__V1__Meta m = HOLDFAST__V1__META__INIT;
+    m.uuid = (char *)uuid;
+    m.name = (char *)name;
+    return m;
+}
+
+/* --- cloud_testing.c, cloud_instances.c --- */
 struct cloud *cloud_create(unsigned n_hosts, uint64_t seed);
 void cloud_free(struct cloud *c);
 /* With zone, cluster, storages, networks, image, and every host added and connected. */
@@ -125,16 +133,18 @@ void cloud_follow_leader(struct cloud *c);
 
 struct hf_control *leader_control(struct cloud *c);
 const struct hf_store *leader_store(struct cloud *c);
-/* Applies a transaction with this object: created, or replaced whatever its revision. Returns how apply decided. */
+/* Applies a transaction with this object: created, or replaced whatever its revision. Returns how apply
+ * decided. */
 enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m);
-enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a, ProtobufCMessage *b); /* in one transaction */
+enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a,
+                            ProtobufCMessage *b); /* in one transaction */
 enum hf_code cloud_delete(struct cloud *c, uint32_t kind, const char *uuid);
 /* Decoded from the leader's store; freed with free_message(). NULL: there is none. */
 void *cloud_get(struct cloud *c, uint32_t kind, const char *uuid);
 void free_message(void *m);
 
-/* An instance with a root volume on SHARED and an address; power RUNNING, with a CreateInstance operation of the same UUID
- * with its first digit replaced by 'f'. */
+/* An instance with a root volume on SHARED and an address; power RUNNING, with a CreateInstance operation of
+ * the same UUID with its first digit replaced by 'f'. */
 const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop);
 void instance_uuid(unsigned n, char out[HF_UUID_STR]);
 void operation_uuid(unsigned n, char out[HF_UUID_STR]);

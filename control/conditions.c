@@ -12,8 +12,8 @@ static size_t find(Holdfast__V1__Condition *const *list, size_t n, const char *t
     return i;
 }
 
-bool hf_condition_set(Holdfast__V1__Condition ***list, size_t *n, const char *type, bool ok, const char *message,
-                      int64_t now_ms)
+bool hf_condition_set(Holdfast__V1__Condition ***list, size_t *n, const char *type, bool ok,
+                      const char *message, int64_t now_ms)
 {
     size_t i = find(*list, *n, type);
     if (i < *n && (*list)[i]->ok == ok && strcmp((*list)[i]->message, message) == 0)

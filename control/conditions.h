@@ -6,9 +6,10 @@
 
 #include "holdfast/v1/common.pb-c.h"
 
-/* Sets the condition of that type; `since_ms` moves only when ok or message change. True: something changed. */
-bool hf_condition_set(Holdfast__V1__Condition ***list, size_t *n, const char *type, bool ok, const char *message,
-                      int64_t now_ms);
+/* Sets the condition of that type; `since_ms` moves only when ok or message change. True: something changed.
+ */
+bool hf_condition_set(Holdfast__V1__Condition ***list, size_t *n, const char *type, bool ok,
+                      const char *message, int64_t now_ms);
 /* Takes the condition of that type away. True: there was one. */
 bool hf_condition_clear(Holdfast__V1__Condition ***list, size_t *n, const char *type);
 /* Its message, or NULL. */

@@ -136,11 +136,13 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
         hf_controllers_mark_instances(c, NULL);
         break;
     case HOLDFAST__V1__KIND__INSTANCE:
-        mark_object(c, HOLDFAST__V1__KIND__VOLUME, ((const Holdfast__V1__Instance *)(const void *)m)->spec->root_volume_uuid);
+        mark_object(c, HOLDFAST__V1__KIND__VOLUME,
+                    ((const Holdfast__V1__Instance *)(const void *)m)->spec->root_volume_uuid);
         mark_kind(c, HOLDFAST__V1__KIND__FAILOVER);
         break;
     case HOLDFAST__V1__KIND__VOLUME:
-        mark_object(c, HOLDFAST__V1__KIND__INSTANCE, ((const Holdfast__V1__Volume *)(const void *)m)->spec->instance_uuid);
+        mark_object(c, HOLDFAST__V1__KIND__INSTANCE,
+                    ((const Holdfast__V1__Volume *)(const void *)m)->spec->instance_uuid);
         break;
     case HOLDFAST__V1__KIND__FENCE:
         mark_object(c, HOLDFAST__V1__KIND__HOST, ((const Holdfast__V1__Fence *)(const void *)m)->host_uuid);
@@ -222,7 +224,8 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
         hf_ha_report(c, host_uuid, epoch, m->lease);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_REFUSAL:
-        hf_warn("host %s refused an order about %s: %s", host_uuid, m->refusal->subject_uuid, m->refusal->message);
+        hf_warn("host %s refused an order about %s: %s", host_uuid, m->refusal->subject_uuid,
+                m->refusal->message);
         break;
     default:
         break; /* a network that does not come up blocks its instances' starts, which say so themselves */
@@ -367,7 +370,8 @@ struct hf_controllers *hf_controllers_create(struct hf_control *control)
     c->editor = (struct hf_editor){.control = control, .world = c->world, .kick = kick, .arg = c};
     c->assignments = hf_host_assignments_create(control, c->world);
     control->controllers = c;
-    hf_host_link_listen(control->host_link, &(struct hf_host_link_events){attached, detached, report, lives, c});
+    hf_host_link_listen(control->host_link,
+                        &(struct hf_host_link_events){attached, detached, report, lives, c});
     hf_replica_on_role(control->replica, role_cb, c);
     struct hf_replica_state st;
     hf_replica_state(control->replica, &st);

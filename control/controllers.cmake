@@ -15,7 +15,8 @@ hf_library(hf_controllers
 hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc)
 
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)
-hf_library(hf_cloud_testing SOURCES cloud_testing.c fake_host.c LINK hf_controllers PkgConfig::CMOCKA)
+hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK hf_placement_guard)
+hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
 hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)

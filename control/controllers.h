@@ -1,6 +1,6 @@
-/* The leader's controllers: they compare what is wanted with what is seen and take the next step, each step one transaction
- * that may be repeated after a crash. They start when this node leads and is ready and forget everything when it does not:
- * all that must last is in the store.
+/* The leader's controllers: they compare what is wanted with what is seen and take the next step, each step
+ * one transaction that may be repeated after a crash. They start when this node leads and is ready and forget
+ * everything when it does not: all that must last is in the store.
  *
  * Pure core: the store, the hosts' streams (host_link.h) and the environment are all they touch.
  */

@@ -1,8 +1,8 @@
 /* What the controllers share among themselves: private to the files of the controllers.
  *
- * A pass looks at every dirty object that is not busy, kind by kind, and at the end sends the hosts what changed for them.
- * What a controller remembers of an object beyond the store (reports, plans) hangs on it as `memory` and is void after a
- * change of leaders.
+ * A pass looks at every dirty object that is not busy, kind by kind, and at the end sends the hosts what
+ * changed for them. What a controller remembers of an object beyond the store (reports, plans) hangs on it as
+ * `memory` and is void after a change of leaders.
  */
 #ifndef HF_CONTROL_CONTROLLERS_STATE_H
 #define HF_CONTROL_CONTROLLERS_STATE_H
@@ -31,12 +31,12 @@ struct hf_controllers {
     struct hf_editor editor;
     struct hf_host_assignments *assignments;
     struct hf_ha_controller *ha;
-    struct hf_facts *facts;          /* of the pass under way, gathered when first needed */
+    struct hf_facts *facts; /* of the pass under way, gathered when first needed */
     const struct hf_ha_timing *timing;
     struct hf_timer pass_timer, tick_timer;
-    bool working;                    /* this node leads */
-    bool loading;                    /* the world is being filled: everything is dirty anyway */
-    int64_t settled_ms;              /* loop clock: hosts have had time to attach to this leader */
+    bool working;       /* this node leads */
+    bool loading;       /* the world is being filled: everything is dirty anyway */
+    int64_t settled_ms; /* loop clock: hosts have had time to attach to this leader */
 };
 
 static inline int64_t hf_controllers_now_ms(const struct hf_controllers *c)

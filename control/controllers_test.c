@@ -1,11 +1,12 @@
-/* Instances, images, volumes and operations through a whole control plane with scripted hosts (cloud_testing.h). */
+/* Instances, images, volumes and operations through a whole control plane with scripted hosts
+ * (cloud_testing.h). */
 #include "control/cloud_testing.h"
 
-#define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
+#define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
-#define HOST(name) HOLDFAST__V1__HOST_STATUS__STATE__##name
-#define KIND(name) HOLDFAST__V1__KIND__##name
-#define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
+#define HOST(name)      HOLDFAST__V1__HOST_STATUS__STATE__##name
+#define KIND(name)      HOLDFAST__V1__KIND__##name
+#define POWER(name)     HOLDFAST__V1__POWER_STATE__POWER_##name
 
 static int setup(void **state)
 {
@@ -56,8 +57,9 @@ static void no_room_says_what_is_missing_and_leaves_it_off(void **state)
     cloud_create_instance(c, 9, false);
     cloud_run(c, 3000);
     assert_int_equal(operation_state(c, 9), OPERATION(FAILED));
-    assert_true(operation_says(c, 9, "no host can take instance 'vm-9': host-1: needs 2 GiB memory, 0 MiB free; "
-                                     "host-2: needs 2 GiB memory, 0 MiB free; host-3: not connected"));
+    assert_true(operation_says(c, 9,
+                               "no host can take instance 'vm-9': host-1: needs 2 GiB memory, 0 MiB free; "
+                               "host-2: needs 2 GiB memory, 0 MiB free; host-3: not connected"));
     assert_int_equal(instance_state(c, 9), STATE(STOPPED));
     /* Room comes: it stays off until it is started again. */
     cloud_set_power(c, 1, POWER(STOPPED), NULL);
@@ -326,7 +328,8 @@ static void a_host_that_lost_the_storage_gets_no_instances(void **state)
     assert_int_equal(instance_host(c, 1), 2);
 }
 
-/* Moves the disk of a stopped instance that never ran to another storage, as CreateInstance would have put it there. */
+/* Moves the disk of a stopped instance that never ran to another storage, as CreateInstance would have put it
+ * there. */
 static void lay_on_local_storage(struct cloud *c, unsigned n)
 {
     char uuid[HF_UUID_STR];
@@ -395,7 +398,8 @@ static void deleting_a_data_volume_waits_for_a_host_that_reaches_it(void **state
     assert_int_equal(cloud_put(c, &m.base), HF_OK);
     cloud_run(c, 3000);
     Holdfast__V1__Volume *v = cloud_get(c, KIND(VOLUME), meta.uuid);
-    assert_string_equal(v->status->conditions[0]->message, "waits for a connected host that reaches its primary storage");
+    assert_string_equal(v->status->conditions[0]->message,
+                        "waits for a connected host that reaches its primary storage");
     free_message(v);
     host_power_on(&c->hosts[1]);
     cloud_run(c, 3000);

@@ -23,8 +23,8 @@ static bool find_pending(void *arg, const char *uuid, const char *management_ip,
     return hf_host_link_find_pending(c->host_link, uuid, management_ip, ret);
 }
 
-static hf_status confirm_down(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid, uint64_t epoch,
-                              const char *statement)
+static hf_status confirm_down(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
+                              uint64_t epoch, const char *statement)
 {
     return hf_fence_confirm_down(arg, s, t, host_uuid, epoch, statement);
 }

@@ -21,7 +21,7 @@ struct hf_edit {
     struct hf_editor *editor; /* NULL: its user is gone */
     struct hf_edit *next;     /* in editor->live */
     struct hf_control *control;
-    uint64_t generation;      /* of the world */
+    uint64_t generation; /* of the world */
     char *what;
     struct op *ops;
     size_t n_ops;
@@ -57,7 +57,8 @@ static bool outdated(const struct hf_edit *e)
     return e->editor == NULL || e->generation != hf_world_generation(e->editor->world);
 }
 
-static struct op *add_op(struct hf_edit *e, enum op_kind op, uint32_t kind, const struct hf_uuid *uuid, uint64_t revision)
+static struct op *add_op(struct hf_edit *e, enum op_kind op, uint32_t kind, const struct hf_uuid *uuid,
+                         uint64_t revision)
 {
     e->ops = hf_realloc_array(e->ops, e->n_ops + 1, sizeof *e->ops);
     struct op *o = &e->ops[e->n_ops++];
@@ -125,7 +126,8 @@ static void free_edit(struct hf_edit *e)
     free(e);
 }
 
-/* The objects are free again; each is taken in as the store has it, and looked at: at once, or later after a failure. */
+/* The objects are free again; each is taken in as the store has it, and looked at: at once, or later after a
+ * failure. */
 static void release(struct hf_edit *e, bool failed)
 {
     struct hf_world *w = e->editor->world;

@@ -1,5 +1,6 @@
-/* One write of a controller: copies of objects are changed, then committed together if none of the objects has changed since
- * (else nothing happens and the controller looks again). The objects are busy until the edit has ended; then they are dirty.
+/* One write of a controller: copies of objects are changed, then committed together if none of the objects
+ * has changed since (else nothing happens and the controller looks again). The objects are busy until the
+ * edit has ended; then they are dirty.
  */
 #ifndef HF_CONTROL_EDIT_H
 #define HF_CONTROL_EDIT_H
@@ -16,7 +17,7 @@ struct hf_editor {
     struct hf_world *world;
     void (*kick)(void *arg); /* an edit has ended: look at what is dirty */
     void *arg;
-    struct hf_edit *live;    /* not ended */
+    struct hf_edit *live; /* not ended */
 };
 
 /* Edits still under way then end without touching world or user. */

@@ -1,7 +1,7 @@
 #include "control/cloud_testing.h"
 #include "ha/ha_timing.h"
 
-#define DIAL_EVERY_MS 500
+#define DIAL_EVERY_MS  500
 #define LEASE_EVERY_MS 1000
 
 static int64_t now_ms(const struct fake_host *h)
@@ -210,7 +210,8 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
         r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
         host_report(h, r, "", false, false);
     } else if (r->live && paused != (r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED)) {
-        r->state = paused ? HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED : HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+        r->state = paused ? HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED
+                          : HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
         host_report(h, r, "", false, false);
     }
 }
@@ -408,14 +409,16 @@ static void report_leases(struct fake_host *h)
 
 /* --- life --- */
 
-/* The keeper's own rules: a lease that was lost (L+K) closes the epoch and kills; the watchdog resets who hangs. */
+/* The keeper's own rules: a lease that was lost (L+K) closes the epoch and kills; the watchdog resets who
+ * hangs. */
 static void keep(struct fake_host *h)
 {
     if (h->no_storage)
         h->storage_back_ms = now_ms(h);
     if (h->silent && any_live(h) && now_ms(h) - h->silent_since_ms > WATCHDOG_MS)
         host_power_off(h);
-    if (h->silent || h->epoch == 0 || h->closed || now_ms(h) - h->renewed_ms < hf_ha_timing_find("default")->fence_ms)
+    if (h->silent || h->epoch == 0 || h->closed ||
+        now_ms(h) - h->renewed_ms < hf_ha_timing_find("default")->fence_ms)
         return;
     kill_all(h);
     h->closed = true;
@@ -457,7 +460,8 @@ void host_turn(struct fake_host *h)
         return;
     if (h->no_network && h->stream != NULL)
         host_drop_stream(h);
-    if (!h->no_network && (h->stream == NULL || h->ended || h->dialled != h->cloud->leader) && now_ms(h) >= h->dial_ms) {
+    if (!h->no_network && (h->stream == NULL || h->ended || h->dialled != h->cloud->leader) &&
+        now_ms(h) >= h->dial_ms) {
         h->dial_ms = now_ms(h) + DIAL_EVERY_MS;
         dial(h);
     }

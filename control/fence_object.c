@@ -11,10 +11,12 @@ Holdfast__V1__Fence *hf_fence_find(const struct hf_store *s, const char *host_uu
 {
     struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
     char text[HF_UUID_STR];
-    return (Holdfast__V1__Fence *)(void *)hf_object_find(s, HOLDFAST__V1__KIND__FENCE, hf_uuid_format(&uuid, text), NULL);
+    return (Holdfast__V1__Fence *)(void *)hf_object_find(s, HOLDFAST__V1__KIND__FENCE,
+                                                         hf_uuid_format(&uuid, text), NULL);
 }
 
-Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uint64_t epoch, const char *reason)
+Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uint64_t epoch,
+                                  const char *reason)
 {
     Holdfast__V1__Fence *f = HF_NEW(Holdfast__V1__Fence);
     holdfast__v1__fence__init(f);
@@ -85,16 +87,19 @@ static hf_status confirm_down(struct hf_control *c, const struct hf_store *s, st
 {
     uint64_t present = h->status != NULL ? h->status->epoch : 0;
     if (present == 0)
-        return hf_error(HF_PRECONDITION, "confirm host '%s' down: it never ran anything (it has no epoch)", h->meta->name);
+        return hf_error(HF_PRECONDITION, "confirm host '%s' down: it never ran anything (it has no epoch)",
+                        h->meta->name);
     if (epoch != 0 && epoch != present)
-        return hf_error(HF_PRECONDITION, "confirm host '%s' down: it lives epoch %" PRIu64 ", not %" PRIu64, h->meta->name,
-                        present, epoch);
+        return hf_error(HF_PRECONDITION, "confirm host '%s' down: it lives epoch %" PRIu64 ", not %" PRIu64,
+                        h->meta->name, present, epoch);
     if (statement == NULL || statement[0] == '\0')
-        return hf_error(HF_INVALID, "confirm host '%s' down: a statement is needed, for the record", h->meta->name);
+        return hf_error(HF_INVALID, "confirm host '%s' down: a statement is needed, for the record",
+                        h->meta->name);
     struct hf_host_contact contact;
-    if (c->host_link != NULL && hf_host_link_contact(c->host_link, h->meta->uuid, &contact) && contact.attached &&
-        contact.fresh)
-        return hf_error(HF_PRECONDITION, "confirm host '%s' down: it is up and has contact with the control plane",
+    if (c->host_link != NULL && hf_host_link_contact(c->host_link, h->meta->uuid, &contact) &&
+        contact.attached && contact.fresh)
+        return hf_error(HF_PRECONDITION,
+                        "confirm host '%s' down: it is up and has contact with the control plane",
                         h->meta->name);
 
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, present);
@@ -108,13 +113,14 @@ static hf_status confirm_down(struct hf_control *c, const struct hf_store *s, st
     return HF_STATUS_OK;
 }
 
-hf_status hf_fence_confirm_down(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
-                                uint64_t epoch, const char *statement)
+hf_status hf_fence_confirm_down(struct hf_control *c, const struct hf_store *s, struct hf_txn *t,
+                                const char *host_uuid, uint64_t epoch, const char *statement)
 {
     Holdfast__V1__Host *h =
         (Holdfast__V1__Host *)(void *)hf_object_find(s, HOLDFAST__V1__KIND__HOST, host_uuid, NULL);
     if (h == NULL)
-        return hf_error(HF_NOT_FOUND, "confirm host down: there is no host '%s'", host_uuid != NULL ? host_uuid : "");
+        return hf_error(HF_NOT_FOUND, "confirm host down: there is no host '%s'",
+                        host_uuid != NULL ? host_uuid : "");
     hf_status st = confirm_down(c, s, t, h, epoch, statement);
     holdfast__v1__host__free_unpacked(h, NULL);
     return st;

@@ -1,4 +1,5 @@
-/* Fences as objects: how a fence of (host, epoch) is made and how evidence is added to it, always within a transaction. */
+/* Fences as objects: how a fence of (host, epoch) is made and how evidence is added to it, always within a
+ * transaction. */
 #ifndef HF_CONTROL_FENCE_OBJECT_H
 #define HF_CONTROL_FENCE_OBJECT_H
 
@@ -9,7 +10,8 @@
 Holdfast__V1__Fence *hf_fence_find(const struct hf_store *s, const char *host_uuid, uint64_t epoch);
 
 /* A new fence without evidence, not stored yet. */
-Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uint64_t epoch, const char *reason);
+Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uint64_t epoch,
+                                  const char *reason);
 
 /* Appends a piece of evidence for the fence's own (host, epoch) and returns it, to be filled further. */
 Holdfast__V1__Evidence *hf_fence_add_evidence(Holdfast__V1__Fence *f, struct hf_env *env,
@@ -19,10 +21,10 @@ void hf_evidence_add_storage(Holdfast__V1__Evidence *e, const char *storage_uuid
 /* "silence", "closed and killed", … */
 const char *hf_evidence_kind_text(Holdfast__V1__Evidence__Kind kind);
 
-/* For ConfirmHostDown: adds an administrator's word that this host is off (rule 14) to t, with the fence as its answer.
- * epoch 0: the present one. Refused when the host has contact, lives another epoch or never had one, or without a
- * statement. Repeating it adds nothing. */
-hf_status hf_fence_confirm_down(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
-                                uint64_t epoch, const char *statement) HF_MUST_USE;
+/* For ConfirmHostDown: adds an administrator's word that this host is off (rule 14) to t, with the fence as
+ * its answer. epoch 0: the present one. Refused when the host has contact, lives another epoch or never had
+ * one, or without a statement. Repeating it adds nothing. */
+hf_status hf_fence_confirm_down(struct hf_control *c, const struct hf_store *s, struct hf_txn *t,
+                                const char *host_uuid, uint64_t epoch, const char *statement) HF_MUST_USE;
 
 #endif

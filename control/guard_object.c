@@ -40,7 +40,8 @@ static bool is_kind(const struct hf_guard_view *v, const struct hf_uuid *uuid, u
     return hf_store_get_kind(v->store, kind, uuid) != NULL;
 }
 
-void *hf_guard_decode_after(const struct hf_guard_view *v, const char *uuid_text, const ProtobufCMessageDescriptor *d)
+void *hf_guard_decode_after(const struct hf_guard_view *v, const char *uuid_text,
+                            const ProtobufCMessageDescriptor *d)
 {
     struct hf_uuid uuid;
     if (!hf_uuid_parse(uuid_text, &uuid) || !is_kind(v, &uuid, kind_of(d)))

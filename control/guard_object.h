@@ -1,4 +1,5 @@
-/* How a guard reads objects: decoding that never trusts its input, and freeing at the end of the scope. Pure. */
+/* How a guard reads objects: decoding that never trusts its input, and freeing at the end of the scope. Pure.
+ */
 #ifndef HF_CONTROL_GUARD_OBJECT_H
 #define HF_CONTROL_GUARD_OBJECT_H
 
@@ -16,8 +17,10 @@ void *hf_guard_decode(const ProtobufCMessageDescriptor *d, const uint8_t *bytes,
 /* The message of a stored object; NULL for NULL, for another kind of bytes and for damaged ones. */
 void *hf_guard_decode_object(const struct hf_object *o, const ProtobufCMessageDescriptor *d);
 
-/* What the object of that UUID will be after the transaction; NULL when it will not exist or is of another kind. */
-void *hf_guard_decode_after(const struct hf_guard_view *v, const char *uuid_text, const ProtobufCMessageDescriptor *d);
+/* What the object of that UUID will be after the transaction; NULL when it will not exist or is of another
+ * kind. */
+void *hf_guard_decode_after(const struct hf_guard_view *v, const char *uuid_text,
+                            const ProtobufCMessageDescriptor *d);
 
 /* Equal in every field: their serialized forms are. */
 bool hf_guard_same_message(const ProtobufCMessage *a, const ProtobufCMessage *b);

@@ -1,15 +1,15 @@
-/* Random faults on hosts, storages, networks and leaders, in virtual time under a seed. At every step at most one copy of an
- * instance runs (cloud_run); when all faults are over, every NeverStop instance runs again and the store knows where.
- * Another seed: ha_chaos_test SEED.
+/* Random faults on hosts, storages, networks and leaders, in virtual time under a seed. At every step at most
+ * one copy of an instance runs (cloud_run); when all faults are over, every NeverStop instance runs again and
+ * the store knows where. Another seed: ha_chaos_test SEED.
  */
 #include "control/cloud_testing.h"
 #include "control/placement_guard.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
-#define SEEDS 12
-#define FAULTS 40
-#define INSTANCES 6 /* of them the first four are NeverStop */
-#define HEAL_MS 180000
+#define SEEDS       12
+#define FAULTS      40
+#define INSTANCES   6 /* of them the first four are NeverStop */
+#define HEAL_MS     180000
 
 static uint64_t only_seed;
 
@@ -96,8 +96,9 @@ static void check_at_rest(struct cloud *c, uint64_t seed)
                                   instance_state(c, n) == STATE(RUNNING)
                             : live == (host >= 0);
         if (!right)
-            print_error("seed %llu: instance %u: %d live, state %d, placed on %d, run %d\n", (unsigned long long)seed, n, live,
-                        instance_state(c, n), host, (int)instance_run(c, n));
+            print_error("seed %llu: instance %u: %d live, state %d, placed on %d, run %d\n",
+                        (unsigned long long)seed, n, live, instance_state(c, n), host,
+                        (int)instance_run(c, n));
         assert_true(right);
     }
 }

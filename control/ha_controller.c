@@ -29,7 +29,8 @@ const struct hf_ha_timing *hf_ha_host_timing(const struct hf_controllers *c, con
 
 /* --- what is heard --- */
 
-void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch, const Holdfast__V1__LeaseReport *r)
+void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
+                  const Holdfast__V1__LeaseReport *r)
 {
     (void)epoch;
     struct hf_uuid observer;
@@ -72,7 +73,8 @@ bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, u
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
     const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
-    const Holdfast__V1__Cluster *cl = h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
+    const Holdfast__V1__Cluster *cl =
+        h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
     for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids; i++) {
         struct hf_uuid storage;
         if (!hf_uuid_parse(cl->spec->primary_storage_uuids[i], &storage))
@@ -105,7 +107,8 @@ static void read_tombstones(struct hf_controllers *c, struct hf_world_object *ho
     if (h->status == NULL || h->status->epoch == 0 || !hf_ha_contact_lost(c, h))
         return;
     size_t n = 0;
-    const struct hf_lease_run *runs = hf_detector_record_runs(c->ha->detector, &host->uuid, h->status->epoch, &n);
+    const struct hf_lease_run *runs =
+        hf_detector_record_runs(c->ha->detector, &host->uuid, h->status->epoch, &n);
     for (size_t i = 0; i < n; i++) {
         if (runs[i].live)
             continue;

@@ -1,11 +1,13 @@
-/* High availability on the leader: what the hosts' streams and the observers say goes into ha/'s detector, its pure decisions
- * come back as fences, evidence, ended placements and failover records, each committed before the next step rests on it.
+/* High availability on the leader: what the hosts' streams and the observers say goes into ha/'s detector,
+ * its pure decisions come back as fences, evidence, ended placements and failover records, each committed
+ * before the next step rests on it.
  *
  *   1 contact is lost, the records stand still    the fence of (host, epoch) is committed        ha_fencing.c
  *   2 the proof is complete                       evidence is committed to the fence             ha_fencing.c
  *   3 each instance that the evidence covers      its placement ends as FENCED                   ha_restart.c
- *   4 NeverStop: it waits for a place             the instance controller schedules and places   instance_controller.c
- *   5 placed, running                             the failover record follows                    ha_restart.c
+ *   4 NeverStop: it waits for a place             the instance controller schedules and places
+ * instance_controller.c 5 placed, running                             the failover record follows
+ * ha_restart.c
  *
  * All that lasts is in the store: the next leader goes on with the step that is due.
  */
@@ -15,21 +17,22 @@
 #include "control/controllers_state.h"
 #include "ha/detector.h"
 
-#define HF_HA_NOTE_MS 5000         /* between two writes of what holds a fence */
-#define HF_HA_ACTIONS_MAX 64       /* of one look; the rest follows at the next */
-#define HF_FAILOVERS_KEPT_MAX 1000 /* ended ones; above, the oldest are deleted */
-#define HF_FAILOVERS_FORGET_MAX 64 /* in one transaction */
+#define HF_HA_NOTE_MS           5000 /* between two writes of what holds a fence */
+#define HF_HA_ACTIONS_MAX       64   /* of one look; the rest follows at the next */
+#define HF_FAILOVERS_KEPT_MAX   1000 /* ended ones; above, the oldest are deleted */
+#define HF_FAILOVERS_FORGET_MAX 64   /* in one transaction */
 
 struct hf_ha_controller {
     struct hf_detector *detector;
-    bool busy;                     /* an edit of it is under way: nothing is decided on what it changes */
+    bool busy; /* an edit of it is under way: nothing is decided on what it changes */
 };
 
 struct hf_ha_controller *hf_ha_create(struct hf_controllers *c);
 void hf_ha_free(struct hf_ha_controller *ha);
 
 /* A host's lease report: contact, and what it saw of its peers. */
-void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch, const Holdfast__V1__LeaseReport *r);
+void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
+                  const Holdfast__V1__LeaseReport *r);
 /* Its stream is over; its last message came silent_ms ago (the end of a dead stream is no contact). */
 void hf_ha_detached(struct hf_controllers *c, const char *host_uuid, int64_t silent_ms);
 

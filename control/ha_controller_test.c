@@ -1,13 +1,14 @@
-/* Lost hosts through a whole control plane with scripted hosts (cloud_testing.h), in virtual time. That no instance ever runs
- * twice is checked at every step of every test (cloud_run). Profile "default": contact 5 s, L+K 10.5 s, T 23.2 s.
+/* Lost hosts through a whole control plane with scripted hosts (cloud_testing.h), in virtual time. That no
+ * instance ever runs twice is checked at every step of every test (cloud_run). Profile "default": contact 5
+ * s, L+K 10.5 s, T 23.2 s.
  */
 #include "control/cloud_testing.h"
 #include "control/fence_object.h"
 #include "ha/ha_timing.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
-#define HOST(name) HOLDFAST__V1__HOST_STATUS__STATE__##name
-#define KIND(name) HOLDFAST__V1__KIND__##name
+#define HOST(name)  HOLDFAST__V1__HOST_STATUS__STATE__##name
+#define KIND(name)  HOLDFAST__V1__KIND__##name
 
 static int setup(void **state)
 {
@@ -103,8 +104,8 @@ static void power_cut(void **state)
     assert_string_equal(f->evidence, "silence");
     assert_true(f->run_before == 1 && f->run_after == 2);
     assert_string_equal(f->from_host_uuid, c->hosts[0].uuid);
-    assert_true(f->detected_at_ms > 0 && f->fenced_at_ms > f->detected_at_ms && f->placed_at_ms >= f->fenced_at_ms &&
-                f->running_at_ms >= f->placed_at_ms + START_MS);
+    assert_true(f->detected_at_ms > 0 && f->fenced_at_ms > f->detected_at_ms &&
+                f->placed_at_ms >= f->fenced_at_ms && f->running_at_ms >= f->placed_at_ms + START_MS);
     free_message(f);
     f = failover_of(c, 4);
     assert_string_equal(f->outcome, "stopped with its host");
@@ -269,7 +270,8 @@ static void an_operators_word_frees_the_instances(void **state)
     free_message(f);
 }
 
-/* A host that hung past everything and goes on: its keeper obeys the end of its epoch, and comes back clean. */
+/* A host that hung past everything and goes on: its keeper obeys the end of its epoch, and comes back clean.
+ */
 static void a_host_that_hung_and_was_fenced_kills_and_returns(void **state)
 {
     struct cloud *c = *state;
@@ -349,7 +351,8 @@ static void a_new_leader_fences_nobody_who_attaches_late(void **state)
         assert_int_equal(instance_run(c, n), 1);
 }
 
-/* Power fails everywhere and comes back: every epoch is new, NeverStop instances start, the others stay off. */
+/* Power fails everywhere and comes back: every epoch is new, NeverStop instances start, the others stay off.
+ */
 static void a_site_that_lost_power_comes_back(void **state)
 {
     struct cloud *c = *state;

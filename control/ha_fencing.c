@@ -1,4 +1,5 @@
-/* From the world and the detector to the view of ha/fence_decide.h, and from its actions to fences and evidence. */
+/* From the world and the detector to the view of ha/fence_decide.h, and from its actions to fences and
+ * evidence. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,8 @@ struct view_parts {
     size_t n;
 };
 
-static struct hf_world_object *fence_object(const struct hf_controllers *c, const char *host_uuid, uint64_t epoch)
+static struct hf_world_object *fence_object(const struct hf_controllers *c, const char *host_uuid,
+                                            uint64_t epoch)
 {
     struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
     return hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
@@ -53,8 +55,9 @@ static bool in_use(const struct hf_controllers *c, const Host *h, const char *st
 }
 
 /* The shared storages of the host's cluster: there it keeps leases. */
-static struct hf_fence_storage *storages_of(const struct hf_controllers *c, const struct hf_world_object *host, Fence *f,
-                                            bool lost, size_t *ret_n)
+static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
+                                            const struct hf_world_object *host, Fence *f, bool lost,
+                                            size_t *ret_n)
 {
     const Host *h = (const Host *)(const void *)host->message;
     const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
@@ -73,8 +76,8 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c, cons
             .name = ps->meta->name,
             .in_use = lost && in_use(c, h, uuid),
             .proven = f != NULL && hf_fence_covers(f, &uuid, 1),
-            .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid, hf_ha_host_timing(c, h),
-                                     hf_controllers_now_ms(c)),
+            .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid,
+                                     hf_ha_host_timing(c, h), hf_controllers_now_ms(c)),
         };
     }
     *ret_n = n;
@@ -95,8 +98,8 @@ static void fill_host(const struct hf_controllers *c, struct hf_world_object *o,
         .fenced = f != NULL,
         .proven = proves_all(f),
     };
-    ret->contact =
-        hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c), &ret->lost_ms);
+    ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
+                                          &ret->lost_ms);
     ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);
 }
 
@@ -188,18 +191,21 @@ static void note(struct hf_controllers *c, struct hf_world_object *host, const c
     struct hf_edit *e = hf_edit_create(&c->editor, "note what holds the fence of host '%s'", h->meta->name);
     Host *changed = hf_edit_change(e, host);
     if (text != NULL)
-        hf_condition_set(&changed->status->conditions, &changed->status->n_conditions, CONDITION_HA, false, text, wall);
+        hf_condition_set(&changed->status->conditions, &changed->status->n_conditions, CONDITION_HA, false,
+                         text, wall);
     else
         hf_condition_clear(&changed->status->conditions, &changed->status->n_conditions, CONDITION_HA);
     hf_edit_commit(e, NULL, NULL);
 }
 
-static void note_holds(struct hf_controllers *c, const struct view_parts *p, const struct hf_fence_action *actions, size_t n)
+static void note_holds(struct hf_controllers *c, const struct view_parts *p,
+                       const struct hf_fence_action *actions, size_t n)
 {
     for (size_t i = 0; i < p->n; i++) {
         const char *text = NULL;
         for (size_t k = 0; k < n; k++)
-            if (actions[k].kind == HF_FENCE_HOLD && actions[k].host == i && (text == NULL || actions[k].alarm))
+            if (actions[k].kind == HF_FENCE_HOLD && actions[k].host == i &&
+                (text == NULL || actions[k].alarm))
                 text = actions[k].text;
         if (p->hosts[i].lost_ms < p->hosts[i].timing->contact_ms)
             text = NULL; /* a stream that was lost a moment ago may be back in the next */
@@ -214,7 +220,8 @@ bool hf_ha_fence(struct hf_controllers *c)
     const struct hf_store *s = hf_control_store(c->control);
     struct hf_fence_view view = {
         .settings = {.ha_enabled = hf_setting_bool(s, "ha.enable"),
-                     .accept_stand_in = true, /* a keeper has one only when it was told so in its configuration */
+                     .accept_stand_in =
+                         true, /* a keeper has one only when it was told so in its configuration */
                      .mass_share = (unsigned)hf_setting_int(s, "ha.massLossShare")},
         .hosts = p.hosts,
         .n_hosts = p.n,

@@ -1,4 +1,5 @@
-/* From committed fences and evidence to the instances that leave a lost host, and the record of each one's way. */
+/* From committed fences and evidence to the instances that leave a lost host, and the record of each one's
+ * way. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ typedef Holdfast__V1__Failover Failover;
 /* The input of the plan, and the world's objects behind its entries. */
 struct plan_parts {
     struct hf_restart_evidence *evidence;
-    struct hf_world_object **fences;      /* of each piece of evidence */
+    struct hf_world_object **fences; /* of each piece of evidence */
     const Holdfast__V1__Evidence **pieces;
     size_t n_evidence;
     struct hf_restart_instance *instances;
@@ -35,7 +36,8 @@ static struct hf_uuid *parse_uuids(char *const *texts, size_t n)
     return list;
 }
 
-static void add_instance(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *o, const Fence *f)
+static void add_instance(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *o,
+                         const Fence *f)
 {
     const Instance *i = (const Instance *)(void *)o->message;
     const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
@@ -127,7 +129,8 @@ static void free_parts(struct plan_parts *p)
 
 /* --- steps --- */
 
-static Failover *new_failover(struct hf_controllers *c, const Instance *i, const Fence *f, const Holdfast__V1__Evidence *e)
+static Failover *new_failover(struct hf_controllers *c, const Instance *i, const Fence *f,
+                              const Holdfast__V1__Evidence *e)
 {
     Failover *r = HF_NEW(Failover);
     holdfast__v1__failover__init(r);
@@ -151,7 +154,8 @@ static Failover *new_failover(struct hf_controllers *c, const Instance *i, const
     return r;
 }
 
-static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan_parts *p, const struct hf_restart_step *s)
+static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan_parts *p,
+                  const struct hf_restart_step *s)
 {
     struct hf_world_object *fence = p->fences[s->evidence], *o = p->objects[s->instance];
     const Fence *f = (const Fence *)(void *)fence->message;
@@ -208,7 +212,8 @@ static bool follow(const struct hf_controllers *c, Failover *r)
         return set_outcome(r, "deleted meanwhile");
     bool placed = i->placement != NULL && i->placement->run > r->run_before;
     if (!placed)
-        return i->spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING && set_outcome(r, "stopped meanwhile");
+        return i->spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING &&
+               set_outcome(r, "stopped meanwhile");
     bool changed = r->run_after != i->placement->run;
     if (changed) {
         r->run_after = i->placement->run;
@@ -244,7 +249,8 @@ void hf_ha_follow_failovers(struct hf_controllers *c)
 static int by_creation(const void *a, const void *b)
 {
     const struct hf_world_object *const *x = a, *const *y = b;
-    int64_t at_x = hf_message_meta((*x)->message)->created_at_ms, at_y = hf_message_meta((*y)->message)->created_at_ms;
+    int64_t at_x = hf_message_meta((*x)->message)->created_at_ms,
+            at_y = hf_message_meta((*y)->message)->created_at_ms;
     return (at_x > at_y) - (at_x < at_y);
 }
 

@@ -10,7 +10,7 @@ struct attached_host {
     struct attached_host *next;
     char uuid[HF_UUID_STR];
     uint64_t epoch;
-    bool synced;                    /* the full set was sent */
+    bool synced; /* the full set was sent */
     struct hf_assignment_set sent;
 };
 
@@ -70,7 +70,8 @@ void hf_host_assignments_mark(struct hf_host_assignments *a)
     a->marked = true;
 }
 
-static bool send_one(struct hf_host_assignments *a, const struct attached_host *h, const struct hf_assignment *one)
+static bool send_one(struct hf_host_assignments *a, const struct attached_host *h,
+                     const struct hf_assignment *one)
 {
     Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
     if (one->observe) {
@@ -83,7 +84,8 @@ static bool send_one(struct hf_host_assignments *a, const struct attached_host *
     return hf_host_link_send(a->control->host_link, h->uuid, &m);
 }
 
-static bool send_gone(struct hf_host_assignments *a, const struct attached_host *h, const struct hf_assignment *one)
+static bool send_gone(struct hf_host_assignments *a, const struct attached_host *h,
+                      const struct hf_assignment *one)
 {
     Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
     Holdfast__V1__Unassign u = HOLDFAST__V1__UNASSIGN__INIT;
@@ -119,7 +121,8 @@ static void sync_host(struct hf_host_assignments *a, struct attached_host *h)
         if (hf_assignment_set_find(&now, h->sent.items[i].observe, h->sent.items[i].uuid) == NULL)
             send_gone(a, h, &h->sent.items[i]);
     for (size_t i = 0; i < now.n; i++) {
-        const struct hf_assignment *old = hf_assignment_set_find(&h->sent, now.items[i].observe, now.items[i].uuid);
+        const struct hf_assignment *old =
+            hf_assignment_set_find(&h->sent, now.items[i].observe, now.items[i].uuid);
         if (old == NULL || !hf_assignment_same(old, &now.items[i]))
             send_one(a, h, &now.items[i]);
     }

@@ -1,7 +1,8 @@
-/* What each attached host must know: computed from the world, compared with what its stream was sent, the difference sent.
+/* What each attached host must know: computed from the world, compared with what its stream was sent, the
+ * difference sent.
  *
- *   storages of its cluster · L3 networks of its instances · instances whose open placement is on (host, its epoch)
- *   images to fetch · volumes to delete · whose lease records to read (Observe)
+ *   storages of its cluster · L3 networks of its instances · instances whose open placement is on (host, its
+ * epoch) images to fetch · volumes to delete · whose lease records to read (Observe)
  *
  * The world holds only what is committed, so no order leaves before its placement is (rule 1).
  */

@@ -1,4 +1,5 @@
-/* The state of a host as seen: its stream and its fence tell. Connected is set by the grant of its epoch (host_grant.c), too. */
+/* The state of a host as seen: its stream and its fence tell. Connected is set by the grant of its epoch
+ * (host_grant.c), too. */
 #include <string.h>
 
 #include "base/log.h"
@@ -10,7 +11,8 @@
 
 typedef Holdfast__V1__HostStatus__State state_t;
 
-/* A stream that was lost a moment ago may be back in the next: until the contact time-out, nothing is said. */
+/* A stream that was lost a moment ago may be back in the next: until the contact time-out, nothing is said.
+ */
 static state_t state_now(const struct hf_controllers *c, const Holdfast__V1__Host *h)
 {
     uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
@@ -20,7 +22,8 @@ static state_t state_now(const struct hf_controllers *c, const Holdfast__V1__Hos
     if (hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) != NULL)
         return STATE(FENCED);
     struct hf_host_contact contact;
-    if (hf_host_link_contact(c->control->host_link, h->meta->uuid, &contact) && contact.fresh && contact.epoch == epoch)
+    if (hf_host_link_contact(c->control->host_link, h->meta->uuid, &contact) && contact.fresh &&
+        contact.epoch == epoch)
         return STATE(CONNECTED);
     return hf_ha_contact_lost(c, h) ? STATE(DISCONNECTED) : h->status->state;
 }

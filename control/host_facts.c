@@ -76,7 +76,8 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
     for (size_t i = 0; i < hf_world_count(src->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
         struct hf_world_object *o = hf_world_at(src->world, HOLDFAST__V1__KIND__INSTANCE, i);
         const Holdfast__V1__Instance *m = (const Holdfast__V1__Instance *)(void *)o->message;
-        const char *host = hf_placement_open(m->placement) ? m->placement->host_uuid : src->planned(src->arg, o);
+        const char *host =
+            hf_placement_open(m->placement) ? m->placement->host_uuid : src->planned(src->arg, o);
         if (host != NULL)
             take(f, host, m);
     }
@@ -111,7 +112,8 @@ static const Holdfast__V1__PrimaryStorageStatus__HostView *view_of(const Holdfas
     return NULL;
 }
 
-char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__Host *h, const char *storage_uuid)
+char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__Host *h,
+                                 const char *storage_uuid)
 {
     const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
     if (ps == NULL)
@@ -164,7 +166,8 @@ static const char *local_host(const struct hf_world *w, const Holdfast__V1__Inst
     return "";
 }
 
-hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i, const Holdfast__V1__Host **ret)
+hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
+                            const Holdfast__V1__Host **ret)
 {
     struct hf_need need = {
         .name = i->meta->name,

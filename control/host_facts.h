@@ -1,5 +1,5 @@
-/* What the scheduler needs to know of every host, gathered from the world once per pass; placements decided in the pass are
- * counted at once, before they are committed.
+/* What the scheduler needs to know of every host, gathered from the world once per pass; placements decided
+ * in the pass are counted at once, before they are committed.
  */
 #ifndef HF_CONTROL_HOST_FACTS_H
 #define HF_CONTROL_HOST_FACTS_H
@@ -10,8 +10,8 @@
 
 struct hf_facts;
 
-/* usable: does this host have contact, in its granted, unfenced epoch? planned: the host that an instance without an open
- * placement is about to be placed on (a commit is under way), or NULL. */
+/* usable: does this host have contact, in its granted, unfenced epoch? planned: the host that an instance
+ * without an open placement is about to be placed on (a commit is under way), or NULL. */
 struct hf_facts_sources {
     const struct hf_world *world;
     const struct hf_store *store;
@@ -24,10 +24,12 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src);
 void hf_facts_free(struct hf_facts *f);
 
 /* Chooses a host for the instance; the chosen one is counted as taken. EXHAUSTED says why there is none. */
-hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i, const Holdfast__V1__Host **ret) HF_MUST_USE;
+hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
+                            const Holdfast__V1__Host **ret) HF_MUST_USE;
 
-/* May this host use this storage (enabled or not): attached to its cluster and reported good? Else a sentence (the caller
- * frees), NULL when it may. */
-char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__Host *h, const char *storage_uuid);
+/* May this host use this storage (enabled or not): attached to its cluster and reported good? Else a sentence
+ * (the caller frees), NULL when it may. */
+char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__Host *h,
+                                 const char *storage_uuid);
 
 #endif

@@ -56,8 +56,8 @@ static bool has_evidence(const Holdfast__V1__Fence *f, Holdfast__V1__Evidence__K
 }
 
 /* What a Hello proves about the epoch before. */
-static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_txn *t, const Holdfast__V1__Host *h,
-                      const Holdfast__V1__Hello *hello, enum hf_grant grant)
+static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_txn *t,
+                      const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello, enum hf_grant grant)
 {
     uint64_t epoch = h->status->epoch;
     bool killed = hello->closed_and_killed && hello->epoch == epoch;
@@ -65,12 +65,14 @@ static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_tx
         return;
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, epoch);
     if (f == NULL)
-        f = hf_fence_new(env, h->meta->uuid, epoch, killed ? "the host closed its epoch" : "the host began a new life");
+        f = hf_fence_new(env, h->meta->uuid, epoch,
+                         killed ? "the host closed its epoch" : "the host began a new life");
     size_t before = f->n_evidence;
     if (killed && !has_evidence(f, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED))
-        add_storages_of_host(s, h, epoch,
-                             hf_fence_add_evidence(f, env, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED,
-                                                   "the keeper closed the epoch and verified that nothing of it runs"));
+        add_storages_of_host(
+            s, h, epoch,
+            hf_fence_add_evidence(f, env, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED,
+                                  "the keeper closed the epoch and verified that nothing of it runs"));
     if (grant == HF_GRANT_NEXT)
         hf_fence_add_evidence(f, env, HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH,
                               "the keeper verified that nothing runs and was granted the next epoch");
@@ -79,8 +81,10 @@ static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_tx
     holdfast__v1__fence__free_unpacked(f, NULL);
 }
 
-/* A host that was deleted and added again, or comes from another cloud, goes on counting: a number names one life only. */
-static uint64_t next_epoch(const struct hf_store *s, const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
+/* A host that was deleted and added again, or comes from another cloud, goes on counting: a number names one
+ * life only. */
+static uint64_t next_epoch(const struct hf_store *s, const Holdfast__V1__Host *h,
+                           const Holdfast__V1__Hello *hello)
 {
     if (h->status->epoch > 0)
         return h->status->epoch + 1;
@@ -113,8 +117,8 @@ static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hel
     return changed;
 }
 
-static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello,
-                     uint64_t epoch)
+static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h,
+                     const Holdfast__V1__Hello *hello, uint64_t epoch)
 {
     bool changed = take_inventory(h->status, hello);
     if (h->status->state != HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED) {
@@ -140,10 +144,11 @@ static hf_status build(struct hf_env *env, const struct hf_store *s, struct hf_t
     if (f != NULL)
         holdfast__v1__fence__free_unpacked(f, NULL);
     if (grant == HF_GRANT_DENY)
-        return hf_error(HF_DENIED,
-                        "host '%s': its keeper lives epoch %" PRIu64 ", but only %" PRIu64
-                        " was granted: it belongs to another cloud; reboot the host or clear its keeper's state",
-                        h->meta->name, hello->epoch, h->status->epoch);
+        return hf_error(
+            HF_DENIED,
+            "host '%s': its keeper lives epoch %" PRIu64 ", but only %" PRIu64
+            " was granted: it belongs to another cloud; reboot the host or clear its keeper's state",
+            h->meta->name, hello->epoch, h->status->epoch);
 
     put_proof(env, s, t, h, hello, grant);
     uint64_t epoch = grant == HF_GRANT_NEXT ? next_epoch(s, h, hello) : h->status->epoch;
@@ -154,8 +159,8 @@ static hf_status build(struct hf_env *env, const struct hf_store *s, struct hf_t
     return HF_STATUS_OK;
 }
 
-hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t, const Holdfast__V1__Hello *hello,
-                         enum hf_grant *ret, uint64_t *ret_epoch)
+hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t,
+                         const Holdfast__V1__Hello *hello, enum hf_grant *ret, uint64_t *ret_epoch)
 {
     Holdfast__V1__Host *h =
         (Holdfast__V1__Host *)(void *)hf_object_find(s, HOLDFAST__V1__KIND__HOST, hello->host_uuid, NULL);

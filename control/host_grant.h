@@ -1,11 +1,13 @@
-/* The grant of epochs: what to do with a host daemon's Hello, and the transaction that does it (DESIGN.md section 5).
+/* The grant of epochs: what to do with a host daemon's Hello, and the transaction that does it (DESIGN.md
+ * section 5).
  *
- *   the keeper lives the host's present epoch, in the same boot, unfenced and not closed   adopt: nothing is lost
- *   else, nothing of an earlier life runs (clean)                                          grant the next epoch
- *   else                                                                                   end: kill all, say hello again
+ *   the keeper lives the host's present epoch, in the same boot, unfenced and not closed   adopt: nothing is
+ * lost else, nothing of an earlier life runs (clean)                                          grant the next
+ * epoch else                                                                                   end: kill all,
+ * say hello again
  *
- * The grant fences the epoch before with the proof "next epoch" in the same transaction. A Hello that says "closed and
- * killed" about the present epoch is evidence by itself. Pure.
+ * The grant fences the epoch before with the proof "next epoch" in the same transaction. A Hello that says
+ * "closed and killed" about the present epoch is evidence by itself. Pure.
  */
 #ifndef HF_CONTROL_HOST_GRANT_H
 #define HF_CONTROL_HOST_GRANT_H
@@ -31,9 +33,10 @@ bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *
 /* fenced: the host's present epoch has a fence. */
 enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Holdfast__V1__Hello *hello);
 
-/* Decides from the store and fills t (nothing when all is known already). ret_epoch is the epoch to welcome with (ADOPT,
- * NEXT). NOT_FOUND: the host does not exist; DENIED: with a sentence. */
-hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t, const Holdfast__V1__Hello *hello,
-                         enum hf_grant *ret, uint64_t *ret_epoch) HF_MUST_USE;
+/* Decides from the store and fills t (nothing when all is known already). ret_epoch is the epoch to welcome
+ * with (ADOPT, NEXT). NOT_FOUND: the host does not exist; DENIED: with a sentence. */
+hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t,
+                         const Holdfast__V1__Hello *hello, enum hf_grant *ret,
+                         uint64_t *ret_epoch) HF_MUST_USE;
 
 #endif

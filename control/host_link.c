@@ -108,7 +108,8 @@ static void report_runs(struct hf_host_stream *s)
 static void granted(struct hf_host_stream *s, enum hf_grant outcome, uint64_t epoch)
 {
     if (outcome == HF_GRANT_END) {
-        hf_info("host %s: asked to end epoch %" PRIu64 " (something of it may still run)", s->host_uuid, s->hello->epoch);
+        hf_info("host %s: asked to end epoch %" PRIu64 " (something of it may still run)", s->host_uuid,
+                s->hello->epoch);
         send_end_epoch(s, s->hello->epoch);
         return;
     }
@@ -183,11 +184,13 @@ static void start_grant(struct hf_host_stream *s)
     g->hello = copy_hello(s->hello);
     s->grant = g;
     s->state = STREAM_GRANTING;
-    hf_command_run(s->link->control, &(struct hf_command){.build = grant_build, .done = grant_done, .arg = g});
+    hf_command_run(s->link->control,
+                   &(struct hf_command){.build = grant_build, .done = grant_done, .arg = g});
 }
 
-/* A keeper that does not know the host's present life may be this host after a reboot, or another machine with a copy of its
- * identity: "clean" there says nothing about the first. As long as the present life shows itself, no other is let in. */
+/* A keeper that does not know the host's present life may be this host after a reboot, or another machine
+ * with a copy of its identity: "clean" there says nothing about the first. As long as the present life shows
+ * itself, no other is let in. */
 static bool rivals(const struct hf_host_stream *s, const Holdfast__V1__Host *h)
 {
     uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
@@ -195,7 +198,8 @@ static bool rivals(const struct hf_host_stream *s, const Holdfast__V1__Host *h)
         return false;
     struct hf_host_contact contact;
     const struct hf_host_link *l = s->link;
-    bool attached = hf_host_link_contact(l, s->host_uuid, &contact) && contact.fresh && contact.epoch == epoch;
+    bool attached =
+        hf_host_link_contact(l, s->host_uuid, &contact) && contact.fresh && contact.epoch == epoch;
     return attached || (l->listening && l->events.lives(l->events.arg, s->host_uuid, epoch));
 }
 
@@ -216,8 +220,8 @@ static bool key_fits(const struct hf_host_stream *s, const Holdfast__V1__Host *h
 
 static void consider_hello(struct hf_host_stream *s)
 {
-    Holdfast__V1__Host *h = (Holdfast__V1__Host *)(void *)hf_object_find(hf_control_store(s->link->control),
-                                                                        HOLDFAST__V1__KIND__HOST, s->host_uuid, NULL);
+    Holdfast__V1__Host *h = (Holdfast__V1__Host *)(void *)hf_object_find(
+        hf_control_store(s->link->control), HOLDFAST__V1__KIND__HOST, s->host_uuid, NULL);
     if (h == NULL) {
         replace_older(s);
         if (s->state != STREAM_PENDING)
@@ -229,11 +233,15 @@ static void consider_hello(struct hf_host_stream *s)
     char *name = hf_strdup(h->meta->name);
     holdfast__v1__host__free_unpacked(h, NULL);
     if (rival) {
-        hf_warn("host '%s': a keeper at %s does not know its present life, which still shows itself", name, s->peer_address);
-        end_stream(s, hf_error(HF_UNAVAILABLE,
-                               "host '%s' still lives its last epoch elsewhere: if this is the same machine, restarted, it is "
-                               "let in when that has fallen silent; if it is another one, give it an identity of its own",
-                               name));
+        hf_warn("host '%s': a keeper at %s does not know its present life, which still shows itself", name,
+                s->peer_address);
+        end_stream(
+            s, hf_error(
+                   HF_UNAVAILABLE,
+                   "host '%s' still lives its last epoch elsewhere: if this is the same machine, restarted, "
+                   "it is "
+                   "let in when that has fallen silent; if it is another one, give it an identity of its own",
+                   name));
     } else if (fits) {
         replace_older(s);
         start_grant(s);
@@ -261,7 +269,8 @@ static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hell
         return;
     }
     if (hello->max_term > state.term) {
-        end_stream(s, hf_error(HF_NOT_LEADER, "the host has heard of a newer leader (term %" PRIu64 ")", hello->max_term));
+        end_stream(s, hf_error(HF_NOT_LEADER, "the host has heard of a newer leader (term %" PRIu64 ")",
+                               hello->max_term));
         return;
     }
     char text[HF_UUID_STR];
@@ -283,15 +292,16 @@ static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hell
     if (hello->management_ip[0] != '\0')
         snprintf(s->management_ip, sizeof s->management_ip, "%s", hello->management_ip);
     else
-        snprintf(s->management_ip, sizeof s->management_ip, "%.*s", (int)strcspn(s->peer_address, ":"), s->peer_address);
+        snprintf(s->management_ip, sizeof s->management_ip, "%.*s", (int)strcspn(s->peer_address, ":"),
+                 s->peer_address);
     if (!answered)
         consider_hello(s);
 }
 
 /* --- the stream --- */
 
-struct hf_host_stream *hf_host_link_opened(struct hf_host_link *l, const struct hf_host_stream_ops *ops, void *arg,
-                                           const char *peer_address, const char *peer_name)
+struct hf_host_stream *hf_host_link_opened(struct hf_host_link *l, const struct hf_host_stream_ops *ops,
+                                           void *arg, const char *peer_address, const char *peer_name)
 {
     struct hf_host_stream *s = HF_NEW(struct hf_host_stream);
     s->link = l;
@@ -366,7 +376,8 @@ static void watch_cb(void *arg, const struct hf_watch_event *e)
         next = s->next; /* `end` may close the stream at once */
         if (e->kind == HOLDFAST__V1__KIND__FENCE && s->state == STREAM_ATTACHED)
             end_fenced(s);
-        else if (e->kind == HOLDFAST__V1__KIND__HOST && s->state == STREAM_PENDING && strcmp(s->host_uuid, uuid) == 0)
+        else if (e->kind == HOLDFAST__V1__KIND__HOST && s->state == STREAM_PENDING &&
+                 strcmp(s->host_uuid, uuid) == 0)
             consider_hello(s);
         else if (e->kind == HOLDFAST__V1__KIND__HOST && s->state == STREAM_ATTACHED && e->bytes == NULL &&
                  strcmp(s->host_uuid, uuid) == 0)
@@ -396,8 +407,8 @@ static void role_cb(void *arg, const struct hf_replica_state *st)
     l->leading = leads;
     if (leads) {
         uint64_t kinds = 1ULL << HOLDFAST__V1__KIND__HOST | 1ULL << HOLDFAST__V1__KIND__FENCE;
-        hf_status st2 = hf_watch_open(l->control->replica, hf_store_revision(hf_control_store(l->control)), kinds, watch_cb,
-                                      watch_closed, l, &l->watch);
+        hf_status st2 = hf_watch_open(l->control->replica, hf_store_revision(hf_control_store(l->control)),
+                                      kinds, watch_cb, watch_closed, l, &l->watch);
         HF_ASSERT(hf_ok(st2)); /* from the present revision on: there is no history to miss */
     } else {
         if (l->watch != NULL)

@@ -3,7 +3,7 @@
 #include "control/settings.h"
 
 #define HF_LEADER_TRAILER "holdfast-leader"
-#define ADDRESS_MAX 256
+#define ADDRESS_MAX       256
 
 static void finish(struct hf_grpc_call *call, hf_status take_st)
 {

@@ -1,5 +1,5 @@
-/* The wire of the hosts' streams: binds HostLinkService.Attach of a gRPC server to host_link.h. A node that does not lead
- * ends the call with UNAVAILABLE and the leader's API address in the trailer "holdfast-leader".
+/* The wire of the hosts' streams: binds HostLinkService.Attach of a gRPC server to host_link.h. A node that
+ * does not lead ends the call with UNAVAILABLE and the leader's API address in the trailer "holdfast-leader".
  */
 #ifndef HF_CONTROL_HOST_LINK_GRPC_H
 #define HF_CONTROL_HOST_LINK_GRPC_H

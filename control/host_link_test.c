@@ -4,7 +4,7 @@
 #include "control/host_grant.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
-#define KIND(name) HOLDFAST__V1__KIND__##name
+#define KIND(name)  HOLDFAST__V1__KIND__##name
 
 static int setup(void **state)
 {
@@ -24,30 +24,30 @@ static void what_a_hello_is_answered_with(void **state)
 {
     (void)state;
     static const struct {
-        uint64_t epoch;         /* the host's, in boot "b" */
+        uint64_t epoch; /* the host's, in boot "b" */
         bool fenced;
-        uint64_t said;          /* by the keeper */
+        uint64_t said; /* by the keeper */
         const char *boot;
         bool clean, killed;
         enum hf_grant expected;
     } cases[] = {
-        {0, false, 0, "b", true, false, HF_GRANT_NEXT},  /* the first life */
-        {0, false, 0, "b", false, false, HF_GRANT_END},  /* something runs that nobody knows */
-        {0, false, 7, "b", true, false, HF_GRANT_NEXT},  /* from another cloud, or deleted and added again */
+        {0, false, 0, "b", true, false, HF_GRANT_NEXT}, /* the first life */
+        {0, false, 0, "b", false, false, HF_GRANT_END}, /* something runs that nobody knows */
+        {0, false, 7, "b", true, false, HF_GRANT_NEXT}, /* from another cloud, or deleted and added again */
         {0, false, 7, "b", false, false, HF_GRANT_END},
         {0, false, UINT64_MAX, "b", true, false, HF_GRANT_DENY},
         {3, false, 3, "b", false, false, HF_GRANT_ADOPT}, /* hostd was restarted */
         {3, false, 3, "b", true, false, HF_GRANT_ADOPT},
         {3, false, 3, "other", true, false, HF_GRANT_NEXT}, /* state of an earlier boot proves nothing */
         {3, false, 3, "other", false, false, HF_GRANT_END},
-        {3, false, 3, "b", true, true, HF_GRANT_NEXT},    /* it closed the epoch by itself */
+        {3, false, 3, "b", true, true, HF_GRANT_NEXT}, /* it closed the epoch by itself */
         {3, false, 3, "b", false, true, HF_GRANT_END},
-        {3, true, 3, "b", false, false, HF_GRANT_END},    /* fenced: it must kill first */
+        {3, true, 3, "b", false, false, HF_GRANT_END}, /* fenced: it must kill first */
         {3, true, 3, "b", true, false, HF_GRANT_NEXT},
-        {3, false, 0, "b", true, false, HF_GRANT_NEXT},   /* rebooted */
+        {3, false, 0, "b", true, false, HF_GRANT_NEXT}, /* rebooted */
         {3, true, 0, "b", true, false, HF_GRANT_NEXT},
-        {3, false, 0, "b", false, false, HF_GRANT_END},   /* the keeper lost its state, QEMUs live */
-        {3, false, 2, "b", true, false, HF_GRANT_NEXT},   /* the welcome of epoch 3 was lost */
+        {3, false, 0, "b", false, false, HF_GRANT_END}, /* the keeper lost its state, QEMUs live */
+        {3, false, 2, "b", true, false, HF_GRANT_NEXT}, /* the welcome of epoch 3 was lost */
         {3, false, 2, "b", false, false, HF_GRANT_END},
         {3, false, 4, "b", true, false, HF_GRANT_DENY},
         {3, false, 4, "b", false, false, HF_GRANT_DENY},

@@ -7,13 +7,14 @@
 #include "control/host_grant.h"
 #include "control/host_link.h"
 
-/* A stream's life: HELLO → (PENDING →) GRANTING → ATTACHED, back to HELLO when its epoch must end, ENDED from anywhere. */
+/* A stream's life: HELLO → (PENDING →) GRANTING → ATTACHED, back to HELLO when its epoch must end, ENDED from
+ * anywhere. */
 enum stream_state {
     STREAM_HELLO,    /* nothing is known of it yet, or it was told to end its epoch and say hello again */
     STREAM_PENDING,  /* its host is not added yet */
     STREAM_GRANTING, /* the transaction of its Hello is under way */
     STREAM_ATTACHED,
-    STREAM_ENDED,    /* ops->end was called */
+    STREAM_ENDED, /* ops->end was called */
 };
 
 struct hf_host_stream {
@@ -27,15 +28,15 @@ struct hf_host_stream {
     char host_uuid[HF_UUID_STR]; /* canonical; "" before hello */
     char management_ip[64];      /* as it said, else the peer's */
     uint8_t key_sha256[SHA256_DIGEST_LENGTH];
-    uint64_t epoch;              /* welcomed with */
+    uint64_t epoch; /* welcomed with */
     int64_t heard_ns;
-    int64_t since_ms;            /* Unix time of its first hello */
-    struct grant *grant;         /* GRANTING */
+    int64_t since_ms;    /* Unix time of its first hello */
+    struct grant *grant; /* GRANTING */
 };
 
 /* The transaction of one Hello; outlives its stream. */
 struct grant {
-    struct hf_host_link *link;     /* NULL: gone */
+    struct hf_host_link *link; /* NULL: gone */
     struct grant *next;
     struct hf_host_stream *stream; /* NULL: ended, or replaced by another Hello */
     struct hf_env *env;
@@ -48,11 +49,11 @@ struct hf_host_link {
     struct hf_control *control;
     struct hf_host_stream *streams; /* in the order of arrival */
     size_t n_streams;
-    struct grant *grants;           /* under way */
+    struct grant *grants; /* under way */
     struct hf_host_link_events events;
     bool listening;
     bool leading;
-    struct hf_watch *watch;         /* of hosts and fences, while leading */
+    struct hf_watch *watch; /* of hosts and fences, while leading */
 };
 
 #endif

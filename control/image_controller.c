@@ -7,14 +7,14 @@
 #include "base/mem.h"
 #include "control/conditions.h"
 
-#define STATE(name) HOLDFAST__V1__IMAGE_STATUS__STATE__##name
+#define STATE(name)     HOLDFAST__V1__IMAGE_STATUS__STATE__##name
 #define CONDITION_FETCH "Fetch"
 
 /* What is remembered of an image besides the store. */
 struct image_memory {
-    struct hf_image_fetch fetch; /* host "" : none */
+    struct hf_image_fetch fetch;     /* host "" : none */
     Holdfast__V1__ImageReport *seen; /* the fetching host's last word, or NULL */
-    int64_t noted_ms;            /* loop clock of the last note */
+    int64_t noted_ms;                /* loop clock of the last note */
 };
 
 static void free_memory(void *memory)
@@ -51,7 +51,8 @@ const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o)
 
 /* --- where to --- */
 
-/* A storage that the host may use, a shared one if there is one: from there every host of it can use the template. */
+/* A storage that the host may use, a shared one if there is one: from there every host of it can use the
+ * template. */
 static const Holdfast__V1__PrimaryStorage *best_storage(struct hf_controllers *c, const Holdfast__V1__Host *h)
 {
     const Holdfast__V1__PrimaryStorage *best = NULL;
@@ -97,13 +98,15 @@ static bool choose(struct hf_controllers *c, struct hf_image_fetch *ret)
 static bool note_cached(struct hf_controllers *c, Holdfast__V1__ImageStatus *st, const char *storage_uuid,
                         const char *host_uuid)
 {
-    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    const Holdfast__V1__PrimaryStorage *ps =
+        HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
     if (ps == NULL)
         return false;
     bool local = ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE;
     const char *host = local ? host_uuid : "";
     for (size_t i = 0; i < st->n_cached; i++)
-        if (strcmp(st->cached[i]->primary_storage_uuid, storage_uuid) == 0 && strcmp(st->cached[i]->host_uuid, host) == 0)
+        if (strcmp(st->cached[i]->primary_storage_uuid, storage_uuid) == 0 &&
+            strcmp(st->cached[i]->host_uuid, host) == 0)
             return false;
     Holdfast__V1__ImageStatus__Cached *one = HF_NEW(Holdfast__V1__ImageStatus__Cached);
     holdfast__v1__image_status__cached__init(one);
@@ -148,10 +151,12 @@ static bool take_report(struct hf_controllers *c, Holdfast__V1__Image *m, const 
 
 static void say_waiting(struct hf_controllers *c, struct hf_world_object *o)
 {
-    struct hf_edit *e = hf_edit_create(&c->editor, "note that image '%s' waits", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note that image '%s' waits", hf_message_meta(o->message)->name);
     Holdfast__V1__ImageStatus *st = status_of(hf_edit_change(e, o));
     if (hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false,
-                         "waits for a connected host with an enabled primary storage", hf_controllers_wall_ms(c)))
+                         "waits for a connected host with an enabled primary storage",
+                         hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
         hf_edit_drop(e);
@@ -165,7 +170,8 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o, struct i
         hf_controllers_wake(c, o, HF_IMAGE_NOTE_MS);
         return;
     }
-    struct hf_edit *e = hf_edit_create(&c->editor, "note the fetch of image '%s'", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note the fetch of image '%s'", hf_message_meta(o->message)->name);
     if (take_report(c, hf_edit_change(e, o), mem)) {
         mem->noted_ms = now;
         hf_edit_commit(e, NULL, NULL);
@@ -178,7 +184,8 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Holdfast__V1__Image *m = (const Holdfast__V1__Image *)(void *)o->message;
     struct image_memory *mem = memory_of(o);
-    bool fetching = m->status == NULL || m->status->state == STATE(FETCHING) || m->status->state == STATE(STATE_UNSPECIFIED);
+    bool fetching = m->status == NULL || m->status->state == STATE(FETCHING) ||
+                    m->status->state == STATE(STATE_UNSPECIFIED);
     if (!fetching) {
         if (mem->fetch.host_uuid[0] != '\0')
             forget_fetch(c, mem);
@@ -210,7 +217,8 @@ void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Hold
     if (o == NULL)
         return;
     struct image_memory *mem = memory_of(o);
-    if (strcmp(mem->fetch.host_uuid, host_uuid) != 0 || strcmp(mem->fetch.storage_uuid, r->primary_storage_uuid) != 0)
+    if (strcmp(mem->fetch.host_uuid, host_uuid) != 0 ||
+        strcmp(mem->fetch.storage_uuid, r->primary_storage_uuid) != 0)
         return; /* of an instance's own first use: it says itself when that fails */
     if (mem->seen != NULL)
         holdfast__v1__image_report__free_unpacked(mem->seen, NULL);
@@ -230,14 +238,17 @@ void hf_image_host_lost(struct hf_controllers *c, const char *host_uuid)
     }
 }
 
-void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid, const char *host_uuid)
+void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid,
+                   const char *host_uuid)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__IMAGE, image_uuid);
     if (o == NULL || o->busy)
         return;
-    struct hf_edit *e = hf_edit_create(&c->editor, "note where image '%s' is cached", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note where image '%s' is cached", hf_message_meta(o->message)->name);
     Holdfast__V1__Image *m = hf_edit_change(e, o);
-    if (m->status != NULL && m->status->state == STATE(READY) && note_cached(c, m->status, storage_uuid, host_uuid))
+    if (m->status != NULL && m->status->state == STATE(READY) &&
+        note_cached(c, m->status, storage_uuid, host_uuid))
         hf_edit_commit(e, NULL, NULL);
     else
         hf_edit_drop(e);

@@ -1,5 +1,5 @@
-/* Fetches an image once, through a host, so that its checksum and format are known to be good; later it notes in which
- * storages' caches the template lies. Reports come from the hosts' streams.
+/* Fetches an image once, through a host, so that its checksum and format are known to be good; later it notes
+ * in which storages' caches the template lies. Reports come from the hosts' streams.
  */
 #ifndef HF_CONTROL_IMAGE_CONTROLLER_H
 #define HF_CONTROL_IMAGE_CONTROLLER_H
@@ -20,6 +20,7 @@ void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Hold
 /* A host's stream is over: what it fetched is given to another. */
 void hf_image_host_lost(struct hf_controllers *c, const char *host_uuid);
 /* A disk over this template runs from that storage: so it lies in its cache. */
-void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid, const char *host_uuid);
+void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid,
+                   const char *host_uuid);
 
 #endif

@@ -20,9 +20,9 @@ static const char *const start_verbs[] = {"CreateInstance", "StartInstance", NUL
 
 /* What is remembered of an instance besides the store. */
 struct instance_memory {
-    InstanceReport *seen;             /* last report about the present placement, or NULL */
-    char seen_host[HF_UUID_STR];      /* who said it */
-    char planned_host[HF_UUID_STR];   /* the edit under way places it there; "": none */
+    InstanceReport *seen;           /* last report about the present placement, or NULL */
+    char seen_host[HF_UUID_STR];    /* who said it */
+    char planned_host[HF_UUID_STR]; /* the edit under way places it there; "": none */
 };
 
 static void free_memory(void *memory)
@@ -58,7 +58,8 @@ bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
 
 static bool about(const Holdfast__V1__Placement *p, const char *host_uuid, const InstanceReport *r)
 {
-    return hf_placement_open(p) && strcmp(p->host_uuid, host_uuid) == 0 && p->epoch == r->epoch && p->run == r->run;
+    return hf_placement_open(p) && strcmp(p->host_uuid, host_uuid) == 0 && p->epoch == r->epoch &&
+           p->run == r->run;
 }
 
 static InstanceReport *copy_report(const InstanceReport *r)
@@ -140,11 +141,13 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o)
 
 /* --- an instance that is to be placed --- */
 
-static void wait(struct hf_controllers *c, struct hf_world_object *o, const char *condition, const char *why, bool give_up)
+static void wait(struct hf_controllers *c, struct hf_world_object *o, const char *condition, const char *why,
+                 bool give_up)
 {
     const Holdfast__V1__Operation *op = users_start(c, hf_message_meta(o->message)->uuid);
     int64_t asked_ms = op != NULL ? op->started_at_ms : 0;
-    struct hf_edit *e = hf_edit_create(&c->editor, "note that instance '%s' waits", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note that instance '%s' waits", hf_message_meta(o->message)->name);
     if (hf_instance_waits(hf_edit_change(e, o), condition, why, give_up, asked_ms, hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
@@ -160,7 +163,8 @@ static bool image_ready(struct hf_controllers *c, struct hf_world_object *o)
         (root->status != NULL && root->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__READY))
         return true;
     const Holdfast__V1__Image *image = HF_WORLD_GET(c->world, IMAGE, Image, root->spec->image_uuid);
-    if (image != NULL && image->status != NULL && image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
+    if (image != NULL && image->status != NULL &&
+        image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
         return true;
     bool lost = image == NULL ||
                 (image->status != NULL && image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED);
@@ -174,12 +178,15 @@ static bool image_ready(struct hf_controllers *c, struct hf_world_object *o)
 
 static bool local_storage(const struct hf_controllers *c, const char *storage_uuid)
 {
-    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    const Holdfast__V1__PrimaryStorage *ps =
+        HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
     return ps != NULL && ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE;
 }
 
-/* A LocalStorage volume is made on the host of its first start and stays there. False: one of them is busy now. */
-static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const char *volume_uuid, const char *host_uuid)
+/* A LocalStorage volume is made on the host of its first start and stays there. False: one of them is busy
+ * now. */
+static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const char *volume_uuid,
+                              const char *host_uuid)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, volume_uuid);
     const Holdfast__V1__Volume *v = o != NULL ? (const Holdfast__V1__Volume *)(void *)o->message : NULL;
@@ -196,7 +203,8 @@ static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const
 static void place(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    struct hf_edit *e = hf_edit_create(&c->editor, "place instance '%s' on host '%s'", i->meta->name, h->meta->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "place instance '%s' on host '%s'", i->meta->name, h->meta->name);
     hf_instance_place(hf_edit_change(e, o), h->meta->uuid, h->status->epoch, hf_controllers_wall_ms(c));
     bool bound = bind_local_volume(c, e, i->spec->root_volume_uuid, h->meta->uuid);
     for (size_t k = 0; bound && k < i->spec->n_data_volume_uuids; k++)
@@ -237,7 +245,8 @@ static void start(struct hf_controllers *c, struct hf_world_object *o)
 
 static void rest(struct hf_controllers *c, struct hf_world_object *o)
 {
-    struct hf_edit *e = hf_edit_create(&c->editor, "note the rest of instance '%s'", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note the rest of instance '%s'", hf_message_meta(o->message)->name);
     if (hf_instance_rest(hf_edit_change(e, o), hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else

@@ -1,5 +1,6 @@
-/* Brings instances where they are wanted: schedules and places those that are to run, follows their hosts' reports, starts
- * NeverStop instances again, deletes. What one look does to one instance is in instance_step.h.
+/* Brings instances where they are wanted: schedules and places those that are to run, follows their hosts'
+ * reports, starts NeverStop instances again, deletes. What one look does to one instance is in
+ * instance_step.h.
  */
 #ifndef HF_CONTROL_INSTANCE_CONTROLLER_H
 #define HF_CONTROL_INSTANCE_CONTROLLER_H
@@ -9,7 +10,8 @@
 #define HF_NO_ROOM_RETRY_MS 5000 /* a NeverStop instance without a place is tried again at the latest */
 
 /* What the host of (epoch, run) says about it, over its stream or through its lease record. */
-void hf_instance_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__InstanceReport *r);
+void hf_instance_report(struct hf_controllers *c, const char *host_uuid,
+                        const Holdfast__V1__InstanceReport *r);
 
 /* The host that an edit under way places it on, or NULL. */
 const char *hf_instance_planned_host(const struct hf_world_object *o);

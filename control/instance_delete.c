@@ -1,5 +1,5 @@
-/* The end of an instance: its root volume's file goes first, then instance, root volume and addresses leave the store in one
- * transaction; its data volumes are detached and stay.
+/* The end of an instance: its root volume's file goes first, then instance, root volume and addresses leave
+ * the store in one transaction; its data volumes are detached and stay.
  */
 #include <string.h>
 
@@ -13,7 +13,8 @@ typedef Holdfast__V1__Volume Volume;
 /* The root volume is to be deleted: the volume controller does the rest. */
 static void order_delete(struct hf_controllers *c, struct hf_world_object *o)
 {
-    struct hf_edit *e = hf_edit_create(&c->editor, "delete root volume '%s'", hf_message_meta(o->message)->name);
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "delete root volume '%s'", hf_message_meta(o->message)->name);
     Volume *v = hf_edit_change(e, o);
     v->spec->deleting = true;
     hf_edit_commit(e, NULL, NULL);
@@ -48,7 +49,8 @@ static void detach_data_volumes(struct hf_controllers *c, struct hf_edit *e, con
 {
     for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__VOLUME); k++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__VOLUME, k);
-        if (o == root || strcmp(((const Volume *)(void *)o->message)->spec->instance_uuid, i->meta->uuid) != 0)
+        if (o == root ||
+            strcmp(((const Volume *)(void *)o->message)->spec->instance_uuid, i->meta->uuid) != 0)
             continue;
         Volume *v = hf_edit_change(e, o);
         hf_pb_set(&v->spec->instance_uuid, "");
@@ -68,7 +70,8 @@ static void free_addresses(struct hf_controllers *c, struct hf_edit *e, const In
 void hf_instance_delete_step(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    struct hf_world_object *root = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, i->spec->root_volume_uuid);
+    struct hf_world_object *root =
+        hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, i->spec->root_volume_uuid);
     if (!root_is_gone(c, root))
         return; /* its next change marks this instance */
     if (any_busy(c, i)) {

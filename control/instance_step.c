@@ -9,7 +9,7 @@
 
 typedef Holdfast__V1__InstanceStatus__State state_t;
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
-#define SEEN(name) HOLDFAST__V1__INSTANCE_REPORT__STATE__##name
+#define SEEN(name)  HOLDFAST__V1__INSTANCE_REPORT__STATE__##name
 #define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
 
 int64_t hf_start_backoff_ms(uint32_t failures)
@@ -49,8 +49,9 @@ static bool say(Holdfast__V1__Instance *i, const char *type, const char *message
 
 /* --- an open placement --- */
 
-static Holdfast__V1__Placement__End *new_end(Holdfast__V1__Instance *i, Holdfast__V1__Placement__End__Kind kind,
-                                             const char *reason, int64_t wall_ms)
+static Holdfast__V1__Placement__End *new_end(Holdfast__V1__Instance *i,
+                                             Holdfast__V1__Placement__End__Kind kind, const char *reason,
+                                             int64_t wall_ms)
 {
     Holdfast__V1__Placement *p = i->placement;
     HF_ASSERT(hf_placement_open(p));
@@ -83,16 +84,16 @@ static void turn_off(Holdfast__V1__Instance *i)
     i->status->retry_at_ms = 0;
 }
 
-/* The run is over. Was it to be? Else it starts again when it is NeverStop (or a user's start still tries), and is left
- * stopped when it is not. */
+/* The run is over. Was it to be? Else it starts again when it is NeverStop (or a user's start still tries),
+ * and is left stopped when it is not. */
 static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_facts *f)
 {
     const Holdfast__V1__InstanceReport *seen = f->seen;
     bool wanted = i->spec->deleting || i->spec->power == POWER(STOPPED);
-    const char *reason = seen->message[0] != '\0'  ? seen->message
-                         : wanted                  ? "stopped as ordered"
-                         : seen->guest_initiated   ? "the guest powered off"
-                                                   : "stopped by its host";
+    const char *reason = seen->message[0] != '\0' ? seen->message
+                         : wanted                 ? "stopped as ordered"
+                         : seen->guest_initiated  ? "the guest powered off"
+                                                  : "stopped by its host";
     new_end(i, HOLDFAST__V1__PLACEMENT__END__KIND__STOPPED, reason, f->wall_ms);
     i->status->seen_run = seen->run;
     if (wanted) {
@@ -135,7 +136,8 @@ static bool follow_report(Holdfast__V1__Instance *i, const struct hf_instance_fa
     if (st->reboot_done < seen->reboot_done)
         st->reboot_done = seen->reboot_done;
     bool runs = seen->state == SEEN(RUNNING) || seen->state == SEEN(PAUSED);
-    if (runs && i->spec->host_uuid[0] != '\0') { /* the host that was asked for served this start: the next may be elsewhere */
+    if (runs && i->spec->host_uuid[0] !=
+                    '\0') { /* the host that was asked for served this start: the next may be elsewhere */
         hf_pb_set(&i->spec->host_uuid, "");
         changed = true;
     }
@@ -172,9 +174,9 @@ bool hf_instance_rest(Holdfast__V1__Instance *i, int64_t wall_ms)
         i->spec->power = POWER(STOPPED);
         changed = true;
     }
-    state_t state = i->spec->deleting                                              ? STATE(DELETING)
-                    : !placed && status_of(i)->state == STATE(CREATED)             ? STATE(CREATED)
-                                                                                   : STATE(STOPPED);
+    state_t state = i->spec->deleting                                  ? STATE(DELETING)
+                    : !placed && status_of(i)->state == STATE(CREATED) ? STATE(CREATED)
+                                                                       : STATE(STOPPED);
     return set_state(i, state, wall_ms) || changed;
 }
 
@@ -206,8 +208,8 @@ static bool clear_older(Holdfast__V1__InstanceStatus *st, const char *type, int6
     return false;
 }
 
-bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up, int64_t asked_ms,
-                       int64_t wall_ms)
+bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const char *why, bool give_up,
+                       int64_t asked_ms, int64_t wall_ms)
 {
     bool no_room = strcmp(condition, HF_CONDITION_SCHEDULING) == 0;
     clear_older(status_of(i), condition, asked_ms);
@@ -222,9 +224,11 @@ bool hf_instance_waits(Holdfast__V1__Instance *i, const char *condition, const c
     return set_state(i, STATE(STOPPED), wall_ms) || changed;
 }
 
-void hf_instance_fenced(Holdfast__V1__Instance *i, const char *fence_uuid, const char *reason, bool restart, int64_t wall_ms)
+void hf_instance_fenced(Holdfast__V1__Instance *i, const char *fence_uuid, const char *reason, bool restart,
+                        int64_t wall_ms)
 {
-    Holdfast__V1__Placement__End *end = new_end(i, HOLDFAST__V1__PLACEMENT__END__KIND__FENCED, reason, wall_ms);
+    Holdfast__V1__Placement__End *end =
+        new_end(i, HOLDFAST__V1__PLACEMENT__END__KIND__FENCED, reason, wall_ms);
     hf_pb_set(&end->fence_uuid, fence_uuid);
     say(i, HF_CONDITION_READY, reason, wall_ms);
     hf_pb_set(&i->spec->host_uuid, "");

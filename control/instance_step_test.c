@@ -1,4 +1,5 @@
-/* The life of one instance as steps on its message, and the verdicts on operations about it: no store, no clock. */
+/* The life of one instance as steps on its message, and the verdicts on operations about it: no store, no
+ * clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +18,10 @@
 
 typedef Holdfast__V1__Instance Instance;
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
-#define SEEN(name) HOLDFAST__V1__INSTANCE_REPORT__STATE__##name
+#define SEEN(name)  HOLDFAST__V1__INSTANCE_REPORT__STATE__##name
 #define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
-#define HOST "11111111111111111111111111111111"
-#define NOW 1000000
+#define HOST        "11111111111111111111111111111111"
+#define NOW         1000000
 
 static Instance *new_instance(void)
 {
@@ -189,7 +190,8 @@ static void a_sentence_is_said_again_for_a_new_start(void **state)
 
 /* --- verdicts --- */
 
-static enum hf_verdict_kind verdict(const Instance *i, const char *verb, uint64_t run, bool cancel, char text[HF_STEP_MAX])
+static enum hf_verdict_kind verdict(const Instance *i, const char *verb, uint64_t run, bool cancel,
+                                    char text[HF_STEP_MAX])
 {
     Holdfast__V1__Operation op = HOLDFAST__V1__OPERATION__INIT;
     struct hf_verdict v;
@@ -214,11 +216,14 @@ static void operations_end_when_their_instance_is_there(void **state)
     hf_instance_place(i, HOST, 2, NOW);
     assert_int_equal(verdict(i, "CreateInstance", 1, false, text), HF_VERDICT_RUNNING);
     assert_string_equal(text, "starts on host 'host-1'");
-    assert_int_equal(verdict(i, "StopInstance", 0, false, NULL), HF_VERDICT_FAILED); /* power is on: another order */
+    assert_int_equal(verdict(i, "StopInstance", 0, false, NULL),
+                     HF_VERDICT_FAILED); /* power is on: another order */
     see(i, SEEN(RUNNING), NOW, NULL, NULL);
     assert_int_equal(verdict(i, "CreateInstance", 1, false, NULL), HF_VERDICT_SUCCEEDED);
-    assert_int_equal(verdict(i, "CreateInstance", 1, true, NULL), HF_VERDICT_SUCCEEDED); /* too late to cancel */
-    assert_int_equal(verdict(i, "StartInstance", 2, false, NULL), HF_VERDICT_RUNNING);   /* it waits for another run */
+    assert_int_equal(verdict(i, "CreateInstance", 1, true, NULL),
+                     HF_VERDICT_SUCCEEDED); /* too late to cancel */
+    assert_int_equal(verdict(i, "StartInstance", 2, false, NULL),
+                     HF_VERDICT_RUNNING); /* it waits for another run */
     assert_int_equal(verdict(i, "ResumeInstance", 0, false, NULL), HF_VERDICT_SUCCEEDED);
     assert_int_equal(verdict(i, "PauseInstance", 0, false, NULL), HF_VERDICT_FAILED);
     assert_int_equal(verdict(i, "RebootInstance", 1, false, NULL), HF_VERDICT_RUNNING);

@@ -80,7 +80,8 @@ void hf_operation_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 
 static int by_end(const void *a, const void *b)
 {
-    const Operation *x = operation(*(struct hf_world_object *const *)a), *y = operation(*(struct hf_world_object *const *)b);
+    const Operation *x = operation(*(struct hf_world_object *const *)a),
+                    *y = operation(*(struct hf_world_object *const *)b);
     return (x->ended_at_ms > y->ended_at_ms) - (x->ended_at_ms < y->ended_at_ms);
 }
 

@@ -52,30 +52,36 @@ static void create_image(const Holdfast__V1__Image *m, struct hf_verdict *v)
     if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
         v->kind = HF_VERDICT_SUCCEEDED;
     else if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED)
-        failed(v, HF_INVALID, "image '%s': %s", m->meta->name, note != NULL ? note : "it could not be fetched");
+        failed(v, HF_INVALID, "image '%s': %s", m->meta->name,
+               note != NULL ? note : "it could not be fetched");
     else
-        running(v, "fetches image '%s'%s%s", m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
+        running(v, "fetches image '%s'%s%s", m->meta->name, note != NULL ? ": " : "",
+                note != NULL ? note : "");
 }
 
 static void delete_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
 {
-    const char *note =
-        m->status != NULL ? hf_condition_message(m->status->conditions, m->status->n_conditions, "Delete") : NULL;
-    running(v, "deletes the file of volume '%s'%s%s", m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
+    const char *note = m->status != NULL
+                           ? hf_condition_message(m->status->conditions, m->status->n_conditions, "Delete")
+                           : NULL;
+    running(v, "deletes the file of volume '%s'%s%s", m->meta->name, note != NULL ? ": " : "",
+            note != NULL ? note : "");
 }
 
 /* --- instances --- */
 
 static const char *condition(const Instance *i, const char *type)
 {
-    return i->status != NULL ? hf_condition_message(i->status->conditions, i->status->n_conditions, type) : NULL;
+    return i->status != NULL ? hf_condition_message(i->status->conditions, i->status->n_conditions, type)
+                             : NULL;
 }
 
 /* What was said of it since the operation began, or NULL. */
 static const char *said_since(const Instance *i, const char *type, const Operation *op)
 {
     for (size_t k = 0; i->status != NULL && k < i->status->n_conditions; k++)
-        if (strcmp(i->status->conditions[k]->type, type) == 0 && i->status->conditions[k]->since_ms >= op->started_at_ms)
+        if (strcmp(i->status->conditions[k]->type, type) == 0 &&
+            i->status->conditions[k]->since_ms >= op->started_at_ms)
             return i->status->conditions[k]->message;
     return NULL;
 }
@@ -89,14 +95,16 @@ static bool runs(const Instance *i)
 /* It will not run for this operation any more: power is off, or nobody takes it. */
 static void start_failed(const Instance *i, struct hf_verdict *v)
 {
-    const char *no_room = condition(i, HF_CONDITION_SCHEDULING), *waiting = condition(i, HF_CONDITION_WAITING);
+    const char *no_room = condition(i, HF_CONDITION_SCHEDULING),
+               *waiting = condition(i, HF_CONDITION_WAITING);
     const char *ended = condition(i, HF_CONDITION_READY);
     if (no_room != NULL)
         failed(v, HF_EXHAUSTED, "%s", no_room);
     else if (waiting != NULL)
         failed(v, HF_PRECONDITION, "start instance '%s': %s", i->meta->name, waiting);
     else
-        failed(v, HF_INTERNAL, "start instance '%s': %s", i->meta->name, ended != NULL ? ended : "it was stopped meanwhile");
+        failed(v, HF_INTERNAL, "start instance '%s': %s", i->meta->name,
+               ended != NULL ? ended : "it was stopped meanwhile");
 }
 
 static void start_step(const Instance *i, const char *place, struct hf_verdict *v)
@@ -199,7 +207,8 @@ static bool is_delete(const Operation *op)
     return strncmp(op->verb, "Delete", 6) == 0;
 }
 
-/* What is under way cannot always be taken back: a start can, and one need not wait for a host or an image. */
+/* What is under way cannot always be taken back: a start can, and one need not wait for a host or an image.
+ */
 static void cancel(const Operation *op, struct hf_verdict *v)
 {
     if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0) {
@@ -211,7 +220,8 @@ static void cancel(const Operation *op, struct hf_verdict *v)
     running(v, "cannot be taken back any more; %.900s", step);
 }
 
-void hf_verdict_of(const Operation *op, const ProtobufCMessage *target, const char *place, struct hf_verdict *ret)
+void hf_verdict_of(const Operation *op, const ProtobufCMessage *target, const char *place,
+                   struct hf_verdict *ret)
 {
     *ret = (struct hf_verdict){.kind = HF_VERDICT_RUNNING};
     if (target == NULL && is_delete(op))

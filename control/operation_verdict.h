@@ -14,13 +14,13 @@ enum hf_verdict_kind { HF_VERDICT_RUNNING, HF_VERDICT_SUCCEEDED, HF_VERDICT_FAIL
 
 struct hf_verdict {
     enum hf_verdict_kind kind;
-    enum hf_code code;       /* FAILED */
-    char text[HF_STEP_MAX];  /* RUNNING: the step; FAILED: the sentence */
-    bool stop_target;        /* CANCELLED: what was started is to be stopped again */
+    enum hf_code code;      /* FAILED */
+    char text[HF_STEP_MAX]; /* RUNNING: the step; FAILED: the sentence */
+    bool stop_target;       /* CANCELLED: what was started is to be stopped again */
 };
 
-/* target: the decoded Host, Image, Instance or Volume; NULL: it does not exist (any more). place: the name of the host of the
- * instance's placement, or "". */
+/* target: the decoded Host, Image, Instance or Volume; NULL: it does not exist (any more). place: the name of
+ * the host of the instance's placement, or "". */
 void hf_verdict_of(const Holdfast__V1__Operation *op, const ProtobufCMessage *target, const char *place,
                    struct hf_verdict *ret);
 

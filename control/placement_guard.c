@@ -44,11 +44,12 @@ bool hf_placement_open(const Holdfast__V1__Placement *p)
     return p != NULL && p->host_uuid[0] != '\0' && p->end == NULL;
 }
 
-/* A host's word and the next epoch's grant are about the whole life; silence is about the record that stood still, but a
- * host loses every instance that needs a lost lease, so one storage of an instance is enough. */
+/* A host's word and the next epoch's grant are about the whole life; silence is about the record that stood
+ * still, but a host loses every instance that needs a lost lease, so one storage of an instance is enough. */
 static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storage_uuids, size_t n)
 {
-    if (e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR || e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH)
+    if (e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR ||
+        e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH)
         return true;
     for (size_t i = 0; i < e->n_storage_uuids; i++)
         for (size_t k = 0; k < n; k++)
@@ -81,12 +82,14 @@ static bool same_strings(char *const *a, size_t n_a, char *const *b, size_t n_b)
 /* The host's epoch after the transaction; 0 when there is no such host (or none granted). */
 static uint64_t host_epoch_after(const struct hf_guard_view *view, const char *host_uuid, bool *ret_exists)
 {
-    Holdfast__V1__Host *h HF_GUARD_FREE = hf_guard_decode_after(view, host_uuid, &holdfast__v1__host__descriptor);
+    Holdfast__V1__Host *h HF_GUARD_FREE =
+        hf_guard_decode_after(view, host_uuid, &holdfast__v1__host__descriptor);
     *ret_exists = h != NULL;
     return h != NULL && h->status != NULL ? h->status->epoch : 0;
 }
 
-static Holdfast__V1__Fence *fence_after(const struct hf_guard_view *view, const char *host_uuid, uint64_t epoch)
+static Holdfast__V1__Fence *fence_after(const struct hf_guard_view *view, const char *host_uuid,
+                                        uint64_t epoch)
 {
     struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
     char text[HF_UUID_STR];
@@ -109,7 +112,8 @@ static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placem
     if (p->end != NULL)
         return refuse(g, "place instance '%s': a new placement must not be ended already", name);
     if (p->run <= run_before)
-        return refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64, name, run_before, p->run);
+        return refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64, name,
+                      run_before, p->run);
 
     if (!canonical_uuid(p->host_uuid))
         return refuse(g, "place instance '%s': '%.40s' is not the UUID of a host", name, p->host_uuid);
@@ -118,22 +122,25 @@ static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placem
     if (!exists)
         return refuse(g, "place instance '%s': host %s does not exist", name, p->host_uuid);
     if (epoch == 0 || epoch != p->epoch)
-        return refuse(g, "place instance '%s': host %s lives epoch %" PRIu64 ", not %" PRIu64, name, p->host_uuid, epoch,
-                      p->epoch);
+        return refuse(g, "place instance '%s': host %s lives epoch %" PRIu64 ", not %" PRIu64, name,
+                      p->host_uuid, epoch, p->epoch);
 
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
     if (f != NULL)
-        return refuse(g, "place instance '%s': epoch %" PRIu64 " of host %s is fenced", name, p->epoch, p->host_uuid);
+        return refuse(g, "place instance '%s': epoch %" PRIu64 " of host %s is fenced", name, p->epoch,
+                      p->host_uuid);
     return true;
 }
 
-static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance *before, const Holdfast__V1__Placement *p)
+static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance *before,
+                             const Holdfast__V1__Placement *p)
 {
     struct hf_uuid named, fence = hf_fence_uuid(p->host_uuid, p->epoch);
     if (p->end->fence_uuid[0] != '\0' &&
         (!hf_uuid_parse(p->end->fence_uuid, &named) || !hf_uuid_equal(&named, &fence)))
-        return refuse(g, "end run %" PRIu64 " of instance '%s': %s is not the fence of epoch %" PRIu64 " of host %s", p->run,
-                      g->change->name, p->end->fence_uuid, p->epoch, p->host_uuid);
+        return refuse(
+            g, "end run %" PRIu64 " of instance '%s': %s is not the fence of epoch %" PRIu64 " of host %s",
+            p->run, g->change->name, p->end->fence_uuid, p->epoch, p->host_uuid);
 
     bool exists;
     if (host_epoch_after(g->view, p->host_uuid, &exists) > p->epoch)
@@ -141,8 +148,8 @@ static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance 
 
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
     if (f == NULL)
-        return refuse(g, "end run %" PRIu64 " of instance '%s': epoch %" PRIu64 " of host %s is not fenced", p->run,
-                      g->change->name, p->epoch, p->host_uuid);
+        return refuse(g, "end run %" PRIu64 " of instance '%s': epoch %" PRIu64 " of host %s is not fenced",
+                      p->run, g->change->name, p->epoch, p->host_uuid);
     size_t n = before->spec != NULL ? before->spec->n_storage_uuids : 0;
     char **storages = n > 0 ? before->spec->storage_uuids : NULL;
     if (strcmp(f->host_uuid, p->host_uuid) != 0 || f->epoch != p->epoch || !hf_fence_covers(f, storages, n))
@@ -153,13 +160,14 @@ static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance 
     return true;
 }
 
-static bool check_new_end(struct guard_case *g, const Holdfast__V1__Instance *before, const Holdfast__V1__Placement *p)
+static bool check_new_end(struct guard_case *g, const Holdfast__V1__Instance *before,
+                          const Holdfast__V1__Placement *p)
 {
     const Holdfast__V1__Placement__End *end = p->end;
     if (strcmp(end->host_uuid, p->host_uuid) != 0 || end->epoch != p->epoch || end->run != p->run)
         return refuse(g,
-                      "end run %" PRIu64 " of instance '%s': the report is about run %" PRIu64 " in epoch %" PRIu64
-                      " of host '%s', not about this placement",
+                      "end run %" PRIu64 " of instance '%s': the report is about run %" PRIu64
+                      " in epoch %" PRIu64 " of host '%s', not about this placement",
                       p->run, g->change->name, end->run, end->epoch, end->host_uuid);
     switch (end->kind) {
     case HOLDFAST__V1__PLACEMENT__END__KIND__STOPPED:
@@ -167,7 +175,8 @@ static bool check_new_end(struct guard_case *g, const Holdfast__V1__Instance *be
     case HOLDFAST__V1__PLACEMENT__END__KIND__FENCED:
         return check_fenced_end(g, before, p);
     default:
-        return refuse(g, "end run %" PRIu64 " of instance '%s': neither stopped nor fenced", p->run, g->change->name);
+        return refuse(g, "end run %" PRIu64 " of instance '%s': neither stopped nor fenced", p->run,
+                      g->change->name);
     }
 }
 
@@ -208,7 +217,8 @@ static bool check_placement_change(struct guard_case *g, const Holdfast__V1__Ins
                       ") is not proven over, so its placement cannot change",
                       g->change->name, b->run, b->host_uuid, b->epoch);
     if (placement_empty(a))
-        return refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept", g->change->name, b->run);
+        return refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept", g->change->name,
+                      b->run);
     return check_new_placement(g, a, b->run);
 }
 
@@ -220,8 +230,10 @@ static bool check_instance(struct guard_case *g)
     bool open = before != NULL && hf_placement_open(before->placement);
     if (c->after == NULL) {
         if (open)
-            return refuse(g, "delete instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64 ") is not proven over",
-                          c->before->name, before->placement->run, before->placement->host_uuid, before->placement->epoch);
+            return refuse(
+                g, "delete instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64 ") is not proven over",
+                c->before->name, before->placement->run, before->placement->host_uuid,
+                before->placement->epoch);
         return true;
     }
     Holdfast__V1__Instance *after HF_GUARD_FREE =
@@ -233,8 +245,8 @@ static bool check_instance(struct guard_case *g)
         const Holdfast__V1__InstanceSpec *b = before->spec != NULL ? before->spec : &none;
         const Holdfast__V1__InstanceSpec *a = after->spec != NULL ? after->spec : &none;
         if (!same_strings(b->storage_uuids, b->n_storage_uuids, a->storage_uuids, a->n_storage_uuids))
-            return refuse(g, "instance '%s': its storages cannot change while run %" PRIu64 " may run", c->name,
-                          before->placement->run);
+            return refuse(g, "instance '%s': its storages cannot change while run %" PRIu64 " may run",
+                          c->name, before->placement->run);
     }
     return check_placement_change(g, before, after);
 }
@@ -274,8 +286,9 @@ static bool check_host_delete(struct guard_case *g, const Holdfast__V1__Host *be
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, uuid, epoch);
     if (has_evidence(f) || !open_instance_on(g, uuid, instance, sizeof instance))
         return true;
-    return refuse(g, "delete host '%s': instance '%s' may still run there and epoch %" PRIu64 " is not proven over",
-                  g->change->before->name, instance, epoch);
+    return refuse(
+        g, "delete host '%s': instance '%s' may still run there and epoch %" PRIu64 " is not proven over",
+        g->change->before->name, instance, epoch);
 }
 
 static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
@@ -283,7 +296,8 @@ static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
     char uuid[HF_UUID_STR];
     hf_uuid_format(&g->change->uuid, uuid);
     if (from > 0 ? to != from + 1 : to < 1)
-        return refuse(g, "host '%s': its epoch may grow by one from %" PRIu64 ", not to %" PRIu64, g->change->name, from, to);
+        return refuse(g, "host '%s': its epoch may grow by one from %" PRIu64 ", not to %" PRIu64,
+                      g->change->name, from, to);
     Holdfast__V1__Fence *present HF_GUARD_FREE = fence_after(g->view, uuid, to);
     if (present != NULL)
         return refuse(g, "host '%s': epoch %" PRIu64 " is fenced already", g->change->name, to);
@@ -291,18 +305,21 @@ static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
         return true;
     Holdfast__V1__Fence *last HF_GUARD_FREE = fence_after(g->view, uuid, from);
     if (!has_evidence(last))
-        return refuse(g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
-                      g->change->name, from);
+        return refuse(
+            g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
+            g->change->name, from);
     return true;
 }
 
 static bool check_host(struct guard_case *g)
 {
     const struct hf_change *c = g->change;
-    Holdfast__V1__Host *before HF_GUARD_FREE = hf_guard_decode_object(c->before, &holdfast__v1__host__descriptor);
+    Holdfast__V1__Host *before HF_GUARD_FREE =
+        hf_guard_decode_object(c->before, &holdfast__v1__host__descriptor);
     if (c->after == NULL)
         return check_host_delete(g, before);
-    Holdfast__V1__Host *after HF_GUARD_FREE = hf_guard_decode(&holdfast__v1__host__descriptor, c->after, c->after_len);
+    Holdfast__V1__Host *after HF_GUARD_FREE =
+        hf_guard_decode(&holdfast__v1__host__descriptor, c->after, c->after_len);
     if (after == NULL || (c->before != NULL && before == NULL))
         return refuse(g, "host '%s': its bytes are damaged", c->name);
 
@@ -317,23 +334,25 @@ static bool check_host(struct guard_case *g)
 
 /* --- fences --- */
 
-static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
+static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e,
+                          const Holdfast__V1__Host *host)
 {
     if (e->required_ms <= 0 || e->silent_ms < e->required_ms || e->observer_host_uuid[0] == '\0')
-        return refuse(g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
-                      g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
+        return refuse(
+            g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
+            g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
     const char *watchdog = host != NULL && host->status != NULL ? host->status->watchdog : "";
     if (watchdog[0] == '\0' || strcmp(watchdog, "none") == 0)
         return refuse(g, "fence '%s': silence is no evidence for a host without a watchdog", g->change->name);
     return true;
 }
 
-static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f, const Holdfast__V1__Evidence *e,
-                           const Holdfast__V1__Host *host)
+static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f,
+                           const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
 {
     if (strcmp(e->host_uuid, f->host_uuid) != 0 || e->epoch != f->epoch)
-        return refuse(g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here", g->change->name,
-                      e->epoch, e->host_uuid);
+        return refuse(g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here",
+                      g->change->name, e->epoch, e->host_uuid);
     switch (e->kind) {
     case HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED:
         return true;
@@ -354,7 +373,8 @@ static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f, c
     }
 }
 
-static bool check_fence_identity(struct guard_case *g, const Holdfast__V1__Fence *f, const Holdfast__V1__Host *host)
+static bool check_fence_identity(struct guard_case *g, const Holdfast__V1__Fence *f,
+                                 const Holdfast__V1__Host *host)
 {
     char name[HF_FENCE_NAME_MAX];
     if (!canonical_uuid(f->host_uuid))
@@ -362,18 +382,19 @@ static bool check_fence_identity(struct guard_case *g, const Holdfast__V1__Fence
     hf_fence_name(f->host_uuid, f->epoch, name);
     struct hf_uuid uuid = hf_uuid_of_text(name);
     if (strcmp(g->change->name, name) != 0 || !hf_uuid_equal(&uuid, &g->change->uuid))
-        return refuse(g, "fence '%s': the fence of epoch %" PRIu64 " of host '%s' must be named '%s'", g->change->name,
-                      f->epoch, f->host_uuid, name);
+        return refuse(g, "fence '%s': the fence of epoch %" PRIu64 " of host '%s' must be named '%s'",
+                      g->change->name, f->epoch, f->host_uuid, name);
     if (g->change->before != NULL)
         return true;
     uint64_t epoch = host != NULL && host->status != NULL ? host->status->epoch : 0;
     if (f->epoch == 0 || f->epoch > epoch)
-        return refuse(g, "fence '%s': epoch %" PRIu64 " was never granted to host '%s'", g->change->name, f->epoch,
-                      f->host_uuid);
+        return refuse(g, "fence '%s': epoch %" PRIu64 " was never granted to host '%s'", g->change->name,
+                      f->epoch, f->host_uuid);
     return true;
 }
 
-static bool check_fence_history(struct guard_case *g, const Holdfast__V1__Fence *before, const Holdfast__V1__Fence *after)
+static bool check_fence_history(struct guard_case *g, const Holdfast__V1__Fence *before,
+                                const Holdfast__V1__Fence *after)
 {
     if (strcmp(before->host_uuid, after->host_uuid) != 0 || before->epoch != after->epoch)
         return refuse(g, "fence '%s': its host and epoch are final", g->change->name);
@@ -399,8 +420,10 @@ static bool check_fence(struct guard_case *g)
     const struct hf_change *c = g->change;
     if (c->after == NULL)
         return c->before == NULL || refuse(g, "fence '%s': fenced is for ever", c->before->name);
-    Holdfast__V1__Fence *before HF_GUARD_FREE = hf_guard_decode_object(c->before, &holdfast__v1__fence__descriptor);
-    Holdfast__V1__Fence *after HF_GUARD_FREE = hf_guard_decode(&holdfast__v1__fence__descriptor, c->after, c->after_len);
+    Holdfast__V1__Fence *before HF_GUARD_FREE =
+        hf_guard_decode_object(c->before, &holdfast__v1__fence__descriptor);
+    Holdfast__V1__Fence *after HF_GUARD_FREE =
+        hf_guard_decode(&holdfast__v1__fence__descriptor, c->after, c->after_len);
     if (after == NULL || (c->before != NULL && before == NULL))
         return refuse(g, "fence '%s': its bytes are damaged", c->name);
     if (before != NULL && !check_fence_history(g, before, after))
@@ -415,8 +438,8 @@ static bool check_fence(struct guard_case *g)
     return true;
 }
 
-static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, const struct hf_change *c, char *why,
-                  size_t why_len)
+static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, const struct hf_change *c,
+                  char *why, size_t why_len)
 {
     (void)guard;
     struct guard_case g = {v, c, why, why_len};
@@ -434,6 +457,7 @@ static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, c
 
 const struct hf_guard hf_placement_guard = {
     .name = "placement",
-    .kinds = 1ULL << HOLDFAST__V1__KIND__INSTANCE | 1ULL << HOLDFAST__V1__KIND__HOST | 1ULL << HOLDFAST__V1__KIND__FENCE,
+    .kinds = 1ULL << HOLDFAST__V1__KIND__INSTANCE | 1ULL << HOLDFAST__V1__KIND__HOST |
+             1ULL << HOLDFAST__V1__KIND__FENCE,
     .allow = allow,
 };

@@ -1,16 +1,16 @@
-/* The guard of DESIGN.md section 5, rules 5 and 7: what every replica checks in apply, whatever the leader believes, so that
- * an instance never gets a second placement while its first may still run.
+/* The guard of DESIGN.md section 5, rules 5 and 7: what every replica checks in apply, whatever the leader
+ * believes, so that an instance never gets a second placement while its first may still run.
  *
  * Instances. A placement (host, epoch, run) is open from its commit until its `end` is set. It is ended by
  *   STOPPED: the host's own promise for exactly this (host, epoch, run); or
- *   FENCED:  (host, epoch) has a fence with evidence that covers a storage of this instance, or the host lives a later epoch.
- * Only an ended placement may be replaced, by one with a higher run on a host that exists, in that host's present, unfenced
- * epoch. An end is never changed or taken back; an instance with an open placement is neither deleted nor moved to other
- * storages (its evidence would no longer fit).
- * Hosts. The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in the same transaction at the
- * latest; the first one may be any that is not fenced (a host that was deleted and added again goes on counting). A host is
- * deleted only when nothing can run there.
- * Fences. For ever: host, epoch and evidence stay, evidence is only appended, each piece names the fence's own (host, epoch).
+ *   FENCED:  (host, epoch) has a fence with evidence that covers a storage of this instance, or the host
+ * lives a later epoch. Only an ended placement may be replaced, by one with a higher run on a host that
+ * exists, in that host's present, unfenced epoch. An end is never changed or taken back; an instance with an
+ * open placement is neither deleted nor moved to other storages (its evidence would no longer fit). Hosts.
+ * The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in the same transaction
+ * at the latest; the first one may be any that is not fenced (a host that was deleted and added again goes on
+ * counting). A host is deleted only when nothing can run there. Fences. For ever: host, epoch and evidence
+ * stay, evidence is only appended, each piece names the fence's own (host, epoch).
  *
  * Pure; nothing but the store before and the transaction is looked at.
  */

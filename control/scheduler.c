@@ -38,7 +38,8 @@ static uint64_t free_cpus(const struct hf_candidate *h, const struct hf_schedule
 }
 
 /* Why this host cannot take it, or NULL. The caller frees. */
-static char *objection(const struct hf_need *need, const struct hf_candidate *h, const struct hf_schedule_rules *rules)
+static char *objection(const struct hf_need *need, const struct hf_candidate *h,
+                       const struct hf_schedule_rules *rules)
 {
     char a[32], b[32];
     if (need->pinned_host[0] != '\0' && strcmp(need->pinned_host, h->uuid) != 0)
@@ -57,7 +58,8 @@ static char *objection(const struct hf_need *need, const struct hf_candidate *h,
         return hf_printf("needs %" PRIu64 " CPU%s, %" PRIu64 " free", need->cpus, need->cpus == 1 ? "" : "s",
                          free_cpus(h, rules));
     if (free_memory(h, rules) < need->memory_bytes)
-        return hf_printf("needs %s memory, %s free", size_text(need->memory_bytes, a), size_text(free_memory(h, rules), b));
+        return hf_printf("needs %s memory, %s free", size_text(need->memory_bytes, a),
+                         size_text(free_memory(h, rules), b));
     return NULL;
 }
 

@@ -1,5 +1,5 @@
-/* Where an instance may start: a pure choice among hosts by facts that host_facts.c gathers, with a sentence for each host
- * that cannot take it.
+/* Where an instance may start: a pure choice among hosts by facts that host_facts.c gathers, with a sentence
+ * for each host that cannot take it.
  */
 #ifndef HF_CONTROL_SCHEDULER_H
 #define HF_CONTROL_SCHEDULER_H
@@ -15,17 +15,18 @@
 /* One host as the scheduler sees it. */
 struct hf_candidate {
     const char *uuid, *name;
-    bool connected;          /* attached, with fresh contact, in its granted epoch */
+    bool connected; /* attached, with fresh contact, in its granted epoch */
     bool disabled;
-    bool fenced;             /* its present epoch is */
-    char *unreachable;       /* a storage or network that it cannot reach, as a sentence; NULL: reaches all. Owned */
+    bool fenced; /* its present epoch is */
+    char
+        *unreachable; /* a storage or network that it cannot reach, as a sentence; NULL: reaches all. Owned */
     uint64_t cpus, cpus_used;
     uint64_t memory_bytes, memory_used;
-    size_t instances;        /* placed there and not proven over, those under way included */
+    size_t instances; /* placed there and not proven over, those under way included */
 };
 
 struct hf_need {
-    const char *name;        /* of the instance */
+    const char *name; /* of the instance */
     uint64_t cpus, memory_bytes;
     Holdfast__V1__InstanceOfferingSpec__Strategy strategy;
     const char *pinned_host; /* UUID of the only host that may be taken, or "" */

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "control/scheduler.h"
 
-#define HOSTS_MAX 32
+#define HOSTS_MAX      32
 #define LINE_MAX_BYTES 2048
 
 struct scenario {
@@ -31,7 +31,11 @@ static void begin(struct scenario *s, const char *title)
         free(s->words[i]);
     for (size_t i = 0; i < s->n_hosts; i++)
         free(s->hosts[i].unreachable);
-    *s = (struct scenario){.need = {.name = "vm", .cpus = 1, .memory_bytes = 1 << 30, .pinned_host = "", .local_host = "",
+    *s = (struct scenario){.need = {.name = "vm",
+                                    .cpus = 1,
+                                    .memory_bytes = 1 << 30,
+                                    .pinned_host = "",
+                                    .local_host = "",
                                     .last_host = ""},
                            .rules = {.cpu_overprovisioning = 10, .reserved_memory_bytes = 1 << 30}};
     snprintf(s->title, sizeof s->title, "%s", title);
@@ -73,9 +77,10 @@ static void take_need(struct scenario *s, const char *word)
     else if ((v = value_of(word, "last")) != NULL)
         s->need.last_host = keep(s, v);
     else if ((v = value_of(word, "strategy")) != NULL)
-        s->need.strategy = strcmp(v, "memory") == 0 ? HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__MOST_FREE_MEMORY
-                           : strcmp(v, "last") == 0 ? HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__LAST_HOST
-                                                    : HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__FEWEST_INSTANCES;
+        s->need.strategy =
+            strcmp(v, "memory") == 0 ? HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__MOST_FREE_MEMORY
+            : strcmp(v, "last") == 0 ? HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__LAST_HOST
+                                     : HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__FEWEST_INSTANCES;
     else
         fail_msg("scenario '%s': need: what is '%s'?", s->title, word);
 }

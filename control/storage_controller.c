@@ -20,7 +20,7 @@ struct host_word {
 struct storage_memory {
     struct host_word *words; /* the last report of each host */
     size_t n;
-    int64_t noted_ms;        /* loop clock of the last write; 0: none by this leader */
+    int64_t noted_ms; /* loop clock of the last write; 0: none by this leader */
 };
 
 static void free_memory(void *memory)
@@ -43,7 +43,8 @@ static struct storage_memory *memory_of(struct hf_world_object *o)
 
 void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r)
 {
-    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, r->primary_storage_uuid);
+    struct hf_world_object *o =
+        hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, r->primary_storage_uuid);
     if (o == NULL)
         return;
     struct storage_memory *mem = memory_of(o);
@@ -87,7 +88,8 @@ static View *add_view(Status *st, const char *host_uuid)
 static bool attached_here(const struct hf_controllers *c, const PrimaryStorage *ps, const char *host_uuid)
 {
     const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, host_uuid);
-    const Holdfast__V1__Cluster *cl = h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
+    const Holdfast__V1__Cluster *cl =
+        h != NULL ? HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
     for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids; i++)
         if (strcmp(cl->spec->primary_storage_uuids[i], ps->meta->uuid) == 0)
             return true;
@@ -99,7 +101,8 @@ static uint64_t distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
-/* How much a host's word differs from what is stored: not, in capacity only, or in something to be written at once. */
+/* How much a host's word differs from what is stored: not, in capacity only, or in something to be written at
+ * once. */
 enum news { NEWS_NONE, NEWS_CAPACITY, NEWS_NOW };
 
 static enum news news_of(const View *v, const struct host_word *w)
@@ -112,7 +115,8 @@ static enum news news_of(const View *v, const struct host_word *w)
     return NEWS_NONE;
 }
 
-static enum news news_of_storage(const struct hf_controllers *c, const PrimaryStorage *ps, const struct storage_memory *mem)
+static enum news news_of_storage(const struct hf_controllers *c, const PrimaryStorage *ps,
+                                 const struct storage_memory *mem)
 {
     static const Status nothing = HOLDFAST__V1__PRIMARY_STORAGE_STATUS__INIT;
     const Status *st = ps->status != NULL ? ps->status : &nothing;

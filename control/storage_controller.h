@@ -1,11 +1,12 @@
-/* The status of primary storages, from the hosts' reports; written only when something worth knowing has changed. */
+/* The status of primary storages, from the hosts' reports; written only when something worth knowing has
+ * changed. */
 #ifndef HF_CONTROL_STORAGE_CONTROLLER_H
 #define HF_CONTROL_STORAGE_CONTROLLER_H
 
 #include "control/controllers_state.h"
 
-#define HF_STORAGE_NOTE_MS 10000   /* between two writes of mere capacity */
-#define HF_STORAGE_NOTE_PERCENT 5  /* of the total: a smaller change of capacity is not written */
+#define HF_STORAGE_NOTE_MS      10000 /* between two writes of mere capacity */
+#define HF_STORAGE_NOTE_PERCENT 5     /* of the total: a smaller change of capacity is not written */
 
 void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r);
 

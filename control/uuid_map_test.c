@@ -1,4 +1,5 @@
-/* The map against an array, under random sets and removals: open addressing is wrong most easily where entries move up. */
+/* The map against an array, under random sets and removals: open addressing is wrong most easily where
+ * entries move up. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,7 @@
 
 #include "control/uuid_map.h"
 
-#define KEYS 300
+#define KEYS  300
 #define STEPS 200000
 
 static struct hf_uuid key(unsigned n)

@@ -7,7 +7,7 @@
 #include "control/conditions.h"
 #include "control/placement_guard.h"
 
-#define STATE(name) HOLDFAST__V1__VOLUME_STATUS__STATE__##name
+#define STATE(name)      HOLDFAST__V1__VOLUME_STATUS__STATE__##name
 #define CONDITION_DELETE "Delete"
 
 struct volume_memory {
@@ -87,8 +87,8 @@ static void say(struct hf_controllers *c, struct hf_world_object *o, const char 
 {
     struct hf_edit *e = hf_edit_create(&c->editor, "note about volume '%s'", volume(o)->meta->name);
     Holdfast__V1__Volume *v = hf_edit_change(e, o);
-    if (v->status != NULL && hf_condition_set(&v->status->conditions, &v->status->n_conditions, CONDITION_DELETE, false,
-                                              sentence, hf_controllers_wall_ms(c)))
+    if (v->status != NULL && hf_condition_set(&v->status->conditions, &v->status->n_conditions,
+                                              CONDITION_DELETE, false, sentence, hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
         hf_edit_drop(e);
@@ -96,7 +96,8 @@ static void say(struct hf_controllers *c, struct hf_world_object *o, const char 
 
 static void delete_object(struct hf_controllers *c, struct hf_world_object *o)
 {
-    struct hf_world_object *i = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, volume(o)->spec->instance_uuid);
+    struct hf_world_object *i =
+        hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, volume(o)->spec->instance_uuid);
     if (i != NULL) { /* goes with its instance */
         hf_controllers_mark(c, i);
         return;
@@ -163,7 +164,8 @@ void hf_volume_host_lost(struct hf_controllers *c, const char *host_uuid)
 void hf_volume_used(struct hf_controllers *c, const char *volume_uuid)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, volume_uuid);
-    if (o == NULL || o->busy || volume(o)->status == NULL || volume(o)->status->state != STATE(NOT_INSTANTIATED))
+    if (o == NULL || o->busy || volume(o)->status == NULL ||
+        volume(o)->status->state != STATE(NOT_INSTANTIATED))
         return;
     struct hf_edit *e = hf_edit_create(&c->editor, "note that volume '%s' exists", volume(o)->meta->name);
     Holdfast__V1__Volume *v = hf_edit_change(e, o);

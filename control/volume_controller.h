@@ -1,5 +1,5 @@
-/* Deletes volumes: their file through a host that reaches it, then their object. A root volume's object goes together with
- * its instance (instance_delete.c).
+/* Deletes volumes: their file through a host that reaches it, then their object. A root volume's object goes
+ * together with its instance (instance_delete.c).
  */
 #ifndef HF_CONTROL_VOLUME_CONTROLLER_H
 #define HF_CONTROL_VOLUME_CONTROLLER_H

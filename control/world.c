@@ -110,7 +110,8 @@ static void watch_cb(void *arg, const struct hf_watch_event *e)
     hf_world_refresh(arg, e->kind, &e->uuid);
 }
 
-/* A leader takes no snapshot from others: this comes when it has stopped leading, and the controllers stop then too. */
+/* A leader takes no snapshot from others: this comes when it has stopped leading, and the controllers stop
+ * then too. */
 static void watch_closed(void *arg)
 {
     struct hf_world *w = arg;
@@ -122,12 +123,14 @@ void hf_world_load(struct hf_world *w)
     hf_world_clear(w);
     w->generation++;
     const struct hf_store *s = hf_control_store(w->control);
-    hf_status st = hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, watch_closed, w, &w->watch);
+    hf_status st =
+        hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, watch_closed, w, &w->watch);
     HF_ASSERT(hf_ok(st)); /* from the present revision on: there is no history to miss */
     for (uint32_t kind = 0; kind < HF_KIND_MAX; kind++) {
         if ((KINDS >> kind & 1) == 0)
             continue;
-        for (const struct hf_object *o = hf_store_next(s, kind, NULL); o != NULL; o = hf_store_next(s, kind, o->name))
+        for (const struct hf_object *o = hf_store_next(s, kind, NULL); o != NULL;
+             o = hf_store_next(s, kind, o->name))
             hf_world_refresh(w, kind, &o->uuid);
     }
 }
@@ -157,7 +160,8 @@ uint64_t hf_world_generation(const struct hf_world *w)
     return w->generation;
 }
 
-struct hf_world_object *hf_world_find_uuid(const struct hf_world *w, uint32_t kind, const struct hf_uuid *uuid)
+struct hf_world_object *hf_world_find_uuid(const struct hf_world *w, uint32_t kind,
+                                           const struct hf_uuid *uuid)
 {
     struct hf_world_object *o = hf_uuid_map_get(&w->by_uuid, uuid);
     return o != NULL && o->kind == kind ? o : NULL;

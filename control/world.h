@@ -1,6 +1,7 @@
-/* The leader's decoded copy of what the controllers work with: objects as messages, found by UUID or walked by kind.
- * It follows the store by a watch; what is read here may lag by a turn of the loop, which is harmless because every write
- * checks the revision that it was decided on (edit.h). A follower's world is empty.
+/* The leader's decoded copy of what the controllers work with: objects as messages, found by UUID or walked
+ * by kind. It follows the store by a watch; what is read here may lag by a turn of the loop, which is
+ * harmless because every write checks the revision that it was decided on (edit.h). A follower's world is
+ * empty.
  */
 #ifndef HF_CONTROL_WORLD_H
 #define HF_CONTROL_WORLD_H
@@ -13,14 +14,14 @@ struct hf_world;
 struct hf_world_object {
     struct hf_uuid uuid;
     uint32_t kind;
-    uint64_t revision;      /* that `message` was decoded at */
+    uint64_t revision; /* that `message` was decoded at */
     ProtobufCMessage *message;
-    size_t place;           /* index within its kind */
+    size_t place; /* index within its kind */
     /* For the controllers: */
-    bool dirty;             /* to be looked at in the next pass */
-    bool busy;              /* an edit of it is under way: look again when that has ended */
-    int64_t due_ms;         /* on the loop's clock: becomes dirty then; 0: never */
-    void *memory;           /* of the kind's controller; freed by free_memory with the object */
+    bool dirty;     /* to be looked at in the next pass */
+    bool busy;      /* an edit of it is under way: look again when that has ended */
+    int64_t due_ms; /* on the loop's clock: becomes dirty then; 0: never */
+    void *memory;   /* of the kind's controller; freed by free_memory with the object */
     void (*free_memory)(void *memory);
 };
 
@@ -40,16 +41,17 @@ uint64_t hf_world_generation(const struct hf_world *w);
 void hf_world_refresh(struct hf_world *w, uint32_t kind, const struct hf_uuid *uuid);
 
 struct hf_world_object *hf_world_find(const struct hf_world *w, uint32_t kind, const char *uuid_text);
-struct hf_world_object *hf_world_find_uuid(const struct hf_world *w, uint32_t kind, const struct hf_uuid *uuid);
+struct hf_world_object *hf_world_find_uuid(const struct hf_world *w, uint32_t kind,
+                                           const struct hf_uuid *uuid);
 size_t hf_world_count(const struct hf_world *w, uint32_t kind);
 struct hf_world_object *hf_world_at(const struct hf_world *w, uint32_t kind, size_t i);
 /* The message, or NULL. */
 void *hf_world_message(const struct hf_world *w, uint32_t kind, const char *uuid_text);
 
 /* HF_WORLD_GET(w, HOST, Host, uuid): the Host or NULL. HF_WORLD_AT(w, HOST, Host, i): the i-th. */
-#define HF_WORLD_GET(w, KIND, Type, uuid) \
+#define HF_WORLD_GET(w, KIND, Type, uuid)                                                                    \
     ((Holdfast__V1__##Type *)hf_world_message(w, HOLDFAST__V1__KIND__##KIND, uuid))
-#define HF_WORLD_AT(w, KIND, Type, i) \
+#define HF_WORLD_AT(w, KIND, Type, i)                                                                        \
     ((Holdfast__V1__##Type *)(void *)hf_world_at(w, HOLDFAST__V1__KIND__##KIND, i)->message)
 
 #endif
