@@ -14,8 +14,8 @@ void hf_replica_on_confirm(struct hf_replica *r, void (*confirm)(void *arg, uint
 
 bool hf_questions_may_ask(const struct hf_replica *r)
 {
-    return r->confirm != NULL && r->ready_term == raft_current_term(r->raft) &&
-           hf_env_now_ms(r->env) >= r->doubt_until_ms;
+    return r->confirm != NULL && raft_state(r->raft) == RAFT_LEADER &&
+           r->ready_term == raft_current_term(r->raft) && hf_env_now_ms(r->env) >= r->doubt_until_ms;
 }
 
 void hf_questions_ask(struct hf_replica *r)
