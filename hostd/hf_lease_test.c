@@ -10,15 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ha/ha_timing.h"
+#include "base/log.h"
+#include "ha/keeper_wire.h"
 #include "ha/lease_record.h"
 #include "hostd/keeper_client.h"
 #include "hostd/keeper_ns.h"
-#include "base/log.h"
 
 #define WAIT_MS 30000
 
@@ -413,12 +415,66 @@ static void test_connections(void **state)
     assert_int_equal(f->code, HF_UNAVAILABLE);
 }
 
+static int raw_connection(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/mnt/run/keeper.sock"};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    return fd;
+}
+
+/* Whoever sends something else is cut off; nobody else notices, and nothing was done. */
+static void test_malformed_packets(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_keeper_request good = {.head = {HF_KEEPER_MAGIC, HF_KEEPER_WIRE_VERSION, HF_KEEPER_END_EPOCH, 1}, .epoch = 1};
+    struct {
+        struct hf_keeper_request q;
+        size_t len;
+    } bad[6];
+    char answer[1024];
+    for (size_t i = 0; i < 6; i++) {
+        bad[i].q = good;
+        bad[i].len = sizeof good;
+    }
+    bad[0].q.head.magic++;
+    bad[1].q.head.version++;
+    bad[2].len = sizeof good.head - 1;
+    bad[3].len = sizeof good - 1;
+    bad[4].q.n_storages = HF_KEEPER_STORAGES_MAX + 1;
+    memset(bad[5].q.dir, 'x', sizeof bad[5].q.dir);
+    start_ready(f);
+    for (size_t i = 0; i < 6; i++) {
+        int fd = raw_connection();
+        assert_int_equal(send(fd, &bad[i].q, bad[i].len, 0), bad[i].len);
+        ssize_t n;
+        while ((n = recv(fd, answer, sizeof answer, 0)) > 0) /* only news of a changed view may come before the end */
+            assert_int_equal(((struct hf_keeper_head *)(void *)answer)->op, HF_KEEPER_CHANGED);
+        assert_int_equal(n, 0);
+        close(fd);
+    }
+    good.head.op = 99; /* well formed, and not known */
+    int fd = raw_connection();
+    assert_int_equal(send(fd, &good, sizeof good, 0), sizeof good);
+    struct hf_keeper_reply reply;
+    do
+        assert_int_equal(recv(fd, &reply, sizeof reply, 0), sizeof reply);
+    while (reply.head.op == HF_KEEPER_CHANGED);
+    assert_int_equal(reply.code, HF_UNIMPLEMENTED);
+    close(fd);
+    view(f);
+    assert_int_equal(f->epoch, 1);
+    assert_false(f->epoch_closed);
+}
+
 static int body(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_lease_moves_and_tells), T(test_permits_and_tombstones), T(test_restart_keeps), T(test_state_lost),
         T(test_storage_lost),          T(test_end_epoch),              T(test_watchdog),      T(test_connections),
+        T(test_malformed_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
