@@ -49,6 +49,9 @@ struct hf_api_plugs {
 };
 
 struct hf_api *hf_api_create(struct hf_control *c, const struct hf_api_plugs *plugs);
+/* On a new leader: stores the API addresses that its command line knows, so that a node which joined later and has no such
+ * list can point to any leader too. Repeated by the next leader if it fails. */
+void hf_api_store_addresses(struct hf_api *api);
 /* Calls that wait for others to finish end with UNAVAILABLE instead of touching the replica, which is about to go. */
 void hf_api_shut(struct hf_api *api);
 /* No call may be under way: after the replica has gone and the loop has turned. */

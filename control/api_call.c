@@ -18,8 +18,10 @@ struct hf_api *hf_api_create(struct hf_control *c, const struct hf_api_plugs *pl
 
 const char *hf_api_address_of(struct hf_api *api, uint64_t id)
 {
-    const char *stored = hf_setting_node(hf_control_store(api->control), id, api->leader_address, sizeof api->leader_address);
-    return stored != NULL ? stored : api->plugs.members->api_address(api->plugs.members_arg, id);
+    const char *known = api->plugs.members->api_address(api->plugs.members_arg, id);
+    if (known != NULL)
+        return known;
+    return hf_setting_node(hf_control_store(api->control), id, api->leader_address, sizeof api->leader_address);
 }
 
 void hf_api_shut(struct hf_api *api)

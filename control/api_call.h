@@ -77,7 +77,7 @@ void hf_call_read(struct hf_api_call *c, bool stale, void (*then)(struct hf_api_
 /* UUID number i (below 3) that this call gives away. */
 const struct hf_uuid *hf_call_uuid(struct hf_api_call *c, unsigned i);
 
-/* API address of a member: stored, or from the command line; NULL when unknown. Valid until the next call of it. */
+/* API address of a member: from the command line, else as stored; NULL when unknown. Valid until the next call of it. */
 const char *hf_api_address_of(struct hf_api *api, uint64_t id);
 
 #endif

@@ -78,12 +78,13 @@ class Node:
         for channel in self.left:
             channel.close()
 
-    def start(self, *more):
+    def start(self, join=False):
+        """One of the first members, or an empty node that waits to be added."""
         peers = ",".join("%d=%s=%s" % (n.number, n.raft, n.api) for n in self.cloud.nodes)
         self.log = open(self.cloud.folder / ("log.%d" % self.number), "ab")
         self.process = subprocess.Popen(
             [self.cloud.holdfastd, "--id", str(self.number), "--data-dir", str(self.folder), "--raft-address", self.raft,
-             "--api-address", self.api, "--peers", peers, "--election-ms", str(ELECTION_MS), *more],
+             "--api-address", self.api, "--election-ms", str(ELECTION_MS)] + (["--join"] if join else ["--peers", peers]),
             stderr=self.log, stdin=subprocess.DEVNULL)
 
     def stop(self):

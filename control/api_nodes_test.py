@@ -140,6 +140,32 @@ class Watch(ApiTest):
         self.assertEqual([e.uuid for e in seen if not e.caught_up], uuids)
 
 
+class Members(ApiTest):
+    def test_a_node_joins_and_leaves(self):
+        c = cloud()
+        raft, api = api_client.free_ports(2)
+        fourth = api_client.Node(c, 4, raft, api)
+        fourth.start(join=True)
+        address = {"id": 4, "raftAddress": fourth.raft, "apiAddress": fourth.api}
+        self.fails(Code.INVALID_ARGUMENT, "host:port", "ControlService/AddControlNode", **{**address, "apiAddress": "nowhere"})
+        status = c.call("ControlService/AddControlNode", timeout=PATIENCE_S, **address)
+        self.assertEqual([(n.id, n.api_address) for n in status.nodes if n.id == 4], [(4, fourth.api)])
+        # It was told no peers; still it knows where the leader is.
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            with self.assertRaises(grpc.RpcError) as e:
+                fourth.call("ZoneService/ListZones")
+            self.assertEqual(e.exception.code(), Code.UNAVAILABLE)
+            if dict(e.exception.trailing_metadata() or ()).get(api_client.LEADER) == c.leader().api:
+                break
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.05)
+        status = c.call("ControlService/RemoveControlNode", timeout=PATIENCE_S, id=4)
+        self.assertEqual([n.id for n in status.nodes], [1, 2, 3])
+        self.assertEqual(fourth.stop(), 0)
+        fourth.disconnect()
+
+
 class Zz_Failures(ApiTest):
     """Last: they end nodes."""
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_rules.h"
@@ -175,6 +176,48 @@ static void member_removed(void *arg, hf_status st)
         hf_command_run(c->api->control, &cmd);
     else
         hf_call_end(c, hf_status_copy(st));
+}
+
+struct addresses {
+    struct hf_api *api;
+    const struct hf_store *store;
+    struct hf_txn *txn;
+};
+
+static void put_address(void *arg, uint64_t id, const char *raft_address)
+{
+    (void)raft_address;
+    struct addresses *a = arg;
+    const struct hf_api_plugs *p = &a->api->plugs;
+    char stored[256];
+    const char *known = p->members->api_address(p->members_arg, id);
+    const char *old = hf_setting_node(a->store, id, stored, sizeof stored);
+    if (known != NULL && (old == NULL || strcmp(old, known) != 0))
+        hf_setting_put_node(a->api->control, a->store, a->txn, id, known);
+}
+
+static hf_status build_addresses(void *arg, const struct hf_store *s, struct hf_txn *t)
+{
+    struct hf_api *api = arg;
+    struct addresses a = {api, s, t};
+    api->plugs.members->each(api->plugs.members_arg, put_address, &a);
+    return HF_STATUS_OK;
+}
+
+static void addresses_stored(void *arg, hf_status st, const struct hf_txn_result *res)
+{
+    (void)res;
+    struct hf_api *api = arg;
+    api->calls--;
+    if (!hf_ok(st))
+        hf_warn("store the API addresses of the control nodes: %s", hf_status_message(st));
+}
+
+void hf_api_store_addresses(struct hf_api *api)
+{
+    struct hf_command cmd = {.build = build_addresses, .done = addresses_stored, .arg = api};
+    api->calls++; /* the API lives until it is done */
+    hf_command_run(api->control, &cmd);
 }
 
 static bool is_host_port(const char *s)

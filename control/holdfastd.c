@@ -174,8 +174,10 @@ static void on_role(void *arg, const struct hf_replica_state *st)
     n->ready = st->ready;
     if (n->api_grpc != NULL && !n->stopping)
         hf_api_grpc_set_serving(n->api_grpc, st->role != HF_ROLE_UNAVAILABLE);
-    if (st->ready && !was_ready)
+    if (st->ready && !was_ready) {
         hf_settings_seed(&n->control);
+        hf_api_store_addresses(n->api);
+    }
     if (n->stopping && led && st->role != HF_ROLE_LEADER)
         hf_timer_start(n->env, &n->timer, 0, close_server, n);
     if (st->role == HF_ROLE_UNAVAILABLE && !n->stopping) {
