@@ -19,16 +19,16 @@ struct seen {
 /* One host's record on one storage. */
 struct record {
     struct hf_uuid storage;
-    uint64_t epoch, sequence;    /* newest value that anyone has read; epoch 0: none */
-    int64_t moved_ms;            /* when a newer value than one known arrived; -1: never */
-    uint64_t closed_killed;      /* highest epoch of which it said so */
+    uint64_t epoch, sequence; /* newest value that anyone has read; epoch 0: none */
+    int64_t moved_ms;         /* when a newer value than one known arrived; -1: never */
+    uint64_t closed_killed;   /* highest epoch of which it said so */
     struct seen *seen;
     size_t n_seen;
 };
 
 struct host {
     struct hf_uuid uuid;
-    int64_t last_ms;             /* its last message */
+    int64_t last_ms; /* its last message */
     bool stream_closed;
     struct record *records;
     size_t n_records;
@@ -162,8 +162,8 @@ static bool is_newer(const struct hf_observation *o, const struct record *r)
     return o->epoch != r->epoch ? o->epoch > r->epoch : o->sequence > r->sequence;
 }
 
-void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer, const struct hf_observation *o,
-                         int64_t now_ms)
+void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
+                         const struct hf_observation *o, int64_t now_ms)
 {
     if (hf_uuid_equal(observer, &o->host))
         return;
@@ -176,7 +176,10 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer, 
                        .sequence = o->sequence,
                        .unchanged_ms = o->unchanged_ms,
                        .good = o->samples_good && o->error[0] == '\0'};
-    snprintf(s->error, sizeof s->error, "%s", o->error[0] ? o->error : s->good ? "" : "its own samples are not good");
+    snprintf(s->error, sizeof s->error, "%s",
+             o->error[0] ? o->error
+             : s->good   ? ""
+                         : "its own samples are not good");
     if (o->error[0] != '\0' || o->epoch == 0)
         return;
     if (o->closed && o->killed && o->epoch > r->closed_killed)
@@ -194,8 +197,8 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer, 
 
 /* --- what it means --- */
 
-bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host, const struct hf_ha_timing *timing,
-                            int64_t now_ms, int64_t *ret_lost_ms)
+bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host,
+                            const struct hf_ha_timing *timing, int64_t now_ms, int64_t *ret_lost_ms)
 {
     const struct host *h = find_host(d, host);
     *ret_lost_ms = now_ms - (h ? h->last_ms : d->start_ms);
@@ -236,7 +239,8 @@ static struct hf_sign sign_without_view(const struct record *r, int64_t oldest_m
 }
 
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,
-                                const struct hf_uuid *storage, const struct hf_ha_timing *timing, int64_t now_ms)
+                                const struct hf_uuid *storage, const struct hf_ha_timing *timing,
+                                int64_t now_ms)
 {
     const struct host *h = find_host(d, host);
     const struct record *r = h ? find_record(h, storage) : NULL;

@@ -1,9 +1,9 @@
-/* What the leader knows of each host: contact through its stream, and signs of life that observers read from the storages
- * (rules 13, 18). It collects and weighs, it decides nothing. Pure: every call carries its time, in milliseconds of the
- * leader's clock that counts pauses.
+/* What the leader knows of each host: contact through its stream, and signs of life that observers read from
+ * the storages (rules 13, 18). It collects and weighs, it decides nothing. Pure: every call carries its time,
+ * in milliseconds of the leader's clock that counts pauses.
  *
- * A sign belongs to (host, epoch, storage): a record of another epoch says nothing about this one. Of several observers
- * those count that see the newest value; of these the one that has seen it stand still longest.
+ * A sign belongs to (host, epoch, storage): a record of another epoch says nothing about this one. Of several
+ * observers those count that see the newest value; of these the one that has seen it stand still longest.
  */
 #ifndef HF_HA_DETECTOR_H
 #define HF_HA_DETECTOR_H
@@ -23,9 +23,9 @@ enum hf_sign_state {
 
 struct hf_sign {
     enum hf_sign_state state;
-    int64_t unchanged_ms;    /* STILL: on the observer's clock, in good samples only; MOVING: since it moved */
-    struct hf_uuid observer; /* STILL, MOVING, OUT: who says so */
-    bool closed_and_killed;  /* the record of this epoch said so at some time: for ever true */
+    int64_t unchanged_ms; /* STILL: on the observer's clock, in good samples only; MOVING: since it moved */
+    struct hf_uuid observer;              /* STILL, MOVING, OUT: who says so */
+    bool closed_and_killed;               /* the record of this epoch said so at some time: for ever true */
     char error[HF_OBSERVATION_ERROR_MAX]; /* OUT: of that observer */
 };
 
@@ -42,17 +42,18 @@ void hf_detector_stream_closed(struct hf_detector *d, const struct hf_uuid *host
 /* The host was deleted. */
 void hf_detector_forget(struct hf_detector *d, const struct hf_uuid *host);
 /* One observation of a report; observations by a host of itself are ignored. */
-void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer, const struct hf_observation *o,
-                         int64_t now_ms);
+void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
+                         const struct hf_observation *o, int64_t now_ms);
 
 /* Whether the host is in contact; ret_lost_ms: how long ago the last message came, if not. */
-bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host, const struct hf_ha_timing *timing,
-                            int64_t now_ms, int64_t *ret_lost_ms);
+bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host,
+                            const struct hf_ha_timing *timing, int64_t now_ms, int64_t *ret_lost_ms);
 /* The sign of one host's life on one storage; timing is the host's own. */
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,
-                                const struct hf_uuid *storage, const struct hf_ha_timing *timing, int64_t now_ms);
-/* The run list of the newest record of this epoch that anyone has read, or NULL: the host's own report, also when only
- * the storage can carry it. Valid until the next observation. */
+                                const struct hf_uuid *storage, const struct hf_ha_timing *timing,
+                                int64_t now_ms);
+/* The run list of the newest record of this epoch that anyone has read, or NULL: the host's own report, also
+ * when only the storage can carry it. Valid until the next observation. */
 const struct hf_lease_run *hf_detector_record_runs(const struct hf_detector *d, const struct hf_uuid *host,
                                                    uint64_t epoch, size_t *ret_n);
 

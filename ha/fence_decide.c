@@ -31,12 +31,12 @@ enum hf_watchdog hf_watchdog_of_text(const char *text)
     return strcmp(text, "stand-in") == 0 ? HF_WATCHDOG_STAND_IN : HF_WATCHDOG_NONE;
 }
 
-static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h, enum hf_fence_action_kind kind,
-                                   const char *fmt, ...) HF_PRINTF(4, 5);
+static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h,
+                                   enum hf_fence_action_kind kind, const char *fmt, ...) HF_PRINTF(4, 5);
 
 /* NULL when the plan is full: the next call goes on. */
-static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h, enum hf_fence_action_kind kind,
-                                   const char *fmt, ...)
+static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h,
+                                   enum hf_fence_action_kind kind, const char *fmt, ...)
 {
     if (p->n == p->max)
         return NULL;
@@ -167,17 +167,20 @@ static void decide_fence(struct plan *p, const struct hf_fence_host *h)
         alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s, but %s: nothing is known of the host",
                         seconds(h->lost_ms).text, blind_text(blind, text, sizeof text)));
     } else if (least->sign.unchanged_ms < h->timing->fence_ms) {
-        add(p, h, HF_FENCE_HOLD, "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
+        add(p, h, HF_FENCE_HOLD,
+            "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
             seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
             seconds(h->timing->fence_ms).text);
     } else if (h->lost_ms < h->timing->contact_ms) {
-        add(p, h, HF_FENCE_HOLD, "its record on '%s' stands still for %s, but contact was lost only %s ago", least->name,
-            seconds(least->sign.unchanged_ms).text, seconds(h->lost_ms).text);
+        add(p, h, HF_FENCE_HOLD, "its record on '%s' stands still for %s, but contact was lost only %s ago",
+            least->name, seconds(least->sign.unchanged_ms).text, seconds(h->lost_ms).text);
     } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s and no sign of life, but %s: hold", seconds(h->lost_ms).text,
-                        problem));
+        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s and no sign of life, but %s: hold",
+                        seconds(h->lost_ms).text, problem));
     } else {
-        add(p, h, HF_FENCE_COMMIT, "no contact for %s; its record on '%s' stands still for %s, it must have killed by itself after %s",
+        add(p, h, HF_FENCE_COMMIT,
+            "no contact for %s; its record on '%s' stands still for %s, it must have killed by itself after "
+            "%s",
             seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
             seconds(h->timing->fence_ms).text);
     }
@@ -200,18 +203,20 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
     const char *problem;
     struct hf_fence_action *a = NULL;
     if (s->sign.closed_and_killed) {
-        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name, (ull)h->epoch);
+        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name,
+                (ull)h->epoch);
         if (a)
             a->evidence = HF_EVIDENCE_CLOSED_AND_KILLED;
     } else if ((problem = watchdog_problem(p, h)) != NULL) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",
+        alarm_about(add(p, h, HF_FENCE_HOLD,
+                        "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",
                         problem));
     } else if (s->sign.state != HF_SIGN_STILL) {
         if (s->in_use)
             alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s", blind_text(s, text, sizeof text)));
     } else if (s->sign.unchanged_ms < h->timing->silence_ms) {
-        add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof", s->name,
-            seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+        add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof",
+            s->name, seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
     } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
         alarm_about(add(p, h, HF_FENCE_HOLD, "fenced and silent on '%s', but %s: hold", s->name, problem));
     } else {
@@ -234,13 +239,15 @@ static bool decide_by_word(struct plan *p, const struct hf_fence_host *h)
     if (h->operator_word && !h->fenced)
         add(p, h, HF_FENCE_COMMIT, "an operator has confirmed that it is down: %s", h->operator_word);
     else if (h->operator_word)
-        evidence_for_all(add(p, h, HF_FENCE_EVIDENCE, "an operator has confirmed that it is down: %s", h->operator_word),
-                         HF_EVIDENCE_OPERATOR);
+        evidence_for_all(
+            add(p, h, HF_FENCE_EVIDENCE, "an operator has confirmed that it is down: %s", h->operator_word),
+            HF_EVIDENCE_OPERATOR);
     else if (h->closed_and_killed && !h->fenced)
         add(p, h, HF_FENCE_COMMIT, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch);
     else if (h->closed_and_killed)
-        evidence_for_all(add(p, h, HF_FENCE_EVIDENCE, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch),
-                         HF_EVIDENCE_CLOSED_AND_KILLED);
+        evidence_for_all(
+            add(p, h, HF_FENCE_EVIDENCE, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch),
+            HF_EVIDENCE_CLOSED_AND_KILLED);
     else
         return false;
     return true;
@@ -251,11 +258,13 @@ static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
     const struct hf_fence_storage *moving = first_moving(h);
     if (h->n_storages == 0)
         alarm_about(add(p, h, HF_FENCE_HOLD,
-                        "no contact for %s, and it keeps no lease on a shared storage: nothing proves it down; bring it back or "
+                        "no contact for %s, and it keeps no lease on a shared storage: nothing proves it "
+                        "down; bring it back or "
                         "confirm that it is down",
                         seconds(h->lost_ms).text));
     else if (moving)
-        add(p, h, HF_FENCE_HOLD, "no contact for %s, but its record on '%s' moves: the host lives, its runs are left alone",
+        add(p, h, HF_FENCE_HOLD,
+            "no contact for %s, but its record on '%s' moves: the host lives, its runs are left alone",
             seconds(h->lost_ms).text, moving->name);
     else if (records_say_closed(h))
         add(p, h, HF_FENCE_COMMIT, "its records say: epoch %llu closed, all killed", (ull)h->epoch);
@@ -267,8 +276,9 @@ static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
     if (h->n_storages == 0) {
-        alarm_about(add(p, h, HF_FENCE_HOLD,
-                        "fenced, but it keeps no lease on a shared storage: bring it back or confirm that it is down"));
+        alarm_about(add(
+            p, h, HF_FENCE_HOLD,
+            "fenced, but it keeps no lease on a shared storage: bring it back or confirm that it is down"));
         return;
     }
     if (h->contact) {
@@ -276,7 +286,8 @@ static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
         return;
     }
     if (moving)
-        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));
+        alarm_about(add(p, h, HF_FENCE_HOLD,
+                        "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));
     for (size_t i = 0; i < h->n_storages; i++) {
         const struct hf_fence_storage *s = &h->storages[i];
         bool lives = s->sign.state == HF_SIGN_MOVING && !s->sign.closed_and_killed;

@@ -1,17 +1,19 @@
-/* Which hosts are fenced, and on what proof (DESIGN.md section 5, rules 7, 12-14, 17-19). A host is up, proven down, or
- * unknown; only proof makes it down, and waiting is always safe. Pure: a view of all hosts goes in, actions come out, each
- * with the sentence that says why; run it again after every change and every tick.
+/* Which hosts are fenced, and on what proof (DESIGN.md section 5, rules 7, 12-14, 17-19). A host is up,
+ * proven down, or unknown; only proof makes it down, and waiting is always safe. Pure: a view of all hosts
+ * goes in, actions come out, each with the sentence that says why; run it again after every change and every
+ * tick.
  *
- * The story of a lost host: contact is lost; its records stand still for L+K → the fence of (host, epoch) is committed; they
- * stand still for T, and the host has a watchdog → evidence for each storage is committed; restart_plan.h takes over.
+ * The story of a lost host: contact is lost; its records stand still for L+K → the fence of (host, epoch) is
+ * committed; they stand still for T, and the host has a watchdog → evidence for each storage is committed;
+ * restart_plan.h takes over.
  */
 #ifndef HF_HA_FENCE_DECIDE_H
 #define HF_HA_FENCE_DECIDE_H
 
 #include "ha/detector.h"
 
-#define HF_FENCE_TEXT_MAX        320
-#define HF_FENCE_MASS_SHARE      50 /* percent: default of the global setting */
+#define HF_FENCE_TEXT_MAX   320
+#define HF_FENCE_MASS_SHARE 50 /* percent: default of the global setting */
 
 enum hf_watchdog { HF_WATCHDOG_NONE, HF_WATCHDOG_STAND_IN, HF_WATCHDOG_HARDWARE };
 /* "hardware" and "stand-in" as hosts report them; all else is none. */
@@ -20,32 +22,32 @@ enum hf_watchdog hf_watchdog_of_text(const char *text);
 struct hf_fence_storage {
     struct hf_uuid uuid;
     const char *name;
-    bool in_use;  /* a run placed on (host, epoch) has a disk there */
-    bool proven;  /* committed evidence for (host, epoch) covers it */
+    bool in_use; /* a run placed on (host, epoch) has a disk there */
+    bool proven; /* committed evidence for (host, epoch) covers it */
     struct hf_sign sign;
 };
 
 struct hf_fence_host {
     struct hf_uuid uuid;
     const char *name;
-    uint64_t epoch;                      /* granted; 0: none, nothing ran */
-    const struct hf_ha_timing *timing;   /* of the profile that its keeper runs */
+    uint64_t epoch;                    /* granted; 0: none, nothing ran */
+    const struct hf_ha_timing *timing; /* of the profile that its keeper runs */
     enum hf_watchdog watchdog;
     bool contact;
-    int64_t lost_ms;                     /* without contact: since the last message */
-    bool closed_and_killed;              /* its stream said so of this epoch */
-    bool fenced;                         /* the fence of (host, epoch) is committed */
-    bool proven;                         /* committed evidence that covers everything: closed and killed by stream,
-                                            next epoch, operator */
-    const char *operator_word;           /* recorded statement that (host, epoch) is down, or NULL */
+    int64_t lost_ms;           /* without contact: since the last message */
+    bool closed_and_killed;    /* its stream said so of this epoch */
+    bool fenced;               /* the fence of (host, epoch) is committed */
+    bool proven;               /* committed evidence that covers everything: closed and killed by stream,
+                                  next epoch, operator */
+    const char *operator_word; /* recorded statement that (host, epoch) is down, or NULL */
     const struct hf_fence_storage *storages; /* shared storages on which it keeps leases */
     size_t n_storages;
 };
 
 struct hf_fence_settings {
-    bool ha_enabled;          /* off: silence fences nobody */
-    bool accept_stand_in;     /* a configured watchdog stand-in counts as a watchdog */
-    unsigned mass_share;      /* percent; more than one host and more than this share lost: hold and alarm */
+    bool ha_enabled;      /* off: silence fences nobody */
+    bool accept_stand_in; /* a configured watchdog stand-in counts as a watchdog */
+    unsigned mass_share;  /* percent; more than one host and more than this share lost: hold and alarm */
 };
 
 struct hf_fence_view {
@@ -60,22 +62,27 @@ enum hf_fence_action_kind {
     HF_FENCE_EVIDENCE, /* commit this evidence to the fence */
 };
 
-enum hf_evidence_kind { HF_EVIDENCE_CLOSED_AND_KILLED = 1, HF_EVIDENCE_SILENCE, HF_EVIDENCE_NEXT_EPOCH, HF_EVIDENCE_OPERATOR };
+enum hf_evidence_kind {
+    HF_EVIDENCE_CLOSED_AND_KILLED = 1,
+    HF_EVIDENCE_SILENCE,
+    HF_EVIDENCE_NEXT_EPOCH,
+    HF_EVIDENCE_OPERATOR
+};
 
 struct hf_fence_action {
     enum hf_fence_action_kind kind;
-    size_t host;                /* index in the view */
-    bool alarm;                 /* HOLD: a person has to act or to know */
+    size_t host; /* index in the view */
+    bool alarm;  /* HOLD: a person has to act or to know */
     enum hf_evidence_kind evidence;
-    bool everything;            /* EVIDENCE: covers every storage, also local ones; else the one below */
+    bool everything; /* EVIDENCE: covers every storage, also local ones; else the one below */
     struct hf_uuid storage;
-    struct hf_uuid observer;    /* SILENCE */
+    struct hf_uuid observer; /* SILENCE */
     int64_t silent_ms, required_ms;
     char text[HF_FENCE_TEXT_MAX];
 };
 
-/* At most max actions, in the order of the hosts; the rest follows at the next call. Evidence is asked for only once its
- * fence is in the view. */
+/* At most max actions, in the order of the hosts; the rest follows at the next call. Evidence is asked for
+ * only once its fence is in the view. */
 size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max);
 
 #endif

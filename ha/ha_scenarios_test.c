@@ -1,8 +1,9 @@
-/* The decisions of HA as text: testdata/fence holds one file per case, with what is known at which time and the exact plan.
- * "ha_scenarios_test FILE" prints a file as the code would have it.
+/* The decisions of HA as text: testdata/fence holds one file per case, with what is known at which time and
+ * the exact plan. "ha_scenarios_test FILE" prints a file as the code would have it.
  *
- * Commands: profile, settings, host, lease, instance set the scene; at, contact, gone, see, says-closed, operator, grant
- * are what happens; decide and plan say what follows; commit makes what the last decide said come true. */
+ * Commands: profile, settings, host, lease, instance set the scene; at, contact, gone, see, says-closed,
+ * operator, grant are what happens; decide and plan say what follows; commit makes what the last decide said
+ * come true. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,7 +73,8 @@ static void *create(void)
 {
     struct world *w = HF_NEW(struct world);
     w->timing = hf_ha_timing_find("fast");
-    w->settings = (struct hf_fence_settings){.ha_enabled = true, .accept_stand_in = true, .mass_share = HF_FENCE_MASS_SHARE};
+    w->settings = (struct hf_fence_settings){
+        .ha_enabled = true, .accept_stand_in = true, .mass_share = HF_FENCE_MASS_SHARE};
     w->detector = hf_detector_create(0);
     return w;
 }
@@ -145,7 +147,8 @@ static bool do_settings(struct world *w, char **words, size_t n)
 
 static bool do_host(struct world *w, char **words, size_t n)
 {
-    const char *watchdog = hf_scenario_value(words, n, "watchdog"), *profile = hf_scenario_value(words, n, "profile");
+    const char *watchdog = hf_scenario_value(words, n, "watchdog"),
+               *profile = hf_scenario_value(words, n, "profile");
     if (n < 2 || w->n_hosts == HOSTS_MAX)
         return false;
     struct host *h = &w->hosts[w->n_hosts++];
@@ -247,8 +250,10 @@ static bool do_grant(struct world *w, char **words, size_t n)
     if (!h)
         return false;
     h->fenced_epoch = h->epoch;
-    add_evidence(w, (struct evidence){
-                        .host = (size_t)(h - w->hosts), .epoch = h->epoch, .kind = HF_EVIDENCE_NEXT_EPOCH, .everything = true});
+    add_evidence(w, (struct evidence){.host = (size_t)(h - w->hosts),
+                                      .epoch = h->epoch,
+                                      .kind = HF_EVIDENCE_NEXT_EPOCH,
+                                      .everything = true});
     h->epoch = strtoull(words[2], NULL, 10);
     h->says_closed = false;
     h->operator_word[0] = '\0';
@@ -289,8 +294,8 @@ static void say_action(struct world *w, struct hf_scenario *s, const struct hf_f
     else if (a->kind == HF_FENCE_HOLD)
         hf_scenario_say(s, "%s %s/%llu: %s", a->alarm ? "ALARM" : "hold", h->name, epoch, a->text);
     else if (a->evidence == HF_EVIDENCE_SILENCE)
-        hf_scenario_say(s, "evidence %s/%llu silence on %s seen by %s: %s", h->name, epoch, storage_name(w, &a->storage),
-                        host_name(w, &a->observer), a->text);
+        hf_scenario_say(s, "evidence %s/%llu silence on %s seen by %s: %s", h->name, epoch,
+                        storage_name(w, &a->storage), host_name(w, &a->observer), a->text);
     else
         hf_scenario_say(s, "evidence %s/%llu %s on %s: %s", h->name, epoch, kind_name(a->evidence),
                         a->everything ? "everything" : storage_name(w, &a->storage), a->text);
@@ -313,7 +318,8 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                           .operator_word = h->operator_word[0] ? h->operator_word : NULL,
                                           .storages = storages[i],
                                           .n_storages = h->n_leases};
-        hosts[i].contact = hf_detector_in_contact(w->detector, &h->uuid, h->timing, w->now_ms, &hosts[i].lost_ms);
+        hosts[i].contact =
+            hf_detector_in_contact(w->detector, &h->uuid, h->timing, w->now_ms, &hosts[i].lost_ms);
         for (size_t k = 0; k < h->n_leases; k++) {
             const struct hf_uuid *uuid = &w->storages[h->leases[k]].uuid;
             storages[i][k] = (struct hf_fence_storage){
@@ -386,9 +392,11 @@ static bool do_plan(struct world *w, struct hf_scenario *s)
                                                     .storages = x->disks,
                                                     .n_storages = x->n_disks};
     }
-    size_t n = hf_restart_plan(w->settings.ha_enabled, evidence, w->n_evidence, instances, w->n_instances, steps);
+    size_t n =
+        hf_restart_plan(w->settings.ha_enabled, evidence, w->n_evidence, instances, w->n_instances, steps);
     for (size_t i = 0; i < n; i++)
-        hf_scenario_say(s, "%s %s: %s", kinds[steps[i].kind], w->instances[steps[i].instance].name, steps[i].text);
+        hf_scenario_say(s, "%s %s: %s", kinds[steps[i].kind], w->instances[steps[i].instance].name,
+                        steps[i].text);
     if (n == 0)
         hf_scenario_say(s, "nothing");
     return true;

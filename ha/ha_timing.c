@@ -3,28 +3,30 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ROW(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report, contact, decide, ride_out, bound) \
-    {                                                                                                                  \
-        .profile = #name,                                                                                              \
-        .renew_ms = (r),                                                                                               \
-        .io_timeout_ms = (io),                                                                                         \
-        .lease_ms = (l),                                                                                               \
-        .kill_ms = (k),                                                                                                \
-        .verify_ms = (verify),                                                                                         \
-        .watchdog_timeout_ms = (timeout),                                                                              \
-        .watchdog_worst_ms = HF_HA_W(timeout, grain),                                                                  \
-        .pet_ms = (pet),                                                                                               \
-        .drift_ppm = (drift),                                                                                          \
-        .guest_write_ms = (f),                                                                                         \
-        .sample_ms = (sample),                                                                                         \
-        .report_ms = (report),                                                                                         \
-        .sample_gap_ms = 4 * (sample),                                                                                 \
-        .own_fresh_ms = (r) + (io) + (sample),                                                                         \
-        .contact_ms = (contact),                                                                                       \
-        .fence_ms = (l) + (k),                                                                                         \
-        .silence_ms = HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                                   \
-        .takeover_read_ms = (sample) + (obs_io),                                                                       \
-        .takeover_ms = HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report, decide),          \
+#define ROW(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report, contact,       \
+            decide, ride_out, bound)                                                                         \
+    {                                                                                                        \
+        .profile = #name,                                                                                    \
+        .renew_ms = (r),                                                                                     \
+        .io_timeout_ms = (io),                                                                               \
+        .lease_ms = (l),                                                                                     \
+        .kill_ms = (k),                                                                                      \
+        .verify_ms = (verify),                                                                               \
+        .watchdog_timeout_ms = (timeout),                                                                    \
+        .watchdog_worst_ms = HF_HA_W(timeout, grain),                                                        \
+        .pet_ms = (pet),                                                                                     \
+        .drift_ppm = (drift),                                                                                \
+        .guest_write_ms = (f),                                                                               \
+        .sample_ms = (sample),                                                                               \
+        .report_ms = (report),                                                                               \
+        .sample_gap_ms = 4 * (sample),                                                                       \
+        .own_fresh_ms = (r) + (io) + (sample),                                                               \
+        .contact_ms = (contact),                                                                             \
+        .fence_ms = (l) + (k),                                                                               \
+        .silence_ms = HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                         \
+        .takeover_read_ms = (sample) + (obs_io),                                                             \
+        .takeover_ms =                                                                                       \
+            HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report, decide),   \
     },
 
 static const struct hf_ha_timing profiles[] = {HF_HA_PROFILES(ROW)};

@@ -1,5 +1,6 @@
-/* Every duration of leases, watchdogs and fencing, derived from a few inputs per profile (DESIGN.md section 5, rules 8-14).
- * Nothing else in the tree may name such a duration. All values are milliseconds of real time unless said otherwise.
+/* Every duration of leases, watchdogs and fencing, derived from a few inputs per profile (DESIGN.md section
+ * 5, rules 8-14). Nothing else in the tree may name such a duration. All values are milliseconds of real time
+ * unless said otherwise.
  *
  * Inputs
  *   R        renewal period: a renewal starts R after the start of the one before
@@ -9,13 +10,12 @@
  *   verify   longest that a good kill takes to be seen as done
  *   timeout  what the watchdog device is set to;  grain: how much later it may really fire
  *   pet      petting period
- *   drift    largest relative error between the observer's clock and the slower of the host's and the watchdog's (ppm)
- *   F        how long a guest's write may live in kernel, network and server after its host is dead: an assumption about
- *            the storage, counted only while the storage answers
- *   sample   period in which observers read records;  obs_io: longest read that the take-over bound allows for
- *   report   period in which hosts tell the leader what they saw
- *   contact  a stream that brought nothing for so long is no contact
- *   decide   from the report that completes the proof to the order to start, on the leader
+ *   drift    largest relative error between the observer's clock and the slower of the host's and the
+ * watchdog's (ppm) F        how long a guest's write may live in kernel, network and server after its host is
+ * dead: an assumption about the storage, counted only while the storage answers sample   period in which
+ * observers read records;  obs_io: longest read that the take-over bound allows for report   period in which
+ * hosts tell the leader what they saw contact  a stream that brought nothing for so long is no contact decide
+ * from the report that completes the proof to the order to start, on the leader
  *
  * Derived
  *   W = timeout + grain                         worst real time from the last pet to the reset
@@ -49,38 +49,43 @@
 
 #include <stdint.h>
 
-/*      profile     R    io      L     K verify timeout grain  pet  drift     F sample obs_io report contact decide ride_out  bound */
-#define HF_HA_PROFILES(X)                                                                                                        \
-    X(fast,       500,  900,  3000, 1000,  700,   2000,  200,  400, 10000,  500,   400,   200,   400,   2500,   400,       0,  10000) \
-    X(default,   1500, 2000,  8000, 2500, 1500,   5000,  500, 1000, 10000, 1000,   800,   400,   800,   5000,   500,       0,  24000) \
-    X(san,       5000, 5000, 72000, 5000, 4000,  10000, 1000, 1000, 10000, 5000,  2000,  1000,  1000,  10000,   500,   60000, 110000)
+/* clang-format off */
+/*     profile    R    io      L     K verify t-out grain  pet drift     F sample obs report contact decide ride bound */
+#define HF_HA_PROFILES(X)                                                                                    \
+    X(fast,     500,  900,  3000, 1000,  700,  2000,  200,  400, 10000,  500,  400,  200,  400,  2500, 400,     0,  10000) \
+    X(default, 1500, 2000,  8000, 2500, 1500,  5000,  500, 1000, 10000, 1000,  800,  400,  800,  5000, 500,     0,  24000) \
+    X(san,     5000, 5000, 72000, 5000, 4000, 10000, 1000, 1000, 10000, 5000, 2000, 1000, 1000, 10000, 500, 60000, 110000)
+/* clang-format on */
 
 #define HF_HA_W(timeout, grain) ((timeout) + (grain))
-#define HF_HA_T(l, w, drift_ppm, f) (((1000000LL + (drift_ppm)) * ((l) + 2 * (w)) + 999999LL) / 1000000LL + (f))
-#define HF_HA_TAKEOVER(t, sample, obs_io, report, decide) ((t) + 2 * ((sample) + (obs_io)) + (report) + (decide))
+#define HF_HA_T(l, w, drift_ppm, f)                                                                          \
+    (((1000000LL + (drift_ppm)) * ((l) + 2 * (w)) + 999999LL) / 1000000LL + (f))
+#define HF_HA_TAKEOVER(t, sample, obs_io, report, decide)                                                    \
+    ((t) + 2 * ((sample) + (obs_io)) + (report) + (decide))
 
 struct hf_ha_timing {
     const char *profile;
     /* the keeper */
-    int64_t renew_ms;            /* R */
-    int64_t io_timeout_ms;       /* io */
-    int64_t lease_ms;            /* L */
-    int64_t kill_ms;             /* K, counted from L */
+    int64_t renew_ms;      /* R */
+    int64_t io_timeout_ms; /* io */
+    int64_t lease_ms;      /* L */
+    int64_t kill_ms;       /* K, counted from L */
     int64_t verify_ms;
     int64_t watchdog_timeout_ms; /* what the device is set to */
     int64_t watchdog_worst_ms;   /* W */
     int64_t pet_ms;
     /* observers and the leader */
     int64_t drift_ppm;
-    int64_t guest_write_ms;      /* F */
+    int64_t guest_write_ms; /* F */
     int64_t sample_ms;
     int64_t report_ms;
-    int64_t sample_gap_ms;       /* two samples further apart than this are not "every sample": counting starts again */
-    int64_t own_fresh_ms;        /* an observer whose own record is older than this has no good write */
+    int64_t
+        sample_gap_ms; /* two samples further apart than this are not "every sample": counting starts again */
+    int64_t own_fresh_ms; /* an observer whose own record is older than this has no good write */
     int64_t contact_ms;
-    int64_t fence_ms;            /* L + K */
-    int64_t silence_ms;          /* T */
-    int64_t takeover_read_ms;    /* sample + obs_io: until an observer has a value at the latest */
+    int64_t fence_ms;         /* L + K */
+    int64_t silence_ms;       /* T */
+    int64_t takeover_read_ms; /* sample + obs_io: until an observer has a value at the latest */
     int64_t takeover_ms;
 };
 
@@ -89,19 +94,24 @@ const struct hf_ha_timing *hf_ha_timing_find(const char *profile);
 /* Profile number i, or NULL past the last. */
 const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
 
-#define HF_HA_CHECK(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report, contact, decide, ride_out, bound) \
-    _Static_assert((r) + (io) < (l) / 2, #name ": one failed renewal must cost nothing");                             \
-    _Static_assert((k) + (verify) < HF_HA_W(timeout, grain) - (pet), #name ": a good kill must not end in a reset");  \
-    _Static_assert((pet) < HF_HA_W(timeout, grain) / 2, #name ": one missed pet must cost nothing");                  \
-    _Static_assert((timeout) % 1000 == 0, #name ": watchdog devices are set in whole seconds");                       \
-    _Static_assert(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f) * 1000000LL >=                                       \
-                       (1000000LL + (drift)) * ((l) + 2 * HF_HA_W(timeout, grain)) + (f) * 1000000LL,                 \
-                   #name ": T covers lease, two watchdog periods, drift and a guest's write");                        \
-    _Static_assert((contact) < (l) + (k), #name ": contact is given up before the fence");                            \
-    _Static_assert((l) + (k) < HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), #name ": the fence precedes the proof"); \
-    _Static_assert((r) + (io) + (sample) < (l), #name ": an observer with a dying lease does not testify");           \
-    _Static_assert((ride_out) == 0 || (ride_out) + (r) + (io) < (l), #name ": the path fail-over is ridden out");     \
-    _Static_assert(HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report, decide) <= (bound),  \
+#define HF_HA_CHECK(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report,        \
+                    contact, decide, ride_out, bound)                                                        \
+    _Static_assert((r) + (io) < (l) / 2, #name ": one failed renewal must cost nothing");                    \
+    _Static_assert((k) + (verify) < HF_HA_W(timeout, grain) - (pet),                                         \
+                   #name ": a good kill must not end in a reset");                                           \
+    _Static_assert((pet) < HF_HA_W(timeout, grain) / 2, #name ": one missed pet must cost nothing");         \
+    _Static_assert((timeout) % 1000 == 0, #name ": watchdog devices are set in whole seconds");              \
+    _Static_assert(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f) * 1000000LL >=                              \
+                       (1000000LL + (drift)) * ((l) + 2 * HF_HA_W(timeout, grain)) + (f)*1000000LL,          \
+                   #name ": T covers lease, two watchdog periods, drift and a guest's write");               \
+    _Static_assert((contact) < (l) + (k), #name ": contact is given up before the fence");                   \
+    _Static_assert((l) + (k) < HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                \
+                   #name ": the fence precedes the proof");                                                  \
+    _Static_assert((r) + (io) + (sample) < (l), #name ": an observer with a dying lease does not testify");  \
+    _Static_assert((ride_out) == 0 || (ride_out) + (r) + (io) < (l),                                         \
+                   #name ": the path fail-over is ridden out");                                              \
+    _Static_assert(HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report,     \
+                                  decide) <= (bound),                                                        \
                    #name ": the take-over bound");
 HF_HA_PROFILES(HF_HA_CHECK)
 #undef HF_HA_CHECK

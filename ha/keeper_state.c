@@ -21,7 +21,8 @@ static uint32_t crc_of(const struct head *h, const uint8_t *state)
     return hf_crc32c(hf_crc32c(0, h->boot_id, sizeof h->boot_id), state, sizeof(struct hf_keeper_state));
 }
 
-void hf_keeper_state_encode(const struct hf_keeper_state *s, const char *boot_id, uint8_t out[HF_KEEPER_STATE_BYTES])
+void hf_keeper_state_encode(const struct hf_keeper_state *s, const char *boot_id,
+                            uint8_t out[HF_KEEPER_STATE_BYTES])
 {
     struct head h = {.magic = {'H', 'F', 'K', 'E', 'E', 'P', 'E', 'R'}, .version = VERSION};
     memcpy(h.boot_id, boot_id, strnlen(boot_id, sizeof h.boot_id - 1));

@@ -1,5 +1,6 @@
-/* What a keeper must not forget while its host is up: identity, epoch, highest term, runs, tombstones, closed storages.
- * It lies in /run, so a reboot forgets it, and is written before any answer that rests on it leaves. Pure.
+/* What a keeper must not forget while its host is up: identity, epoch, highest term, runs, tombstones, closed
+ * storages. It lies in /run, so a reboot forgets it, and is written before any answer that rests on it
+ * leaves. Pure.
  */
 #ifndef HF_HA_KEEPER_STATE_H
 #define HF_HA_KEEPER_STATE_H
@@ -49,7 +50,8 @@ struct hf_keeper_state {
 #define HF_KEEPER_STATE_HEAD  64
 #define HF_KEEPER_STATE_BYTES (HF_KEEPER_STATE_HEAD + sizeof(struct hf_keeper_state))
 
-void hf_keeper_state_encode(const struct hf_keeper_state *s, const char *boot_id, uint8_t out[HF_KEEPER_STATE_BYTES]);
+void hf_keeper_state_encode(const struct hf_keeper_state *s, const char *boot_id,
+                            uint8_t out[HF_KEEPER_STATE_BYTES]);
 /* false: not a state of this version and this boot, whole and undamaged; why (if not NULL) gets a literal. */
 bool hf_keeper_state_decode(const uint8_t *data, size_t len, const char *boot_id, struct hf_keeper_state *ret,
                             const char **why);

@@ -1,6 +1,7 @@
-/* The packets between hostd and its keeper (hf-lease) on a unix socket of type SOCK_SEQPACKET: one packet, one message,
- * in the machine's own byte order (both ends run on one host). hostd sends requests; the keeper answers each once, in
- * any order, and sends HF_KEEPER_CHANGED when its view changed. Raise the version when a layout or an enum changes.
+/* The packets between hostd and its keeper (hf-lease) on a unix socket of type SOCK_SEQPACKET: one packet,
+ * one message, in the machine's own byte order (both ends run on one host). hostd sends requests; the keeper
+ * answers each once, in any order, and sends HF_KEEPER_CHANGED when its view changed. Raise the version when
+ * a layout or an enum changes.
  */
 #ifndef HF_HA_KEEPER_WIRE_H
 #define HF_HA_KEEPER_WIRE_H

@@ -1,6 +1,7 @@
-/* The keeper's core under random storages, processes, requests, pauses and restarts, checked from outside by what the rules
- * promise. The checker keeps its own books: when each write started and how it ended, which process exists, what was
- * answered. A failure prints its seed; "lease_chaos_test SEED" runs that one alone. */
+/* The keeper's core under random storages, processes, requests, pauses and restarts, checked from outside by
+ * what the rules promise. The checker keeps its own books: when each write started and how it ended, which
+ * process exists, what was answered. A failure prints its seed; "lease_chaos_test SEED" runs that one alone.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,8 +30,8 @@ struct disk {
 
 struct guest {
     bool exists, stuck;
-    bool permitted;  /* the keeper said yes to this run, and nothing has ended it */
-    bool born;       /* of this run; a process that has ended does not come back */
+    bool permitted; /* the keeper said yes to this run, and nothing has ended it */
+    bool born;      /* of this run; a process that has ended does not come back */
     uint64_t run, tomb;
     bool needs[STORAGES];
 };
@@ -72,7 +73,8 @@ static uint64_t draw(struct world *w, uint64_t below)
 #define CHECK(w, cond)                                                                                       \
     do {                                                                                                     \
         if (!(cond)) {                                                                                       \
-            fprintf(stderr, "seed %llu at %lld ms: %s\n", (unsigned long long)(w)->seed, (long long)(w)->now_ms, #cond); \
+            fprintf(stderr, "seed %llu at %lld ms: %s\n", (unsigned long long)(w)->seed,                     \
+                    (long long)(w)->now_ms, #cond);                                                          \
             fail();                                                                                          \
         }                                                                                                    \
     } while (0)
@@ -260,7 +262,8 @@ static void answer_survey(struct world *w)
 static void answer_disk(struct world *w, size_t i)
 {
     struct disk *d = &w->disks[i];
-    struct hf_lease_event e = {.kind = HF_LEASE_RENEWED, .storage = storage_id(i), .ok = !d->fails, .text = "no"};
+    struct hf_lease_event e = {
+        .kind = HF_LEASE_RENEWED, .storage = storage_id(i), .ok = !d->fails, .text = "no"};
     d->writing = false;
     note_time(w);
     bool in_time = w->now_ms - d->started_ms < w->t->lease_ms + w->t->kill_ms;
@@ -289,13 +292,15 @@ static void restart(struct world *w)
 
 static void ask(struct world *w)
 {
-    static const enum hf_keeper_op ops[] = {HF_KEEPER_BEGIN_RUN, HF_KEEPER_BEGIN_RUN, HF_KEEPER_BEGIN_RUN, HF_KEEPER_END_RUN,
-                                            HF_KEEPER_END_RUN,   HF_KEEPER_REGISTER_RUN, HF_KEEPER_ADD_STORAGE,
-                                            HF_KEEPER_ADD_STORAGE, HF_KEEPER_SET_EPOCH, HF_KEEPER_END_EPOCH};
+    static const enum hf_keeper_op ops[] = {
+        HF_KEEPER_BEGIN_RUN, HF_KEEPER_BEGIN_RUN,    HF_KEEPER_BEGIN_RUN,   HF_KEEPER_END_RUN,
+        HF_KEEPER_END_RUN,   HF_KEEPER_REGISTER_RUN, HF_KEEPER_ADD_STORAGE, HF_KEEPER_ADD_STORAGE,
+        HF_KEEPER_SET_EPOCH, HF_KEEPER_END_EPOCH};
     if (w->waiting)
         return;
     size_t g = draw(w, INSTANCES);
-    struct hf_keeper_request q = {.head.op = (uint16_t)ops[draw(w, sizeof ops / sizeof ops[0])], .subject = guest_id(g)};
+    struct hf_keeper_request q = {.head.op = (uint16_t)ops[draw(w, sizeof ops / sizeof ops[0])],
+                                  .subject = guest_id(g)};
     q.epoch = w->epoch;
     q.kill = draw(w, 2) != 0;
     q.number = w->guests[g].permitted && draw(w, 4) ? w->guests[g].run : w->guests[g].tomb + draw(w, 3);
@@ -318,11 +323,13 @@ static void ask(struct world *w)
     step(w, &e);
 }
 
-/* Births only of what has a permit, once, and not while hostd asks for its end: there is no gate, so hostd vouches for that. */
+/* Births only of what has a permit, once, and not while hostd asks for its end: there is no gate, so hostd
+ * vouches for that. */
 static bool may_be_born(const struct world *w, size_t g)
 {
-    bool ending = w->waiting && (w->asked.head.op == HF_KEEPER_END_EPOCH || w->asked.head.op == HF_KEEPER_SET_EPOCH ||
-                                 (w->asked.head.op == HF_KEEPER_END_RUN && w->asked.subject.b[1] == g));
+    bool ending =
+        w->waiting && (w->asked.head.op == HF_KEEPER_END_EPOCH || w->asked.head.op == HF_KEEPER_SET_EPOCH ||
+                       (w->asked.head.op == HF_KEEPER_END_RUN && w->asked.subject.b[1] == g));
     return w->guests[g].permitted && !w->guests[g].born && !w->epoch_over && !ending;
 }
 

@@ -21,12 +21,13 @@ enum {
     RUN_BYTES = 32,
 };
 
-#define MAGIC      "HFLEASE"
-#define VERSION    1
+#define MAGIC       "HFLEASE"
+#define VERSION     1
 #define FLAG_CLOSED 1u
 #define FLAG_KILLED 2u
 
-_Static_assert(AT_RUNS + HF_LEASE_RECORD_RUNS_MAX * RUN_BYTES == HF_LEASE_SLOT_BYTES, "the runs fill the slot");
+_Static_assert(AT_RUNS + HF_LEASE_RECORD_RUNS_MAX * RUN_BYTES == HF_LEASE_SLOT_BYTES,
+               "the runs fill the slot");
 _Static_assert(HF_LEASE_SLOT_BYTES % 4096 == 0, "O_DIRECT wants whole blocks");
 
 static void put32(uint8_t *p, uint32_t v)
@@ -161,7 +162,8 @@ enum hf_lease_decode hf_lease_file_decode(const uint8_t *file, size_t len, const
     struct hf_lease_record other;
     enum hf_lease_decode a = hf_lease_record_decode(file, first, cluster, host, ret);
     enum hf_lease_decode b = hf_lease_record_decode(file + first, second, cluster, host, &other);
-    /* A slot that is readable and not ours makes the whole file doubtful: nothing is proven by the other one. */
+    /* A slot that is readable and not ours makes the whole file doubtful: nothing is proven by the other one.
+     */
     if (a >= HF_LEASE_NOT_A_RECORD)
         return a;
     if (b >= HF_LEASE_NOT_A_RECORD)

@@ -1,9 +1,10 @@
-/* The record that a host's keeper writes into each shared storage: proof of life, the host's own list of runs, and
- * "closed" (DESIGN.md section 5, rule 9). One file per host in the storage's root, named
+/* The record that a host's keeper writes into each shared storage: proof of life, the host's own list of
+ * runs, and "closed" (DESIGN.md section 5, rule 9). One file per host in the storage's root, named
  * heartbeat-file-kvm-host-<32 hex digits of the host>.hb.
  *
- * The file has two slots, written in turn (sequence modulo 2), each in one write that passes all caches: a write torn by
- * a power cut leaves the other slot readable. Numbers are little-endian; a CRC32C ends the head. Pure.
+ * The file has two slots, written in turn (sequence modulo 2), each in one write that passes all caches: a
+ * write torn by a power cut leaves the other slot readable. Numbers are little-endian; a CRC32C ends the
+ * head. Pure.
  */
 #ifndef HF_HA_LEASE_RECORD_H
 #define HF_HA_LEASE_RECORD_H
@@ -15,10 +16,10 @@
 #include "base/status.h"
 #include "base/uuid.h"
 
-#define HF_LEASE_SLOT_BYTES 16384
-#define HF_LEASE_FILE_BYTES (2 * HF_LEASE_SLOT_BYTES)
+#define HF_LEASE_SLOT_BYTES    16384
+#define HF_LEASE_FILE_BYTES    (2 * HF_LEASE_SLOT_BYTES)
 #define HF_LEASE_FILE_NAME_MAX 72
-#define HF_LEASE_BOOT_ID_MAX 40
+#define HF_LEASE_BOOT_ID_MAX   40
 /* Live runs are never left out of a record; of the tombstones the newest that fit are in it. */
 #define HF_LEASE_RECORD_RUNS_MAX 496
 

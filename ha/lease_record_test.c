@@ -39,7 +39,8 @@ static void test_round_trip(void **state)
     assert_memory_equal(back, r, sizeof *r);
     /* A full record as well. */
     for (r->n_runs = 0; r->n_runs < HF_LEASE_RECORD_RUNS_MAX; r->n_runs++)
-        r->runs[r->n_runs] = (struct hf_lease_run){.instance = r->host, .run = r->n_runs + 1, .live = r->n_runs % 2};
+        r->runs[r->n_runs] =
+            (struct hf_lease_run){.instance = r->host, .run = r->n_runs + 1, .live = r->n_runs % 2};
     hf_lease_record_encode(r, slot);
     assert_int_equal(decode(slot, back), HF_LEASE_GOOD);
     assert_memory_equal(back, r, sizeof *r);
@@ -53,13 +54,17 @@ static void test_errors_told_apart(void **state)
     (void)state;
     struct hf_lease_record *r = sample(3, 99), *back = HF_NEW(struct hf_lease_record);
     uint8_t *slot = hf_alloc(HF_LEASE_SLOT_BYTES);
-    struct hf_uuid cluster = hf_uuid_of_text("cluster"), host = hf_uuid_of_text("host"), other = hf_uuid_of_text("x");
+    struct hf_uuid cluster = hf_uuid_of_text("cluster"), host = hf_uuid_of_text("host"),
+                   other = hf_uuid_of_text("x");
     assert_int_equal(decode(slot, back), HF_LEASE_EMPTY);
     hf_lease_record_encode(r, slot);
-    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, &other, &host, back), HF_LEASE_OTHER_CLUSTER);
-    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, &cluster, &other, back), HF_LEASE_OTHER_HOST);
+    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, &other, &host, back),
+                     HF_LEASE_OTHER_CLUSTER);
+    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, &cluster, &other, back),
+                     HF_LEASE_OTHER_HOST);
     assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, NULL, &host, back), HF_LEASE_GOOD);
-    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES - 1, &cluster, &host, back), HF_LEASE_TORN);
+    assert_int_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES - 1, &cluster, &host, back),
+                     HF_LEASE_TORN);
     assert_int_equal(hf_lease_record_decode(slot, 0, &cluster, &host, back), HF_LEASE_EMPTY);
     slot[0] ^= 1;
     assert_int_equal(decode(slot, back), HF_LEASE_NOT_A_RECORD);
@@ -93,7 +98,8 @@ static void test_two_slots(void **state)
 {
     (void)state;
     struct hf_uuid cluster = hf_uuid_of_text("cluster"), host = hf_uuid_of_text("host");
-    struct hf_lease_record *even = sample(3, 98), *odd = sample(3, 99), *back = HF_NEW(struct hf_lease_record);
+    struct hf_lease_record *even = sample(3, 98), *odd = sample(3, 99),
+                           *back = HF_NEW(struct hf_lease_record);
     uint8_t *file = hf_alloc(HF_LEASE_FILE_BYTES), *first = file, *second = file + HF_LEASE_SLOT_BYTES;
     hf_lease_record_encode(even, first);
     assert_int_equal(hf_lease_file_decode(file, HF_LEASE_SLOT_BYTES, &cluster, &host, back), HF_LEASE_GOOD);
@@ -112,7 +118,8 @@ static void test_two_slots(void **state)
     assert_int_equal(hf_lease_file_decode(file, HF_LEASE_FILE_BYTES, &cluster, &host, back), HF_LEASE_TORN);
     odd->host = hf_uuid_of_text("x"); /* a file that another host writes as well proves nothing */
     hf_lease_record_encode(odd, second);
-    assert_int_equal(hf_lease_file_decode(file, HF_LEASE_FILE_BYTES, &cluster, &host, back), HF_LEASE_OTHER_HOST);
+    assert_int_equal(hf_lease_file_decode(file, HF_LEASE_FILE_BYTES, &cluster, &host, back),
+                     HF_LEASE_OTHER_HOST);
     free(even);
     free(odd);
     free(back);
@@ -146,7 +153,8 @@ static void test_fuzz(void **state)
             slot[12 + k] = (uint8_t)(crc >> (8 * k));
         struct hf_uuid host;
         memcpy(host.b, slot + 32, 16);
-        assert_int_not_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, NULL, &host, back), HF_LEASE_TORN);
+        assert_int_not_equal(hf_lease_record_decode(slot, HF_LEASE_SLOT_BYTES, NULL, &host, back),
+                             HF_LEASE_TORN);
     }
     assert_int_equal(hf_crc32c(0, "123456789", 9), 0xe3069283);
     free(r);
@@ -157,8 +165,9 @@ static void test_fuzz(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_errors_told_apart), cmocka_unit_test(test_newer_version),
-        cmocka_unit_test(test_two_slots),  cmocka_unit_test(test_fuzz),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_errors_told_apart),
+        cmocka_unit_test(test_newer_version), cmocka_unit_test(test_two_slots),
+        cmocka_unit_test(test_fuzz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

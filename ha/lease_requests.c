@@ -1,4 +1,5 @@
-/* What hostd asks of the keeper. A request that rests on which processes exist waits for a survey that starts after it. */
+/* What hostd asks of the keeper. A request that rests on which processes exist waits for a survey that starts
+ * after it. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static void reply_ok(struct hf_lease_rules *r, uint64_t token)
 static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     if (r->n_waiting == HF_LEASE_WAITING_MAX) {
-        hf_lease_reply(r, token, HF_EXHAUSTED, "%d requests wait already: ask again later", HF_LEASE_WAITING_MAX);
+        hf_lease_reply(r, token, HF_EXHAUSTED, "%d requests wait already: ask again later",
+                       HF_LEASE_WAITING_MAX);
         return;
     }
     r->waiting[r->n_waiting++] = (struct hf_lease_waiting){
@@ -48,19 +50,19 @@ static void ask_set_epoch(struct hf_lease_rules *r, uint64_t token, const struct
 {
     const struct hf_keeper_state *s = &r->state;
     if (q->epoch == 0 || q->epoch < s->epoch) {
-        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: this keeper has lived epoch %llu", (ull)q->epoch,
-                       (ull)s->epoch);
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: this keeper has lived epoch %llu",
+                       (ull)q->epoch, (ull)s->epoch);
     } else if (q->epoch == s->epoch && s->epoch_closed) {
-        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: it is closed for ever, a new one is needed",
-                       (ull)q->epoch);
+        hf_lease_reply(r, token, HF_PRECONDITION,
+                       "set epoch %llu: it is closed for ever, a new one is needed", (ull)q->epoch);
     } else if (q->epoch == s->epoch && !hf_uuid_equal(&q->subject, &s->host)) {
         hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: it was granted to host %s", (ull)q->epoch,
                        hf_lease_name(&s->host).text);
     } else if (q->epoch == s->epoch) {
         reply_ok(r, token);
     } else if (s->n_runs > 0) {
-        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: %u runs of epoch %llu are not over", (ull)q->epoch,
-                       s->n_runs, (ull)s->epoch);
+        hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: %u runs of epoch %llu are not over",
+                       (ull)q->epoch, s->n_runs, (ull)s->epoch);
     } else {
         wait_for_survey(r, token, q);
     }
@@ -100,8 +102,8 @@ static void ask_see_term(struct hf_lease_rules *r, uint64_t token, const struct 
 static void ask_end_epoch(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     if (q->epoch > r->state.epoch) {
-        hf_lease_reply(r, token, HF_PRECONDITION, "end epoch %llu: this keeper lives epoch %llu", (ull)q->epoch,
-                       (ull)r->state.epoch);
+        hf_lease_reply(r, token, HF_PRECONDITION, "end epoch %llu: this keeper lives epoch %llu",
+                       (ull)q->epoch, (ull)r->state.epoch);
         return;
     }
     if (q->epoch < r->state.epoch) {
@@ -149,19 +151,20 @@ static void ask_add_storage(struct hf_lease_rules *r, uint64_t token, const stru
         return;
     }
     if (q->dir[0] != '/') {
-        hf_lease_reply(r, token, HF_INVALID, "add storage %s: '%s' is not an absolute path", name.text, q->dir);
+        hf_lease_reply(r, token, HF_INVALID, "add storage %s: '%s' is not an absolute path", name.text,
+                       q->dir);
         return;
     }
     if (l && strcmp(l->dir, q->dir) != 0) {
-        hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: its lease is kept in %s in this epoch", name.text,
-                       l->dir);
+        hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: its lease is kept in %s in this epoch",
+                       name.text, l->dir);
         return;
     }
     if (!l) {
         l = free_lease(r);
         if (!l) {
-            hf_lease_reply(r, token, HF_EXHAUSTED, "add storage %s: this keeper renews %d leases already", name.text,
-                           HF_KEEPER_STORAGES_MAX);
+            hf_lease_reply(r, token, HF_EXHAUSTED, "add storage %s: this keeper renews %d leases already",
+                           name.text, HF_KEEPER_STORAGES_MAX);
             return;
         }
         l->used = true;
@@ -207,7 +210,8 @@ static bool same_storages(const struct hf_keeper_state_run *run, const struct hf
 }
 
 /* Writes why a permit is refused to text and returns its code, or HF_OK. */
-static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text,
+                                   size_t len)
 {
     const struct hf_keeper_state *s = &r->state;
     const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
@@ -277,8 +281,8 @@ static void ask_register_run(struct hf_lease_rules *r, uint64_t token, const str
         wait_for_survey(r, token, q);
         return;
     }
-    hf_lease_reply(r, token, HF_PRECONDITION, "register run %llu of instance %s: it has no permit", (ull)q->number,
-                   hf_lease_name(&q->subject).text);
+    hf_lease_reply(r, token, HF_PRECONDITION, "register run %llu of instance %s: it has no permit",
+                   (ull)q->number, hf_lease_name(&q->subject).text);
 }
 
 static void ask_end_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
@@ -347,8 +351,8 @@ static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiti
         hf_lease_kill(r, &w->subject);
         return false;
     }
-    hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs", (ull)w->number,
-                   name.text, pid);
+    hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs",
+                   (ull)w->number, name.text, pid);
     return true;
 }
 
@@ -357,14 +361,15 @@ static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_wait
     if (alive)
         reply_ok(r, w->token); /* the survey itself has made it live */
     else
-        hf_lease_reply(r, w->token, HF_PRECONDITION, "register run %llu of instance %s: no process of it is to be seen",
-                       (ull)w->number, hf_lease_name(&w->subject).text);
+        hf_lease_reply(r, w->token, HF_PRECONDITION,
+                       "register run %llu of instance %s: no process of it is to be seen", (ull)w->number,
+                       hf_lease_name(&w->subject).text);
     return true;
 }
 
 /* Who ends an epoch vouches that it has no start under way: a permit without a process is over. */
-static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w, const struct hf_lease_proc *procs,
-                             size_t n)
+static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
+                             const struct hf_lease_proc *procs, size_t n)
 {
     if (w->epoch == r->state.epoch) {
         int pid;
@@ -388,7 +393,8 @@ static bool settle_set_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
     if (n > 0)
         return false; /* they are killed; perhaps the next survey finds them gone */
     if (r->state.n_runs > 0 || w->epoch < r->state.epoch) {
-        hf_lease_reply(r, w->token, HF_PRECONDITION, "set epoch %llu: another request came first", (ull)w->epoch);
+        hf_lease_reply(r, w->token, HF_PRECONDITION, "set epoch %llu: another request came first",
+                       (ull)w->epoch);
         return true;
     }
     if (w->epoch > r->state.epoch)
@@ -397,7 +403,8 @@ static bool settle_set_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
     return true;
 }
 
-static bool settle(struct hf_lease_rules *r, const struct hf_lease_waiting *w, const struct hf_lease_proc *procs, size_t n)
+static bool settle(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
+                   const struct hf_lease_proc *procs, size_t n)
 {
     int pid = 0;
     bool alive = hf_lease_proc_seen(procs, n, &w->subject, &pid);
@@ -422,7 +429,8 @@ static bool expire(struct hf_lease_rules *r, const struct hf_lease_waiting *w)
     return true;
 }
 
-void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs, size_t n)
+void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs,
+                             size_t n)
 {
     size_t kept = 0;
     for (size_t i = 0; i < r->n_waiting; i++) {

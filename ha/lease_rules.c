@@ -122,12 +122,14 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
     HF_ASSERT(l && l->in_flight);
     l->in_flight = false;
     if (!e->ok && !l->suspended)
-        hf_lease_note(r, "storage %s: the lease was not renewed: %s", hf_lease_name(&l->storage).text, e->text);
+        hf_lease_note(r, "storage %s: the lease was not renewed: %s", hf_lease_name(&l->storage).text,
+                      e->text);
     if (e->ok && l->suspended)
         hf_lease_note(r, "storage %s: renewals succeed again", hf_lease_name(&l->storage).text);
     r->changed |= l->suspended == e->ok;
     l->suspended = !e->ok;
-    /* A write of an earlier epoch, of a closed lease, or one that took longer than a lease lives, renews nothing. */
+    /* A write of an earlier epoch, of a closed lease, or one that took longer than a lease lives, renews
+     * nothing. */
     if (!e->ok || l->closed || l->write_epoch != r->state.epoch ||
         r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms)
         return;
@@ -167,7 +169,8 @@ static void check_leases(struct hf_lease_rules *r)
     }
 }
 
-/* A closed storage takes no start any more in this epoch. Once nothing runs here, a new epoch costs nothing. */
+/* A closed storage takes no start any more in this epoch. Once nothing runs here, a new epoch costs nothing.
+ */
 static void end_idle_epoch(struct hf_lease_rules *r)
 {
     bool lost = false;

@@ -1,14 +1,15 @@
-/* The keeper's core (DESIGN.md section 5, rules 1, 4, 8, 9, 11): leases per storage, runs and tombstones, when to pet
- * the watchdog, when to close and kill. Pure: an event with its time goes in, effects come out; hf_lease.c carries them
- * out in their order.
+/* The keeper's core (DESIGN.md section 5, rules 1, 4, 8, 9, 11): leases per storage, runs and tombstones,
+ * when to pet the watchdog, when to close and kill. Pure: an event with its time goes in, effects come out;
+ * hf_lease.c carries them out in their order.
  *
- * The story of a lease: a renewal is written every R, one at a time, and counts from its start. Past age L the lease is
- * in doubt: no permit, and no petting while a run needs it. A good renewal whose answer is used before L+K ends the
- * doubt. At L+K (epoch, storage) is closed for ever and every run that needs it is killed and verified gone; when then no
- * run is left on the host, the epoch itself is closed, so that a new one can be granted.
+ * The story of a lease: a renewal is written every R, one at a time, and counts from its start. Past age L
+ * the lease is in doubt: no permit, and no petting while a run needs it. A good renewal whose answer is used
+ * before L+K ends the doubt. At L+K (epoch, storage) is closed for ever and every run that needs it is killed
+ * and verified gone; when then no run is left on the host, the epoch itself is closed, so that a new one can
+ * be granted.
  *
- * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no lease: each
- * counts as L old until it has renewed it itself.
+ * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no
+ * lease: each counts as L old until it has renewed it itself.
  */
 #ifndef HF_HA_LEASE_RULES_H
 #define HF_HA_LEASE_RULES_H
@@ -18,13 +19,15 @@
 #include "ha/keeper_state.h"
 #include "ha/lease_record.h"
 
-#define HF_LEASE_SURVEY_MS    200   /* between two looks at the processes while something has to die or to be seen */
-#define HF_LEASE_LOOK_MS      2000  /* between two looks otherwise: a guest without a permit does not live longer */
-#define HF_LEASE_REQUEST_MS   5000  /* longest that a request waits for processes to be gone; then TIMEOUT */
-#define HF_LEASE_WAITING_MAX  64    /* requests that wait for a look at the processes */
-#define HF_LEASE_PROCS_MAX    512   /* processes of guests in one survey */
-#define HF_LEASE_EFFECTS_MAX  1024
-#define HF_LEASE_EFFECT_TEXT  256
+#define HF_LEASE_SURVEY_MS                                                                                   \
+    200 /* between two looks at the processes while something has to die or to be seen */
+#define HF_LEASE_LOOK_MS 2000 /* between two looks otherwise: a guest without a permit does not live longer  \
+                               */
+#define HF_LEASE_REQUEST_MS  5000 /* longest that a request waits for processes to be gone; then TIMEOUT */
+#define HF_LEASE_WAITING_MAX 64   /* requests that wait for a look at the processes */
+#define HF_LEASE_PROCS_MAX   512  /* processes of guests in one survey */
+#define HF_LEASE_EFFECTS_MAX 1024
+#define HF_LEASE_EFFECT_TEXT 256
 
 /* A process of a guest, as a survey saw it. */
 struct hf_lease_proc {
@@ -34,8 +37,8 @@ struct hf_lease_proc {
 
 enum hf_lease_event_kind {
     HF_LEASE_TICK,
-    HF_LEASE_RENEWED,  /* storage, ok, text */
-    HF_LEASE_SURVEYED, /* survey, ok, procs */
+    HF_LEASE_RENEWED,   /* storage, ok, text */
+    HF_LEASE_SURVEYED,  /* survey, ok, procs */
     HF_LEASE_REQUESTED, /* token, request */
 };
 
@@ -79,7 +82,8 @@ struct hf_lease_effects {
 
 struct hf_lease_rules;
 
-/* state: what the last keeper of this boot left, or NULL (then everything of ours is killed first). Copied. */
+/* state: what the last keeper of this boot left, or NULL (then everything of ours is killed first). Copied.
+ */
 struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, const char *boot_id,
                                              const struct hf_keeper_state *state, int64_t now_ms);
 void hf_lease_rules_free(struct hf_lease_rules *r);

@@ -12,24 +12,25 @@ struct hf_lease {
     struct hf_uuid storage;
     char dir[HF_KEEPER_DIR_MAX];
     /* volatile */
-    bool watched;        /* renewed; false: removed, kept until its last write has ended and for its age */
-    bool known;          /* base_ms holds: a renewal of this epoch succeeded, or one has to be assumed (restart) */
-    bool believed;       /* this keeper has renewed it itself */
+    bool watched;  /* renewed; false: removed, kept until its last write has ended and for its age */
+    bool known;    /* base_ms holds: a renewal of this epoch succeeded, or one has to be assumed (restart) */
+    bool believed; /* this keeper has renewed it itself */
     bool closed;
-    bool doubted;        /* said so in the log */
-    bool suspended;      /* the last write failed or hangs */
+    bool doubted;   /* said so in the log */
+    bool suspended; /* the last write failed or hangs */
     bool in_flight;
     uint64_t write_epoch; /* of the write in flight */
-    int64_t base_ms;     /* start of the last good renewal */
-    int64_t write_ms;    /* start of the write in flight, or of the last one */
-    int64_t next_ms;     /* next renewal */
-    uint64_t sequence;   /* of the last record; starts at the clock, so that a restarted keeper goes on above the last */
+    int64_t base_ms;      /* start of the last good renewal */
+    int64_t write_ms;     /* start of the write in flight, or of the last one */
+    int64_t next_ms;      /* next renewal */
+    uint64_t sequence;    /* of the last record; starts at the clock, so that a restarted keeper goes on above
+                             the last */
 };
 
 /* A request that waits for a look at the processes. */
 struct hf_lease_waiting {
     uint64_t token;
-    uint64_t survey;     /* number of the first survey that counts */
+    uint64_t survey; /* number of the first survey that counts */
     int64_t deadline_ms;
     uint16_t op;
     bool kill;
@@ -48,17 +49,21 @@ struct hf_lease_rules {
     struct hf_lease_waiting waiting[HF_LEASE_WAITING_MAX];
     size_t n_waiting;
     int pids[HF_KEEPER_RUNS_MAX]; /* of state.runs, from the last survey */
-    bool orphans;            /* started without a state: kill what there is, believe in nothing before */
-    bool strays;             /* the last survey saw processes that no run accounts for */
-    bool unseen;             /* no survey has succeeded yet */
-    bool clean;              /* the last survey saw none, and no permit was given since */
-    uint64_t survey;         /* number of the last survey asked for */
-    bool surveying;          /* its answer is not here yet */
-    bool survey_now;         /* something wants a look */
-    int64_t next_survey_ms;  /* while something has to die or to be seen */
-    int64_t next_look_ms;    /* in any case */
+    bool orphans;                 /* started without a state: kill what there is, believe in nothing before */
+    bool strays;                  /* the last survey saw processes that no run accounts for */
+    bool unseen;                  /* no survey has succeeded yet */
+    bool clean;                   /* the last survey saw none, and no permit was given since */
+    uint64_t survey;              /* number of the last survey asked for */
+    bool surveying;               /* its answer is not here yet */
+    bool survey_now;              /* something wants a look */
+    int64_t next_survey_ms;       /* while something has to die or to be seen */
+    int64_t next_look_ms;         /* in any case */
     int64_t next_pet_ms;
-    enum { HF_PETTING_NOT_YET, HF_PETTING_YES, HF_PETTING_NO } petting; /* what was last said about it in the log */
+    enum {
+        HF_PETTING_NOT_YET,
+        HF_PETTING_YES,
+        HF_PETTING_NO
+    } petting; /* what was last said about it in the log */
     /* of the running step */
     int64_t now_ms;
     struct hf_lease_effects *out;
@@ -82,8 +87,10 @@ bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *s
 struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const struct hf_uuid *instance);
 bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
 bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage);
-const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r, const struct hf_uuid *instance);
-/* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in that table. */
+const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r,
+                                                const struct hf_uuid *instance);
+/* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in
+ * that table. */
 void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
 void hf_lease_close_epoch(struct hf_lease_rules *r);
 
@@ -91,12 +98,14 @@ void hf_lease_close_epoch(struct hf_lease_rules *r);
 void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
 void hf_lease_kill_doomed(struct hf_lease_rules *r);
 void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
-bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance, int *ret_pid);
+bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
+                        int *ret_pid);
 
 /* requests (lease_requests.c) */
 void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
 /* Answers the requests that this survey settles, and those whose time is over (procs NULL: only these). */
-void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs, size_t n);
+void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs,
+                             size_t n);
 
 /* A UUID as text for one sentence. */
 struct hf_lease_name {

@@ -1,9 +1,10 @@
-/* The keeper's core as text: testdata/lease holds one file per case. A small host around it has disks that answer, hang or
- * fail, processes that die or do not, and a watchdog that counts; time moves by "at". "lease_rules_test FILE" prints a file
- * as the code would have it.
+/* The keeper's core as text: testdata/lease holds one file per case. A small host around it has disks that
+ * answer, hang or fail, processes that die or do not, and a watchdog that counts; time moves by "at".
+ * "lease_rules_test FILE" prints a file as the code would have it.
  *
- * Commands: profile, start, restart, lose-state, disk, at, epoch, end-epoch, term, add, remove, begin, born, register, die,
- * stuck, unstuck, end, kill-run, pause-until, no-watchdog, show, record. What the core notes, kills and answers is said with its time. */
+ * Commands: profile, start, restart, lose-state, disk, at, epoch, end-epoch, term, add, remove, begin, born,
+ * register, die, stuck, unstuck, end, kill-run, pause-until, no-watchdog, show, record. What the core notes,
+ * kills and answers is said with its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -201,8 +202,11 @@ static void tick(struct world *w)
 static void answer_survey(struct world *w)
 {
     while (w->surveying) {
-        struct hf_lease_event e = {
-            .kind = HF_LEASE_SURVEYED, .survey = w->survey, .ok = true, .procs = w->procs, .n_procs = w->n_procs};
+        struct hf_lease_event e = {.kind = HF_LEASE_SURVEYED,
+                                   .survey = w->survey,
+                                   .ok = true,
+                                   .procs = w->procs,
+                                   .n_procs = w->n_procs};
         w->surveying = false;
         step(w, &e);
     }
@@ -215,8 +219,10 @@ static int64_t disk_due(const struct disk *d)
 
 static void answer_disk(struct world *w, struct disk *d)
 {
-    struct hf_lease_event e = {
-        .kind = HF_LEASE_RENEWED, .storage = d->storage, .ok = d->mode == DISK_OK, .text = "input/output error"};
+    struct hf_lease_event e = {.kind = HF_LEASE_RENEWED,
+                               .storage = d->storage,
+                               .ok = d->mode == DISK_OK,
+                               .text = "input/output error"};
     d->writing = false;
     step(w, &e);
 }
@@ -285,9 +291,11 @@ static bool do_request(struct world *w, char **words, size_t n)
     static const struct {
         const char *word;
         enum hf_keeper_op op;
-    } ops[] = {{"epoch", HF_KEEPER_SET_EPOCH},       {"end-epoch", HF_KEEPER_END_EPOCH}, {"term", HF_KEEPER_SEE_TERM},
-               {"add", HF_KEEPER_ADD_STORAGE},       {"remove", HF_KEEPER_REMOVE_STORAGE}, {"begin", HF_KEEPER_BEGIN_RUN},
-               {"register", HF_KEEPER_REGISTER_RUN}, {"end", HF_KEEPER_END_RUN},         {"kill-run", HF_KEEPER_END_RUN}};
+    } ops[] = {{"epoch", HF_KEEPER_SET_EPOCH},       {"end-epoch", HF_KEEPER_END_EPOCH},
+               {"term", HF_KEEPER_SEE_TERM},         {"add", HF_KEEPER_ADD_STORAGE},
+               {"remove", HF_KEEPER_REMOVE_STORAGE}, {"begin", HF_KEEPER_BEGIN_RUN},
+               {"register", HF_KEEPER_REGISTER_RUN}, {"end", HF_KEEPER_END_RUN},
+               {"kill-run", HF_KEEPER_END_RUN}};
     struct hf_keeper_request q = {.head.op = 0};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         if (strcmp(words[0], ops[i].word) == 0)
@@ -329,8 +337,8 @@ static bool do_show(struct world *w)
         char age[32] = "never renewed";
         if (storage[i].age_ms != INT64_MAX)
             snprintf(age, sizeof age, "age %lld", (long long)storage[i].age_ms);
-        hf_scenario_say(w->s, "storage %s %s%s%s", name_of(w, &storage[i].uuid), age, storage[i].closed ? " closed" : "",
-                        storage[i].suspended ? " suspended" : "");
+        hf_scenario_say(w->s, "storage %s %s%s%s", name_of(w, &storage[i].uuid), age,
+                        storage[i].closed ? " closed" : "", storage[i].suspended ? " suspended" : "");
     }
     for (uint32_t i = 0; i < v->n_runs; i++)
         hf_scenario_say(w->s, "run %s/%llu %s", name_of(w, &run[i].instance), (unsigned long long)run[i].run,
@@ -343,8 +351,8 @@ static bool do_record(struct world *w, const char *name)
     struct hf_lease_record *r = HF_NEW(struct hf_lease_record);
     struct hf_uuid u = uuid_of(w, name);
     hf_lease_rules_record(w->rules, &u, 1, r);
-    hf_scenario_say(w->s, "record on %s: epoch %llu%s%s", name, (unsigned long long)r->epoch, r->closed ? " closed" : "",
-                    r->killed ? " killed" : "");
+    hf_scenario_say(w->s, "record on %s: epoch %llu%s%s", name, (unsigned long long)r->epoch,
+                    r->closed ? " closed" : "", r->killed ? " killed" : "");
     for (size_t i = 0; i < r->n_runs; i++)
         hf_scenario_say(w->s, "record run %s/%llu %s", name_of(w, &r->runs[i].instance),
                         (unsigned long long)r->runs[i].run, r->runs[i].live ? "live" : "tombstone");
@@ -357,7 +365,9 @@ static bool do_disk(struct world *w, char **words, size_t n)
     if (n != 3)
         return false;
     struct hf_uuid u = uuid_of(w, words[1]);
-    disk_of(w, &u)->mode = strcmp(words[2], "hang") == 0 ? DISK_HANG : strcmp(words[2], "fail") == 0 ? DISK_FAIL : DISK_OK;
+    disk_of(w, &u)->mode = strcmp(words[2], "hang") == 0   ? DISK_HANG
+                           : strcmp(words[2], "fail") == 0 ? DISK_FAIL
+                                                           : DISK_OK;
     return true;
 }
 
@@ -380,7 +390,8 @@ static bool do_process(struct world *w, char **words, size_t n)
     return true;
 }
 
-/* start: a first keeper without a state; restart: a new one with the state of the last; lose-state: a new one without. */
+/* start: a first keeper without a state; restart: a new one with the state of the last; lose-state: a new one
+ * without. */
 static bool do_start(struct world *w, const char *how)
 {
     struct hf_keeper_state *state = NULL;
@@ -412,7 +423,8 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
         advance(w, strtoll(words[1], NULL, 10));
         return true;
     }
-    /* The keeper stands still (stopped, not scheduled) until then, and with it the answers; the watchdog does not. */
+    /* The keeper stands still (stopped, not scheduled) until then, and with it the answers; the watchdog does
+     * not. */
     if (strcmp(c, "pause-until") == 0 && n == 2) {
         w->now_ms = strtoll(words[1], NULL, 10);
         watchdog_fires(w, w->now_ms);
@@ -424,7 +436,8 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
     }
     if (strcmp(c, "disk") == 0)
         return do_disk(w, words, n);
-    if (strcmp(c, "born") == 0 || strcmp(c, "die") == 0 || strcmp(c, "stuck") == 0 || strcmp(c, "unstuck") == 0)
+    if (strcmp(c, "born") == 0 || strcmp(c, "die") == 0 || strcmp(c, "stuck") == 0 ||
+        strcmp(c, "unstuck") == 0)
         return do_process(w, words, n);
     if (strcmp(c, "show") == 0)
         return do_show(w);

@@ -33,7 +33,8 @@ bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keep
     return false;
 }
 
-const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r, const struct hf_uuid *instance)
+const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r,
+                                                const struct hf_uuid *instance)
 {
     for (uint32_t i = 0; i < r->state.n_tombs; i++) {
         if (hf_uuid_equal(&r->state.tombs[i].instance, instance))
@@ -50,8 +51,8 @@ static void remove_tomb(struct hf_lease_rules *r, size_t i)
     memset(&s->tombs[s->n_tombs], 0, sizeof s->tombs[0]);
 }
 
-/* One tombstone per instance, with its highest run; the newest stands last. The oldest makes room: what it forbids is
- * forbidden by its epoch as well, or by the leader's own record that the run has ended. */
+/* One tombstone per instance, with its highest run; the newest stands last. The oldest makes room: what it
+ * forbids is forbidden by its epoch as well, or by the leader's own record that the run has ended. */
 static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run)
 {
     struct hf_keeper_state *s = &r->state;
@@ -85,7 +86,8 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
 
 /* --- processes --- */
 
-bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance, int *ret_pid)
+bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
+                        int *ret_pid)
 {
     for (size_t i = 0; i < n; i++) {
         if (hf_uuid_equal(&procs[i].instance, instance)) {
@@ -135,8 +137,8 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
             if (doomed)
                 hf_lease_kill(r, &run->instance);
         } else if (run->live && doomed) {
-            hf_lease_note(r, "run %llu of instance %s: killed and verified gone", (unsigned long long)run->run,
-                          hf_lease_name(&run->instance).text);
+            hf_lease_note(r, "run %llu of instance %s: killed and verified gone",
+                          (unsigned long long)run->run, hf_lease_name(&run->instance).text);
             hf_lease_bury(r, run->instance, run->run);
             continue; /* another run took its place in the table */
         }

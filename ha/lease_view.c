@@ -88,10 +88,13 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
     }
     struct hf_keeper_wire_run *run = (struct hf_keeper_wire_run *)storage;
     for (uint32_t i = 0; i < s->n_runs; i++)
-        *run++ = (struct hf_keeper_wire_run){
-            .instance = s->runs[i].instance, .run = s->runs[i].run, .pid = r->pids[i], .state = s->runs[i].live};
+        *run++ = (struct hf_keeper_wire_run){.instance = s->runs[i].instance,
+                                             .run = s->runs[i].run,
+                                             .pid = r->pids[i],
+                                             .state = s->runs[i].live};
     for (uint32_t i = 0; i < s->n_tombs; i++)
-        *run++ = (struct hf_keeper_wire_run){.instance = s->tombs[i].instance, .run = s->tombs[i].run, .state = 2};
+        *run++ =
+            (struct hf_keeper_wire_run){.instance = s->tombs[i].instance, .run = s->tombs[i].run, .state = 2};
     v->n_runs = s->n_runs + s->n_tombs;
     return (size_t)((uint8_t *)run - (uint8_t *)v);
 }

@@ -1,4 +1,5 @@
-/* What one observer saw of one host's record on one storage: the plain form of the message holdfast.v1.Observation. */
+/* What one observer saw of one host's record on one storage: the plain form of the message
+ * holdfast.v1.Observation. */
 #ifndef HF_HA_OBSERVATION_H
 #define HF_HA_OBSERVATION_H
 
@@ -8,11 +9,12 @@
 
 struct hf_observation {
     struct hf_uuid storage, host;
-    uint64_t epoch;      /* in the record; 0: none read yet */
+    uint64_t epoch; /* in the record; 0: none read yet */
     uint64_t sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
-    int64_t unchanged_ms; /* end of the first read of this value → start of the last, on the observer's clock */
-    bool samples_good;    /* the observer's own write and read succeeded in every sample of that time */
+    int64_t
+        unchanged_ms; /* end of the first read of this value → start of the last, on the observer's clock */
+    bool samples_good; /* the observer's own write and read succeeded in every sample of that time */
     bool closed, killed;
     const struct hf_lease_run *runs; /* the record's run list; borrowed */
     size_t n_runs;

@@ -40,7 +40,8 @@ Holdfast__V1__Observation *hf_observation_to_pb(const struct hf_observation *o)
     return m;
 }
 
-hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m, struct hf_lease_run runs[HF_LEASE_RECORD_RUNS_MAX],
+hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m,
+                                 struct hf_lease_run runs[HF_LEASE_RECORD_RUNS_MAX],
                                  struct hf_observation *ret)
 {
     struct hf_observation o = {.epoch = m->epoch,
@@ -52,14 +53,16 @@ hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m, struct hf_l
                                .runs = runs,
                                .n_runs = m->n_runs};
     if (!hf_uuid_parse(m->primary_storage_uuid, &o.storage))
-        return hf_error(HF_INVALID, "observation: '%s' is not the UUID of a storage", m->primary_storage_uuid);
+        return hf_error(HF_INVALID, "observation: '%s' is not the UUID of a storage",
+                        m->primary_storage_uuid);
     if (!hf_uuid_parse(m->host_uuid, &o.host))
         return hf_error(HF_INVALID, "observation: '%s' is not the UUID of a host", m->host_uuid);
     if (m->n_runs > HF_LEASE_RECORD_RUNS_MAX)
         return hf_error(HF_INVALID, "observation: %zu runs are more than a record holds", m->n_runs);
     for (size_t i = 0; i < m->n_runs; i++) {
         if (!hf_uuid_parse(m->runs[i]->instance_uuid, &runs[i].instance))
-            return hf_error(HF_INVALID, "observation: '%s' is not the UUID of an instance", m->runs[i]->instance_uuid);
+            return hf_error(HF_INVALID, "observation: '%s' is not the UUID of an instance",
+                            m->runs[i]->instance_uuid);
         runs[i].run = m->runs[i]->run;
         runs[i].live = m->runs[i]->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
     }

@@ -29,11 +29,13 @@ static bool shares_storage(const struct hf_restart_evidence *e, const struct hf_
 }
 
 /* Rule 5: evidence for exactly this (host, epoch) that covers a storage of this instance. */
-static const struct hf_restart_evidence *covering(const struct question *q, const struct hf_restart_instance *i)
+static const struct hf_restart_evidence *covering(const struct question *q,
+                                                  const struct hf_restart_instance *i)
 {
     for (size_t k = 0; k < q->n_evidence; k++) {
         const struct hf_restart_evidence *e = &q->evidence[k];
-        if (hf_uuid_equal(&e->host, &i->host) && e->epoch == i->epoch && (e->everything || shares_storage(e, i)))
+        if (hf_uuid_equal(&e->host, &i->host) && e->epoch == i->epoch &&
+            (e->everything || shares_storage(e, i)))
             return e;
     }
     return NULL;
@@ -63,21 +65,24 @@ static void decide(const struct question *q, const struct hf_restart_instance *i
 {
     const struct hf_restart_evidence *e = covering(q, i);
     if (!e && any_for_life(q, i)) {
-        say(s, HF_RESTART_WAIT, "the evidence against host '%s' (epoch %llu) covers no storage of '%s'", i->host_name,
-            (ull)i->epoch, i->name);
+        say(s, HF_RESTART_WAIT, "the evidence against host '%s' (epoch %llu) covers no storage of '%s'",
+            i->host_name, (ull)i->epoch, i->name);
         return;
     }
     if (!e) {
-        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is fenced but not proven down", i->host_name, (ull)i->epoch);
+        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is fenced but not proven down", i->host_name,
+            (ull)i->epoch);
         return;
     }
     s->evidence = (size_t)(e - q->evidence);
     if (i->never_stop && i->wanted_running && q->ha_enabled)
-        say(s, HF_RESTART_GO, "run %llu of '%s' is over (%s of host '%s', epoch %llu): it starts elsewhere", (ull)i->run,
-            i->name, e->kind, i->host_name, (ull)i->epoch);
+        say(s, HF_RESTART_GO, "run %llu of '%s' is over (%s of host '%s', epoch %llu): it starts elsewhere",
+            (ull)i->run, i->name, e->kind, i->host_name, (ull)i->epoch);
     else
         say(s, HF_RESTART_STOP, "'%s' stopped with its host '%s' (%s): %s", i->name, i->host_name, e->kind,
-            !i->wanted_running ? "it was to be stopped" : !i->never_stop ? "it is not NeverStop" : "HA is switched off");
+            !i->wanted_running ? "it was to be stopped"
+            : !i->never_stop   ? "it is not NeverStop"
+                               : "HA is switched off");
 }
 
 static int compare(const void *a, const void *b, void *instances)
@@ -93,7 +98,8 @@ static int compare(const void *a, const void *b, void *instances)
 }
 
 size_t hf_restart_plan(bool ha_enabled, const struct hf_restart_evidence *evidence, size_t n_evidence,
-                       const struct hf_restart_instance *instances, size_t n_instances, struct hf_restart_step *ret)
+                       const struct hf_restart_instance *instances, size_t n_instances,
+                       struct hf_restart_step *ret)
 {
     struct question q = {.ha_enabled = ha_enabled, .evidence = evidence, .n_evidence = n_evidence};
     size_t n = 0;

@@ -1,7 +1,9 @@
-/* What happens to the instances of a fenced (host, epoch): which may leave it and start elsewhere, which end as stopped
- * with their host, which wait and for what (rules 5, 7, 19). Pure. Where they start is the scheduler's question.
+/* What happens to the instances of a fenced (host, epoch): which may leave it and start elsewhere, which end
+ * as stopped with their host, which wait and for what (rules 5, 7, 19). Pure. Where they start is the
+ * scheduler's question.
  *
- * An instance may leave only when evidence for exactly its (host, epoch) covers one of its storages, or everything.
+ * An instance may leave only when evidence for exactly its (host, epoch) covers one of its storages, or
+ * everything.
  */
 #ifndef HF_HA_RESTART_PLAN_H
 #define HF_HA_RESTART_PLAN_H
@@ -16,8 +18,8 @@
 struct hf_restart_evidence {
     struct hf_uuid host;
     uint64_t epoch;
-    const char *kind;          /* "silence", "closed and killed", "next epoch", "operator's word" */
-    bool everything;           /* covers every storage, local ones too */
+    const char *kind; /* "silence", "closed and killed", "next epoch", "operator's word" */
+    bool everything;  /* covers every storage, local ones too */
     const struct hf_uuid *storages;
     size_t n_storages;
 };
@@ -26,13 +28,13 @@ struct hf_restart_evidence {
 struct hf_restart_instance {
     struct hf_uuid uuid;
     const char *name;
-    struct hf_uuid host;       /* placement */
+    struct hf_uuid host; /* placement */
     uint64_t epoch, run;
-    bool fenced;               /* the fence of (host, epoch) is committed */
+    bool fenced; /* the fence of (host, epoch) is committed */
     const char *host_name;
     bool never_stop;
-    bool wanted_running;       /* false: it was to be stopped or deleted */
-    int64_t waiting_ms;        /* since its host was counted as lost */
+    bool wanted_running;            /* false: it was to be stopped or deleted */
+    int64_t waiting_ms;             /* since its host was counted as lost */
     const struct hf_uuid *storages; /* every storage that a disk of it lies on */
     size_t n_storages;
 };
@@ -45,14 +47,15 @@ enum hf_restart_kind {
 
 struct hf_restart_step {
     enum hf_restart_kind kind;
-    size_t instance;     /* index */
-    size_t evidence;     /* index; GO and STOP */
+    size_t instance; /* index */
+    size_t evidence; /* index; GO and STOP */
     char text[HF_RESTART_TEXT_MAX];
 };
 
-/* One step per instance on a fenced (host, epoch): first those that go, longest waiting first, then those that stop, then
- * those that wait. ret has room for n_instances. */
+/* One step per instance on a fenced (host, epoch): first those that go, longest waiting first, then those
+ * that stop, then those that wait. ret has room for n_instances. */
 size_t hf_restart_plan(bool ha_enabled, const struct hf_restart_evidence *evidence, size_t n_evidence,
-                       const struct hf_restart_instance *instances, size_t n_instances, struct hf_restart_step *ret);
+                       const struct hf_restart_instance *instances, size_t n_instances,
+                       struct hf_restart_step *ret);
 
 #endif

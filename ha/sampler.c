@@ -8,10 +8,10 @@
 
 struct peer {
     struct hf_uuid host;
-    bool counting;          /* the four below hold */
+    bool counting; /* the four below hold */
     uint64_t hash;
-    int64_t first_end_ms;   /* end of the first read of this value */
-    int64_t last_start_ms;  /* start of the last */
+    int64_t first_end_ms;  /* end of the first read of this value */
+    int64_t last_start_ms; /* start of the last */
     /* of the last good read */
     uint64_t epoch, sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
@@ -43,7 +43,8 @@ static uint64_t hash_bytes(const uint8_t *data, size_t len)
     return h;
 }
 
-void hf_sampler_digest(const uint8_t *file, size_t len, const struct hf_uuid *cluster, struct hf_sampler_read *read)
+void hf_sampler_digest(const uint8_t *file, size_t len, const struct hf_uuid *cluster,
+                       struct hf_sampler_read *read)
 {
     struct hf_lease_record *r = HF_NEW(struct hf_lease_record);
     read->hash = hash_bytes(file, len);
@@ -153,8 +154,8 @@ const struct hf_observation *hf_sampler_failed(struct hf_sampler *s, const char 
     return observations(s, ret_n);
 }
 
-/* Why this sample is not good for any peer, or NULL. Own write good means: the own keeper's record was seen to move, and
- * lately. */
+/* Why this sample is not good for any peer, or NULL. Own write good means: the own keeper's record was seen
+ * to move, and lately. */
 static const char *own_problem(struct hf_sampler *s, const struct hf_sampler_read *own)
 {
     bool gap = s->sampled && own->start_ms - s->last_sample_ms > s->timing->sample_gap_ms;

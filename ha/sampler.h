@@ -1,10 +1,11 @@
-/* What one observer makes of its reads of one storage (rule 13): for each peer, how long its record has not changed, from
- * the end of the first read of this value to the start of the last. Pure: the reads of one sample go in, observations come
- * out.
+/* What one observer makes of its reads of one storage (rule 13): for each peer, how long its record has not
+ * changed, from the end of the first read of this value to the start of the last. Pure: the reads of one
+ * sample go in, observations come out.
  *
- * Every count starts again after a sample that is not good: the observer's own record could not be read or has stopped
- * moving (its own write fails), a read failed, or too much time lies between two samples. Values are compared by a hash of
- * the whole file, so that any change is a sign of life, also one that cannot be read.
+ * Every count starts again after a sample that is not good: the observer's own record could not be read or
+ * has stopped moving (its own write fails), a read failed, or too much time lies between two samples. Values
+ * are compared by a hash of the whole file, so that any change is a sign of life, also one that cannot be
+ * read.
  */
 #ifndef HF_HA_SAMPLER_H
 #define HF_HA_SAMPLER_H
@@ -17,7 +18,7 @@ struct hf_sampler_read {
     struct hf_uuid host;
     int64_t start_ms, end_ms; /* of the observer's clock that counts pauses */
     char error[HF_OBSERVATION_ERROR_MAX];
-    uint64_t hash;            /* of all bytes */
+    uint64_t hash; /* of all bytes */
     enum hf_lease_decode decode;
     uint64_t epoch, sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
@@ -27,7 +28,8 @@ struct hf_sampler_read {
 };
 
 /* Makes the bytes of a file into a value (len 0: there is no file). cluster may be NULL. Any thread. */
-void hf_sampler_digest(const uint8_t *file, size_t len, const struct hf_uuid *cluster, struct hf_sampler_read *read);
+void hf_sampler_digest(const uint8_t *file, size_t len, const struct hf_uuid *cluster,
+                       struct hf_sampler_read *read);
 
 struct hf_sampler;
 
@@ -38,8 +40,8 @@ void hf_sampler_set_peers(struct hf_sampler *s, const struct hf_uuid *hosts, siz
 /* A copy of the list, to be freed. */
 struct hf_uuid *hf_sampler_peers(const struct hf_sampler *s, size_t *ret_n);
 
-/* One sample: the own record's read, then those of peers (in any order; one that is no peer any more is ignored). Takes the
- * runs out of the reads. Returns one observation per peer, valid until the next call. */
+/* One sample: the own record's read, then those of peers (in any order; one that is no peer any more is
+ * ignored). Takes the runs out of the reads. Returns one observation per peer, valid until the next call. */
 const struct hf_observation *hf_sampler_sample(struct hf_sampler *s, const struct hf_sampler_read *own,
                                                struct hf_sampler_read *reads, size_t n_reads, size_t *ret_n);
 /* A sample that brought nothing: reading hangs, or could not start. */

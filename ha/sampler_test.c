@@ -1,4 +1,5 @@
-/* Rule 13 on the observer's side: from the end of the first read of a value to the start of the last, in good samples only. */
+/* Rule 13 on the observer's side: from the end of the first read of a value to the start of the last, in good
+ * samples only. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,8 +51,10 @@ static void digest(struct hf_sampler_read *r, uint64_t sequence)
     free(slot);
 }
 
-/* One sample whose peer read lasts from start to end; sequence 0: the read fails. The own record moves if moves. */
-static const struct hf_observation *sample(struct fixture *f, int64_t start, int64_t end, uint64_t sequence, bool moves)
+/* One sample whose peer read lasts from start to end; sequence 0: the read fails. The own record moves if
+ * moves. */
+static const struct hf_observation *sample(struct fixture *f, int64_t start, int64_t end, uint64_t sequence,
+                                           bool moves)
 {
     struct hf_sampler_read own = {.host = hf_uuid_of_text("me"), .start_ms = start, .end_ms = start};
     struct hf_sampler_read read = {.host = f->peer, .start_ms = start, .end_ms = end};
@@ -139,7 +142,8 @@ static void test_own_record_stops(void **state)
     assert_int_equal(f->seen->unchanged_ms, 0);
 }
 
-/* The storage is not mounted: the observer's own record is missing as well, so a missing peer says nothing. */
+/* The storage is not mounted: the observer's own record is missing as well, so a missing peer says nothing.
+ */
 static void test_own_record_missing(void **state)
 {
     struct fixture *f = *state;

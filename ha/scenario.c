@@ -148,8 +148,8 @@ static int is_scenario(const struct dirent *e)
     return len > 4 && strcmp(e->d_name + len - 4, ".txt") == 0;
 }
 
-int hf_scenario_run_folder(const char *folder, size_t files_min, void *(*create)(void), hf_scenario_command command,
-                           void (*destroy)(void *world))
+int hf_scenario_run_folder(const char *folder, size_t files_min, void *(*create)(void),
+                           hf_scenario_command command, void (*destroy)(void *world))
 {
     struct dirent **files = NULL;
     int n = scandir(folder, &files, is_scenario, alphasort), failed = 0;

@@ -1,9 +1,10 @@
-/* hf-lease, the keeper: renews the host's storage leases, pets its watchdog, remembers what must not be forgotten, kills
- * what may not run any longer. The decisions are ha/lease_rules.h's; this file plugs in clock, disks, processes, watchdog,
- * state file and socket. One thread decides; disks and processes have threads of their own, which may hang.
+/* hf-lease, the keeper: renews the host's storage leases, pets its watchdog, remembers what must not be
+ * forgotten, kills what may not run any longer. The decisions are ha/lease_rules.h's; this file plugs in
+ * clock, disks, processes, watchdog, state file and socket. One thread decides; disks and processes have
+ * threads of their own, which may hang.
  *
- * It never waits for hostd, libvirt or a storage. It outlives hostd, and when it dies itself the watchdog resets the host
- * unless a new one takes over in time.
+ * It never waits for hostd, libvirt or a storage. It outlives hostd, and when it dies itself the watchdog
+ * resets the host unless a new one takes over in time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,8 +75,8 @@ static void save(struct keeper *k)
     hf_status_drop(st);
 }
 
-/* An idle disk, best the one that has this storage's file open. There is one for each lease, and a lease has at most one
- * write in flight. */
+/* An idle disk, best the one that has this storage's file open. There is one for each lease, and a lease has
+ * at most one write in flight. */
 static struct disk_slot *pick_disk(struct keeper *k, const struct hf_uuid *storage)
 {
     struct disk_slot *pick = NULL;
@@ -230,7 +231,8 @@ static void run(struct keeper *k)
             HF_ASSERT(errno == EINTR);
             continue;
         }
-        /* Time first: after a pause nothing may act on an old belief (the rules look at the clock in every step). */
+        /* Time first: after a pause nothing may act on an old belief (the rules look at the clock in every
+         * step). */
         if (fds[0].revents)
             on_timer(k);
         if (fds[1].revents)
@@ -242,7 +244,8 @@ static void run(struct keeper *k)
 
 /* --- life --- */
 
-/* Each of these makes the keeper faster or harder to stop; none is needed for safety, so a refusal is only told. */
+/* Each of these makes the keeper faster or harder to stop; none is needed for safety, so a refusal is only
+ * told. */
 static void harden(void)
 {
     struct sched_param rr = {.sched_priority = REALTIME_PRIORITY};
@@ -271,7 +274,8 @@ static hf_status read_boot_id(char out[HF_LEASE_BOOT_ID_MAX])
     return HF_STATUS_OK;
 }
 
-/* With the state of the last keeper it goes on where that stood; without, everything of ours is killed first. */
+/* With the state of the last keeper it goes on where that stood; without, everything of ours is killed first.
+ */
 static void create_rules(struct keeper *k)
 {
     struct hf_keeper_state *state = HF_NEW(struct hf_keeper_state);
@@ -280,7 +284,8 @@ static void create_rules(struct keeper *k)
     if (loaded)
         hf_info("goes on with epoch %llu, %u runs", (unsigned long long)state->epoch, state->n_runs);
     else
-        hf_info("starts without a state (%s): every guest of an earlier life is killed", hf_status_message(st));
+        hf_info("starts without a state (%s): every guest of an earlier life is killed",
+                hf_status_message(st));
     hf_status_drop(st);
     k->rules = hf_lease_rules_create(k->timing, k->boot_id, loaded ? state : NULL, now_ms());
     free(state);
@@ -323,24 +328,30 @@ static hf_status start(struct keeper *k)
 
 static void usage(FILE *out)
 {
-    fprintf(out, "Usage: hf-lease [options]\n"
-                 "The lease keeper of a Holdfast host: renews its storage leases, pets its watchdog, kills what lost them.\n"
-                 "Without its state file it kills every guest of ours that it finds, so start one per host only.\n\n"
-                 "  --profile NAME            durations: fast, default or san (default)\n"
-                 "  --socket PATH             where hostd asks (" HF_KEEPER_SOCKET ")\n"
-                 "  --state PATH              what survives a restart; must be lost at reboot (" HF_KEEPER_STATE ")\n"
-                 "  --watchdog DEVICE         hardware watchdog, for example /dev/watchdog0\n"
-                 "  --watchdog-stand-in FIFO  something outside this host that resets it when nobody writes\n"
-                 "  --help\n");
+    fprintf(
+        out,
+        "Usage: hf-lease [options]\n"
+        "The lease keeper of a Holdfast host: renews its storage leases, pets its watchdog, kills what lost "
+        "them.\n"
+        "Without its state file it kills every guest of ours that it finds, so start one per host only.\n\n"
+        "  --profile NAME            durations: fast, default or san (default)\n"
+        "  --socket PATH             where hostd asks (" HF_KEEPER_SOCKET ")\n"
+        "  --state PATH              what survives a restart; must be lost at reboot (" HF_KEEPER_STATE ")\n"
+        "  --watchdog DEVICE         hardware watchdog, for example /dev/watchdog0\n"
+        "  --watchdog-stand-in FIFO  something outside this host that resets it when nobody writes\n"
+        "  --help\n");
 }
 
 /* 0: go on; else the exit code plus one. */
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"profile", required_argument, NULL, 'p'},  {"socket", required_argument, NULL, 's'},
-        {"state", required_argument, NULL, 't'},    {"watchdog", required_argument, NULL, 'w'},
-        {"watchdog-stand-in", required_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'},
+        {"profile", required_argument, NULL, 'p'},
+        {"socket", required_argument, NULL, 's'},
+        {"state", required_argument, NULL, 't'},
+        {"watchdog", required_argument, NULL, 'w'},
+        {"watchdog-stand-in", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {

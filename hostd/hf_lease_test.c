@@ -1,5 +1,5 @@
-/* The keeper as a process: real files, real victims, its real client. Durations are those of profile fast; every wait has
- * room for a slow machine, and nothing is expected to happen quickly. */
+/* The keeper as a process: real files, real victims, its real client. Durations are those of profile fast;
+ * every wait has room for a slow machine, and nothing is expected to happen quickly. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,8 @@ struct fixture {
     size_t n_storages, n_runs;
     struct hf_keeper_run runs[8];
     struct hf_uuid host, s1, vm1, vm2;
-    char disk[64]; /* what is mounted at /mnt/s1: a folder on a disk, since not every kernel's tmpfs can pass its cache */
+    char disk[64]; /* what is mounted at /mnt/s1: a folder on a disk, since not every kernel's tmpfs can pass
+                      its cache */
 };
 
 static void on_connection(void *arg, bool up)
@@ -172,7 +173,8 @@ static int setup(void **state)
     f->vm2 = hf_uuid_of_text("vm2");
     uv_loop_init(&f->loop);
     f->env = hf_env_uv_create(&f->loop);
-    assert_true(hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &f->keeper)));
+    assert_true(
+        hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &f->keeper)));
     *state = f;
     return 0;
 }
@@ -359,7 +361,8 @@ static size_t drain(int fd, char *last)
     return total;
 }
 
-/* Without a reader there is no watchdog; with one it is petted, and disarmed by an orderly end when nothing runs. */
+/* Without a reader there is no watchdog; with one it is petted, and disarmed by an orderly end when nothing
+ * runs. */
 static void test_watchdog(void **state)
 {
     struct fixture *f = *state;
@@ -394,7 +397,8 @@ static void test_connections(void **state)
     struct hf_keeper_events events = {.connection = on_connection, .arg = &other};
     int status;
     start_ready(f);
-    assert_true(hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &other.keeper)));
+    assert_true(
+        hf_ok(hf_keeper_client_create(&f->loop, f->env, "/mnt/run/keeper.sock", &events, &other.keeper)));
     turn_until(f, &other.up);
     other.keeper->ops->view(other.keeper, on_view, &other);
     turn_until(f, &other.answered);
@@ -404,8 +408,8 @@ static void test_connections(void **state)
     view(f);
     pid_t second = fork();
     if (second == 0) {
-        execl(HF_LEASE_PATH, "hf-lease", "--socket", "/mnt/run/other.sock", "--state", "/mnt/run/keeper.state",
-              (char *)NULL);
+        execl(HF_LEASE_PATH, "hf-lease", "--socket", "/mnt/run/other.sock", "--state",
+              "/mnt/run/keeper.state", (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(second, &status, 0), second);
@@ -428,7 +432,8 @@ static int raw_connection(void)
 static void test_malformed_packets(void **state)
 {
     struct fixture *f = *state;
-    struct hf_keeper_request good = {.head = {HF_KEEPER_MAGIC, HF_KEEPER_WIRE_VERSION, HF_KEEPER_END_EPOCH, 1}, .epoch = 1};
+    struct hf_keeper_request good = {
+        .head = {HF_KEEPER_MAGIC, HF_KEEPER_WIRE_VERSION, HF_KEEPER_END_EPOCH, 1}, .epoch = 1};
     struct {
         struct hf_keeper_request q;
         size_t len;
@@ -449,7 +454,8 @@ static void test_malformed_packets(void **state)
         int fd = raw_connection();
         assert_int_equal(send(fd, &bad[i].q, bad[i].len, 0), bad[i].len);
         ssize_t n;
-        while ((n = recv(fd, answer, sizeof answer, 0)) > 0) /* only news of a changed view may come before the end */
+        while ((n = recv(fd, answer, sizeof answer, 0)) >
+               0) /* only news of a changed view may come before the end */
             assert_int_equal(((struct hf_keeper_head *)(void *)answer)->op, HF_KEEPER_CHANGED);
         assert_int_equal(n, 0);
         close(fd);
@@ -472,8 +478,14 @@ static int body(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_lease_moves_and_tells), T(test_permits_and_tombstones), T(test_restart_keeps), T(test_state_lost),
-        T(test_storage_lost),          T(test_end_epoch),              T(test_watchdog),      T(test_connections),
+        T(test_lease_moves_and_tells),
+        T(test_permits_and_tombstones),
+        T(test_restart_keeps),
+        T(test_state_lost),
+        T(test_storage_lost),
+        T(test_end_epoch),
+        T(test_watchdog),
+        T(test_connections),
         T(test_malformed_packets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

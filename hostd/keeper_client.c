@@ -121,8 +121,8 @@ static hf_status send_request(struct client *c, const struct hf_keeper_request *
     return hf_errno(errno == EAGAIN ? EBUSY : errno, "send to the keeper");
 }
 
-static void start_call(struct hf_keeper *k, struct hf_keeper_request *q, hf_keeper_cb cb, hf_keeper_view_cb view_cb,
-                       void *arg)
+static void start_call(struct hf_keeper *k, struct hf_keeper_request *q, hf_keeper_cb cb,
+                       hf_keeper_view_cb view_cb, void *arg)
 {
     struct client *c = client_of(k);
     struct call *call = HF_NEW(struct call);
@@ -213,7 +213,8 @@ static hf_status on_packet(struct client *c, size_t len)
 {
     const struct hf_keeper_head *head = (const void *)c->packet;
     if (len < sizeof *head || head->magic != HF_KEEPER_MAGIC || head->version != HF_KEEPER_WIRE_VERSION)
-        return hf_error(HF_INTERNAL, "the keeper speaks another version of the protocol: restart it with this release");
+        return hf_error(HF_INTERNAL,
+                        "the keeper speaks another version of the protocol: restart it with this release");
     if (head->op == HF_KEEPER_CHANGED) {
         if (c->base.events.changed)
             c->base.events.changed(c->base.events.arg);
@@ -294,7 +295,8 @@ static void do_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
     start_call(k, &q, NULL, cb, arg);
 }
 
-static void do_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb, void *arg)
+static void do_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
+                         void *arg)
 {
     struct hf_keeper_request q = {.head.op = HF_KEEPER_SET_EPOCH, .subject = *host, .epoch = epoch};
     start_call(k, &q, cb, NULL, arg);
@@ -306,7 +308,8 @@ static void do_see_term(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, voi
     start_call(k, &q, cb, NULL, arg);
 }
 
-static void do_add_storage(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir, hf_keeper_cb cb, void *arg)
+static void do_add_storage(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir,
+                           hf_keeper_cb cb, void *arg)
 {
     struct hf_keeper_request q = {.head.op = HF_KEEPER_ADD_STORAGE, .subject = *storage};
     /* A path that is too long stays empty, which the keeper refuses. */
@@ -325,24 +328,27 @@ static void do_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, ui
                          const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg)
 {
     HF_ASSERT(n_storages <= HF_KEEPER_STORAGES_MAX);
-    struct hf_keeper_request q = {.head.op = HF_KEEPER_BEGIN_RUN, .subject = *instance, .epoch = epoch, .number = run};
+    struct hf_keeper_request q = {
+        .head.op = HF_KEEPER_BEGIN_RUN, .subject = *instance, .epoch = epoch, .number = run};
     q.n_storages = (uint8_t)n_storages;
     if (n_storages > 0)
         memcpy(q.storages, storages, n_storages * sizeof storages[0]);
     start_call(k, &q, cb, NULL, arg);
 }
 
-static void do_register_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid, hf_keeper_cb cb,
-                            void *arg)
+static void do_register_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
+                            hf_keeper_cb cb, void *arg)
 {
-    struct hf_keeper_request q = {.head.op = HF_KEEPER_REGISTER_RUN, .subject = *instance, .number = run, .pid = pid};
+    struct hf_keeper_request q = {
+        .head.op = HF_KEEPER_REGISTER_RUN, .subject = *instance, .number = run, .pid = pid};
     start_call(k, &q, cb, NULL, arg);
 }
 
-static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill, hf_keeper_cb cb,
-                       void *arg)
+static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+                       hf_keeper_cb cb, void *arg)
 {
-    struct hf_keeper_request q = {.head.op = HF_KEEPER_END_RUN, .subject = *instance, .number = run, .kill = kill};
+    struct hf_keeper_request q = {
+        .head.op = HF_KEEPER_END_RUN, .subject = *instance, .number = run, .kill = kill};
     start_call(k, &q, cb, NULL, arg);
 }
 

@@ -1,5 +1,6 @@
-/* hostd's side of its conversation with hf-lease, over a unix socket (SOCK_SEQPACKET) that ha/keeper_wire.h describes.
- * Loop thread only; every call calls back once, with TIMEOUT when the keeper stays silent (then nothing is known).
+/* hostd's side of its conversation with hf-lease, over a unix socket (SOCK_SEQPACKET) that ha/keeper_wire.h
+ * describes. Loop thread only; every call calls back once, with TIMEOUT when the keeper stays silent (then
+ * nothing is known).
  */
 #ifndef HF_HOSTD_KEEPER_CLIENT_H
 #define HF_HOSTD_KEEPER_CLIENT_H
@@ -13,9 +14,9 @@
 struct hf_keeper;
 
 enum hf_keeper_run_state {
-    HF_RUN_PENDING,     /* permit given, no QEMU seen yet: counts as running */
+    HF_RUN_PENDING, /* permit given, no QEMU seen yet: counts as running */
     HF_RUN_LIVE,
-    HF_RUN_TOMBSTONED,  /* proven gone, never starts again in this boot */
+    HF_RUN_TOMBSTONED, /* proven gone, never starts again in this boot */
 };
 
 struct hf_keeper_run {
@@ -27,9 +28,9 @@ struct hf_keeper_run {
 
 struct hf_keeper_storage {
     struct hf_uuid uuid;
-    int64_t age_ms;     /* since the start of the last good renewal; INT64_MAX: none yet */
-    bool closed;        /* (epoch, storage) is closed for ever */
-    bool suspended;     /* the storage's last write or mark read failed or hangs */
+    int64_t age_ms; /* since the start of the last good renewal; INT64_MAX: none yet */
+    bool closed;    /* (epoch, storage) is closed for ever */
+    bool suspended; /* the storage's last write or mark read failed or hangs */
 };
 
 struct hf_keeper_view {
@@ -39,7 +40,7 @@ struct hf_keeper_view {
     bool epoch_closed;        /* told to end, or every lease was lost and the kill verified */
     bool clean;               /* verified: no QEMU of ours runs */
     uint64_t max_term;
-    const char *watchdog;     /* "hardware", "stand-in", "none" */
+    const char *watchdog; /* "hardware", "stand-in", "none" */
     const char *profile;
     const struct hf_keeper_storage *storages;
     size_t n_storages;
@@ -53,27 +54,34 @@ typedef void (*hf_keeper_view_cb)(void *arg, hf_status st, const struct hf_keepe
 struct hf_keeper_ops {
     void (*view)(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg);
     /* A new life: refused unless clean. Persisted before the answer. */
-    void (*set_epoch)(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb, void *arg);
+    void (*set_epoch)(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
+                      void *arg);
     /* Remembers the highest Raft term; CONFLICT when this one is lower than what it has seen. */
     void (*see_term)(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void *arg);
-    /* Renew a lease in this directory (the storage's root) from now on / no longer (refused while a run needs it). */
-    void (*add_storage)(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir, hf_keeper_cb cb, void *arg);
+    /* Renew a lease in this directory (the storage's root) from now on / no longer (refused while a run needs
+     * it). */
+    void (*add_storage)(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir, hf_keeper_cb cb,
+                        void *arg);
     void (*remove_storage)(struct hf_keeper *k, const struct hf_uuid *storage, hf_keeper_cb cb, void *arg);
-    /* Permit for one start: refused (PRECONDITION) when the epoch differs, the run is tombstoned, a lease of these
-     * storages is not fresh or closed, or another run of the instance is not over. The run is PENDING from here. */
+    /* Permit for one start: refused (PRECONDITION) when the epoch differs, the run is tombstoned, a lease of
+     * these storages is not fresh or closed, or another run of the instance is not over. The run is PENDING
+     * from here. */
     void (*begin_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
                       const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg);
     /* QEMU is born: the run is LIVE. */
-    void (*register_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid, hf_keeper_cb cb, void *arg);
-    /* Tombstones the run, also one it never heard of, after it has verified that no process of the instance exists;
-     * kill: ends it first. PRECONDITION while one exists and kill is false; TIMEOUT when it would not die. */
-    void (*end_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill, hf_keeper_cb cb, void *arg);
+    void (*register_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
+                         hf_keeper_cb cb, void *arg);
+    /* Tombstones the run, also one it never heard of, after it has verified that no process of the instance
+     * exists; kill: ends it first. PRECONDITION while one exists and kill is false; TIMEOUT when it would not
+     * die. */
+    void (*end_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+                    hf_keeper_cb cb, void *arg);
     /* Closes the epoch, kills all, verifies, writes "closed, killed" into every record it still can. */
     void (*end_epoch)(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, void *arg);
 };
 
 struct hf_keeper_events {
-    void (*changed)(void *arg);             /* something in the view changed: ask again */
+    void (*changed)(void *arg); /* something in the view changed: ask again */
     void (*connection)(void *arg, bool up);
     void *arg;
 };
@@ -83,7 +91,8 @@ struct hf_keeper {
     struct hf_keeper_events events;
 };
 
-/* Connects to the socket and keeps trying. Calls under way when the connection breaks are answered with UNKNOWN_OUTCOME. */
+/* Connects to the socket and keeps trying. Calls under way when the connection breaks are answered with
+ * UNKNOWN_OUTCOME. */
 hf_status hf_keeper_client_create(uv_loop_t *loop, struct hf_env *env, const char *socket_path,
                                   const struct hf_keeper_events *events, struct hf_keeper **ret) HF_MUST_USE;
 /* Answers calls under way with CANCELLED. Not from within a callback of this client. */

@@ -37,8 +37,8 @@ static void close_file(struct hf_keeper_disk *d)
     d->fd = -1;
 }
 
-/* The file by its path must be the file that is open, and on the file system where it was first seen: else the storage
- * is no longer mounted there, and a record beside it would be proof of life to nobody. */
+/* The file by its path must be the file that is open, and on the file system where it was first seen: else
+ * the storage is no longer mounted there, and a record beside it would be proof of life to nobody. */
 static hf_status open_file(struct hf_keeper_disk *d)
 {
     struct stat by_path, by_fd;
@@ -47,8 +47,8 @@ static hf_status open_file(struct hf_keeper_disk *d)
         d->dev_known = false;
         memcpy(d->open_path, d->path, sizeof d->path);
     }
-    if (d->fd >= 0 && (stat(d->path, &by_path) != 0 || fstat(d->fd, &by_fd) != 0 || by_path.st_ino != by_fd.st_ino ||
-                       by_path.st_dev != by_fd.st_dev))
+    if (d->fd >= 0 && (stat(d->path, &by_path) != 0 || fstat(d->fd, &by_fd) != 0 ||
+                       by_path.st_ino != by_fd.st_ino || by_path.st_dev != by_fd.st_dev))
         close_file(d);
     if (d->fd >= 0)
         return HF_STATUS_OK;
@@ -61,7 +61,8 @@ static hf_status open_file(struct hf_keeper_disk *d)
     }
     if (d->dev_known && by_fd.st_dev != d->dev) {
         close(fd);
-        return hf_error(HF_IO, "%s is on another file system than before: is the storage still mounted?", d->path);
+        return hf_error(HF_IO, "%s is on another file system than before: is the storage still mounted?",
+                        d->path);
     }
     d->dev = by_fd.st_dev;
     d->dev_known = true;
@@ -75,7 +76,8 @@ static hf_status write_record(struct hf_keeper_disk *d)
     ssize_t n = pwrite(d->fd, d->slot, HF_LEASE_SLOT_BYTES, d->offset);
     if (n == HF_LEASE_SLOT_BYTES)
         return HF_STATUS_OK;
-    hf_status st = n < 0 ? hf_errno(errno, "write %s", d->path) : hf_error(HF_IO, "write %s: it was cut short", d->path);
+    hf_status st =
+        n < 0 ? hf_errno(errno, "write %s", d->path) : hf_error(HF_IO, "write %s: it was cut short", d->path);
     close_file(d); /* a stale handle must not outlive the first error */
     return st;
 }

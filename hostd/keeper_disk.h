@@ -1,5 +1,5 @@
-/* Writes lease records past all caches (O_DIRECT, O_DSYNC), one at a time on a thread of its own, answered by a letter. The
- * keeper has one per storage, so that a storage that hangs holds up nothing else. */
+/* Writes lease records past all caches (O_DIRECT, O_DSYNC), one at a time on a thread of its own, answered by
+ * a letter. The keeper has one per storage, so that a storage that hangs holds up nothing else. */
 #ifndef HF_HOSTD_KEEPER_DISK_H
 #define HF_HOSTD_KEEPER_DISK_H
 

@@ -29,7 +29,8 @@ void hf_keeper_inbox_post(struct hf_keeper_inbox *b, struct hf_keeper_letter *le
 /* The oldest letter, the caller's from here on, or NULL. */
 struct hf_keeper_letter *hf_keeper_inbox_take(struct hf_keeper_inbox *b);
 
-/* A thread with a small stack (all memory of the keeper is locked) that nobody joins: it may hang in the kernel. */
+/* A thread with a small stack (all memory of the keeper is locked) that nobody joins: it may hang in the
+ * kernel. */
 void hf_keeper_thread_start(void *(*main_fn)(void *), void *arg);
 
 #endif

@@ -34,8 +34,8 @@ static void play_guest(const char *kind)
 
 static int in_namespace(int (*body)(void))
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0 ||
-        mount("tmpfs", "/mnt", "tmpfs", 0, "size=64m") != 0) {
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("proc", "/proc", "proc", 0, NULL) != 0 || mount("tmpfs", "/mnt", "tmpfs", 0, "size=64m") != 0) {
         perror("mount in the test's namespace");
         return 1;
     }

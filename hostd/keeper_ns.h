@@ -1,5 +1,5 @@
-/* For tests of the keeper: a PID namespace of their own, since a keeper kills every guest that it can see, and processes
- * that look like guests. */
+/* For tests of the keeper: a PID namespace of their own, since a keeper kills every guest that it can see,
+ * and processes that look like guests. */
 #ifndef HF_HOSTD_KEEPER_NS_H
 #define HF_HOSTD_KEEPER_NS_H
 
@@ -9,9 +9,9 @@
 
 #define KEEPER_NS_SKIP 77
 
-/* First thing in main(). In a copy that plays a guest it never returns. Else it runs body in new PID and mount
- * namespaces, with /proc of its own and a tmpfs at /mnt, and returns its exit code, or KEEPER_NS_SKIP where that is not
- * allowed. */
+/* First thing in main(). In a copy that plays a guest it never returns. Else it runs body in new PID and
+ * mount namespaces, with /proc of its own and a tmpfs at /mnt, and returns its exit code, or KEEPER_NS_SKIP
+ * where that is not allowed. */
 int keeper_ns_main(int argc, char **argv, int (*body)(void));
 
 enum guest_kind {
@@ -20,7 +20,8 @@ enum guest_kind {
     GUEST_FOREIGN,      /* a QEMU that is not ours: its name is no UUID */
 };
 
-/* A process with the arguments of a guest. It dies only by a signal and is not reaped: a zombie must count as gone. */
+/* A process with the arguments of a guest. It dies only by a signal and is not reaped: a zombie must count as
+ * gone. */
 pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind);
 /* Whether it still runs; reaps it if not. */
 bool guest_lives(pid_t pid);

@@ -1,9 +1,9 @@
-/* Guests' processes on this host: find them in /proc, kill them, and see whether they are gone. Works without libvirt,
- * which may hang with the storage.
+/* Guests' processes on this host: find them in /proc, kill them, and see whether they are gone. Works without
+ * libvirt, which may hang with the storage.
  *
- * Ours is a process whose arguments hold "-name guest=<32 hex digits>…" and "-uuid" of the same value, which is how libvirt
- * starts our domains. Gone means: no thread of it exists but zombies; a thread that hangs in the kernel (state D) with
- * SIGKILL pending is not gone, since its write may still land.
+ * Ours is a process whose arguments hold "-name guest=<32 hex digits>…" and "-uuid" of the same value, which
+ * is how libvirt starts our domains. Gone means: no thread of it exists but zombies; a thread that hangs in
+ * the kernel (state D) with SIGKILL pending is not gone, since its write may still land.
  */
 #ifndef HF_HOSTD_KEEPER_PROCS_H
 #define HF_HOSTD_KEEPER_PROCS_H

@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "hostd/keeper_procs.h"
 
-#define CMDLINE_MAX   (64 * 1024)
-#define PF_KTHREAD    0x00200000u
-#define QEMU_COMM     "qemu"
+#define CMDLINE_MAX (64 * 1024)
+#define PF_KTHREAD  0x00200000u
+#define QEMU_COMM   "qemu"
 
 struct stat_line {
     char comm[64];
@@ -59,7 +59,8 @@ static bool read_stat(const char *path, struct stat_line *ret)
         return false;
     snprintf(ret->comm, sizeof ret->comm, "%.*s", (int)(close_paren - open_paren - 1), open_paren + 1);
     /* fields 3 state, 9 flags, 22 starttime */
-    return sscanf(close_paren + 1, " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+    return sscanf(close_paren + 1,
+                  " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                   &ret->state, &ret->flags, &ret->start) == 3;
 }
 
@@ -196,7 +197,8 @@ static void kill_one(const struct hf_keeper_known *k)
     if (fd < 0)
         return;
     /* The handle is taken before the identity is checked, so that a reused pid cannot be hit. */
-    if (is_same_process(k->pid, k->start) && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+    if (is_same_process(k->pid, k->start) && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) != 0 &&
+        errno != ESRCH)
         hf_warn("kill process %d: %s", k->pid, strerror(errno));
     close(fd);
 }

@@ -1,5 +1,5 @@
-/* The reading of /proc behind keeper_procs.h. One scanner remembers every process of a guest that it has ever seen until
- * that is gone: one that is dying loses its arguments before its last thread ends. */
+/* The reading of /proc behind keeper_procs.h. One scanner remembers every process of a guest that it has ever
+ * seen until that is gone: one that is dying loses its arguments before its last thread ends. */
 #ifndef HF_HOSTD_KEEPER_SCAN_H
 #define HF_HOSTD_KEEPER_SCAN_H
 
@@ -14,8 +14,8 @@ struct hf_keeper_scan {
     size_t n_known;
 };
 
-/* Brings the list up to date: after it, known holds exactly the guests' processes that are not gone. An error means that
- * nothing is proven gone. */
+/* Brings the list up to date: after it, known holds exactly the guests' processes that are not gone. An error
+ * means that nothing is proven gone. */
 hf_status hf_keeper_scan_update(struct hf_keeper_scan *s) HF_MUST_USE;
 /* SIGKILL for those of the list that belong to this instance. */
 void hf_keeper_scan_kill(const struct hf_keeper_scan *s, const struct hf_uuid *instance);

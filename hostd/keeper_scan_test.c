@@ -28,7 +28,8 @@ static void kill_and_wait(const struct hf_uuid *instance)
 static void test_cmdline(void **state)
 {
     (void)state;
-    struct hf_uuid u, want = {{0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa}};
+    struct hf_uuid u, want = {{0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+                               0xaa, 0xaa, 0xaa}};
 #define A32  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define A36  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
 #define M(s) hf_keeper_cmdline_match(s, sizeof s, &u)
@@ -49,7 +50,8 @@ static void test_find_kill_verify(void **state)
     (void)state;
     struct hf_uuid vm1 = hf_uuid_of_text("vm1"), vm2 = hf_uuid_of_text("vm2");
     assert_int_equal(update(), 0);
-    pid_t a = guest_start(&vm1, GUEST_PLAIN), b = guest_start(&vm2, GUEST_PLAIN), c = guest_start(&vm1, GUEST_FOREIGN);
+    pid_t a = guest_start(&vm1, GUEST_PLAIN), b = guest_start(&vm2, GUEST_PLAIN),
+          c = guest_start(&vm1, GUEST_FOREIGN);
     assert_int_equal(update(), 2);
     hf_keeper_scan_kill(&scan, &vm1);
     assert_int_equal(waitpid(a, NULL, 0), a);

@@ -24,7 +24,8 @@ hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path)
     for (size_t i = 0; i < HF_KEEPER_CONNS_MAX; i++)
         s->conns[i].fd = -1;
     if (strlen(path) >= sizeof addr.sun_path)
-        return hf_error(HF_INVALID, "socket path '%s' is longer than %zu bytes", path, sizeof addr.sun_path - 1);
+        return hf_error(HF_INVALID, "socket path '%s' is longer than %zu bytes", path,
+                        sizeof addr.sun_path - 1);
     memcpy(addr.sun_path, path, strlen(path));
     s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->listen_fd < 0)
@@ -79,7 +80,8 @@ static void conn_view(struct hf_keeper_server *s, struct hf_keeper_conn *c, uint
     conn_send(s, c, buf, len);
 }
 
-static void conn_request(struct hf_keeper_server *s, struct hf_keeper_conn *c, const struct hf_keeper_request *q)
+static void conn_request(struct hf_keeper_server *s, struct hf_keeper_conn *c,
+                         const struct hf_keeper_request *q)
 {
     for (size_t i = 0; i < HF_KEEPER_REQUESTS_MAX; i++) {
         struct hf_keeper_asked *a = &s->asked[i];

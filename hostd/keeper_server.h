@@ -1,5 +1,6 @@
-/* The keeper's unix socket: takes hostd's packets, remembers who asked what, sends answers. Several connections at once;
- * hostd may die and another one come. Non-blocking: whoever does not read its answers is cut off. */
+/* The keeper's unix socket: takes hostd's packets, remembers who asked what, sends answers. Several
+ * connections at once; hostd may die and another one come. Non-blocking: whoever does not read its answers is
+ * cut off. */
 #ifndef HF_HOSTD_KEEPER_SERVER_H
 #define HF_HOSTD_KEEPER_SERVER_H
 

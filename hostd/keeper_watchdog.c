@@ -39,7 +39,8 @@ static hf_status set_timeout(struct hf_keeper_watchdog *w)
     if (ioctl(w->fd, WDIOC_SETTIMEOUT, &got) != 0)
         return hf_errno(errno, "set the time-out of %s to %d s", w->device, want);
     if (ioctl(w->fd, WDIOC_GETTIMEOUT, &got) != 0 || got > want)
-        return hf_error(HF_PRECONDITION, "%s counts %d s, profile %s needs %d s", w->device, got, w->timing->profile, want);
+        return hf_error(HF_PRECONDITION, "%s counts %d s, profile %s needs %d s", w->device, got,
+                        w->timing->profile, want);
     return HF_STATUS_OK;
 }
 
@@ -73,8 +74,8 @@ static hf_status prepare_device(struct hf_keeper_watchdog *w)
     return HF_STATUS_OK;
 }
 
-/* A device that counts longer than the profile allows would make silence a lie: it is not used. Where guests run it stays
- * armed all the same, and the host is reset: that is the safe side of a wrong configuration. */
+/* A device that counts longer than the profile allows would make silence a lie: it is not used. Where guests
+ * run it stays armed all the same, and the host is reset: that is the safe side of a wrong configuration. */
 static void open_device(struct hf_keeper_watchdog *w, bool guests)
 {
     if (w->unusable)
@@ -102,7 +103,8 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
         return;
     }
     if (!w->said)
-        hf_warn("watchdog stand-in %s cannot be used: %s", w->stand_in, fd < 0 ? strerror(errno) : "it is not a FIFO");
+        hf_warn("watchdog stand-in %s cannot be used: %s", w->stand_in,
+                fd < 0 ? strerror(errno) : "it is not a FIFO");
     w->said = true;
     if (fd >= 0)
         close(fd);

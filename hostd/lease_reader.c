@@ -166,8 +166,9 @@ void hf_lease_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *
         if (hf_uuid_equal(&hosts[i], &r->o.own_host))
             continue;
         if (kept == HF_LEASE_READER_PEERS_MAX) {
-            hf_warn("storage is shared by more than %d hosts: the lease records of the rest are not read here",
-                    HF_LEASE_READER_PEERS_MAX);
+            hf_warn(
+                "storage is shared by more than %d hosts: the lease records of the rest are not read here",
+                HF_LEASE_READER_PEERS_MAX);
             break;
         }
         peers[kept++] = hosts[i];

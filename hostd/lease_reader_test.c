@@ -1,4 +1,5 @@
-/* The reader on real files: what it says of a peer that moves, stops, was never there, and when its own host's record stops. */
+/* The reader on real files: what it says of a peer that moves, stops, was never there, and when its own
+ * host's record stops. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

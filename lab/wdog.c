@@ -1,13 +1,13 @@
-/* hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS: stands in for the hardware watchdog of a host of the lab. It lives outside the
- * host, so that it goes on counting while the host is frozen.
+/* hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS: stands in for the hardware watchdog of a host of the lab. It lives
+ * outside the host, so that it goes on counting while the host is frozen.
  *
- * Any byte is a pet, the first one arms it; 'V' as the last byte before the writer closes disarms it, as on a real device;
- * a writer that closes without it leaves it counting. On time-out it resets the host: freeze the group, SIGKILL every
- * process in it, only then thaw, so that no process runs one more instruction of its own. A reset host is off: the
- * watchdog waits for the next first byte.
+ * Any byte is a pet, the first one arms it; 'V' as the last byte before the writer closes disarms it, as on a
+ * real device; a writer that closes without it leaves it counting. On time-out it resets the host: freeze the
+ * group, SIGKILL every process in it, only then thaw, so that no process runs one more instruction of its
+ * own. A reset host is off: the watchdog waits for the next first byte.
  *
- * CGROUP_DIR is the host's group of the freezer controller (cgroup v1: freezer.state) or a v2 group (cgroup.freeze).
- * It ends by SIGTERM or SIGINT with exit code 0, without a reset.
+ * CGROUP_DIR is the host's group of the freezer controller (cgroup v1: freezer.state) or a v2 group
+ * (cgroup.freeze). It ends by SIGTERM or SIGINT with exit code 0, without a reset.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@
 
 #define REALTIME_PRIORITY 60
 #define TIMEOUT_MS_MAX    3600000
-#define FREEZE_TRIES      100  /* of 1 ms: a task in state D never freezes, and runs no code of its own either */
+#define FREEZE_TRIES      100 /* of 1 ms: a task in state D never freezes, and runs no code of its own either */
 #define EMPTY_TRIES       5000 /* of 1 ms */
 #define DISARM_BYTE       'V'
 
@@ -37,8 +37,8 @@ struct wdog {
     const char *fifo, *group;
     int64_t timeout_ms;
     int fd, signal_fd;
-    bool version2;      /* of the cgroup */
-    char last;          /* byte that came in */
+    bool version2;       /* of the cgroup */
+    char last;           /* byte that came in */
     int64_t deadline_ms; /* 0: not armed */
 };
 
@@ -122,8 +122,8 @@ static void reset_host(struct wdog *w)
         left = group_kill(w);
     }
     hf_warn("reset of %s: %s, %d processes killed after %lld ms, %s after %lld ms", w->group,
-            frozen ? "frozen" : "not all frozen", killed, (long long)(signalled - start), left ? "NOT EMPTY" : "empty",
-            (long long)(now_ms() - start));
+            frozen ? "frozen" : "not all frozen", killed, (long long)(signalled - start),
+            left ? "NOT EMPTY" : "empty", (long long)(now_ms() - start));
     w->deadline_ms = 0;
 }
 
@@ -207,14 +207,18 @@ int main(int argc, char **argv)
 {
     if (argc != 4) {
         fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS|PROFILE\n"
-                        "Resets a host of the lab (SIGKILL for every process of the group) when nothing is written for so long.\n"
+                        "Resets a host of the lab (SIGKILL for every process of the group) when nothing is "
+                        "written for so long.\n"
                         "A timing profile stands for the time to which a host sets its device.\n");
         return 2;
     }
     const struct hf_ha_timing *timing = hf_ha_timing_find(argv[3]);
-    struct wdog w = {.fifo = argv[1], .group = argv[2], .timeout_ms = timing ? timing->watchdog_timeout_ms : atoll(argv[3])};
+    struct wdog w = {.fifo = argv[1],
+                     .group = argv[2],
+                     .timeout_ms = timing ? timing->watchdog_timeout_ms : atoll(argv[3])};
     if (w.timeout_ms <= 0 || w.timeout_ms > TIMEOUT_MS_MAX) {
-        fprintf(stderr, "hf-lab-wdog: '%s' is neither a timing profile nor 1 to %d ms\n", argv[3], TIMEOUT_MS_MAX);
+        fprintf(stderr, "hf-lab-wdog: '%s' is neither a timing profile nor 1 to %d ms\n", argv[3],
+                TIMEOUT_MS_MAX);
         return 2;
     }
     w.version2 = !has_file(&w, "freezer.state");
