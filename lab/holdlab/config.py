@@ -23,7 +23,7 @@ class Config:
     host_memory_mib: int = 4096
     watchdog: bool = True
     kvm: bool = False                # give hosts /dev/kvm
-    made_dirs: list = dataclasses.field(default_factory=list)   # outside of the lab's directory
+    made: list = dataclasses.field(default_factory=list)   # mount points outside of the lab's directory
     netns_was_mounted: bool = True
 
     @property

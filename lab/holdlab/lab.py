@@ -20,8 +20,9 @@ from .guest import Guest
 from .host import Host
 from .proc import ENVIRONMENT, LabError, run, wait_until
 
-# Mount points that every host needs; a machine where libvirtd has never run lacks them.
-HOST_MOUNT_POINTS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/mnt")
+# Mount points that every host needs; a machine where libvirtd has never run, or a container, lacks some.
+MOUNT_POINT_DIRS = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt", "/mnt")
+MOUNT_POINT_FILES = ("/etc/machine-id",)
 
 
 class Lab:
@@ -42,9 +43,14 @@ class Lab:
         take_down(config.name)
         config.netns_was_mounted = netns.is_mounted()
         os.makedirs(config.dir, mode=0o700)
-        config.made_dirs = [d for d in HOST_MOUNT_POINTS if not os.path.isdir(d)]
+        config.made = [p for p in (*MOUNT_POINT_DIRS, *MOUNT_POINT_FILES) if not os.path.exists(p)]
         config.save()
-        for d in (*config.made_dirs, config.log_dir, config.shared_dir):
+        for p in config.made:
+            if p in MOUNT_POINT_FILES:
+                open(p, "x", encoding="ascii").close()
+            else:
+                os.makedirs(p)
+        for d in (config.log_dir, config.shared_dir):
             os.makedirs(d)
         lab = cls(config)
         lab._build_fabric()
@@ -121,6 +127,17 @@ class Lab:
             return []
 
 
+def remove_empty(path):
+    """A mount point of ours; somebody else's by now if there is something in it."""
+    try:
+        if os.path.isdir(path):
+            os.rmdir(path)
+        elif os.path.getsize(path) == 0:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
 def is_listening(address, port):
     with socket.socket() as s:
         s.settimeout(1)
@@ -144,8 +161,8 @@ def take_down(name):
     run("ip", "link", "delete", Config(bin_dir="", name=name).machine_link, check=False)
     shutil.rmtree(lab_config.directory(name), ignore_errors=True)
     if config:
-        for d in reversed(config.made_dirs):
-            shutil.rmtree(d, ignore_errors=True)
+        for p in reversed(config.made):
+            remove_empty(p)
         if not config.netns_was_mounted:
             netns.unmount_if_unused()
 
