@@ -58,7 +58,10 @@ struct hf_api_call *hf_api_call_start(struct hf_api *api, const struct hf_api_me
     api->calls++;
 
     c->starting = true;
-    m->handle(c);
+    if (api->calls > HF_API_CALLS_MAX)
+        hf_call_end(c, hf_error(HF_EXHAUSTED, "this control node has %d calls under way; try again later", HF_API_CALLS_MAX));
+    else
+        m->handle(c);
     c->starting = false;
     if (!c->ended)
         return c;

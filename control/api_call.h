@@ -11,6 +11,8 @@
 
 struct hf_kind_rules;
 
+#define HF_API_CALLS_MAX 65536 /* under way at one node; more are refused with EXHAUSTED */
+
 struct hf_api {
     struct hf_control *control;
     struct hf_api_plugs plugs;

@@ -4,6 +4,7 @@
 usage: api_nodes_test.py HOLDFASTD API_FOLDER [unittest arguments]
 """
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -138,6 +139,48 @@ class Watch(ApiTest):
                  for _ in range(100)]
         seen = self.collect(events, lambda e: e.uuid == uuids[-1])
         self.assertEqual([e.uuid for e in seen if not e.caught_up], uuids)
+
+
+class Daemon(ApiTest):
+    """The program itself: usage, and what keeps it from starting."""
+
+    def run_daemon(self, *args):
+        r = subprocess.run([sys.argv[1], *args], capture_output=True, text=True, timeout=PATIENCE_S)
+        return r.returncode, r.stdout + r.stderr
+
+    def test_usage(self):
+        good = {"--id": "1", "--data-dir": "/nonexistent/x", "--raft-address": "127.0.0.1:1", "--api-address": "127.0.0.1:2"}
+        for change, words in [({"--id": "0"}, "--id"), ({"--id": "x"}, "--id"), ({"--api-address": "nowhere"}, "HOST:PORT"),
+                              ({"--raft-address": "h:99999"}, "65535"), ({"--profile": "slow"}, "fast, default or san"),
+                              ({"--peers": "1=a:1"}, "ID=RAFT_ADDRESS=API_ADDRESS"), ({"--tls-cert": "x"}, "--tls-key"),
+                              ({"--peers": "2=127.0.0.1:3=127.0.0.1:4"}, "does not name this node"),
+                              ({"--peers": "1=127.0.0.1:3=127.0.0.1:4"}, "--peers says"), ({"--election-ms": "-1"}, "--election-ms")]:
+            code, text = self.run_daemon(*sum(map(list, {**good, **change}.items()), []))
+            self.assertEqual(code, 2, text)
+            self.assertIn(words, text)
+        self.assertEqual(self.run_daemon("--id")[0], 2)
+        self.assertEqual(self.run_daemon("stray")[0], 2)
+        self.assertEqual(self.run_daemon()[0], 2)
+        code, text = self.run_daemon("--help")
+        self.assertEqual(code, 0)
+        self.assertIn("--peers", text)
+
+    def test_what_keeps_it_from_starting(self):
+        n = cloud().nodes[0]
+        raft, api = ("127.0.0.1:%d" % p for p in api_client.free_ports(2))
+        for args, words in [(("--data-dir", str(n.folder), "--raft-address", raft, "--api-address", api), str(n.folder)),
+                            (("--data-dir", "/proc/none/x", "--raft-address", raft, "--api-address", api), "/proc/none"),
+                            (("--data-dir", str(cloud().folder / "new"), "--raft-address", raft, "--api-address", n.api), n.api)]:
+            code, text = self.run_daemon("--id", "1", *args)
+            self.assertEqual(code, 1, text)
+            self.assertIn("cannot start", text)
+            self.assertIn(words, text)
+
+    def test_health(self):
+        zones = b"holdfast.v1.ZoneService"
+        for request in [b"", b"\x0a" + bytes([len(zones)]) + zones]:
+            for n in cloud().nodes:
+                self.assertEqual(n.raw("/grpc.health.v1.Health/Check")(request, timeout=10), b"\x08\x01")
 
 
 class Members(ApiTest):

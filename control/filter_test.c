@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/env.h"
 #include "base/mem.h"
 #include "control/filter.h"
 #include "holdfast/v1/instance.pb-c.h"
@@ -176,12 +177,45 @@ static void test_limits(void **state)
     free(text);
 }
 
+/* Random pieces of filters, the same in every run: whatever comes, an answer and no memory error. */
+static void test_random_texts(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"spec.cpus", "meta.name", "status.state", "spec.nics.ip", "=",   "!=",   "<",      ":",
+                                         "*",         "(",         ")",            "AND",          "\"", "\\", "RUNNING", "4",
+                                         " ",         "-",         ".",            "\xff\xfe",     ":/", "x",    "true",   "placement:*"};
+    struct hf_env *env = hf_env_manual_create(1);
+    unsigned parsed = 0;
+    for (int round = 0; round < 20000; round++) {
+        char text[256] = "";
+        uint8_t n, pick;
+        hf_env_random(env, &n, 1);
+        for (int i = 0; i < n % 12; i++) {
+            hf_env_random(env, &pick, 1);
+            strcat(text, pieces[pick % (sizeof pieces / sizeof pieces[0])]);
+        }
+        struct hf_filter *f = NULL;
+        hf_status st = hf_filter_parse(&holdfast__v1__instance__descriptor, text, &f);
+        if (hf_ok(st)) {
+            parsed++;
+            hf_filter_matches(f, &sample()->base);
+            hf_filter_free(f);
+        } else {
+            assert_int_equal(hf_status_code(st), HF_INVALID);
+        }
+        hf_status_drop(st);
+    }
+    assert_true(parsed > 100);
+    hf_env_manual_free(env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matches),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_random_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
