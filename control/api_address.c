@@ -1,4 +1,5 @@
-/* Addresses of L3 networks as objects: the name "<network>/<address>" is unique, so none is given away twice. */
+/* Addresses of L3 networks as objects: the name "<network>/<address>" is unique, so none is given away twice.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,14 @@ static hf_status first_free(const struct hf_store *s, const L3 *l3, char ret_ip[
     uint64_t total = 0;
     for (size_t i = 0; i < n; i++)
         total += (uint64_t)ranges[i].end - ranges[i].start + 1;
-    return hf_error(HF_EXHAUSTED, "L3 network '%s' has no free address: all %llu of its %zu range%s are taken; add a range "
-                                  "or delete instances",
+    return hf_error(HF_EXHAUSTED,
+                    "L3 network '%s' has no free address: all %llu of its %zu range%s are taken; add a range "
+                    "or delete instances",
                     l3->meta->name, (unsigned long long)total, n, n == 1 ? "" : "s");
 }
 
-hf_status hf_address_take(struct hf_draft *d, const L3 *l3, const char *ip, const char *instance_uuid, char ret_ip[16])
+hf_status hf_address_take(struct hf_draft *d, const L3 *l3, const char *ip, const char *instance_uuid,
+                          char ret_ip[16])
 {
     char name[ADDRESS_NAME_MAX], uuid_text[HF_UUID_STR], chosen[16];
     if (ip[0] == '\0')
@@ -96,6 +99,7 @@ void hf_addresses_drop(struct hf_draft *d, const char *l3_uuid)
     char prefix[ADDRESS_NAME_MAX];
     address_name(l3_uuid, "", prefix);
     const struct hf_object *o = hf_store_next(d->store, HOLDFAST__V1__KIND__IP_ADDRESS, prefix);
-    for (; o != NULL && strncmp(o->name, prefix, strlen(prefix)) == 0; o = hf_store_next(d->store, o->kind, o->name))
+    for (; o != NULL && strncmp(o->name, prefix, strlen(prefix)) == 0;
+         o = hf_store_next(d->store, o->kind, o->name))
         hf_txn_delete(d->txn, &o->uuid);
 }

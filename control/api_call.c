@@ -21,7 +21,8 @@ const char *hf_api_address_of(struct hf_api *api, uint64_t id)
     const char *known = api->plugs.members->api_address(api->plugs.members_arg, id);
     if (known != NULL)
         return known;
-    return hf_setting_node(hf_control_store(api->control), id, api->leader_address, sizeof api->leader_address);
+    return hf_setting_node(hf_control_store(api->control), id, api->leader_address,
+                           sizeof api->leader_address);
 }
 
 void hf_api_shut(struct hf_api *api)
@@ -44,8 +45,9 @@ static void call_free(struct hf_api_call *c)
     free(c);
 }
 
-struct hf_api_call *hf_api_call_start(struct hf_api *api, const struct hf_api_method *m, ProtobufCMessage *take_request,
-                                      int64_t remaining_ms, const struct hf_api_sink *sink, void *arg)
+struct hf_api_call *hf_api_call_start(struct hf_api *api, const struct hf_api_method *m,
+                                      ProtobufCMessage *take_request, int64_t remaining_ms,
+                                      const struct hf_api_sink *sink, void *arg)
 {
     struct hf_api_call *c = HF_NEW(struct hf_api_call);
     c->api = api;
@@ -59,7 +61,8 @@ struct hf_api_call *hf_api_call_start(struct hf_api *api, const struct hf_api_me
 
     c->starting = true;
     if (api->calls > HF_API_CALLS_MAX)
-        hf_call_end(c, hf_error(HF_EXHAUSTED, "this control node has %d calls under way; try again later", HF_API_CALLS_MAX));
+        hf_call_end(c, hf_error(HF_EXHAUSTED, "this control node has %d calls under way; try again later",
+                                HF_API_CALLS_MAX));
     else
         m->handle(c);
     c->starting = false;
@@ -188,7 +191,8 @@ static const char *request_id(const ProtobufCMessage *request)
 
 static const ProtobufCMessageDescriptor *output_of(const struct hf_api_method *m)
 {
-    const ProtobufCMethodDescriptor *d = protobuf_c_service_descriptor_get_method_by_name(m->service, m->name);
+    const ProtobufCMethodDescriptor *d =
+        protobuf_c_service_descriptor_get_method_by_name(m->service, m->name);
     return d->output;
 }
 

@@ -1,5 +1,6 @@
-/* Inside the API: one call under way and what its handler does with it; a handler ends its call exactly once, with one of
- * the hf_call_ functions, at once or later. A cancelled call is ended like any other: its answer goes nowhere.
+/* Inside the API: one call under way and what its handler does with it; a handler ends its call exactly once,
+ * with one of the hf_call_ functions, at once or later. A cancelled call is ended like any other: its answer
+ * goes nowhere.
  */
 #ifndef HF_CONTROL_API_CALL_H
 #define HF_CONTROL_API_CALL_H
@@ -17,8 +18,8 @@ struct hf_api {
     struct hf_control *control;
     struct hf_api_plugs plugs;
     struct hf_rooms rooms;
-    size_t calls; /* under way */
-    bool shut;    /* see hf_api_shut() */
+    size_t calls;             /* under way */
+    bool shut;                /* see hf_api_shut() */
     char leader_address[256]; /* room for hf_api_address_of() */
 };
 
@@ -35,19 +36,19 @@ struct hf_api_call {
     const struct hf_kind_rules *rules; /* the method's */
     ProtobufCMessage *request;
     const struct hf_api_sink *sink;
-    void *sink_arg;                    /* NULL sink: cancelled */
-    int64_t deadline_ms;               /* on env's clock; INT64_MAX: none */
-    bool starting;                     /* inside hf_api_call_start */
+    void *sink_arg;      /* NULL sink: cancelled */
+    int64_t deadline_ms; /* on env's clock; INT64_MAX: none */
+    bool starting;       /* inside hf_api_call_start */
     bool ended;
-    struct hf_uuid made[3];            /* UUIDs that this call gives to new objects, the same in every attempt */
+    struct hf_uuid made[3]; /* UUIDs that this call gives to new objects, the same in every attempt */
     unsigned n_made;
 
-    hf_command_build build;            /* of its write */
+    hf_command_build build; /* of its write */
     struct hf_room_guest guest;
 
     /* For handlers that wait or stream: state of their own. */
     void *data;
-    void (*on_cancel)(struct hf_api_call *call);   /* ends the call: hf_call_end */
+    void (*on_cancel)(struct hf_api_call *call); /* ends the call: hf_call_end */
     void (*on_writable)(struct hf_api_call *call);
 };
 
@@ -69,8 +70,9 @@ void hf_call_answer_object(struct hf_api_call *c, uint32_t kind, struct hf_bytes
 /* --- parts of an answer --- */
 bool hf_call_send_bytes(struct hf_api_call *c, struct hf_bytes *b);
 
-/* Runs the write of this call in a room; build gets the call as its arg. The answer is the transaction's answer object, or
- * Empty for methods that return Empty. An error is wrapped by build itself, see hf_call_context(). */
+/* Runs the write of this call in a room; build gets the call as its arg. The answer is the transaction's
+ * answer object, or Empty for methods that return Empty. An error is wrapped by build itself, see
+ * hf_call_context(). */
 void hf_call_write(struct hf_api_call *c, enum hf_room room, hf_command_build build);
 
 /* Runs `then` when a read may be answered: at once when stale, else after a barrier. */
@@ -79,7 +81,8 @@ void hf_call_read(struct hf_api_call *c, bool stale, void (*then)(struct hf_api_
 /* UUID number i (below 3) that this call gives away. */
 const struct hf_uuid *hf_call_uuid(struct hf_api_call *c, unsigned i);
 
-/* API address of a member: from the command line, else as stored; NULL when unknown. Valid until the next call of it. */
+/* API address of a member: from the command line, else as stored; NULL when unknown. Valid until the next
+ * call of it. */
 const char *hf_api_address_of(struct hf_api *api, uint64_t id);
 
 #endif

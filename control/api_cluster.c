@@ -69,8 +69,8 @@ static hf_status attach_storage(struct hf_draft *d, const Cluster *cl, const Pro
             d->store, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i], NULL);
         hf_status st = HF_STATUS_OK;
         if (other != NULL && strcmp(other->spec->path, path) == 0)
-            st = hf_error(HF_PRECONDITION, "its path %s is that of storage '%s', which is attached already", path,
-                          other->meta->name);
+            st = hf_error(HF_PRECONDITION, "its path %s is that of storage '%s', which is attached already",
+                          path, other->meta->name);
         if (other != NULL)
             holdfast__v1__primary_storage__free_unpacked(other, NULL);
         HF_TRY(st);
@@ -111,14 +111,17 @@ static bool l2_used_by(const struct hf_store *s, const Instance *inst, const cha
     return used;
 }
 
-static const struct attachable l2_networks = {HOLDFAST__V1__KIND__L2_NETWORK, l2_zone, l2_list, NULL, l2_used_by};
+static const struct attachable l2_networks = {HOLDFAST__V1__KIND__L2_NETWORK, l2_zone, l2_list, NULL,
+                                              l2_used_by};
 
 /* The cluster and the thing to attach or detach, decoded. */
-static hf_status find_both(struct hf_draft *d, const struct attachable *a, Cluster **ret_cl, ProtobufCMessage **ret_m)
+static hf_status find_both(struct hf_draft *d, const struct attachable *a, Cluster **ret_cl,
+                           ProtobufCMessage **ret_m)
 {
     const AttachRequest *r = (const AttachRequest *)d->call->request;
     hf_status st = HF_STATUS_OK;
-    Cluster *cl = (Cluster *)hf_lookup_message(d->store, HOLDFAST__V1__KIND__CLUSTER, r->cluster_uuid, "", &st);
+    Cluster *cl =
+        (Cluster *)hf_lookup_message(d->store, HOLDFAST__V1__KIND__CLUSTER, r->cluster_uuid, "", &st);
     if (cl == NULL)
         return st;
     ProtobufCMessage *m = hf_lookup_message(d->store, a->kind, r->uuid, "", &st);
@@ -131,7 +134,8 @@ static hf_status find_both(struct hf_draft *d, const struct attachable *a, Clust
     return HF_STATUS_OK;
 }
 
-static hf_status attach(struct hf_draft *d, const struct attachable *a, Cluster *cl, const ProtobufCMessage *m)
+static hf_status attach(struct hf_draft *d, const struct attachable *a, Cluster *cl,
+                        const ProtobufCMessage *m)
 {
     const Holdfast__V1__Meta *meta = hf_message_meta(m);
     char ***list;
@@ -148,8 +152,10 @@ static hf_status attach(struct hf_draft *d, const struct attachable *a, Cluster 
     return HF_STATUS_OK;
 }
 
-/* Instances placed on a host of the cluster need what they have there; where no other cluster reaches it, so do all. */
-static bool instance_needs(const struct hf_store *s, const Instance *i, const char *cluster_uuid, bool last_cluster)
+/* Instances placed on a host of the cluster need what they have there; where no other cluster reaches it, so
+ * do all. */
+static bool instance_needs(const struct hf_store *s, const Instance *i, const char *cluster_uuid,
+                           bool last_cluster)
 {
     if (last_cluster)
         return true;
@@ -163,7 +169,8 @@ static bool instance_needs(const struct hf_store *s, const Instance *i, const ch
     return here;
 }
 
-static bool reached_elsewhere(const struct hf_store *s, const struct attachable *a, const char *uuid, const char *cluster_uuid)
+static bool reached_elsewhere(const struct hf_store *s, const struct attachable *a, const char *uuid,
+                              const char *cluster_uuid)
 {
     bool found = false;
     const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__CLUSTER, "");
@@ -179,7 +186,8 @@ static bool reached_elsewhere(const struct hf_store *s, const struct attachable 
     return found;
 }
 
-static hf_status check_detach(struct hf_draft *d, const struct attachable *a, const char *cluster_uuid, const char *uuid)
+static hf_status check_detach(struct hf_draft *d, const struct attachable *a, const char *cluster_uuid,
+                              const char *uuid)
 {
     bool last = !reached_elsewhere(d->store, a, uuid, cluster_uuid);
     const struct hf_object *o = hf_store_next(d->store, HOLDFAST__V1__KIND__INSTANCE, "");
@@ -195,7 +203,8 @@ static hf_status check_detach(struct hf_draft *d, const struct attachable *a, co
     return HF_STATUS_OK;
 }
 
-static hf_status detach(struct hf_draft *d, const struct attachable *a, Cluster *cl, const ProtobufCMessage *m)
+static hf_status detach(struct hf_draft *d, const struct attachable *a, Cluster *cl,
+                        const ProtobufCMessage *m)
 {
     const Holdfast__V1__Meta *meta = hf_message_meta(m);
     char ***list;
@@ -218,8 +227,8 @@ static hf_status build_attachment(struct hf_api_call *c, const struct hf_store *
     ProtobufCMessage *m = NULL;
     HF_TRY(hf_wrap(find_both(&d, a, &cl, &m), "%s %s", attaching ? "attach" : "detach", what));
     hf_status st = attaching ? attach(&d, a, cl, m) : detach(&d, a, cl, m);
-    st = hf_wrap(st, "%s %s '%s' %s cluster '%s'", attaching ? "attach" : "detach", what, hf_message_meta(m)->name,
-                 attaching ? "to" : "from", cl->meta->name);
+    st = hf_wrap(st, "%s %s '%s' %s cluster '%s'", attaching ? "attach" : "detach", what,
+                 hf_message_meta(m)->name, attaching ? "to" : "from", cl->meta->name);
     protobuf_c_message_free_unpacked(m, NULL);
     holdfast__v1__cluster__free_unpacked(cl, NULL);
     return st;

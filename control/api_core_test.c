@@ -1,9 +1,10 @@
-/* The API's core with controllers and scripted hosts: adoption, instances' lives, operations, watches, rooms, followers. */
+/* The API's core with controllers and scripted hosts: adoption, instances' lives, operations, watches, rooms,
+ * followers. */
 #include "control/api_testing.h"
 
-#define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
+#define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
-#define KIND(name) HOLDFAST__V1__KIND__##name
+#define KIND(name)      HOLDFAST__V1__KIND__##name
 #define RUN_TESTS_HOSTS 2
 
 typedef Holdfast__V1__Operation Operation;
@@ -26,7 +27,8 @@ static void assert_says(const struct answer *a, enum hf_code code, const char *w
         fail_msg("code %d: %s", (int)a->code, a->sentence);
 }
 
-static enum hf_code create_zone(struct api_world *w, const char *name, const char *request_id, struct answer *a)
+static enum hf_code create_zone(struct api_world *w, const char *name, const char *request_id,
+                                struct answer *a)
 {
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     Holdfast__V1__Zone zone = HOLDFAST__V1__ZONE__INIT;
@@ -252,7 +254,8 @@ static void waiting_ends_before_the_deadline_or_with_the_caller(void **state)
 
 /* --- hosts --- */
 
-static void create_host(struct api_world *w, const char *uuid, const char *ip, const char *name, struct answer *a)
+static void create_host(struct api_world *w, const char *uuid, const char *ip, const char *name,
+                        struct answer *a)
 {
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     Holdfast__V1__HostSpec spec = HOLDFAST__V1__HOST_SPEC__INIT;
@@ -447,15 +450,16 @@ static void collect(struct answer *a, const ProtobufCMessage *m)
     strcpy(s->uuids[s->n++], e->uuid);
 }
 
-/* A caller whose queue is full after every message gets the same events as one that is always ready: a new instance changes
- * several objects at one revision, so that revisions are cut in their middle. */
+/* A caller whose queue is full after every message gets the same events as one that is always ready: a new
+ * instance changes several objects at one revision, so that revisions are cut in their middle. */
 static void a_slow_watcher_misses_nothing_and_sees_nothing_twice(void **state)
 {
     struct api_world *w = *state;
     static struct seen quick, slow;
     memset(&quick, 0, sizeof quick);
     memset(&slow, 0, sizeof slow);
-    struct answer a = {.on_message = collect, .arg = &quick}, b = {.on_message = collect, .arg = &slow, .full = true};
+    struct answer a = {.on_message = collect, .arg = &quick},
+                  b = {.on_message = collect, .arg = &slow, .full = true};
     Holdfast__V1__WatchRequest r = HOLDFAST__V1__WATCH_REQUEST__INIT;
     struct answer started, ended;
     call_start(w, w->cloud->leader, "Watch", "Watch", &r.base, -1, &a);

@@ -61,7 +61,8 @@ static void on_message(struct hf_grpc_call *grpc, ProtobufCMessage *m)
     c = HF_NEW(struct carried);
     c->grpc = grpc;
     hf_grpc_call_set_data(grpc, c);
-    struct hf_api_call *call = hf_api_call_start(r->api, r->method, m, hf_grpc_call_remaining_ms(grpc), &sink, c);
+    struct hf_api_call *call =
+        hf_api_call_start(r->api, r->method, m, hf_grpc_call_remaining_ms(grpc), &sink, c);
     if (call != NULL)
         c->call = call;
 }

@@ -46,8 +46,10 @@ static hf_status delete_host(struct hf_draft *d, ProtobufCMessage *m)
 
 static const char *const host_paths[] = {"spec.disabled", NULL};
 
-const struct hf_kind_rules hf_host_rules = {
-    .kind = HOLDFAST__V1__KIND__HOST, .mutable_paths = host_paths, .create = create_host, .remove = delete_host};
+const struct hf_kind_rules hf_host_rules = {.kind = HOLDFAST__V1__KIND__HOST,
+                                            .mutable_paths = host_paths,
+                                            .create = create_host,
+                                            .remove = delete_host};
 
 static hf_status find_daemon(const struct hf_api_call *c, const Host *h, struct hf_pending_host *ret)
 {
@@ -57,9 +59,11 @@ static hf_status find_daemon(const struct hf_api_call *c, const Host *h, struct 
         return hf_error(HF_INVALID, "name the daemon by spec.management_ip or meta.uuid");
     if (p->hosts != NULL && p->hosts->find_pending(p->hosts_arg, h->meta->uuid, ip, ret))
         return HF_STATUS_OK;
-    return hf_error(HF_PRECONDITION, "no host daemon waits with %s %s: start hostd there with --control and the API "
-                                     "addresses of the control nodes; ListPendingHosts shows those that wait",
-                    h->meta->uuid[0] != '\0' ? "UUID" : "management address", h->meta->uuid[0] != '\0' ? h->meta->uuid : ip);
+    return hf_error(HF_PRECONDITION,
+                    "no host daemon waits with %s %s: start hostd there with --control and the API "
+                    "addresses of the control nodes; ListPendingHosts shows those that wait",
+                    h->meta->uuid[0] != '\0' ? "UUID" : "management address",
+                    h->meta->uuid[0] != '\0' ? h->meta->uuid : ip);
 }
 
 static hf_status adopt(struct hf_draft *d, Host *h)
@@ -71,7 +75,8 @@ static hf_status adopt(struct hf_draft *d, Host *h)
         return hf_error(HF_PRECONDITION, "the daemon says that its UUID is '%s', which is none", p.uuid);
     const struct hf_object *taken = hf_store_get(d->store, &uuid);
     if (taken != NULL)
-        return hf_error(HF_EXISTS, "the daemon is added already, as %s '%s'", hf_kind_of(taken->kind)->singular, taken->name);
+        return hf_error(HF_EXISTS, "the daemon is added already, as %s '%s'",
+                        hf_kind_of(taken->kind)->singular, taken->name);
     if (h->spec->management_ip[0] == '\0')
         hf_pb_set(&h->spec->management_ip, p.management_ip);
     if (h->spec->key_sha256.data == NULL) {
@@ -99,7 +104,8 @@ void hf_handle_create_host(struct hf_api_call *c)
     if (h == NULL || h->meta == NULL || h->spec == NULL)
         hf_call_end(c, hf_error(HF_INVALID, "add host: the request has no host with meta and spec"));
     else if (h->spec->key_sha256.len != 0)
-        hf_call_end(c, hf_error(HF_INVALID, "add host '%s': spec.key_sha256 is the daemon's, leave it empty", h->meta->name));
+        hf_call_end(c, hf_error(HF_INVALID, "add host '%s': spec.key_sha256 is the daemon's, leave it empty",
+                                h->meta->name));
     else
         hf_call_write(c, HF_ROOM_ADD, build_create_host);
 }

@@ -1,4 +1,5 @@
-/* Instances: creation with everything that belongs to them, change of their spec. Power and deletion are in api_power.c. */
+/* Instances: creation with everything that belongs to them, change of their spec. Power and deletion are in
+ * api_power.c. */
 #include "control/api_instance.h"
 
 #include <stdio.h>
@@ -26,18 +27,23 @@ enum { MADE_INSTANCE, MADE_ROOT_VOLUME, MADE_OPERATION };
 static hf_status check_given(const Spec *spec)
 {
     if (spec->root_volume_uuid[0] != '\0' || spec->n_data_volume_uuids > 0 || spec->n_storage_uuids > 0 ||
-        spec->n_nics > 0 || spec->deleting || spec->reboot_generation != 0 || spec->reboot_force_generation != 0)
-        return hf_error(HF_INVALID, "leave nics, volumes, storage_uuids, deleting and reboot generations of spec empty");
-    if (spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE && spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
+        spec->n_nics > 0 || spec->deleting || spec->reboot_generation != 0 ||
+        spec->reboot_force_generation != 0)
+        return hf_error(HF_INVALID,
+                        "leave nics, volumes, storage_uuids, deleting and reboot generations of spec empty");
+    if (spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE &&
+        spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
         return hf_error(HF_INVALID, "spec.ha_level: %d is not known", (int)spec->ha_level);
     if (spec->power != HOLDFAST__V1__POWER_STATE__POWER_UNSPECIFIED &&
-        spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING && spec->power != HOLDFAST__V1__POWER_STATE__POWER_STOPPED)
+        spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING &&
+        spec->power != HOLDFAST__V1__POWER_STATE__POWER_STOPPED)
         return hf_error(HF_INVALID, "spec.power: a new instance is POWER_RUNNING or POWER_STOPPED");
     if (spec->n_l3_network_uuids > NICS_MAX)
         return hf_error(HF_INVALID, "spec.l3_network_uuids: more than %d networks", NICS_MAX);
     for (size_t i = 1; i < spec->n_l3_network_uuids; i++)
         if (hf_pb_list_has(spec->l3_network_uuids, i, spec->l3_network_uuids[i]))
-            return hf_error(HF_INVALID, "spec.l3_network_uuids: %s is there twice", spec->l3_network_uuids[i]);
+            return hf_error(HF_INVALID, "spec.l3_network_uuids: %s is there twice",
+                            spec->l3_network_uuids[i]);
     return HF_STATUS_OK;
 }
 
@@ -65,7 +71,8 @@ static hf_status check_image(struct hf_draft *d, const Spec *spec, uint64_t *ret
     if (i->spec->disabled)
         st = hf_error(HF_PRECONDITION, "image '%s' is disabled", i->meta->name);
     else if (i->status != NULL && i->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED)
-        st = hf_error(HF_PRECONDITION, "image '%s' has failed: its checksum or format is wrong", i->meta->name);
+        st = hf_error(HF_PRECONDITION, "image '%s' has failed: its checksum or format is wrong",
+                      i->meta->name);
     *ret_bytes = i->status != NULL ? i->status->virtual_bytes : 0;
     holdfast__v1__image__free_unpacked(i, NULL);
     return st;
@@ -141,7 +148,8 @@ static void add_root_volume(struct hf_draft *d, Instance *inst, uint64_t image_b
 
     hf_pb_set(&inst->spec->root_volume_uuid, uuid);
     hf_pb_list_clear(&inst->spec->storage_uuids, &inst->spec->n_storage_uuids);
-    hf_pb_list_add(&inst->spec->storage_uuids, &inst->spec->n_storage_uuids, inst->spec->primary_storage_uuid);
+    hf_pb_list_add(&inst->spec->storage_uuids, &inst->spec->n_storage_uuids,
+                   inst->spec->primary_storage_uuid);
 }
 
 /* --- create --- */
@@ -176,7 +184,8 @@ static hf_status update_instance(struct hf_draft *d, const ProtobufCMessage *bef
 {
     (void)before;
     const Instance *inst = (const Instance *)m;
-    if (inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE && inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
+    if (inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE &&
+        inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
         return hf_error(HF_INVALID, "spec.ha_level: %d is not known", (int)inst->spec->ha_level);
     return hf_instance_check_ha(d->store, inst);
 }
@@ -196,7 +205,8 @@ static hf_status build_create_instance(void *arg, const struct hf_store *s, stru
     HF_TRY(hf_draft_create(&d, &hf_instance_rules, hf_call_uuid(c, MADE_INSTANCE), &inst->base));
     struct hf_operation_target target = {HOLDFAST__V1__KIND__INSTANCE, inst->meta->uuid, inst->meta->name, 1};
     bool stopped = inst->spec->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED;
-    hf_draft_operation(&d, MADE_OPERATION, "CreateInstance", &target, stopped ? "" : "waiting for a host", stopped);
+    hf_draft_operation(&d, MADE_OPERATION, "CreateInstance", &target, stopped ? "" : "waiting for a host",
+                       stopped);
     return HF_STATUS_OK;
 }
 
@@ -229,7 +239,8 @@ static hf_status create_offering(struct hf_draft *d, ProtobufCMessage *m)
     if (spec->cpus < 1 || spec->cpus > CPUS_MAX)
         return hf_error(HF_INVALID, "spec.cpus: %u is not between 1 and %d", spec->cpus, CPUS_MAX);
     if (spec->memory_bytes < 16 * MIB || spec->memory_bytes > BYTES_MAX || spec->memory_bytes % MIB != 0)
-        return hf_error(HF_INVALID, "spec.memory_bytes: %llu is not a multiple of 1 MiB between 16 MiB and 16 TiB",
+        return hf_error(HF_INVALID,
+                        "spec.memory_bytes: %llu is not a multiple of 1 MiB between 16 MiB and 16 TiB",
                         (unsigned long long)spec->memory_bytes);
     if (protobuf_c_enum_descriptor_get_value(&holdfast__v1__instance_offering_spec__strategy__descriptor,
                                              (int)spec->strategy) == NULL)
@@ -239,5 +250,6 @@ static hf_status create_offering(struct hf_draft *d, ProtobufCMessage *m)
 
 static const char *const offering_paths[] = {"spec.disabled", NULL};
 
-const struct hf_kind_rules hf_instance_offering_rules = {
-    .kind = HOLDFAST__V1__KIND__INSTANCE_OFFERING, .mutable_paths = offering_paths, .create = create_offering};
+const struct hf_kind_rules hf_instance_offering_rules = {.kind = HOLDFAST__V1__KIND__INSTANCE_OFFERING,
+                                                         .mutable_paths = offering_paths,
+                                                         .create = create_offering};

@@ -15,17 +15,18 @@ void hf_volume_set_path(Holdfast__V1__Volume *v);
 /* No run of it is open and none is wanted. */
 hf_status hf_instance_check_stopped(const Holdfast__V1__Instance *i) HF_MUST_USE;
 
-/* A disk of the instance may lie on this storage: it exists and is enabled, one cluster reaches it together with the
- * instance's other storages and networks, and NeverStop instances use shared storages only. */
-hf_status hf_instance_check_storage(const struct hf_store *s, const Holdfast__V1__Instance *i, const char *storage_uuid)
-    HF_MUST_USE;
+/* A disk of the instance may lie on this storage: it exists and is enabled, one cluster reaches it together
+ * with the instance's other storages and networks, and NeverStop instances use shared storages only. */
+hf_status hf_instance_check_storage(const struct hf_store *s, const Holdfast__V1__Instance *i,
+                                    const char *storage_uuid) HF_MUST_USE;
 
-/* Chooses a storage for a new root volume: the first enabled shared one (in the order of names) that a cluster reaches
- * together with the networks (and the host, if one is named), else the first local one. */
+/* Chooses a storage for a new root volume: the first enabled shared one (in the order of names) that a
+ * cluster reaches together with the networks (and the host, if one is named), else the first local one. */
 hf_status hf_instance_choose_storage(const struct hf_store *s, Holdfast__V1__Instance *i) HF_MUST_USE;
 
 /* The host exists, is enabled and its cluster reaches the instance's networks and storages. */
-hf_status hf_instance_check_host(const struct hf_store *s, const Holdfast__V1__Instance *i, const char *host_uuid) HF_MUST_USE;
+hf_status hf_instance_check_host(const struct hf_store *s, const Holdfast__V1__Instance *i,
+                                 const char *host_uuid) HF_MUST_USE;
 
 /* NEVER_STOP needs every disk on shared storage. */
 hf_status hf_instance_check_ha(const struct hf_store *s, const Holdfast__V1__Instance *i) HF_MUST_USE;

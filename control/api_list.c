@@ -1,5 +1,6 @@
-/* List of any kind: a page of objects in the order of their names, copied from the store as they are serialized there.
- * Every List answer is {repeated X xs = 1; string next_page_token = 2; uint64 revision = 3}.
+/* List of any kind: a page of objects in the order of their names, copied from the store as they are
+ * serialized there. Every List answer is {repeated X xs = 1; string next_page_token = 2; uint64 revision =
+ * 3}.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,7 +163,8 @@ static hf_status list(struct hf_api_call *c, struct hf_bytes **ret)
     if (r->page_size < 0)
         return hf_error(HF_INVALID, "page_size: %d is negative", r->page_size);
     if (r->page_token[0] != '\0' && !token_read(mark, r->page_token, after))
-        return hf_error(HF_INVALID, "page_token: not a token of this list and filter; start again without one");
+        return hf_error(HF_INVALID,
+                        "page_token: not a token of this list and filter; start again without one");
     struct hf_filter *f;
     HF_TRY(hf_filter_parse(k->message, r->filter, &f));
 
@@ -207,7 +209,8 @@ static uint32_t addresses_used(const struct hf_store *s, const char *l3_uuid)
     return used;
 }
 
-static struct hf_bytes *l3_for_reader(const struct hf_store *s, const struct hf_bytes *bytes, uint64_t revision)
+static struct hf_bytes *l3_for_reader(const struct hf_store *s, const struct hf_bytes *bytes,
+                                      uint64_t revision)
 {
     Holdfast__V1__L3Network *l3 = holdfast__v1__l3_network__unpack(NULL, bytes->len, bytes->data);
     HF_ASSERT(l3 != NULL && l3->meta != NULL && l3->status != NULL);

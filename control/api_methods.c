@@ -1,5 +1,5 @@
-/* The table of all methods. A method of the schema that has no row here, or a row without a method, keeps a node from
- * starting (hf_api_check).
+/* The table of all methods. A method of the schema that has no row here, or a row without a method, keeps a
+ * node from starting (hf_api_check).
  */
 #include <string.h>
 
@@ -14,7 +14,10 @@
 #include "holdfast/v1/storage.pb-c.h"
 #include "holdfast/v1/system.pb-c.h"
 
-#define ROW(svc, method, handler, rules) {&holdfast__v1__##svc##__descriptor, method, hf_handle_##handler, rules}
+#define ROW(svc, method, handler, rules)                                                                     \
+    {                                                                                                        \
+        &holdfast__v1__##svc##__descriptor, method, hf_handle_##handler, rules                               \
+    }
 
 static const struct hf_api_method methods[] = {
     ROW(zone_service, "CreateZone", create, &hf_zone_rules),
@@ -160,7 +163,8 @@ const struct hf_api_method *hf_api_method_find(const char *service, const char *
 
 /* --- the check at start-up --- */
 
-static bool field_is(const ProtobufCMessageDescriptor *d, unsigned i, uint32_t id, const char *name, ProtobufCType type)
+static bool field_is(const ProtobufCMessageDescriptor *d, unsigned i, uint32_t id, const char *name,
+                     ProtobufCType type)
 {
     return i < d->n_fields && d->fields[i].id == id && d->fields[i].type == type &&
            (name == NULL || strcmp(d->fields[i].name, name) == 0);
@@ -170,7 +174,8 @@ static bool field_is(const ProtobufCMessageDescriptor *d, unsigned i, uint32_t i
 static bool shape_fits(const struct hf_api_method *m, const ProtobufCMethodDescriptor *d)
 {
     if (m->handle == hf_handle_get)
-        return d->input == &holdfast__v1__get_request__descriptor && d->output == hf_kind_of(m->rules->kind)->message;
+        return d->input == &holdfast__v1__get_request__descriptor &&
+               d->output == hf_kind_of(m->rules->kind)->message;
     if (m->handle == hf_handle_list)
         return d->input == &holdfast__v1__list_request__descriptor &&
                field_is(d->output, 0, 1, NULL, PROTOBUF_C_TYPE_MESSAGE) &&
@@ -178,23 +183,27 @@ static bool shape_fits(const struct hf_api_method *m, const ProtobufCMethodDescr
                field_is(d->output, 1, 2, "next_page_token", PROTOBUF_C_TYPE_STRING) &&
                field_is(d->output, 2, 3, "revision", PROTOBUF_C_TYPE_UINT64);
     if (m->handle == hf_handle_delete)
-        return d->input == &holdfast__v1__delete_request__descriptor && d->output == &holdfast__v1__empty__descriptor;
+        return d->input == &holdfast__v1__delete_request__descriptor &&
+               d->output == &holdfast__v1__empty__descriptor;
     if (strncmp(m->name, "Create", 6) != 0 && m->handle != hf_handle_update)
         return true;
     return field_is(d->input, 0, 1, "request_id", PROTOBUF_C_TYPE_STRING) &&
            field_is(d->input, 1, 2, NULL, PROTOBUF_C_TYPE_MESSAGE) &&
            d->input->fields[1].descriptor == hf_kind_of(m->rules->kind)->message &&
-           (m->handle != hf_handle_update || field_is(d->input, 2, 3, "update_mask", PROTOBUF_C_TYPE_MESSAGE));
+           (m->handle != hf_handle_update ||
+            field_is(d->input, 2, 3, "update_mask", PROTOBUF_C_TYPE_MESSAGE));
 }
 
 static hf_status check_row(const struct hf_api_method *m)
 {
-    const ProtobufCMethodDescriptor *d = protobuf_c_service_descriptor_get_method_by_name(m->service, m->name);
+    const ProtobufCMethodDescriptor *d =
+        protobuf_c_service_descriptor_get_method_by_name(m->service, m->name);
     if (d == NULL)
         return hf_error(HF_INTERNAL, "the API table has a handler for %s/%s, which is not in the schema",
                         m->service->name, m->name);
     if (!shape_fits(m, d))
-        return hf_error(HF_INTERNAL, "the messages of %s/%s do not fit its handler", m->service->name, m->name);
+        return hf_error(HF_INTERNAL, "the messages of %s/%s do not fit its handler", m->service->name,
+                        m->name);
     return HF_STATUS_OK;
 }
 
@@ -205,6 +214,7 @@ hf_status hf_api_check(void)
     for (size_t s = 0; s < SERVICES_N; s++)
         for (unsigned i = 0; i < services[s]->n_methods; i++)
             if (hf_api_method_find(services[s]->name, services[s]->methods[i].name) == NULL)
-                return hf_error(HF_INTERNAL, "%s/%s has no handler", services[s]->name, services[s]->methods[i].name);
+                return hf_error(HF_INTERNAL, "%s/%s has no handler", services[s]->name,
+                                services[s]->methods[i].name);
     return HF_STATUS_OK;
 }

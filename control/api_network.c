@@ -18,14 +18,16 @@ static hf_status check_nic(const char *nic)
 {
     size_t n = strlen(nic);
     if (n == 0)
-        return hf_error(HF_INVALID, "spec.physical_interface is missing: the name of a NIC that every host has");
+        return hf_error(HF_INVALID,
+                        "spec.physical_interface is missing: the name of a NIC that every host has");
     bool fine = n <= NIC_NAME_MAX && strcmp(nic, ".") != 0 && strcmp(nic, "..") != 0;
     for (size_t i = 0; i < n && fine; i++)
         fine = isalnum((unsigned char)nic[i]) || strchr("_.-", nic[i]) != NULL;
     if (fine)
         return HF_STATUS_OK;
-    return hf_error(HF_INVALID, "spec.physical_interface: '%s' is not the name of a NIC (1 to %d of a-z A-Z 0-9 _ . -)", nic,
-                    NIC_NAME_MAX);
+    return hf_error(HF_INVALID,
+                    "spec.physical_interface: '%s' is not the name of a NIC (1 to %d of a-z A-Z 0-9 _ . -)",
+                    nic, NIC_NAME_MAX);
 }
 
 static hf_status create_l2(struct hf_draft *d, ProtobufCMessage *m)
@@ -39,7 +41,8 @@ static hf_status create_l2(struct hf_draft *d, ProtobufCMessage *m)
     return check_nic(spec->physical_interface);
 }
 
-const struct hf_kind_rules hf_l2_network_rules = {.kind = HOLDFAST__V1__KIND__L2_NETWORK, .create = create_l2};
+const struct hf_kind_rules hf_l2_network_rules = {.kind = HOLDFAST__V1__KIND__L2_NETWORK,
+                                                  .create = create_l2};
 
 /* --- L3 --- */
 
@@ -98,7 +101,8 @@ static hf_status settle_dhcp(struct hf_draft *d, L3 *l3, const struct hf_ip_rang
     char ip[16];
     if (l3->spec->dhcp_disabled || l3->spec->n_ip_ranges == 0) {
         if (wanted[0] != '\0')
-            return hf_error(HF_INVALID, "spec.dhcp_ip: the network has no %s", l3->spec->dhcp_disabled ? "DHCP" : "range yet");
+            return hf_error(HF_INVALID, "spec.dhcp_ip: the network has no %s",
+                            l3->spec->dhcp_disabled ? "DHCP" : "range yet");
         return HF_STATUS_OK;
     }
     if (wanted[0] != '\0')

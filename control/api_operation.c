@@ -11,8 +11,8 @@ const struct hf_kind_rules hf_operation_rules = {.kind = HOLDFAST__V1__KIND__OPE
 
 typedef Holdfast__V1__Operation Operation;
 
-void hf_draft_operation(struct hf_draft *d, unsigned made, const char *verb, const struct hf_operation_target *target,
-                        const char *step, bool done)
+void hf_draft_operation(struct hf_draft *d, unsigned made, const char *verb,
+                        const struct hf_operation_target *target, const char *step, bool done)
 {
     char uuid[HF_UUID_STR];
     hf_uuid_format(hf_call_uuid(d->call, made), uuid);
@@ -66,10 +66,11 @@ void hf_handle_cancel_operation(struct hf_api_call *c)
 }
 
 /* --- wait ---
- * Barrier, look; not ended: watch the operations until it is, or answer as it is shortly before the caller's deadline.
+ * Barrier, look; not ended: watch the operations until it is, or answer as it is shortly before the caller's
+ * deadline.
  */
 
-#define WAIT_MARGIN_MS 200  /* before the deadline, so that the answer still arrives */
+#define WAIT_MARGIN_MS 200 /* before the deadline, so that the answer still arrives */
 #define WAIT_MAX_MS    (60 * 60 * 1000)
 
 struct wait {
@@ -130,7 +131,8 @@ static void wait_watch_closed(void *arg)
 {
     struct wait *w = arg;
     w->watch = NULL;
-    wait_end(w, hf_error(HF_UNAVAILABLE, "wait for operation: this node has just caught up by a snapshot; ask again"));
+    wait_end(w, hf_error(HF_UNAVAILABLE,
+                         "wait for operation: this node has just caught up by a snapshot; ask again"));
 }
 
 static void wait_timeout(void *arg)
@@ -150,8 +152,9 @@ static void wait_start(struct hf_api_call *c, const struct hf_object *o)
     w->uuid = o->uuid;
     c->data = w;
     c->on_cancel = wait_cancelled;
-    hf_status st = hf_watch_open(c->api->control->replica, hf_store_revision(hf_call_store(c)),
-                                 1ull << HOLDFAST__V1__KIND__OPERATION, wait_event, wait_watch_closed, w, &w->watch);
+    hf_status st =
+        hf_watch_open(c->api->control->replica, hf_store_revision(hf_call_store(c)),
+                      1ull << HOLDFAST__V1__KIND__OPERATION, wait_event, wait_watch_closed, w, &w->watch);
     if (!hf_ok(st)) {
         wait_end(w, st);
         return;

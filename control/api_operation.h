@@ -11,9 +11,9 @@ struct hf_operation_target {
     uint64_t run; /* the run or generation that ends it; 0: none */
 };
 
-/* Puts a new operation with the UUID number `made` of the call and makes it the answer. done: it has nothing to wait for
- * and is stored as ended. */
-void hf_draft_operation(struct hf_draft *d, unsigned made, const char *verb, const struct hf_operation_target *target,
-                        const char *step, bool done);
+/* Puts a new operation with the UUID number `made` of the call and makes it the answer. done: it has nothing
+ * to wait for and is stored as ended. */
+void hf_draft_operation(struct hf_draft *d, unsigned made, const char *verb,
+                        const struct hf_operation_target *target, const char *step, bool done);
 
 #endif

@@ -14,7 +14,8 @@ typedef Holdfast__V1__InstanceVerbRequest VerbRequest;
 #define POWER(x) HOLDFAST__V1__POWER_STATE__POWER_##x
 #define STATE(x) HOLDFAST__V1__INSTANCE_STATUS__STATE__##x
 
-/* One verb: check and change the instance, say what its operation waits for and which run or generation ends it. */
+/* One verb: check and change the instance, say what its operation waits for and which run or generation ends
+ * it. */
 struct verb {
     const char *name; /* of the operation */
     const char *word; /* for sentences */
@@ -25,9 +26,11 @@ struct verb {
 
 static const char *state_text(const Instance *i)
 {
-    static const char *const texts[] = {"in no state yet", "created", "starting", "running", "stopping",
-                                        "stopped", "paused", "on a host without contact", "being deleted"};
-    return i->status->state < sizeof texts / sizeof texts[0] ? texts[i->status->state] : "in an unknown state";
+    static const char *const texts[] = {"in no state yet", "created", "starting", "running",
+                                        "stopping",        "stopped", "paused",   "on a host without contact",
+                                        "being deleted"};
+    return i->status->state < sizeof texts / sizeof texts[0] ? texts[i->status->state]
+                                                             : "in an unknown state";
 }
 
 static hf_status refuse_state(const Instance *i)
@@ -50,7 +53,8 @@ static hf_status start(struct hf_draft *d, const VerbRequest *r, Instance *i)
     if (i->status->state == STATE(PAUSED))
         return hf_error(HF_PRECONDITION, "it is paused; resume it");
     if (hf_placement_open(i->placement) || (wanted && i->status->state != STATE(STOPPED)))
-        return wanted ? hf_error(HF_PRECONDITION, "it is %s already", i->status->state == STATE(CREATED) ? "starting" : state_text(i))
+        return wanted ? hf_error(HF_PRECONDITION, "it is %s already",
+                                 i->status->state == STATE(CREATED) ? "starting" : state_text(i))
                       : hf_error(HF_PRECONDITION, "its last run is not over: it is %s", state_text(i));
     if (r->host_uuid[0] != '\0')
         HF_TRY(hf_instance_check_host(d->store, i, r->host_uuid));
@@ -89,7 +93,8 @@ static hf_status stop(struct hf_draft *d, const VerbRequest *r, Instance *i)
     if (wanted && !hf_placement_open(i->placement))
         return hf_error(HF_PRECONDITION, "it is stopped already");
     if (wanted && (!r->force || i->spec->force_stop))
-        return hf_error(HF_PRECONDITION, "it is stopping already%s", i->spec->force_stop ? "" : "; --force does not ask the guest");
+        return hf_error(HF_PRECONDITION, "it is stopping already%s",
+                        i->spec->force_stop ? "" : "; --force does not ask the guest");
     i->spec->power = POWER(STOPPED);
     i->spec->force_stop = r->force;
     return HF_STATUS_OK;

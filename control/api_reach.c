@@ -1,4 +1,5 @@
-/* What reaches what: which clusters have an instance's networks and storages, and the choice of its storage. */
+/* What reaches what: which clusters have an instance's networks and storages, and the choice of its storage.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ static bool cluster_has_storage(const Cluster *cl, const char *uuid)
 }
 
 /* Networks, every storage that it has, and one more ("": none). */
-static bool cluster_reaches(const struct hf_store *s, const Cluster *cl, const Instance *inst, const char *storage_uuid)
+static bool cluster_reaches(const struct hf_store *s, const Cluster *cl, const Instance *inst,
+                            const char *storage_uuid)
 {
     for (size_t i = 0; i < inst->spec->n_storage_uuids; i++)
         if (!cluster_has_storage(cl, inst->spec->storage_uuids[i]))
@@ -57,7 +59,8 @@ static bool cluster_reaches(const struct hf_store *s, const Cluster *cl, const I
 /* The cluster of the host that is asked for; "" for any. */
 static char *wanted_cluster(const struct hf_store *s, const Instance *inst)
 {
-    Holdfast__V1__Host *h = (Holdfast__V1__Host *)hf_object_find(s, HOLDFAST__V1__KIND__HOST, inst->spec->host_uuid, NULL);
+    Holdfast__V1__Host *h =
+        (Holdfast__V1__Host *)hf_object_find(s, HOLDFAST__V1__KIND__HOST, inst->spec->host_uuid, NULL);
     char *uuid = hf_strdup(h != NULL ? h->spec->cluster_uuid : "");
     if (h != NULL)
         holdfast__v1__host__free_unpacked(h, NULL);
@@ -72,7 +75,8 @@ static bool some_cluster_reaches(const struct hf_store *s, const Instance *inst,
     for (; o != NULL && !found; o = hf_store_next(s, o->kind, o->name)) {
         Cluster *cl = (Cluster *)hf_object_decode(o);
         HF_ASSERT(cl != NULL);
-        found = (only[0] == '\0' || strcmp(only, cl->meta->uuid) == 0) && cluster_reaches(s, cl, inst, storage_uuid);
+        found = (only[0] == '\0' || strcmp(only, cl->meta->uuid) == 0) &&
+                cluster_reaches(s, cl, inst, storage_uuid);
         holdfast__v1__cluster__free_unpacked(cl, NULL);
     }
     free(only);
@@ -90,11 +94,13 @@ hf_status hf_instance_check_storage(const struct hf_store *s, const Instance *in
     if (ps->spec->disabled)
         st = hf_error(HF_PRECONDITION, "primary storage '%s' is disabled", ps->meta->name);
     else if (inst->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP && !is_shared(ps))
-        st = hf_error(HF_PRECONDITION, "primary storage '%s' is local to each host: a NeverStop instance needs a shared one",
+        st = hf_error(HF_PRECONDITION,
+                      "primary storage '%s' is local to each host: a NeverStop instance needs a shared one",
                       ps->meta->name);
     else if (!some_cluster_reaches(s, inst, storage_uuid))
-        st = hf_error(HF_PRECONDITION, "no cluster%s reaches primary storage '%s' and the instance's networks and storages: "
-                                       "attach them to the same one",
+        st = hf_error(HF_PRECONDITION,
+                      "no cluster%s reaches primary storage '%s' and the instance's networks and storages: "
+                      "attach them to the same one",
                       inst->spec->host_uuid[0] != '\0' ? " of that host" : "", ps->meta->name);
     holdfast__v1__primary_storage__free_unpacked(ps, NULL);
     return st;
@@ -108,8 +114,9 @@ hf_status hf_instance_check_ha(const struct hf_store *s, const Instance *inst)
     for (size_t i = 0; i < inst->spec->n_storage_uuids && hf_ok(st); i++) {
         Storage *ps = find_storage(s, inst->spec->storage_uuids[i]);
         if (ps == NULL || !is_shared(ps))
-            st = hf_error(HF_PRECONDITION, "NEVER_STOP needs every volume on shared storage; primary storage '%s' is local "
-                                           "to each host",
+            st = hf_error(HF_PRECONDITION,
+                          "NEVER_STOP needs every volume on shared storage; primary storage '%s' is local "
+                          "to each host",
                           ps != NULL ? ps->meta->name : inst->spec->storage_uuids[i]);
         if (ps != NULL)
             holdfast__v1__primary_storage__free_unpacked(ps, NULL);
@@ -120,7 +127,8 @@ hf_status hf_instance_check_ha(const struct hf_store *s, const Instance *inst)
 hf_status hf_instance_check_host(const struct hf_store *s, const Instance *inst, const char *host_uuid)
 {
     hf_status st = HF_STATUS_OK;
-    Holdfast__V1__Host *h = (Holdfast__V1__Host *)hf_lookup_message(s, HOLDFAST__V1__KIND__HOST, host_uuid, "", &st);
+    Holdfast__V1__Host *h =
+        (Holdfast__V1__Host *)hf_lookup_message(s, HOLDFAST__V1__KIND__HOST, host_uuid, "", &st);
     if (h == NULL)
         return st;
     Cluster *cl = (Cluster *)hf_object_find(s, HOLDFAST__V1__KIND__CLUSTER, h->spec->cluster_uuid, NULL);
@@ -128,7 +136,8 @@ hf_status hf_instance_check_host(const struct hf_store *s, const Instance *inst,
     if (h->spec->disabled)
         st = hf_error(HF_PRECONDITION, "host '%s' is disabled", h->meta->name);
     else if (!cluster_reaches(s, cl, inst, ""))
-        st = hf_error(HF_PRECONDITION, "cluster '%s' of host '%s' does not reach all networks and storages of the instance",
+        st = hf_error(HF_PRECONDITION,
+                      "cluster '%s' of host '%s' does not reach all networks and storages of the instance",
                       cl->meta->name, h->meta->name);
     holdfast__v1__cluster__free_unpacked(cl, NULL);
     holdfast__v1__host__free_unpacked(h, NULL);
@@ -156,7 +165,8 @@ hf_status hf_instance_choose_storage(const struct hf_store *s, Instance *inst)
         holdfast__v1__primary_storage__free_unpacked(ps, NULL);
     }
     if (best == NULL)
-        return hf_error(HF_PRECONDITION, "no enabled %sprimary storage is attached to a cluster that has all its networks",
+        return hf_error(HF_PRECONDITION,
+                        "no enabled %sprimary storage is attached to a cluster that has all its networks",
                         inst->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP ? "shared " : "");
     hf_pb_set(&inst->spec->primary_storage_uuid, best);
     free(best);

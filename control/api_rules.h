@@ -1,5 +1,6 @@
-/* What each kind of object adds to the standard methods: its own checks and the fields that may change. The standard
- * methods themselves are in api_standard.c, the rules in api_infra.c, api_storage.c, api_network.c, api_instance.c.
+/* What each kind of object adds to the standard methods: its own checks and the fields that may change. The
+ * standard methods themselves are in api_standard.c, the rules in api_infra.c, api_storage.c, api_network.c,
+ * api_instance.c.
  */
 #ifndef HF_CONTROL_API_RULES_H
 #define HF_CONTROL_API_RULES_H
@@ -18,16 +19,17 @@ struct hf_kind_rules {
     uint32_t kind;
     /* Field paths that UpdateX may change, besides meta.name and meta.description; ends with NULL. */
     const char *const *mutable_paths;
-    /* All may be NULL. m is complete: meta.uuid and name are set, spec is there, references exist. They may fill in m
-     * (the same way each time: a build may be repeated) and put or check other objects. */
+    /* All may be NULL. m is complete: meta.uuid and name are set, spec is there, references exist. They may
+     * fill in m (the same way each time: a build may be repeated) and put or check other objects. */
     hf_status (*create)(struct hf_draft *d, ProtobufCMessage *m);
     hf_status (*update)(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m);
     hf_status (*remove)(struct hf_draft *d, ProtobufCMessage *m);
 };
 
-extern const struct hf_kind_rules hf_zone_rules, hf_cluster_rules, hf_host_rules, hf_primary_storage_rules, hf_image_rules,
-    hf_instance_offering_rules, hf_l2_network_rules, hf_l3_network_rules, hf_volume_rules, hf_instance_rules,
-    hf_global_setting_rules, hf_operation_rules, hf_ip_address_rules, hf_fence_rules, hf_failover_rules;
+extern const struct hf_kind_rules hf_zone_rules, hf_cluster_rules, hf_host_rules, hf_primary_storage_rules,
+    hf_image_rules, hf_instance_offering_rules, hf_l2_network_rules, hf_l3_network_rules, hf_volume_rules,
+    hf_instance_rules, hf_global_setting_rules, hf_operation_rules, hf_ip_address_rules, hf_fence_rules,
+    hf_failover_rules;
 
 /* --- the standard methods (api_standard.c, api_list.c) --- */
 void hf_handle_get(struct hf_api_call *c);
@@ -40,17 +42,18 @@ void hf_handle_delete(struct hf_api_call *c);
 
 /* --- their parts, for verbs --- */
 
-/* Finds by UUID, else by name (the empty text means not given). NULL: ret_st says why (INVALID, NOT_FOUND). */
+/* Finds by UUID, else by name (the empty text means not given). NULL: ret_st says why (INVALID, NOT_FOUND).
+ */
 const struct hf_object *hf_lookup(const struct hf_store *s, uint32_t kind, const char *uuid, const char *name,
                                   hf_status *ret_st);
 /* The same, decoded; free it. */
-ProtobufCMessage *hf_lookup_message(const struct hf_store *s, uint32_t kind, const char *uuid, const char *name,
-                                    hf_status *ret_st);
+ProtobufCMessage *hf_lookup_message(const struct hf_store *s, uint32_t kind, const char *uuid,
+                                    const char *name, hf_status *ret_st);
 
-/* Checks name, uniqueness and references, asks rules->create and puts m as a new object with this UUID. Does not make it
- * the answer. The status names the object. */
+/* Checks name, uniqueness and references, asks rules->create and puts m as a new object with this UUID. Does
+ * not make it the answer. The status names the object. */
 hf_status hf_draft_create(struct hf_draft *d, const struct hf_kind_rules *rules, const struct hf_uuid *uuid,
-                         ProtobufCMessage *m);
+                          ProtobufCMessage *m);
 /* Puts a changed object and makes it the answer. */
 void hf_draft_put_answer(struct hf_draft *d, ProtobufCMessage *m);
 
@@ -69,8 +72,8 @@ ProtobufCMessage *hf_request_object(const ProtobufCMessage *request);
 /* That of a Create request, with a meta that gives no UUID; NULL: the call has been ended with the reason. */
 ProtobufCMessage *hf_request_new_object(struct hf_api_call *c);
 
-/* An object's bytes as readers get them, with what is filled in on reads: meta.revision and, for an L3 network, used_ips.
- * The caller owns the result. */
+/* An object's bytes as readers get them, with what is filled in on reads: meta.revision and, for an L3
+ * network, used_ips. The caller owns the result. */
 struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
                                       uint64_t revision);
 

@@ -38,8 +38,8 @@ const struct hf_object *hf_lookup(const struct hf_store *s, uint32_t kind, const
     return o;
 }
 
-ProtobufCMessage *hf_lookup_message(const struct hf_store *s, uint32_t kind, const char *uuid, const char *name,
-                                    hf_status *ret_st)
+ProtobufCMessage *hf_lookup_message(const struct hf_store *s, uint32_t kind, const char *uuid,
+                                    const char *name, hf_status *ret_st)
 {
     const struct hf_object *o = hf_lookup(s, kind, uuid, name, ret_st);
     if (o == NULL)
@@ -76,16 +76,31 @@ void hf_handle_get(struct hf_api_call *c)
 
 /* --- Create --- */
 
-/* Strings of messages are valid UTF-8 for every reader: bytes that are not would make answers that clients refuse. */
+/* Strings of messages are valid UTF-8 for every reader: bytes that are not would make answers that clients
+ * refuse. */
+/* Bytes that follow a first one; -1 for none that may be first. */
+static int utf8_follow(uint8_t first)
+{
+    if (first < 0x80)
+        return 0;
+    if (first < 0xc2 || first > 0xf4)
+        return -1;
+    return first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+}
+
+/* Longer forms than needed, surrogates, and what lies beyond U+10FFFF (RFC 3629). */
+static bool utf8_forbidden(const uint8_t *p)
+{
+    return (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+           (p[0] == 0xf4 && p[1] > 0x8f);
+}
+
 static bool utf8_valid(const char *s)
 {
     const uint8_t *p = (const uint8_t *)s;
     while (*p != 0) {
-        unsigned follow = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : *p >= 0xe0 && *p < 0xf0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 9;
-        if (follow == 9)
-            return false;
-        if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-            (p[0] == 0xf4 && p[1] > 0x8f))
+        int follow = utf8_follow(*p);
+        if (follow < 0 || utf8_forbidden(p))
             return false;
         for (p++; follow > 0; follow--, p++)
             if ((*p & 0xc0) != 0x80)
@@ -104,11 +119,13 @@ hf_status hf_name_check(const char *name)
         return hf_error(HF_INVALID, "the name is not valid UTF-8");
     for (const char *p = name; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '/')
-            return hf_error(HF_INVALID, "the name contains %s, which names may not", *p == '/' ? "'/'" : "a control character");
+            return hf_error(HF_INVALID, "the name contains %s, which names may not",
+                            *p == '/' ? "'/'" : "a control character");
     return HF_STATUS_OK;
 }
 
-static hf_status name_free(const struct hf_store *s, const struct hf_kind *k, const char *name, const char *own_uuid)
+static hf_status name_free(const struct hf_store *s, const struct hf_kind *k, const char *name,
+                           const char *own_uuid)
 {
     const struct hf_object *o = hf_store_by_name(s, k->kind, name);
     char holder[HF_UUID_STR];
@@ -148,7 +165,7 @@ static hf_status create_checks(struct hf_draft *e, const struct hf_kind_rules *r
 }
 
 hf_status hf_draft_create(struct hf_draft *e, const struct hf_kind_rules *rules, const struct hf_uuid *uuid,
-                         ProtobufCMessage *m)
+                          ProtobufCMessage *m)
 {
     Holdfast__V1__Meta *meta = hf_message_meta(m);
     HF_ASSERT(meta != NULL);
@@ -181,7 +198,8 @@ static bool require_object(struct hf_api_call *c, const char *verb)
     ProtobufCMessage *m = hf_request_object(c->request);
     if (m != NULL && hf_message_meta(m) != NULL)
         return true;
-    hf_call_end(c, hf_error(HF_INVALID, "%s %s: the request has no %s with a meta", verb, singular, singular));
+    hf_call_end(c,
+                hf_error(HF_INVALID, "%s %s: the request has no %s with a meta", verb, singular, singular));
     return false;
 }
 
@@ -193,8 +211,9 @@ ProtobufCMessage *hf_request_new_object(struct hf_api_call *c)
     const Holdfast__V1__Meta *meta = hf_message_meta(m);
     if (meta->uuid[0] == '\0')
         return m;
-    hf_call_end(c, hf_error(HF_INVALID, "create %s '%s': meta.uuid is made by the control plane, leave it empty",
-                            hf_kind_of(c->rules->kind)->singular, meta->name));
+    hf_call_end(c,
+                hf_error(HF_INVALID, "create %s '%s': meta.uuid is made by the control plane, leave it empty",
+                         hf_kind_of(c->rules->kind)->singular, meta->name));
     return NULL;
 }
 
@@ -221,7 +240,8 @@ struct mask {
 static void mask_add(struct mask *mask, const struct hf_kind_rules *rules, const char *path)
 {
     HF_ASSERT(mask->n < MASK_MAX);
-    bool found = hf_pb_path_resolve(hf_kind_of(rules->kind)->message, path, strlen(path), &mask->paths[mask->n]);
+    bool found =
+        hf_pb_path_resolve(hf_kind_of(rules->kind)->message, path, strlen(path), &mask->paths[mask->n]);
     HF_ASSERT(found);
     mask->n++;
 }
@@ -261,8 +281,9 @@ static hf_status mask_of(const struct hf_kind_rules *rules, const Google__Protob
         const char *text = fm->paths[i];
         if (path == NULL)
             return hf_error(HF_INVALID, "update_mask: %s '%s'",
-                            hf_pb_path_resolve(m->descriptor, text, strlen(text), &any) ? "this method may not change"
-                                                                                         : "there is no field",
+                            hf_pb_path_resolve(m->descriptor, text, strlen(text), &any)
+                                ? "this method may not change"
+                                : "there is no field",
                             text);
         bool repeated = false;
         for (size_t j = 0; j < i; j++)
@@ -280,8 +301,8 @@ static const Google__Protobuf__FieldMask *request_mask(const ProtobufCMessage *r
     return *(Google__Protobuf__FieldMask *const *)(const void *)((const char *)request + f->offset);
 }
 
-static hf_status update_checks(struct hf_draft *e, const struct hf_kind_rules *rules, const ProtobufCMessage *before,
-                               ProtobufCMessage *m)
+static hf_status update_checks(struct hf_draft *e, const struct hf_kind_rules *rules,
+                               const ProtobufCMessage *before, ProtobufCMessage *m)
 {
     const Holdfast__V1__Meta *meta = hf_message_meta(m);
     if (strcmp(meta->name, hf_message_meta(before)->name) != 0) {

@@ -59,7 +59,8 @@ static hf_status check_sha256(char *hex)
     for (; isxdigit((unsigned char)hex[n]); n++)
         hex[n] = (char)tolower((unsigned char)hex[n]);
     if (n != 64 || hex[n] != '\0')
-        return hf_error(HF_INVALID, "spec.sha256: '%s' is not 64 hex digits (sha256sum FILE prints them)", hex);
+        return hf_error(HF_INVALID, "spec.sha256: '%s' is not 64 hex digits (sha256sum FILE prints them)",
+                        hex);
     return HF_STATUS_OK;
 }
 

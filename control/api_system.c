@@ -124,8 +124,9 @@ void hf_handle_get_status(struct hf_api_call *c)
 }
 
 /* --- members ---
- * Adding: the API address is stored first, so that every node can point to the new one as soon as it may lead; then Raft's
- * configuration changes. Removing goes the other way round. Either may be repeated. Both end with the new status.
+ * Adding: the API address is stored first, so that every node can point to the new one as soon as it may
+ * lead; then Raft's configuration changes. Removing goes the other way round. Either may be repeated. Both
+ * end with the new status.
  */
 
 static const Holdfast__V1__ControlNodeRequest *node_request(const struct hf_api_call *c)
@@ -146,7 +147,8 @@ static hf_status build_node_address(void *arg, const struct hf_store *s, struct 
 {
     struct hf_api_call *c = arg;
     bool adding = c->data != NULL;
-    hf_setting_put_node(c->api->control, s, t, node_request(c)->id, adding ? node_request(c)->api_address : NULL);
+    hf_setting_put_node(c->api->control, s, t, node_request(c)->id,
+                        adding ? node_request(c)->api_address : NULL);
     return HF_STATUS_OK;
 }
 
@@ -223,16 +225,17 @@ void hf_api_store_addresses(struct hf_api *api)
 static bool is_host_port(const char *s)
 {
     const char *colon = strrchr(s, ':');
-    return colon != NULL && colon != s && strspn(colon + 1, "0123456789") == strlen(colon + 1) && atoi(colon + 1) > 0 &&
-           atoi(colon + 1) < 65536;
+    return colon != NULL && colon != s && strspn(colon + 1, "0123456789") == strlen(colon + 1) &&
+           atoi(colon + 1) > 0 && atoi(colon + 1) < 65536;
 }
 
 void hf_handle_add_control_node(struct hf_api_call *c)
 {
     const Holdfast__V1__ControlNodeRequest *r = node_request(c);
     if (r->id == 0 || !is_host_port(r->raft_address) || !is_host_port(r->api_address)) {
-        hf_call_end(c, hf_error(HF_INVALID, "add control node %llu: give its id (not 0), raft_address and api_address as "
-                                            "host:port",
+        hf_call_end(c, hf_error(HF_INVALID,
+                                "add control node %llu: give its id (not 0), raft_address and api_address as "
+                                "host:port",
                                 (unsigned long long)r->id));
         return;
     }

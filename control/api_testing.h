@@ -14,7 +14,8 @@ struct api_world {
 
 /* --- what holdfastd plugs in --- */
 
-static inline void each_member(void *arg, void (*cb)(void *cb_arg, uint64_t id, const char *raft_address), void *cb_arg)
+static inline void each_member(void *arg, void (*cb)(void *cb_arg, uint64_t id, const char *raft_address),
+                               void *cb_arg)
 {
     (void)arg;
     for (uint64_t id = 1; id <= MEMBERS; id++)
@@ -35,7 +36,8 @@ static inline void change_member(void (*done)(void *done_arg, hf_status st), voi
     hf_status_drop(st);
 }
 
-static inline void add_member(void *arg, uint64_t id, const char *raft_address, void (*done)(void *done_arg, hf_status st), void *done_arg)
+static inline void add_member(void *arg, uint64_t id, const char *raft_address,
+                              void (*done)(void *done_arg, hf_status st), void *done_arg)
 {
     (void)arg;
     (void)id;
@@ -43,7 +45,8 @@ static inline void add_member(void *arg, uint64_t id, const char *raft_address, 
     change_member(done, done_arg);
 }
 
-static inline void remove_member(void *arg, uint64_t id, void (*done)(void *done_arg, hf_status st), void *done_arg)
+static inline void remove_member(void *arg, uint64_t id, void (*done)(void *done_arg, hf_status st),
+                                 void *done_arg)
 {
     (void)arg;
     (void)id;
@@ -60,7 +63,8 @@ static inline bool find_pending_host(void *arg, const char *uuid, const char *ip
     return hf_host_link_find_pending(((struct hf_control *)arg)->host_link, uuid, ip, ret);
 }
 
-static const struct hf_api_members_ops test_members = {each_member, member_address, add_member, remove_member};
+static const struct hf_api_members_ops test_members = {each_member, member_address, add_member,
+                                                       remove_member};
 static const struct hf_api_hosts_ops test_hosts = {
     .pending = pending_host,
     .find_pending = find_pending_host,
@@ -91,9 +95,9 @@ static inline void world_free(struct api_world *w)
 
 /* What a caller has got so far. */
 struct answer {
-    struct hf_api_call *call;   /* NULL: it has ended */
+    struct hf_api_call *call; /* NULL: it has ended */
     const ProtobufCMessageDescriptor *type;
-    bool full;                  /* the caller takes no more: every message fills its queue */
+    bool full; /* the caller takes no more: every message fills its queue */
     unsigned messages;
     ProtobufCMessage *last;
     void (*on_message)(struct answer *a, const ProtobufCMessage *m);

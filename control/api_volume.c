@@ -14,9 +14,9 @@
 typedef Holdfast__V1__Volume Volume;
 typedef Holdfast__V1__Instance Instance;
 
-#define VOLUME_BYTES_MIN  (1ull << 20)
-#define VOLUME_BYTES_MAX  (1ull << 46)
-#define DATA_VOLUMES_MAX  24 /* of one instance */
+#define VOLUME_BYTES_MIN (1ull << 20)
+#define VOLUME_BYTES_MAX (1ull << 46)
+#define DATA_VOLUMES_MAX 24 /* of one instance */
 
 static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
 {
@@ -27,7 +27,8 @@ static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
         return hf_error(HF_INVALID, "root volumes are made with their instances");
     if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting)
         return hf_error(HF_INVALID, "leave spec.image_uuid, spec.instance_uuid and spec.deleting empty");
-    if (spec->size_bytes < VOLUME_BYTES_MIN || spec->size_bytes > VOLUME_BYTES_MAX || spec->size_bytes % 512 != 0)
+    if (spec->size_bytes < VOLUME_BYTES_MIN || spec->size_bytes > VOLUME_BYTES_MAX ||
+        spec->size_bytes % 512 != 0)
         return hf_error(HF_INVALID, "spec.size_bytes: %llu is not a multiple of 512 between 1 MiB and 64 TiB",
                         (unsigned long long)spec->size_bytes);
     spec->type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
@@ -41,8 +42,10 @@ const struct hf_kind_rules hf_volume_rules = {.kind = HOLDFAST__V1__KIND__VOLUME
 /* dataVolumes/acct-<account>/vol-<uuid>/<uuid>.qcow2 below the storage's root (storage/primary.h). */
 void hf_volume_set_path(Volume *v)
 {
-    const char *folder = v->spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT ? "rootVolumes" : "dataVolumes";
-    char *path = hf_printf("%s/acct-%s/vol-%s/%s.qcow2", folder, HF_ADMIN_ACCOUNT_UUID, v->meta->uuid, v->meta->uuid);
+    const char *folder =
+        v->spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT ? "rootVolumes" : "dataVolumes";
+    char *path =
+        hf_printf("%s/acct-%s/vol-%s/%s.qcow2", folder, HF_ADMIN_ACCOUNT_UUID, v->meta->uuid, v->meta->uuid);
     hf_pb_set(&v->status->install_path, path);
     free(path);
 }
@@ -54,7 +57,8 @@ static hf_status check_deletable(const Volume *v)
     if (v->spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT)
         return hf_error(HF_PRECONDITION, "it is a root volume and goes with its instance");
     if (v->spec->instance_uuid[0] != '\0')
-        return hf_error(HF_PRECONDITION, "it is attached to instance %s; detach it first", v->spec->instance_uuid);
+        return hf_error(HF_PRECONDITION, "it is attached to instance %s; detach it first",
+                        v->spec->instance_uuid);
     if (v->spec->deleting)
         return hf_error(HF_PRECONDITION, "it is being deleted already");
     return HF_STATUS_OK;
@@ -66,7 +70,8 @@ static hf_status delete_volume(struct hf_draft *d, Volume *v)
     HF_TRY(hf_revision_check(r->revision, v->meta->revision));
     HF_TRY(check_deletable(v));
     /* Without a file there is nothing for a host to do. */
-    bool at_once = v->status == NULL || v->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
+    bool at_once =
+        v->status == NULL || v->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
     if (at_once) {
         struct hf_uuid uuid;
         bool valid = hf_uuid_parse(v->meta->uuid, &uuid);
@@ -79,7 +84,8 @@ static hf_status delete_volume(struct hf_draft *d, Volume *v)
         hf_txn_put_message(d->txn, hf_call_env(d->call), &v->base);
     }
     struct hf_operation_target target = {HOLDFAST__V1__KIND__VOLUME, v->meta->uuid, v->meta->name, 0};
-    hf_draft_operation(d, 0, "DeleteVolume", &target, at_once ? "" : "waiting for a host to delete its file", at_once);
+    hf_draft_operation(d, 0, "DeleteVolume", &target, at_once ? "" : "waiting for a host to delete its file",
+                       at_once);
     return HF_STATUS_OK;
 }
 
@@ -109,12 +115,13 @@ static hf_status check_attach(struct hf_draft *d, const Volume *v, const Instanc
     if (v->spec->type != HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA)
         return hf_error(HF_PRECONDITION, "it is not a data volume");
     if (v->spec->deleting || i->spec->deleting)
-        return hf_error(HF_PRECONDITION, "the %s is being deleted", v->spec->deleting ? "volume" : "instance");
+        return hf_error(HF_PRECONDITION, "the %s is being deleted",
+                        v->spec->deleting ? "volume" : "instance");
     if (v->spec->instance_uuid[0] != '\0')
         return hf_error(HF_PRECONDITION, "it is attached to instance %s already", v->spec->instance_uuid);
     if (i->spec->n_data_volume_uuids >= DATA_VOLUMES_MAX)
-        return hf_error(HF_PRECONDITION, "instance '%s' has %d data volumes, which is the most", i->meta->name,
-                        DATA_VOLUMES_MAX);
+        return hf_error(HF_PRECONDITION, "instance '%s' has %d data volumes, which is the most",
+                        i->meta->name, DATA_VOLUMES_MAX);
     HF_TRY(hf_instance_check_stopped(i));
     if (v->spec->primary_storage_uuid[0] == '\0')
         return HF_STATUS_OK;
@@ -140,7 +147,8 @@ static bool storage_needed(const struct hf_store *s, const Instance *i, const ch
         return true;
     bool needed = false;
     for (size_t k = 0; k < i->spec->n_data_volume_uuids && !needed; k++) {
-        Volume *v = (Volume *)hf_object_find(s, HOLDFAST__V1__KIND__VOLUME, i->spec->data_volume_uuids[k], NULL);
+        Volume *v =
+            (Volume *)hf_object_find(s, HOLDFAST__V1__KIND__VOLUME, i->spec->data_volume_uuids[k], NULL);
         needed = v != NULL && strcmp(v->spec->primary_storage_uuid, storage_uuid) == 0;
         if (v != NULL)
             holdfast__v1__volume__free_unpacked(v, NULL);
@@ -152,7 +160,8 @@ static hf_status detach_volume(struct hf_draft *d, Volume *v, Instance *i)
 {
     if (v->spec->type != HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA ||
         strcmp(v->spec->instance_uuid, i->meta->uuid) != 0)
-        return hf_error(HF_PRECONDITION, "it is not attached to instance '%s' as a data volume", i->meta->name);
+        return hf_error(HF_PRECONDITION, "it is not attached to instance '%s' as a data volume",
+                        i->meta->name);
     HF_TRY(hf_instance_check_stopped(i));
     hf_pb_set(&v->spec->instance_uuid, "");
     hf_pb_list_remove(&i->spec->data_volume_uuids, &i->spec->n_data_volume_uuids, v->meta->uuid);
@@ -164,13 +173,15 @@ static hf_status detach_volume(struct hf_draft *d, Volume *v, Instance *i)
 static hf_status move_volume(struct hf_draft *d, Volume *v, Instance *i, bool attaching)
 {
     const char *verb = attaching ? "attach" : "detach";
-    HF_TRY(hf_wrap(attaching ? attach_volume(d, v, i) : detach_volume(d, v, i), "%s volume '%s'", verb, v->meta->name));
+    HF_TRY(hf_wrap(attaching ? attach_volume(d, v, i) : detach_volume(d, v, i), "%s volume '%s'", verb,
+                   v->meta->name));
     hf_txn_put_message(d->txn, hf_call_env(d->call), &i->base);
     hf_draft_put_answer(d, &v->base);
     return HF_STATUS_OK;
 }
 
-static hf_status build_move_volume(struct hf_api_call *c, const struct hf_store *s, struct hf_txn *t, bool attaching)
+static hf_status build_move_volume(struct hf_api_call *c, const struct hf_store *s, struct hf_txn *t,
+                                   bool attaching)
 {
     struct hf_draft d = hf_draft_begin(c, s, t);
     const Holdfast__V1__AttachVolumeRequest *r = (const Holdfast__V1__AttachVolumeRequest *)c->request;
@@ -179,7 +190,8 @@ static hf_status build_move_volume(struct hf_api_call *c, const struct hf_store 
     if (v == NULL)
         return hf_wrap(st, "%s volume", attaching ? "attach" : "detach");
     /* Where it is detached from needs not be said. */
-    const char *instance_uuid = r->instance_uuid[0] == '\0' && !attaching ? v->spec->instance_uuid : r->instance_uuid;
+    const char *instance_uuid =
+        r->instance_uuid[0] == '\0' && !attaching ? v->spec->instance_uuid : r->instance_uuid;
     Instance *i = NULL;
     if (!attaching && instance_uuid[0] == '\0')
         st = hf_error(HF_PRECONDITION, "detach volume '%s': it is not attached", v->meta->name);

@@ -1,10 +1,12 @@
-/* Watch: the store as it is (from revision 0), then every change in order, each once, as fast as the caller takes them.
+/* Watch: the store as it is (from revision 0), then every change in order, each once, as fast as the caller
+ * takes them.
  *
  *   snapshot → history and changes → …
  *
- * The caller's queue is bounded by its carrier: when that says full, the snapshot pauses, or the replica's watch is closed;
- * when it has drained, the watch is opened again where it was. Between, only the replica's history is held: a caller that
- * is slower than that for too long hears OUT_OF_RANGE and lists again. Marks (caught_up) tell how far it has come.
+ * The caller's queue is bounded by its carrier: when that says full, the snapshot pauses, or the replica's
+ * watch is closed; when it has drained, the watch is opened again where it was. Between, only the replica's
+ * history is held: a caller that is slower than that for too long hears OUT_OF_RANGE and lists again. Marks
+ * (caught_up) tell how far it has come.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +29,18 @@ struct item {
 
 struct stream {
     struct hf_api_call *call;
-    uint64_t kinds;           /* bit per kind; 0: all */
+    uint64_t kinds; /* bit per kind; 0: all */
     /* The snapshot still to be sent: references, no copies. */
     struct item *items;
     size_t n_items, next_item;
-    bool snapshot;            /* under way; changes follow from snapshot_revision */
+    bool snapshot; /* under way; changes follow from snapshot_revision */
     uint64_t snapshot_revision;
     /* Changes. */
-    struct hf_watch *watch;   /* NULL: not begun, or paused because the queue is full */
-    uint64_t revision;        /* every event below it has been sent; of it, the first `part` ones */
+    struct hf_watch *watch; /* NULL: not begun, or paused because the queue is full */
+    uint64_t revision;      /* every event below it has been sent; of it, the first `part` ones */
     size_t part;
-    size_t skip;              /* events of `revision` that a reopened watch gives again */
-    uint64_t mark_due;        /* a mark is owed when this revision has been reached; 0: none */
+    size_t skip;       /* events of `revision` that a reopened watch gives again */
+    uint64_t mark_due; /* a mark is owed when this revision has been reached; 0: none */
     bool paused;
     struct hf_timer timer;
 };
@@ -141,7 +143,8 @@ static void on_watch_closed(void *arg)
 {
     struct stream *s = arg;
     s->watch = NULL;
-    stream_end(s, hf_error(HF_OUT_OF_RANGE, "watch: this node has caught up by a snapshot; watch again from revision 0"));
+    stream_end(s, hf_error(HF_OUT_OF_RANGE,
+                           "watch: this node has caught up by a snapshot; watch again from revision 0"));
 }
 
 static void on_timer(void *arg)
@@ -164,13 +167,15 @@ static void on_timer(void *arg)
         pause_watch(s);
 }
 
-/* Opens the replica's watch behind what has been sent. A revision that was cut in its middle is asked for again. */
+/* Opens the replica's watch behind what has been sent. A revision that was cut in its middle is asked for
+ * again. */
 static void follow(struct stream *s)
 {
     s->skip = s->part;
     s->part = 0;
     uint64_t from = s->skip > 0 ? s->revision - 1 : s->revision;
-    hf_status st = hf_watch_open(s->call->api->control->replica, from, s->kinds, on_event, on_watch_closed, s, &s->watch);
+    hf_status st = hf_watch_open(s->call->api->control->replica, from, s->kinds, on_event, on_watch_closed, s,
+                                 &s->watch);
     if (hf_ok(st))
         hf_timer_start(hf_call_env(s->call), &s->timer, s->mark_due != 0 ? 0 : MARK_INTERVAL_MS, on_timer, s);
     else
@@ -181,7 +186,8 @@ static void follow(struct stream *s)
 
 static void take_kind(struct stream *s, const struct hf_store *store, uint32_t kind)
 {
-    for (const struct hf_object *o = hf_store_next(store, kind, ""); o != NULL; o = hf_store_next(store, kind, o->name))
+    for (const struct hf_object *o = hf_store_next(store, kind, ""); o != NULL;
+         o = hf_store_next(store, kind, o->name))
         s->items[s->n_items++] = (struct item){o->uuid, kind, o->revision, hf_bytes_ref(o->bytes)};
 }
 

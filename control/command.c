@@ -8,17 +8,18 @@
 /* One command under way:
  *   1 build the transaction from the store as it is now;
  *   2 it has work: submit it; apply found a conflict: the store has moved on, so back to 1;
- *   3 build refuses: pass a barrier and build once more, for this node may not lead any more. A request with an id may
- *     also have been applied before (and be refused now because of that): then a probe asks apply's memory instead.
+ *   3 build refuses: pass a barrier and build once more, for this node may not lead any more. A request with
+ * an id may also have been applied before (and be refused now because of that): then a probe asks apply's
+ * memory instead.
  */
 struct command {
     struct hf_control *control;
-    struct hf_command cmd;    /* request_id is our copy */
+    struct hf_command cmd; /* request_id is our copy */
     char *request_id;
-    unsigned tries;           /* builds so far */
-    bool confirmed;           /* a barrier, probe or conflict has shown the newest state to the next build */
-    hf_status refusal;        /* what build said */
-    struct hf_timer later;    /* ends the command in a later turn */
+    unsigned tries;        /* builds so far */
+    bool confirmed;        /* a barrier, probe or conflict has shown the newest state to the next build */
+    hf_status refusal;     /* what build said */
+    struct hf_timer later; /* ends the command in a later turn */
 };
 
 static void attempt(struct command *c);

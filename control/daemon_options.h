@@ -27,7 +27,8 @@ struct hf_daemon_options {
 enum hf_parse { HF_PARSE_RUN, HF_PARSE_EXIT /* help or version was printed */ };
 
 /* INVALID is a sentence for the user. The strings of argv must live as long as the options. */
-hf_status hf_daemon_options_parse(int argc, char **argv, struct hf_daemon_options *ret, enum hf_parse *ret_what) HF_MUST_USE;
+hf_status hf_daemon_options_parse(int argc, char **argv, struct hf_daemon_options *ret,
+                                  enum hf_parse *ret_what) HF_MUST_USE;
 void hf_daemon_options_done(struct hf_daemon_options *o);
 
 /* API address of a peer by its id, or NULL. */

@@ -14,9 +14,9 @@ enum op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_HAS };
 struct term {
     struct hf_pb_path path;
     enum op op;
-    char *text;          /* the value as written, unescaped */
-    bool any;            /* path:* */
-    int64_t number;      /* integers and bools; enums: their number */
+    char *text;     /* the value as written, unescaped */
+    bool any;       /* path:* */
+    int64_t number; /* integers and bools; enums: their number */
     uint64_t unsigned_number;
     double real;
 };
@@ -65,7 +65,8 @@ static bool parse_number(const ProtobufCFieldDescriptor *f, struct term *t)
     else if (is_signed(f->type))
         t->number = strtoll(t->text, &end, 10);
     else
-        t->unsigned_number = t->text[0] == '-' ? (errno = ERANGE, end = t->text, 0) : strtoull(t->text, &end, 10);
+        t->unsigned_number =
+            t->text[0] == '-' ? (errno = ERANGE, end = t->text, 0) : strtoull(t->text, &end, 10);
     return errno == 0 && end != t->text && *end == '\0';
 }
 
@@ -123,7 +124,8 @@ static hf_status parse_operator(struct parser *p, enum op *ret)
     static const struct {
         const char *text;
         enum op op;
-    } ops[] = {{"!=", OP_NE}, {"<=", OP_LE}, {">=", OP_GE}, {"=", OP_EQ}, {"<", OP_LT}, {">", OP_GT}, {":", OP_HAS}};
+    } ops[] = {{"!=", OP_NE}, {"<=", OP_LE}, {">=", OP_GE}, {"=", OP_EQ},
+               {"<", OP_LT},  {">", OP_GT},  {":", OP_HAS}};
     skip_space(p);
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         size_t n = strlen(ops[i].text);
@@ -180,8 +182,8 @@ static hf_status parse_restriction(struct parser *p)
         return error_at(p, "too many terms (at most 32)");
     struct term *t = &p->f->terms[p->f->n];
     if (!hf_pb_path_resolve(p->d, p->at, n, &t->path))
-        return hf_error(HF_INVALID, "filter, character %d: there is no field '%.*s'", (int)(p->at - p->start) + 1,
-                        (int)n, p->at);
+        return hf_error(HF_INVALID, "filter, character %d: there is no field '%.*s'",
+                        (int)(p->at - p->start) + 1, (int)n, p->at);
     const char *name = p->at;
     p->at += n;
     p->f->n++;

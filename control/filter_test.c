@@ -181,9 +181,10 @@ static void test_limits(void **state)
 static void test_random_texts(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"spec.cpus", "meta.name", "status.state", "spec.nics.ip", "=",   "!=",   "<",      ":",
-                                         "*",         "(",         ")",            "AND",          "\"", "\\", "RUNNING", "4",
-                                         " ",         "-",         ".",            "\xff\xfe",     ":/", "x",    "true",   "placement:*"};
+    static const char *const pieces[] = {
+        "spec.cpus", "meta.name", "status.state", "spec.nics.ip", "=",       "!=", "<", ":", "*", "(",
+        ")",         "AND",       "\"",           "\\",           "RUNNING", "4",  " ", "-", ".", "\xff\xfe",
+        ":/",        "x",         "true",         "placement:*"};
     struct hf_env *env = hf_env_manual_create(1);
     unsigned parsed = 0;
     for (int round = 0; round < 20000; round++) {

@@ -1,4 +1,5 @@
-/* holdfastd: a control node. Here the cores of control/ meet their drivers: libraft on disk and network, gRPC, the clock.
+/* holdfastd: a control node. Here the cores of control/ meet their drivers: libraft on disk and network,
+ * gRPC, the clock.
  *
  *   1 parse the options, check the API's table
  *   2 start the replica: from now on it may lead
@@ -37,8 +38,8 @@ struct node {
     struct hf_api_grpc *api_grpc;
     struct hf_daemon_controllers *controllers;
     uv_signal_t signals[2];
-    struct hf_timer timer;   /* of the closing */
-    enum hf_role role;       /* last told */
+    struct hf_timer timer; /* of the closing */
+    enum hf_role role;     /* last told */
     bool ready;
     bool stopping;
     int exit_code;
@@ -60,7 +61,8 @@ static void each_member(void *arg, uint64_t id, const char *address, bool voter)
     e->cb(e->cb_arg, id, address);
 }
 
-static void members_each(void *arg, void (*cb)(void *cb_arg, uint64_t id, const char *raft_address), void *cb_arg)
+static void members_each(void *arg, void (*cb)(void *cb_arg, uint64_t id, const char *raft_address),
+                         void *cb_arg)
 {
     struct each e = {cb, cb_arg};
     hf_raft_uv_members(((struct node *)arg)->raft, each_member, &e);
@@ -71,7 +73,8 @@ static const char *members_api_address(void *arg, uint64_t id)
     return hf_daemon_options_api_address(&((struct node *)arg)->options, id);
 }
 
-static void members_add(void *arg, uint64_t id, const char *raft_address, void (*done)(void *done_arg, hf_status st), void *done_arg)
+static void members_add(void *arg, uint64_t id, const char *raft_address,
+                        void (*done)(void *done_arg, hf_status st), void *done_arg)
 {
     hf_raft_uv_add(((struct node *)arg)->raft, id, raft_address, done, done_arg);
 }
@@ -81,7 +84,8 @@ static void members_remove(void *arg, uint64_t id, void (*done)(void *done_arg, 
     hf_raft_uv_remove(((struct node *)arg)->raft, id, done, done_arg);
 }
 
-static const struct hf_api_members_ops members_ops = {members_each, members_api_address, members_add, members_remove};
+static const struct hf_api_members_ops members_ops = {members_each, members_api_address, members_add,
+                                                      members_remove};
 
 /* --- the end --- */
 
@@ -160,7 +164,8 @@ static void tell_role(const struct node *n, const struct hf_replica_state *st)
     if (st->role == HF_ROLE_LEADER && st->ready && !n->ready)
         hf_info("node %" PRIu64 " leads, term %" PRIu64, n->options.id, st->term);
     else if (st->role == HF_ROLE_FOLLOWER && st->leader_id != 0)
-        hf_info("node %" PRIu64 " follows node %" PRIu64 ", term %" PRIu64, n->options.id, st->leader_id, st->term);
+        hf_info("node %" PRIu64 " follows node %" PRIu64 ", term %" PRIu64, n->options.id, st->leader_id,
+                st->term);
     else if (st->role == HF_ROLE_CANDIDATE && n->role != HF_ROLE_CANDIDATE)
         hf_info("node %" PRIu64 " knows no leader and stands for election", n->options.id);
 }
@@ -181,7 +186,8 @@ static void on_role(void *arg, const struct hf_replica_state *st)
     if (n->stopping && led && st->role != HF_ROLE_LEADER)
         hf_timer_start(n->env, &n->timer, 0, close_server, n);
     if (st->role == HF_ROLE_UNAVAILABLE && !n->stopping) {
-        hf_err("node %" PRIu64 " cannot go on: its log in %s failed; the other nodes carry on. Look at the disk, then start "
+        hf_err("node %" PRIu64
+               " cannot go on: its log in %s failed; the other nodes carry on. Look at the disk, then start "
                "it again",
                n->options.id, n->options.data_dir);
         stop(n, EXIT_LOG);
@@ -235,10 +241,8 @@ static void plug_together(struct node *n)
     n->control.profile = n->options.profile;
     n->control.replica = hf_replica_create(n->env, guards, sizeof guards / sizeof guards[0]);
     n->controllers = hf_daemon_controllers_start(&n->control);
-    struct hf_api_plugs plugs = {.members = &members_ops,
-                                 .members_arg = n,
-                                 .hosts = hf_daemon_hosts_ops,
-                                 .hosts_arg = &n->control};
+    struct hf_api_plugs plugs = {
+        .members = &members_ops, .members_arg = n, .hosts = hf_daemon_hosts_ops, .hosts_arg = &n->control};
     n->api = hf_api_create(&n->control, &plugs);
     hf_replica_on_role(n->control.replica, on_role, n);
     static const int signals[2] = {SIGTERM, SIGINT};

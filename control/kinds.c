@@ -10,9 +10,11 @@
 #include "holdfast/v1/storage.pb-c.h"
 #include "holdfast/v1/system.pb-c.h"
 
+/* clang-format off */
 #define KIND(NAME, message, singular, plural)                                                                \
     [HOLDFAST__V1__KIND__##NAME] = {HOLDFAST__V1__KIND__##NAME, singular, plural,                             \
                                     &holdfast__v1__##message##__descriptor}
+/* clang-format on */
 
 static const struct hf_kind kinds[] = {
     KIND(ZONE, zone, "zone", "zones"),

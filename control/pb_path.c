@@ -5,7 +5,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-static const ProtobufCFieldDescriptor *field_by_name(const ProtobufCMessageDescriptor *d, const char *name, size_t len)
+static const ProtobufCFieldDescriptor *field_by_name(const ProtobufCMessageDescriptor *d, const char *name,
+                                                     size_t len)
 {
     for (unsigned i = 0; i < d->n_fields; i++)
         if (strlen(d->fields[i].name) == len && memcmp(d->fields[i].name, name, len) == 0)
@@ -13,7 +14,8 @@ static const ProtobufCFieldDescriptor *field_by_name(const ProtobufCMessageDescr
     return NULL;
 }
 
-bool hf_pb_path_resolve(const ProtobufCMessageDescriptor *d, const char *text, size_t len, struct hf_pb_path *ret)
+bool hf_pb_path_resolve(const ProtobufCMessageDescriptor *d, const char *text, size_t len,
+                        struct hf_pb_path *ret)
 {
     struct hf_pb_path p = {.n = 0};
     const char *end = text + len;

@@ -30,7 +30,8 @@ static void test_resolve(void **state)
     assert_int_equal(p.n, 3);
     assert_string_equal(hf_pb_path_last(&p)->name, "start_ip");
     assert_int_equal(resolve("meta").n, 1);
-    static const char *const bad[] = {"", ".", "meta.", ".meta", "meta..name", "meta.name.x", "spec.cpus", "Meta"};
+    static const char *const bad[] = {"",           ".",           "meta.",     ".meta",
+                                      "meta..name", "meta.name.x", "spec.cpus", "Meta"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(hf_pb_path_resolve(&holdfast__v1__l3_network__descriptor, bad[i], strlen(bad[i]), &p));
 }
@@ -49,7 +50,8 @@ static L3 *new_l3(const char *name, size_t n_dns)
     return l3;
 }
 
-/* An update moves fields from the request into the object, and back again, so that it can be built once more. */
+/* An update moves fields from the request into the object, and back again, so that it can be built once more.
+ */
 static void test_swap(void **state)
 {
     (void)state;
@@ -114,7 +116,8 @@ static void test_kinds(void **state)
         assert_int_equal(kind->message->fields[0].id, 1);
         assert_ptr_equal(kind->message->fields[0].descriptor, &holdfast__v1__meta__descriptor);
     }
-    assert_int_equal(n + 1, holdfast__v1__kind__descriptor.n_values); /* every kind of the schema but UNSPECIFIED */
+    assert_int_equal(n + 1,
+                     holdfast__v1__kind__descriptor.n_values); /* every kind of the schema but UNSPECIFIED */
 }
 
 int main(void)

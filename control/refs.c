@@ -11,12 +11,15 @@
 
 #define K(name) HOLDFAST__V1__KIND__##name
 
+/* INTERNAL: written by the control plane, not checked on create. */
+enum given { OPTIONAL, REQUIRED, INTERNAL };
+
 struct ref {
     uint32_t from;
     const char *path;
     uint32_t to;
-    enum { OPTIONAL, REQUIRED, INTERNAL } given; /* INTERNAL: written by the control plane, not checked on create */
-    bool (*counts)(const ProtobufCMessage *m);   /* NULL: always a use */
+    enum given given;
+    bool (*counts)(const ProtobufCMessage *m); /* NULL: always a use */
 };
 
 /* A network's own DHCP address goes with the network. */
@@ -125,7 +128,8 @@ static bool value_is(void *arg, const ProtobufCFieldDescriptor *f, void *value)
     return strcmp(*(char **)value, arg) == 0;
 }
 
-static bool refers(const struct hf_object *o, const struct ref *r, const struct hf_pb_path *p, const char *uuid)
+static bool refers(const struct hf_object *o, const struct ref *r, const struct hf_pb_path *p,
+                   const char *uuid)
 {
     /* The text must be somewhere in the bytes: most objects need no decoding. */
     if (memmem(o->bytes->data, o->bytes->len, uuid, strlen(uuid)) == NULL)

@@ -15,6 +15,7 @@
 
 #define CLUSTER_ID "cluster.id"
 
+/* clang-format off */
 static const struct hf_setting settings[] = {
     {.name = CLUSTER_ID, .type = HF_SETTING_TEXT, .default_value = "", .fixed = true,
      .description = "random id that the first leader gave this cloud"},
@@ -43,6 +44,7 @@ static const struct hf_setting settings[] = {
     {.name = "operation.retention", .type = HF_SETTING_INT, .default_value = "24", .min = 1, .max = 8760,
      .description = "hours for which ended operations are kept"},
 };
+/* clang-format on */
 
 #define SETTINGS_N (sizeof settings / sizeof settings[0])
 
@@ -169,10 +171,11 @@ static const char *type_text(const struct hf_setting *d, char *buf, size_t len)
     return buf;
 }
 
-static void put_new(struct hf_control *c, struct hf_txn *t, const char *name, const char *type, const char *value,
-                    const char *default_value, const char *description)
+static void put_new(struct hf_control *c, struct hf_txn *t, const char *name, const char *type,
+                    const char *value, const char *default_value, const char *description)
 {
-    struct hf_uuid uuid = hf_uuid_of_text(name); /* the same on every leader: two of them cannot both make it */
+    struct hf_uuid uuid =
+        hf_uuid_of_text(name); /* the same on every leader: two of them cannot both make it */
     char text[HF_UUID_STR];
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     meta.uuid = hf_uuid_format(&uuid, text);
@@ -226,7 +229,8 @@ static void node_name(uint64_t id, char *buf, size_t len)
     snprintf(buf, len, HF_SETTING_NODE_PREFIX "%" PRIu64, id);
 }
 
-void hf_setting_put_node(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, uint64_t id, const char *value)
+void hf_setting_put_node(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, uint64_t id,
+                         const char *value)
 {
     char name[64];
     node_name(id, name, sizeof name);

@@ -1,5 +1,5 @@
-/* Global settings: the table of their types and defaults, their values in the store, and how code reads them. The leader
- * writes the missing ones into the store.
+/* Global settings: the table of their types and defaults, their values in the store, and how code reads them.
+ * The leader writes the missing ones into the store.
  */
 #ifndef HF_CONTROL_SETTINGS_H
 #define HF_CONTROL_SETTINGS_H
@@ -39,14 +39,17 @@ char *hf_setting_text(const struct hf_store *s, const char *name);
 /* The cluster's random id, made by its first leader; "" before that. The caller frees it. */
 char *hf_cluster_id(const struct hf_store *s);
 
-/* Control nodes' API addresses are kept as settings "control.node.<id>", so that each node knows where to point. */
+/* Control nodes' API addresses are kept as settings "control.node.<id>", so that each node knows where to
+ * point. */
 #define HF_SETTING_NODE_PREFIX "control.node."
 
 /* On a new leader: writes what is missing in one transaction. Repeated by the next leader if it fails. */
 void hf_settings_seed(struct hf_control *c);
 
-/* Adds or replaces one setting object that is not in the table (control.node.…) to a transaction; value NULL deletes it. */
-void hf_setting_put_node(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, uint64_t id, const char *value);
+/* Adds or replaces one setting object that is not in the table (control.node.…) to a transaction; value NULL
+ * deletes it. */
+void hf_setting_put_node(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, uint64_t id,
+                         const char *value);
 /* Writes the stored API address of a control node to buf and returns it, or NULL. */
 const char *hf_setting_node(const struct hf_store *s, uint64_t id, char *buf, size_t len);
 

@@ -5,9 +5,18 @@
 static void test_every_default_is_valid(void **state)
 {
     (void)state;
-    static const char *const names[] = {"ha.enable", "ha.massLossShare", "vm.cpuOverProvisioning", "vm.cacheMode", "vm.cpuMode",
-                                        "vm.stopGrace", "host.reservedMemory", "primaryStorage.reservedCapacity",
-                                        "localStorage.liveMigration", "session.timeout", "deletion.policy", "operation.retention"};
+    static const char *const names[] = {"ha.enable",
+                                        "ha.massLossShare",
+                                        "vm.cpuOverProvisioning",
+                                        "vm.cacheMode",
+                                        "vm.cpuMode",
+                                        "vm.stopGrace",
+                                        "host.reservedMemory",
+                                        "primaryStorage.reservedCapacity",
+                                        "localStorage.liveMigration",
+                                        "session.timeout",
+                                        "deletion.policy",
+                                        "operation.retention"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct hf_setting *s = hf_setting_find(names[i]);
         assert_non_null(s);
@@ -23,16 +32,26 @@ static void test_values(void **state)
         const char *name, *value;
         bool good;
     } cases[] = {
-        {"ha.enable", "false", true},          {"ha.enable", "", false},
-        {"ha.enable", "TRUE", false},          {"vm.stopGrace", "1", true},
-        {"vm.stopGrace", "0", false},          {"vm.stopGrace", "3601", false},
-        {"vm.stopGrace", "5s", false},         {"vm.stopGrace", " 5", false},
-        {"vm.stopGrace", "+5", false},         {"vm.stopGrace", "99999999999999999999", false},
-        {"host.reservedMemory", "512M", true}, {"host.reservedMemory", "1G", true},
-        {"host.reservedMemory", "0", true},    {"host.reservedMemory", "-1G", false},
-        {"host.reservedMemory", "1GB", false}, {"host.reservedMemory", "9999999999999T", false},
-        {"vm.cpuMode", "host-model", true},    {"vm.cpuMode", "host", false},
-        {"vm.cpuMode", "", false},             {"vm.cpuMode", "none|host-model", false},
+        {"ha.enable", "false", true},
+        {"ha.enable", "", false},
+        {"ha.enable", "TRUE", false},
+        {"vm.stopGrace", "1", true},
+        {"vm.stopGrace", "0", false},
+        {"vm.stopGrace", "3601", false},
+        {"vm.stopGrace", "5s", false},
+        {"vm.stopGrace", " 5", false},
+        {"vm.stopGrace", "+5", false},
+        {"vm.stopGrace", "99999999999999999999", false},
+        {"host.reservedMemory", "512M", true},
+        {"host.reservedMemory", "1G", true},
+        {"host.reservedMemory", "0", true},
+        {"host.reservedMemory", "-1G", false},
+        {"host.reservedMemory", "1GB", false},
+        {"host.reservedMemory", "9999999999999T", false},
+        {"vm.cpuMode", "host-model", true},
+        {"vm.cpuMode", "host", false},
+        {"vm.cpuMode", "", false},
+        {"vm.cpuMode", "none|host-model", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         hf_status st = hf_setting_check(hf_setting_find(cases[i].name), cases[i].value);
