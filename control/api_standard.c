@@ -76,8 +76,8 @@ void hf_handle_get(struct hf_api_call *c)
 
 /* --- Create --- */
 
-/* Strings of messages are valid UTF-8 for every reader: bytes that are not would make answers that clients
- * refuse. */
+/* Strings of messages must be valid UTF-8: bytes that are not would make answers that clients refuse. */
+
 /* Bytes that follow a first one; -1 for none that may be first. */
 static int utf8_follow(uint8_t first)
 {
