@@ -6,6 +6,7 @@
 #include <raft/fixture.h>
 
 #include "consensus/io_filter.h"
+#include "consensus/leader_io.h"
 #include "consensus/replica.h"
 #include "consensus/testing.h"
 
@@ -16,6 +17,7 @@ struct cluster {
     struct hf_env *env;
     struct hf_replica *replicas[MEMBERS];
     struct hf_io_filter *filters[MEMBERS];
+    struct hf_leader_io *leader_ios[MEMBERS];
     raft_time now; /* what the environment's clock shows */
 };
 
@@ -46,6 +48,7 @@ static inline void cluster_start(struct cluster *c, uint64_t seed, const struct 
         raft_set_pre_vote(raft, true);
         hf_replica_bind(c->replicas[i], raft);
         c->filters[i] = hf_io_filter_create(c->replicas[i], raft);
+        c->leader_ios[i] = hf_leader_io_create(c->replicas[i], raft);
     }
     struct raft_configuration members;
     assert_int_equal(raft_fixture_configuration(&c->fixture, MEMBERS, &members), 0);
@@ -60,6 +63,7 @@ static inline void cluster_stop(struct cluster *c)
 {
     raft_fixture_close(&c->fixture);
     for (unsigned i = 0; i < MEMBERS; i++) {
+        hf_leader_io_free(c->leader_ios[i]);
         hf_io_filter_free(c->filters[i]);
         hf_replica_free(c->replicas[i]);
     }

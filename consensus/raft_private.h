@@ -7,6 +7,7 @@
 #include <raft/uv.h>
 
 #include "consensus/io_filter.h"
+#include "consensus/leader_io.h"
 #include "consensus/raft_uv.h"
 
 /* --- raft_dir.c: the data directory --- */
@@ -69,6 +70,7 @@ struct hf_raft_uv {
     struct raft raft;
     struct raft_io io;
     struct hf_io_filter *filter;
+    struct hf_leader_io *leader_io;
     struct hf_raft_tcp tcp;
     struct hf_raft_dir dir;
     uv_prepare_t prepare; /* the replica's turn before the loop waits … */

@@ -128,6 +128,7 @@ static void on_raft_closed(struct raft *raft)
     u->raft_closed = true;
     hf_replica_on_dirty(u->replica, NULL, NULL);
     hf_replica_unbind(u->replica);
+    hf_leader_io_free(u->leader_io);
     hf_io_filter_free(u->filter);
     hf_raft_members_close(u);
     uv_handle_t *handles[] = {(uv_handle_t *)&u->prepare, (uv_handle_t *)&u->check, (uv_handle_t *)&u->idle,
@@ -278,6 +279,7 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     signal(SIGPIPE, SIG_IGN); /* libuv's sockets raise it when a peer has gone */
     hf_replica_bind(r, &u->raft);
     u->filter = hf_io_filter_create(r, &u->raft);
+    u->leader_io = hf_leader_io_create(r, &u->raft);
     tune(u, o, segment);
     init_handles(u);
     hf_replica_on_dirty(r, on_dirty, u);

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "consensus/leader_io.h"
 #include "consensus/replica_private.h"
 
 #define PROPOSALS_MAX     4         /* entries under way */
@@ -475,6 +476,8 @@ void hf_replica_tick(struct hf_replica *r)
         if (!has_work(r))
             break;
     }
+    if (r->leader_io != NULL)
+        hf_leader_io_flush(r->leader_io);
     bool more = hf_history_deliver(r->machine.history, hf_store_revision(r->machine.store));
     r->in_tick = false;
     r->dirty = false;

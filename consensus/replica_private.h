@@ -67,7 +67,8 @@ struct hf_replica {
     struct hf_env *env;
     struct raft_fsm fsm;
     struct raft *raft;
-    struct hf_io_filter *filter; /* NULL: none */
+    struct hf_io_filter *filter;    /* NULL: none */
+    struct hf_leader_io *leader_io; /* NULL: none */
     uint64_t origin;             /* marks our entries */
     struct listener listeners[HF_LISTENERS_MAX];
     size_t n_listeners;
