@@ -47,15 +47,16 @@ hf_status hf_instance_check_stopped(const Instance *i)
 
 /* --- start --- */
 
+/* One that waits for a host (room, its image, a back-off) may be asked again: at once, and perhaps elsewhere.
+ */
 static hf_status start(struct hf_draft *d, const VerbRequest *r, Instance *i)
 {
-    bool wanted = i->spec->power != POWER(STOPPED);
     if (i->status->state == STATE(PAUSED))
         return hf_error(HF_PRECONDITION, "it is paused; resume it");
-    if (hf_placement_open(i->placement) || (wanted && i->status->state != STATE(STOPPED)))
-        return wanted ? hf_error(HF_PRECONDITION, "it is %s already",
-                                 i->status->state == STATE(CREATED) ? "starting" : state_text(i))
-                      : hf_error(HF_PRECONDITION, "its last run is not over: it is %s", state_text(i));
+    if (hf_placement_open(i->placement) && i->spec->power == POWER(STOPPED))
+        return hf_error(HF_PRECONDITION, "its last run is not over: it is %s", state_text(i));
+    if (hf_placement_open(i->placement))
+        return hf_error(HF_PRECONDITION, "it is %s already", state_text(i));
     if (r->host_uuid[0] != '\0')
         HF_TRY(hf_instance_check_host(d->store, i, r->host_uuid));
     hf_pb_set(&i->spec->host_uuid, r->host_uuid);
