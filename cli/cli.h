@@ -67,7 +67,7 @@ enum cli_shape {
     CLI_UPDATE,
     CLI_DELETE,
     CLI_ACT,     /* a verb on an object: answers with the object or an operation */
-    CLI_SHOW,    /* a call without subject whose answer holds a list or one object */
+    CLI_SHOW,    /* a call without subject whose answer holds a list or one object; run, if set, makes it */
     CLI_RUN,     /* code of its own */
 };
 
@@ -165,6 +165,7 @@ hf_status cli_wait(const char *operation_uuid, json_t **ret) HF_MUST_USE;
 /* --- the rest --- */
 enum cli_exit cli_run_verb(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_watch(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_control_status(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_setting_set(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_complete(int argc, char **argv);

@@ -300,7 +300,7 @@ static const struct cli_column control_columns[] = {{"ID", "id", NULL, NULL},
                                                     {"RAFT", "raftAddress", NULL, NULL},
                                                     END_COLUMNS};
 static const struct cli_verb control_verbs[] = {
-    {.name = "status", .shape = CLI_SHOW, .method = "GetStatus", .help = N_("the control nodes and who leads")},
+    {.name = "status", .shape = CLI_SHOW, .method = "GetStatus", .run = cli_control_status, .help = N_("the control nodes and who leads")},
     {.name = "add", .shape = CLI_SHOW, .method = "AddControlNode", .flags = control_add, .help = N_("one more member, started with --join")},
     {.name = "remove", .shape = CLI_SHOW, .method = "RemoveControlNode", .flags = control_remove, .help = N_("take a member out")},
     END_VERBS};

@@ -272,7 +272,7 @@ enum cli_exit cli_run_verb(const struct cli_noun *noun, const struct cli_verb *v
         return run_get(noun, verb, args);
     case CLI_LIST:
     case CLI_SHOW:
-        return run_list(noun, verb, args);
+        return verb->run ? verb->run(noun, verb, args) : run_list(noun, verb, args);
     case CLI_UPDATE:
         return run_update(noun, verb, args);
     case CLI_DELETE:
