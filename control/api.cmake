@@ -14,7 +14,7 @@ hf_program(holdfastd INSTALL
   SOURCES holdfastd.c daemon_options.c daemon_controllers.c
   LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
 
-foreach(test api_test api_nodes_test)
+foreach(test api_test api_kinds_test api_nodes_test)
   add_test(NAME ${test}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${test}.py $<TARGET_FILE:holdfastd> ${PROJECT_SOURCE_DIR}/api)
   set_tests_properties(${test} PROPERTIES TIMEOUT 300)

@@ -66,4 +66,7 @@ class ApiTest(unittest.TestCase):
 
     def create(self, service, field, spec, name=None):
         noun = service.replace("Service", "")
-        return self.call("%s/Create%s" % (service, noun), **{field: {"meta": {"name": name or self.fresh(field)}, "spec": spec}})
+        return self.call(
+            "%s/Create%s" % (service, noun),
+            **{field: {"meta": {"name": name or self.fresh(field)}, "spec": spec}},
+        )

@@ -26,8 +26,10 @@ PATIENCE_S = 30  # for what happens at once on an idle machine
 
 def load_schema(api_folder, out_folder):
     """Compiles the schema and registers it with protobuf's default pool."""
-    subprocess.check_call(["protoc", "-I" + str(api_folder), "-I/usr/include", "--python_out=" + str(out_folder)] +
-                          ["holdfast/v1/%s.proto" % p for p in PROTOS])
+    subprocess.check_call(
+        ["protoc", "-I" + str(api_folder), "-I/usr/include", "--python_out=" + str(out_folder)]
+        + ["holdfast/v1/%s.proto" % p for p in PROTOS]
+    )
     sys.path.insert(0, str(out_folder))
     for p in PROTOS:
         importlib.import_module("holdfast.v1.%s_pb2" % p)
@@ -62,8 +64,14 @@ class Node:
     @property
     def channel(self):
         if self.opened is None:
-            self.opened = grpc.insecure_channel(self.api, options=[
-                ("grpc.enable_retries", 0), ("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)])
+            self.opened = grpc.insecure_channel(
+                self.api,
+                options=[
+                    ("grpc.enable_retries", 0),
+                    ("grpc.max_send_message_length", -1),
+                    ("grpc.use_local_subchannel_pool", 1),
+                ],
+            )
         return self.opened
 
     def reconnect(self):
@@ -78,14 +86,29 @@ class Node:
         for channel in self.left:
             channel.close()
 
-    def start(self, join=False):
+    def start(self, join=False, more=()):
         """One of the first members, or an empty node that waits to be added."""
         peers = ",".join("%d=%s=%s" % (n.number, n.raft, n.api) for n in self.cloud.nodes)
         self.log = open(self.cloud.folder / ("log.%d" % self.number), "ab")
         self.process = subprocess.Popen(
-            [self.cloud.holdfastd, "--id", str(self.number), "--data-dir", str(self.folder), "--raft-address", self.raft,
-             "--api-address", self.api, "--election-ms", str(ELECTION_MS)] + (["--join"] if join else ["--peers", peers]),
-            stderr=self.log, stdin=subprocess.DEVNULL)
+            [
+                self.cloud.holdfastd,
+                "--id",
+                str(self.number),
+                "--data-dir",
+                str(self.folder),
+                "--raft-address",
+                self.raft,
+                "--api-address",
+                self.api,
+                "--election-ms",
+                str(ELECTION_MS),
+            ]
+            + (["--join"] if join else ["--peers", peers])
+            + list(more),
+            stderr=self.log,
+            stdin=subprocess.DEVNULL,
+        )
 
     def stop(self):
         """Ends it as an operator does; returns the exit code."""
@@ -121,9 +144,9 @@ class Node:
 
     def watch(self, timeout=20, **fields):
         path, request, answer = method("WatchService/Watch")
-        return self.channel.unary_stream(path, request_serializer=request.SerializeToString,
-                                         response_deserializer=answer.FromString)(
-            json_format.ParseDict(fields, request()), timeout=timeout)
+        return self.channel.unary_stream(
+            path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
+        )(json_format.ParseDict(fields, request()), timeout=timeout)
 
 
 class Cloud:
@@ -169,11 +192,17 @@ class Cloud:
                 return self.leader_hint.call(name, timeout=timeout, **fields)
             except grpc.RpcError as e:
                 unavailable = e.code() == grpc.StatusCode.UNAVAILABLE or (
-                    e.code() == grpc.StatusCode.UNKNOWN and "requestId" in fields)
+                    e.code() == grpc.StatusCode.UNKNOWN and "requestId" in fields
+                )
                 hint = dict((e.trailing_metadata() or ())).get(LEADER)
                 if not unavailable or (hint is None and patience == 0) or time.monotonic() > end:
                     raise
                 alive = [n for n in self.nodes if n.process is not None]
-                self.leader_hint = self.by_api(hint) if hint else alive[(alive.index(self.leader_hint) + 1) % len(alive)
-                                                                        if self.leader_hint in alive else 0]
+                self.leader_hint = (
+                    self.by_api(hint)
+                    if hint
+                    else alive[
+                        (alive.index(self.leader_hint) + 1) % len(alive) if self.leader_hint in alive else 0
+                    ]
+                )
                 time.sleep(0.02)

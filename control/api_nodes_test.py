@@ -6,8 +6,10 @@ usage: api_nodes_test.py HOLDFASTD API_FOLDER [unittest arguments]
 import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import unittest
 
 import grpc
 
@@ -26,7 +28,10 @@ class Wire(ApiTest):
         self.assertEqual(len(followers), 2)
         z = self.zone()
         for f in followers:
-            for name, fields in [("ZoneService/CreateZone", {"zone": {"meta": {"name": "x"}}}), ("ZoneService/GetZone", {"uuid": z.meta.uuid})]:
+            for name, fields in [
+                ("ZoneService/CreateZone", {"zone": {"meta": {"name": "x"}}}),
+                ("ZoneService/GetZone", {"uuid": z.meta.uuid}),
+            ]:
                 with self.assertRaises(grpc.RpcError) as e:
                     f.call(name, **fields)
                 self.assertEqual(e.exception.code(), Code.UNAVAILABLE)
@@ -44,7 +49,9 @@ class Wire(ApiTest):
         leader = cloud().leader()
         for n in cloud().nodes:
             s = n.call("ControlService/GetStatus")
-            self.assertEqual((s.node_id, s.leader_id, s.leader_api_address), (n.number, leader.number, leader.api))
+            self.assertEqual(
+                (s.node_id, s.leader_id, s.leader_api_address), (n.number, leader.number, leader.api)
+            )
             self.assertEqual({x.id: x.api_address for x in s.nodes}, {x.number: x.api for x in cloud().nodes})
             self.assertEqual([x.role for x in s.nodes if x.id == leader.number], ["leader"])
 
@@ -54,18 +61,29 @@ class Wire(ApiTest):
             leader.raw("/holdfast.v1.ZoneService/CreateZone")(b"\xff\xff\xff", timeout=10)
         self.assertEqual(e.exception.code(), Code.INVALID_ARGUMENT)
         with self.assertRaises(grpc.RpcError) as e:
-            leader.raw("/holdfast.v1.ZoneService/CreateZone")(b"\x12\xff\xff\xff\x02" + b"x" * (6 << 20), timeout=10)
+            leader.raw("/holdfast.v1.ZoneService/CreateZone")(
+                b"\x12\xff\xff\xff\x02" + b"x" * (6 << 20), timeout=10
+            )
         self.assertEqual(e.exception.code(), Code.RESOURCE_EXHAUSTED)
-        self.fails(Code.INVALID_ARGUMENT, "", "ZoneService/CreateZone",
-                   zone={"meta": {"name": "big", "description": "x" * (2 << 20)}})
+        self.fails(
+            Code.INVALID_ARGUMENT,
+            "",
+            "ZoneService/CreateZone",
+            zone={"meta": {"name": "big", "description": "x" * (2 << 20)}},
+        )
         with self.assertRaises(grpc.RpcError) as e:
             leader.raw("/holdfast.v1.ZoneService/Nothing")(b"", timeout=10)
         self.assertEqual(e.exception.code(), Code.UNIMPLEMENTED)
         self.zone()
 
     def test_deadline_and_cancel(self):
-        op = self.call("ImageService/CreateImage", image={"meta": {"name": self.fresh("image")}, "spec": {
-            "url": "file:///image", "sha256": "0" * 64, "format": "RAW"}})
+        op = self.call(
+            "ImageService/CreateImage",
+            image={
+                "meta": {"name": self.fresh("image")},
+                "spec": {"url": "file:///image", "sha256": "0" * 64, "format": "RAW"},
+            },
+        )
         path, request, answer = api_client.method("OperationService/WaitOperation")
         call = cloud().leader().raw(path, request.SerializeToString, answer.FromString)
         future = call.future(request(uuid=op.meta.uuid), timeout=60)
@@ -101,7 +119,9 @@ class Watch(ApiTest):
             if n is cloud().leader():
                 self.assertIn(z.meta.uuid, [e.uuid for e in snapshot])
             zone = api_client.method("ZoneService/GetZone")[2].FromString(change.object)
-            self.assertEqual((zone.meta.revision, change.kind, zone.meta.uuid), (change.revision, 1, change.uuid))
+            self.assertEqual(
+                (zone.meta.revision, change.kind, zone.meta.uuid), (change.revision, 1, change.uuid)
+            )
 
     def collect_to_mark(self, events):
         seen = []
@@ -125,7 +145,10 @@ class Watch(ApiTest):
         self.assertEqual(rest[-1].uuid, uuids[3])
 
     def test_errors(self):
-        for fields, code in [({"kinds": ["KIND_UNSPECIFIED"]}, Code.INVALID_ARGUMENT), ({"fromRevision": 1 << 60}, Code.UNAVAILABLE)]:
+        for fields, code in [
+            ({"kinds": ["KIND_UNSPECIFIED"]}, Code.INVALID_ARGUMENT),
+            ({"fromRevision": 1 << 60}, Code.UNAVAILABLE),
+        ]:
             with self.assertRaises(grpc.RpcError) as e:
                 next(cloud().leader().watch(**fields))
             self.assertEqual(e.exception.code(), code)
@@ -135,8 +158,13 @@ class Watch(ApiTest):
         start = self.zone().meta.revision
         n = cloud().leader()
         events = n.watch(timeout=60, fromRevision=start, kinds=["ZONE"])
-        uuids = [self.call("ZoneService/CreateZone", zone={"meta": {"name": self.fresh("bulk"), "description": "x" * 100_000}}).meta.uuid
-                 for _ in range(100)]
+        uuids = [
+            self.call(
+                "ZoneService/CreateZone",
+                zone={"meta": {"name": self.fresh("bulk"), "description": "x" * 100_000}},
+            ).meta.uuid
+            for _ in range(100)
+        ]
         seen = self.collect(events, lambda e: e.uuid == uuids[-1])
         self.assertEqual([e.uuid for e in seen if not e.caught_up], uuids)
 
@@ -149,12 +177,24 @@ class Daemon(ApiTest):
         return r.returncode, r.stdout + r.stderr
 
     def test_usage(self):
-        good = {"--id": "1", "--data-dir": "/nonexistent/x", "--raft-address": "127.0.0.1:1", "--api-address": "127.0.0.1:2"}
-        for change, words in [({"--id": "0"}, "--id"), ({"--id": "x"}, "--id"), ({"--api-address": "nowhere"}, "HOST:PORT"),
-                              ({"--raft-address": "h:99999"}, "65535"), ({"--profile": "slow"}, "fast, default or san"),
-                              ({"--peers": "1=a:1"}, "ID=RAFT_ADDRESS=API_ADDRESS"), ({"--tls-cert": "x"}, "--tls-key"),
-                              ({"--peers": "2=127.0.0.1:3=127.0.0.1:4"}, "does not name this node"),
-                              ({"--peers": "1=127.0.0.1:3=127.0.0.1:4"}, "--peers says"), ({"--election-ms": "-1"}, "--election-ms")]:
+        good = {
+            "--id": "1",
+            "--data-dir": "/nonexistent/x",
+            "--raft-address": "127.0.0.1:1",
+            "--api-address": "127.0.0.1:2",
+        }
+        for change, words in [
+            ({"--id": "0"}, "--id"),
+            ({"--id": "x"}, "--id"),
+            ({"--api-address": "nowhere"}, "HOST:PORT"),
+            ({"--raft-address": "h:99999"}, "65535"),
+            ({"--profile": "slow"}, "fast, default or san"),
+            ({"--peers": "1=a:1"}, "ID=RAFT_ADDRESS=API_ADDRESS"),
+            ({"--tls-cert": "x"}, "--tls-key"),
+            ({"--peers": "2=127.0.0.1:3=127.0.0.1:4"}, "does not name this node"),
+            ({"--peers": "1=127.0.0.1:3=127.0.0.1:4"}, "--peers says"),
+            ({"--election-ms": "-1"}, "--election-ms"),
+        ]:
             code, text = self.run_daemon(*sum(map(list, {**good, **change}.items()), []))
             self.assertEqual(code, 2, text)
             self.assertIn(words, text)
@@ -168,9 +208,14 @@ class Daemon(ApiTest):
     def test_what_keeps_it_from_starting(self):
         n = cloud().nodes[0]
         raft, api = ("127.0.0.1:%d" % p for p in api_client.free_ports(2))
-        for args, words in [(("--data-dir", str(n.folder), "--raft-address", raft, "--api-address", api), str(n.folder)),
-                            (("--data-dir", "/proc/none/x", "--raft-address", raft, "--api-address", api), "/proc/none"),
-                            (("--data-dir", str(cloud().folder / "new"), "--raft-address", raft, "--api-address", n.api), n.api)]:
+        for args, words in [
+            (("--data-dir", str(n.folder), "--raft-address", raft, "--api-address", api), str(n.folder)),
+            (("--data-dir", "/proc/none/x", "--raft-address", raft, "--api-address", api), "/proc/none"),
+            (
+                ("--data-dir", str(cloud().folder / "new"), "--raft-address", raft, "--api-address", n.api),
+                n.api,
+            ),
+        ]:
             code, text = self.run_daemon("--id", "1", *args)
             self.assertEqual(code, 1, text)
             self.assertIn("cannot start", text)
@@ -183,6 +228,115 @@ class Daemon(ApiTest):
                 self.assertEqual(n.raw("/grpc.health.v1.Health/Check")(request, timeout=10), b"\x08\x01")
 
 
+class Tls(unittest.TestCase):
+    """One node that takes only clients of its authority."""
+
+    def openssl(self, *args):
+        subprocess.run(["openssl", *args], cwd=self.folder.name, check=True, capture_output=True)
+
+    def certificate(self, name, authority):
+        self.openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            name + ".key",
+            "-out",
+            name + ".csr",
+            "-subj",
+            "/CN=" + name,
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        )
+        self.openssl(
+            "x509",
+            "-req",
+            "-in",
+            name + ".csr",
+            "-CA",
+            authority + ".crt",
+            "-CAkey",
+            authority + ".key",
+            "-CAcreateserial",
+            "-copy_extensions",
+            "copy",
+            "-days",
+            "2",
+            "-out",
+            name + ".crt",
+        )
+
+    def authority(self, name):
+        self.openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            name + ".key",
+            "-out",
+            name + ".crt",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=" + name,
+        )
+
+    def read(self, name):
+        return (pathlib.Path(self.folder.name) / name).read_bytes()
+
+    def channel(self, node, client=None):
+        pair = (
+            {"private_key": self.read(client + ".key"), "certificate_chain": self.read(client + ".crt")}
+            if client
+            else {}
+        )
+        return grpc.secure_channel(
+            node.api, grpc.ssl_channel_credentials(root_certificates=self.read("ca.crt"), **pair)
+        )
+
+    def status(self, channel):
+        path, request, answer = api_client.method("ControlService/GetStatus")
+        with channel:
+            return channel.unary_unary(
+                path, request_serializer=request.SerializeToString, response_deserializer=answer.FromString
+            )(request(), timeout=PATIENCE_S, wait_for_ready=False)
+
+    def test_only_its_own_clients(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        for name in ["ca", "stranger"]:
+            self.authority(name)
+        for name, authority in [("node", "ca"), ("friend", "ca"), ("foe", "stranger")]:
+            self.certificate(name, authority)
+        raft, api = api_client.free_ports(2)
+        node = api_client.Node(cloud(), 9, raft, api)
+        tls = sum(
+            [
+                ["--tls-" + k, str(pathlib.Path(self.folder.name) / f)]
+                for k, f in [("cert", "node.crt"), ("key", "node.key"), ("ca", "ca.crt")]
+            ],
+            [],
+        )
+        node.start(join=True, more=tls)
+        self.addCleanup(node.stop)
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.assertEqual(self.status(self.channel(node, "friend")).node_id, 9)
+                break
+            except grpc.RpcError:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.1)
+        for channel in [self.channel(node), self.channel(node, "foe"), grpc.insecure_channel(node.api)]:
+            with self.assertRaises(grpc.RpcError) as e:
+                self.status(channel)
+            self.assertEqual(e.exception.code(), Code.UNAVAILABLE)
+        self.assertEqual(self.status(self.channel(node, "friend")).node_id, 9)
+
+
 class Members(ApiTest):
     def test_a_node_joins_and_leaves(self):
         c = cloud()
@@ -190,7 +344,12 @@ class Members(ApiTest):
         fourth = api_client.Node(c, 4, raft, api)
         fourth.start(join=True)
         address = {"id": 4, "raftAddress": fourth.raft, "apiAddress": fourth.api}
-        self.fails(Code.INVALID_ARGUMENT, "host:port", "ControlService/AddControlNode", **{**address, "apiAddress": "nowhere"})
+        self.fails(
+            Code.INVALID_ARGUMENT,
+            "host:port",
+            "ControlService/AddControlNode",
+            **{**address, "apiAddress": "nowhere"},
+        )
         status = c.call("ControlService/AddControlNode", timeout=PATIENCE_S, **address)
         self.assertEqual([(n.id, n.api_address) for n in status.nodes if n.id == 4], [(4, fourth.api)])
         # It was told no peers; still it knows where the leader is.
@@ -219,8 +378,12 @@ class Zz_Failures(ApiTest):
             time.sleep(0.02)
 
     def works(self):
-        return cloud().call("ZoneService/CreateZone", patience=PATIENCE_S, requestId=self.fresh("works"),
-                          zone={"meta": {"name": self.fresh("works")}})
+        return cloud().call(
+            "ZoneService/CreateZone",
+            patience=PATIENCE_S,
+            requestId=self.fresh("works"),
+            zone={"meta": {"name": self.fresh("works")}},
+        )
 
     def has(self, node, zone):
         try:
@@ -235,7 +398,12 @@ class Zz_Failures(ApiTest):
             while not stop.is_set():
                 name = "kept-%d" % len(acknowledged)
                 # The id makes the repetition safe: the first try may have been applied.
-                z = cloud().call("ZoneService/CreateZone", patience=PATIENCE_S, requestId=name, zone={"meta": {"name": name}})
+                z = cloud().call(
+                    "ZoneService/CreateZone",
+                    patience=PATIENCE_S,
+                    requestId=name,
+                    zone={"meta": {"name": name}},
+                )
                 acknowledged.append(z)
 
         t = threading.Thread(target=write)
@@ -281,14 +449,14 @@ class Zz_Failures(ApiTest):
         log = max(victim.folder.glob("*-*"), key=lambda p: p.stat().st_size)
         data = bytearray(log.read_bytes())
         middle = len(data.rstrip(b"\0")) // 2
-        data[middle] ^= 0xff
+        data[middle] ^= 0xFF
         log.write_bytes(bytes(data))
         victim.start()
         self.assertEqual(victim.wait(), 1)
         self.assertIn("cannot start", victim.log_text())
         self.assertIn(log.name, victim.log_text())
         self.works()
-        data[middle] ^= 0xff
+        data[middle] ^= 0xFF
         log.write_bytes(bytes(data))
         victim.start()
         z = self.works()
