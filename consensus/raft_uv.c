@@ -287,6 +287,8 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     if (hf_ok(st))
         st = start_raft(u);
     if (!hf_ok(st)) {
+        uv_prepare_stop(&u->prepare); /* the replica takes no more steps while the rest closes */
+        uv_check_stop(&u->check);
         hf_raft_uv_close(u, NULL, NULL);
         return st;
     }

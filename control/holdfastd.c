@@ -108,7 +108,6 @@ static void raft_closed(void *arg)
     struct node *n = arg;
     hf_api_shut(n->api);
     hf_daemon_controllers_stop(n->controllers);
-    hf_replica_free(n->control.replica);
     hf_timer_start(n->env, &n->timer, SETTLE_MS, settled, n);
 }
 
@@ -266,6 +265,7 @@ static int run(struct node *n)
         stop(n, EXIT_START);
     }
     uv_run(&n->loop, UV_RUN_DEFAULT);
+    hf_replica_free(n->control.replica); /* a raft that failed to start closes by itself and needs it until then */
     err = uv_loop_close(&n->loop);
     if (err != 0)
         hf_warn("the loop still holds something at the end: %s", uv_strerror(err));

@@ -30,8 +30,19 @@ def cloud():
             made = Cloud(lab, image)
             made.set_up()
             yield made
+            assert sanitizer_reports(lab) == []
         finally:
             take_down(LAB_NAME)
+
+
+def sanitizer_reports(lab):
+    """Lines of the daemons' logs in which a build with sanitizers complains."""
+    found = []
+    for path in lab.logs():
+        with open(path, encoding="utf-8", errors="replace") as f:
+            found += [f"{os.path.basename(path)}: {line.strip()}" for line in f
+                      if any(sign in line for sign in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:"))]
+    return found
 
 
 @pytest.hookimpl(hookwrapper=True)
