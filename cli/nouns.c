@@ -332,7 +332,7 @@ static const struct cli_verb ha_verbs[] = {
      .help = N_("what happened to instances whose host was lost")},
     {.name = "fences", .shape = CLI_SHOW, .method = "ListFences", .columns = fence_columns, .flags = list_flags,
      .help = N_("fenced lives of hosts and the evidence")},
-    {.name = "confirm-down", .shape = CLI_SHOW, .method = "ConfirmHostDown", .flags = confirm_flags,
+    {.name = "confirm-down", .shape = CLI_SHOW, .method = "ConfirmHostDown", .columns = fence_columns, .flags = confirm_flags,
      .help = N_("your word that a host is off, when nothing else can prove it")},
     END_VERBS};
 static const struct cli_flag watch_flags[] = {

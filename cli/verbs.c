@@ -77,7 +77,11 @@ static void report(const struct cli_noun *noun, const struct cli_verb *verb, con
     }
     if (op && cli_options.no_wait)
         return;
-    cli_note(_("%s '%s': %s done (%s)"), noun->name, subject, verb->name, text_at(reply, op ? "targetUuid" : "meta.uuid"));
+    const char *uuid = text_at(reply, op ? "targetUuid" : "meta.uuid");
+    if (*uuid)
+        cli_note(_("%s '%s': %s done (%s)"), noun->name, subject, verb->name, uuid);
+    else
+        cli_note(_("%s '%s': %s done"), noun->name, subject, verb->name);
 }
 
 /* Sends, follows an operation if one came back, prints; takes request. */
@@ -148,15 +152,18 @@ static enum cli_exit run_get(const struct cli_noun *noun, const struct cli_verb 
     return CLI_OK;
 }
 
-/* The list in an answer: its only array. */
-static json_t *rows_of(json_t *reply)
+/* Appends what an answer shows: its only list, or the answer itself when that is an object with a meta. */
+static void append_rows(json_t *rows, json_t *reply)
 {
     const char *key;
     json_t *value;
+    if (json_object_get(reply, "meta")) {
+        json_array_append(rows, reply);
+        return;
+    }
     json_object_foreach(reply, key, value)
         if (json_is_array(value))
-            return value;
-    return NULL;
+            json_array_extend(rows, value);
 }
 
 /* Calls with page after page; *ret is the whole list. request is borrowed. */
@@ -170,9 +177,7 @@ static hf_status all_pages(const struct cli_noun *noun, const struct cli_verb *v
             json_decref(rows);
             return st;
         }
-        json_t *page = rows_of(reply);
-        if (page)
-            json_array_extend(rows, page);
+        append_rows(rows, reply);
         const char *token = text_at(reply, "nextPageToken");
         if (*token)
             json_object_set_new(request, "pageToken", json_string(token));

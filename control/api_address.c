@@ -63,7 +63,7 @@ static hf_status first_free(const struct hf_store *s, const L3 *l3, char ret_ip[
     for (size_t i = 0; i < n; i++)
         total += (uint64_t)ranges[i].end - ranges[i].start + 1;
     return hf_error(HF_EXHAUSTED,
-                    "L3 network '%s' has no free address: all %llu of its %zu range%s are taken; add a range "
+                    "L3 network '%s' has no free address: all %llu in its %zu range%s are taken; add a range "
                     "or delete instances",
                     l3->meta->name, (unsigned long long)total, n, n == 1 ? "" : "s");
 }
