@@ -49,6 +49,7 @@ struct hf_attach {
     uint64_t granting;   /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
     uint64_t sync;       /* raised by every welcome; an assignment carries it until the leader says Synced */
     bool synced;         /* at least once in this epoch: the set of assignments is whole */
+    char said_watchdog[16], said_profile[16]; /* in the last hello: what the leader judges this host's silence by */
     bool ending;         /* the epoch is being closed: no record takes a step */
     bool end_call;       /* keeper.end_epoch under way */
     unsigned end_starts; /* starts under way when that call was made */

@@ -130,6 +130,8 @@ static void send_hello(struct hf_host *h)
     hello.closed_and_killed = h->view.epoch_closed && clean(h);
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
     m.hello = &hello;
+    memcpy(h->attach.said_watchdog, h->view.watchdog, sizeof h->view.watchdog);
+    memcpy(h->attach.said_profile, h->view.profile, sizeof h->view.profile);
     h->attach.state = HF_ATTACH_HELLO;
     h->d.send(h->d.arg, &m);
     if (hello.n_instances)
@@ -232,9 +234,11 @@ void hf_attach_view(struct hf_host *h)
         end_epoch(h, "the keeper closed it: the leases of its storages were lost");
         return;
     }
+    bool judged_otherwise =
+        strcmp(a->said_watchdog, h->view.watchdog) != 0 || strcmp(a->said_profile, h->view.profile) != 0;
     if (a->state == HF_ATTACH_VIEW)
         send_hello(h);
-    else if (a->state == HF_ATTACH_GRANTED && h->view.epoch_closed)
+    else if (a->state == HF_ATTACH_GRANTED && (h->view.epoch_closed || judged_otherwise))
         send_hello(h);
 }
 

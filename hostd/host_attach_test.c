@@ -304,6 +304,28 @@ static void what_is_not_assigned_any_more_is_let_go_but_runs_live(void **state)
     world_free(w);
 }
 
+/* Silence proves something only where the watchdog is hardware: the leader must not judge by what was true at attach. */
+static void a_changed_watchdog_is_said_at_once(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid vm = uuid_of(VM1);
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    world_forget(w);
+    hf_keeper_sim_set_watchdog(w->keeper_sim, "hardware");
+    world_step(w, 15000);
+    assert_non_null(world_hello(w));
+    assert_string_equal(world_hello(w)->watchdog, "hardware");
+    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO), 1);
+    world_welcome(w, 1);
+    world_synced(w);
+    world_step(w, 30000);
+    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO), 1);
+    assert_true(hf_vm_machine_runs(w->machine, &vm));
+    world_free(w);
+}
+
 static void leases_are_reported_as_the_profile_says(void **state)
 {
     struct world *w = world_attached();
@@ -362,6 +384,7 @@ int main(void)
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
         cmocka_unit_test(everything_is_reported_anew_on_a_new_stream),
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),
+        cmocka_unit_test(a_changed_watchdog_is_said_at_once),
         cmocka_unit_test(leases_are_reported_as_the_profile_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ struct hf_keeper_sim {
     struct connection *connections;
     struct hf_uuid host;
     uint64_t epoch, max_term;
+    const char *watchdog;
     bool closed, down;
     struct hf_keeper_storage storages[HF_KEEPER_SIM_STORAGES_MAX];
     size_t n_storages;
@@ -231,7 +232,7 @@ static void answer_view(struct hf_keeper_sim *k, const struct request *q, hf_sta
         .epoch_closed = k->closed,
         .clean = is_clean(k),
         .max_term = k->max_term,
-        .watchdog = "none",
+        .watchdog = k->watchdog,
         .profile = "default",
         .storages = k->storages,
         .n_storages = k->n_storages,
@@ -379,6 +380,7 @@ struct hf_keeper_sim *hf_keeper_sim_create(struct hf_env *env, struct hf_vm_mach
     struct hf_keeper_sim *k = HF_NEW(struct hf_keeper_sim);
     k->env = env;
     k->machine = m;
+    k->watchdog = "none";
     return k;
 }
 
@@ -391,6 +393,11 @@ void hf_keeper_sim_free(struct hf_keeper_sim *k)
 struct hf_sim_faults *hf_keeper_sim_faults(struct hf_keeper_sim *k)
 {
     return &k->faults;
+}
+
+void hf_keeper_sim_set_watchdog(struct hf_keeper_sim *k, const char *kind)
+{
+    k->watchdog = kind;
 }
 
 void hf_keeper_sim_set_down(struct hf_keeper_sim *k, bool down)
