@@ -51,7 +51,7 @@ size_t hf_l3_parse_ranges(const L3 *l3, struct hf_ip_range *out)
 
 static hf_status first_free(const struct hf_store *s, const L3 *l3, char ret_ip[16])
 {
-    struct hf_ip_range ranges[HF_IP_RANGES_MAX];
+    struct hf_ip_range ranges[HF_IP_RANGES_MAX] = {{0}};
     struct taken t = {s, l3->meta->uuid};
     size_t n = hf_l3_parse_ranges(l3, ranges);
     uint32_t ip;

@@ -169,7 +169,7 @@ static const char **text_of(int opt, struct hf_daemon_options *o)
 static hf_status parse_option(int opt, struct hf_daemon_options *o)
 {
     const char **text = text_of(opt, o);
-    uint64_t v;
+    uint64_t v = 0;
     if (text != NULL) {
         *text = optarg;
         return HF_STATUS_OK;

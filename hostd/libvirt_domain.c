@@ -40,7 +40,7 @@ static hf_status look_up(virConnectPtr conn, const struct hf_uuid *u, virDomainP
 /* A start that is repeated finds its own domain. */
 static bool is_there(virConnectPtr conn, const struct hf_uuid *u, const struct hf_domain_mark *mark)
 {
-    virDomainPtr dom;
+    virDomainPtr dom = NULL;
     struct hf_domain_mark has;
     hf_status st = look_up(conn, u, &dom, &has);
     if (!hf_ok(st)) {
@@ -75,7 +75,7 @@ static hf_status with_domain(virConnectPtr conn, const struct hf_uuid *u, const 
                              int (*act)(virDomainPtr))
 {
     char id[HF_UUID_STR];
-    virDomainPtr dom;
+    virDomainPtr dom = NULL;
     struct hf_domain_mark mark;
     HF_TRY(look_up(conn, u, &dom, &mark));
     hf_status st = HF_STATUS_OK;

@@ -78,7 +78,7 @@ static hf_status read_unsigned(const struct place *at, const json_t *j, uint64_t
         *ret = v;
         return HF_STATUS_OK;
     }
-    int64_t v;
+    int64_t v = 0;
     HF_TRY(read_signed(at, j, 0, max > INT64_MAX ? INT64_MAX : (int64_t)max, &v));
     *ret = (uint64_t)v;
     return HF_STATUS_OK;
