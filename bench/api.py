@@ -2,7 +2,7 @@
 """Creates and linearizable gets per second, and their latencies, of three control nodes with real fsync; the same puts and
 gets on Debian's etcd with three members on the same disk, cell by cell in turn.
 
-usage: bench/api.py [--build DIR] [--seconds S] [--json FILE] …   (see --help)
+usage: bench/api.py [--build DIR] [--seconds S] [--json [FILE]] …   (see --help)
 """
 import argparse
 import ctypes
@@ -178,7 +178,7 @@ def parse():
     p.add_argument("--ops", default="create,get", help="default: %(default)s")
     p.add_argument("--connections", type=int, default=8, help="at most so many, for both (default: %(default)s)")
     p.add_argument("--dir", default="/var/tmp", help="where the data goes, on the disk to measure (default: %(default)s)")
-    p.add_argument("--json", metavar="FILE", help="write the rows there")
+    p.add_argument("--json", metavar="FILE", nargs="?", const="-", help="write the rows there (default: to standard output)")
     p.add_argument("--no-etcd", action="store_true", help="measure Holdfast alone")
     p.add_argument("--verbose", action="store_true", help="also show the processor time of each node")
     return p.parse_args()
@@ -232,6 +232,10 @@ def main():
         for c in clusters:
             c.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    if options.json == "-":
+        json.dump(rows, sys.stdout, indent=1)
+        print()
+        return
     table(rows)
     if options.json:
         with open(options.json, "w") as f:

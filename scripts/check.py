@@ -139,8 +139,7 @@ def bench(words):
         sys.exit(f"check: bench what? There is: {', '.join(programs)}")
     build = build_preset("release")
     program = os.path.join(ROOT, "bench", f"{words[0]}.py")
-    sys.exit(subprocess.run([sys.executable, "-B", program, *words[1:]], env=dict(os.environ, HOLDFAST_BUILD=build),
-                            check=False).returncode)
+    sys.exit(subprocess.run([sys.executable, "-B", program, "--build", build, *words[1:]], check=False).returncode)
 
 
 def check(args, tally):
