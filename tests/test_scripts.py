@@ -5,11 +5,12 @@ import subprocess
 
 from conftest import ROOT
 
-MIRROR = "http://mirror.example/debian/"
-DEB822 = """\
+HOST = "http://mirror.example"
+MIRROR = f"{HOST}/debian/"
+DEB822 = f"""\
 # comment
 Types: deb deb-src
-URIs: http://mirror.example/debian
+URIs: {HOST}/debian
 Suites: bookworm bookworm-updates
 Components: main contrib
 Signed-By:
@@ -18,15 +19,15 @@ Signed-By:
  abc
 
 Types: deb
-URIs: http://mirror.example/debian-security
+URIs: {HOST}/debian-security
 Suites: bookworm-security
 Components: main
 """
-ONE_LINE = """\
+ONE_LINE = f"""\
 deb cdrom:[Debian 12]/ bookworm main
-# deb http://commented.example/debian bookworm main
-deb-src http://mirror.example/debian/ bookworm main
-deb [signed-by=/usr/share/keyrings/k.gpg arch=amd64,i386] http://mirror.example/debian/ bookworm main non-free # mine
+# deb {HOST}/commented/debian bookworm main
+deb-src {HOST}/debian/ bookworm main
+deb [signed-by=/usr/share/keyrings/k.gpg arch=amd64,i386] {HOST}/debian/ bookworm main non-free # mine
 """
 
 
@@ -43,19 +44,19 @@ def source(tmp_path, **files):
 def test_deb822_stanza_with_an_embedded_key(tmp_path):
     done = source(tmp_path, debian_sources=DEB822)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ("Types: deb\nSuites: bookworm-backports\nComponents: main\nURIs: http://mirror.example/debian\n"
-                           "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n")
+    assert done.stdout == ("Types: deb\nSuites: bookworm-backports\nComponents: main\n"
+                           f"URIs: {HOST}/debian\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n")
 
 
 def test_one_line_entry_with_options(tmp_path):
     done = source(tmp_path, sources_list=ONE_LINE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ("Types: deb\nSuites: bookworm-backports\nComponents: main\nURIs: http://mirror.example/debian/\n"
-                           "signed-by: /usr/share/keyrings/k.gpg\nArchitectures: amd64 i386\n")
+    assert done.stdout == ("Types: deb\nSuites: bookworm-backports\nComponents: main\n"
+                           f"URIs: {MIRROR}\nsigned-by: /usr/share/keyrings/k.gpg\nArchitectures: amd64 i386\n")
 
 
 def test_backports_that_are_there_already_are_left_alone(tmp_path):
-    done = source(tmp_path, debian_sources=DEB822, b_list="deb http://mirror.example/debian bookworm-backports main\n")
+    done = source(tmp_path, debian_sources=DEB822, b_list=f"deb {HOST}/debian bookworm-backports main\n")
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -65,5 +66,5 @@ def test_a_disabled_source_does_not_count(tmp_path):
 
 
 def test_a_machine_without_the_mirror(tmp_path):
-    done = source(tmp_path, other_list="deb https://vendor.example/apt bookworm main\n")
+    done = source(tmp_path, other_list=f"deb {HOST}/vendor bookworm main\n")
     assert (done.returncode, done.stdout) == (1, "")
