@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/pb_value.h"
 
 static const ProtobufCFieldDescriptor *field_by_name(const ProtobufCMessageDescriptor *d, const char *name,
                                                      size_t len)
@@ -36,26 +37,6 @@ bool hf_pb_path_resolve(const ProtobufCMessageDescriptor *d, const char *text, s
         text = dot + 1;
     }
     return false;
-}
-
-size_t hf_pb_value_size(ProtobufCType type)
-{
-    switch (type) {
-    case PROTOBUF_C_TYPE_INT64:
-    case PROTOBUF_C_TYPE_SINT64:
-    case PROTOBUF_C_TYPE_SFIXED64:
-    case PROTOBUF_C_TYPE_UINT64:
-    case PROTOBUF_C_TYPE_FIXED64:
-    case PROTOBUF_C_TYPE_DOUBLE:
-        return 8;
-    case PROTOBUF_C_TYPE_STRING:
-    case PROTOBUF_C_TYPE_MESSAGE:
-        return sizeof(void *);
-    case PROTOBUF_C_TYPE_BYTES:
-        return sizeof(ProtobufCBinaryData);
-    default:
-        return 4;
-    }
 }
 
 static void *member(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)

@@ -40,7 +40,4 @@ bool hf_pb_path_is_set(const struct hf_pb_path *p, const ProtobufCMessage *m);
 /* The member for a singular sub-message, made if it is NULL. */
 ProtobufCMessage *hf_pb_submessage(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
-/* Bytes that one value of this type takes in C. */
-size_t hf_pb_value_size(ProtobufCType type);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/pb_value.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "rpc/pbjson.h"
 #include "rpc/pbjson_field.h"
@@ -208,7 +209,7 @@ static hf_status read_value(const struct place *at, const ProtobufCFieldDescript
  * time. */
 static char *make_room(ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, size_t n, size_t **ret_count)
 {
-    char *elements = hf_alloc_array(n, hf_pb_element_size(f->type));
+    char *elements = hf_alloc_array(n, hf_pb_value_size(f->type));
     *(char **)((char *)m + f->offset) = elements;
     *ret_count = (size_t *)((char *)m + f->quantifier_offset);
     **ret_count = 0;
@@ -227,7 +228,7 @@ static hf_status read_list(const struct place *at, const ProtobufCFieldDescripto
     for (size_t i = 0; i < n; i++) {
         struct place element = {.parent = at, .index = i, .depth = at->depth};
         *count = i + 1;
-        HF_TRY(read_value(&element, f, json_array_get(j, i), elements + i * hf_pb_element_size(f->type)));
+        HF_TRY(read_value(&element, f, json_array_get(j, i), elements + i * hf_pb_value_size(f->type)));
     }
     return HF_STATUS_OK;
 }

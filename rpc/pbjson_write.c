@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/pb_value.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "rpc/pbjson.h"
 #include "rpc/pbjson_field.h"
@@ -103,7 +104,7 @@ static bool is_default(const ProtobufCFieldDescriptor *f, const void *p)
     case PROTOBUF_C_TYPE_BYTES:
         return ((const ProtobufCBinaryData *)p)->len == 0;
     default:
-        return hf_pb_element_size(f->type) == 8 ? *(const uint64_t *)p == 0 : *(const uint32_t *)p == 0;
+        return hf_pb_value_size(f->type) == 8 ? *(const uint64_t *)p == 0 : *(const uint32_t *)p == 0;
     }
 }
 
@@ -125,7 +126,7 @@ static json_t *repeated_to_json(const ProtobufCMessageDescriptor *d, const Proto
     bool map = hf_pb_is_map(d, f);
     json_t *j = map ? json_object() : json_array();
     for (size_t i = 0; i < n; i++) {
-        const char *e = elements + i * hf_pb_element_size(f->type);
+        const char *e = elements + i * hf_pb_value_size(f->type);
         if (map)
             put_map_entry(j, *(ProtobufCMessage *const *)(const void *)e);
         else
