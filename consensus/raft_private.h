@@ -34,6 +34,9 @@ hf_status hf_raft_dir_mark_used(struct hf_raft_dir *d) HF_MUST_USE;
  * segment for an unfinished write and drops it; a log that ends below the floor has lost acknowledged entries
  * and must not vote. */
 void hf_raft_dir_raise_floor(struct hf_raft_dir *d, uint64_t index);
+/* Makes open segments as short as their entries, so that loading them takes no more memory. Before raft_start();
+ * what fails is left as it was. */
+void hf_raft_dir_trim(const struct hf_raft_dir *d);
 /* The sentence for a directory that must not be used any more. */
 hf_status hf_raft_dir_damaged(const struct hf_raft_dir *d, const char *what) HF_MUST_USE;
 hf_status hf_raft_dir_free_bytes(const char *path, uint64_t *ret) HF_MUST_USE;

@@ -281,6 +281,7 @@ hf_status hf_raft_uv_start(uv_loop_t *loop, struct hf_replica *r, const struct h
     u->filter = hf_io_filter_create(r, &u->raft);
     u->leader_io = hf_leader_io_create(r, &u->raft);
     tune(u, o, segment);
+    hf_raft_dir_trim(&u->dir);
     init_handles(u);
     hf_replica_on_dirty(r, on_dirty, u);
     st = bootstrap(u, o);

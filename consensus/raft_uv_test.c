@@ -10,7 +10,7 @@
 #include "base/env.h"
 #include "consensus/cluster_testing.h"
 #include "consensus/port_testing.h"
-#include "consensus/raft_uv.h"
+#include "consensus/raft_private.h"
 
 #define MEMBERS_MAX 5
 #define WAIT_MS     30000
@@ -399,6 +399,55 @@ static void lost_metadata_refuses_to_start(void **state)
     expect_refusal(&members[2], HF_CORRUPT, "is damaged");
 }
 
+static void make_file(const char *dir, const char *name, off_t size, off_t byte_at)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, size), 0);
+    if (byte_at >= 0)
+        assert_int_equal(pwrite(fd, "x", 1, byte_at), 1);
+    close(fd);
+}
+
+static void assert_size(const char *dir, const char *name, off_t size)
+{
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, size);
+}
+
+static void open_segments_lose_their_zeros_only(void **state)
+{
+    char path[] = "/tmp/holdfast-trim-XXXXXX";
+    struct hf_raft_dir dir = {.path = path};
+    const off_t whole = 8 << 20;
+    (void)state;
+    assert_non_null(mkdtemp(path));
+    make_file(path, "open-1", whole, 5000);
+    make_file(path, "open-2", whole, -1);
+    make_file(path, "open-3", whole, whole - 1);
+    make_file(path, "open-4", whole, (3 << 20) + 4095);
+    make_file(path, "0000000000000001-0000000000000009", whole, 5000);
+    hf_raft_dir_trim(&dir);
+    hf_raft_dir_trim(&dir); /* and once more changes nothing */
+    assert_size(path, "open-1", 3 * 4096);
+    assert_size(path, "open-2", whole);
+    assert_size(path, "open-3", whole);
+    assert_size(path, "open-4", (3 << 20) + 2 * 4096);
+    assert_size(path, "0000000000000001-0000000000000009", whole);
+    static const char *const names[] = {"open-1", "open-2", "open-3", "open-4", "0000000000000001-0000000000000009"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[256];
+        snprintf(file, sizeof file, "%s/%s", path, names[i]);
+        unlink(file);
+    }
+    rmdir(path);
+}
+
 static void another_members_directory_is_refused(void **state)
 {
     (void)state;
@@ -500,6 +549,7 @@ int main(void)
         TEST(a_damaged_segment_refuses_to_start),
         TEST(a_log_that_lost_its_end_refuses_to_start),
         TEST(lost_metadata_refuses_to_start),
+        cmocka_unit_test(open_segments_lose_their_zeros_only),
         TEST(another_members_directory_is_refused),
         TEST(a_second_process_is_refused),
         TEST(what_is_missing_is_named),
