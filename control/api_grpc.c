@@ -33,7 +33,7 @@ static bool sink_message(void *arg, const ProtobufCMessage *m)
 
 static bool sink_bytes(void *arg, struct hf_bytes *b)
 {
-    return hf_grpc_send_bytes(((struct carried *)arg)->grpc, b, NULL, 0);
+    return hf_grpc_send_bytes(((struct carried *)arg)->grpc, b);
 }
 
 static void sink_trailer(void *arg, const char *key, const char *value)

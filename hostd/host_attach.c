@@ -291,14 +291,22 @@ static void granted(struct hf_host *h)
     hf_host_tick_all(h);
 }
 
+/* The keeper has answered what held back the inbox. false: the daemon is closing. */
+static bool gate_opens(struct hf_host *h)
+{
+    hf_host_call_end(h);
+    if (h->closing)
+        return false;
+    h->attach.gate = HF_GATE_NONE;
+    return true;
+}
+
 static void on_epoch(void *arg, hf_status st)
 {
     struct hf_host *h = arg;
     struct hf_attach *a = &h->attach;
-    hf_host_call_end(h);
-    if (h->closing)
+    if (!gate_opens(h))
         return;
-    a->gate = HF_GATE_NONE;
     if (!hf_ok(st)) {
         hf_warn("the keeper does not take epoch %llu: %s", (unsigned long long)a->granting,
                 hf_status_message(st));
@@ -396,10 +404,8 @@ static void on_term(void *arg, hf_status st)
 {
     struct hf_host *h = arg;
     struct hf_attach *a = &h->attach;
-    hf_host_call_end(h);
-    if (h->closing)
+    if (!gate_opens(h))
         return;
-    a->gate = HF_GATE_NONE;
     if (hf_ok(st)) {
         if (a->granting > h->view.max_term)
             h->view.max_term = a->granting;

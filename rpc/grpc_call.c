@@ -215,12 +215,11 @@ bool hf_grpc_send(struct hf_grpc_call *call, const ProtobufCMessage *m)
     return sent(call);
 }
 
-bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const void *suffix,
-                        size_t suffix_len)
+bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes)
 {
     if (call->finished)
         return false;
-    hf_grpc_outbox_put_bytes(&call->sender.outbox, bytes, suffix, suffix_len);
+    hf_grpc_outbox_put_bytes(&call->sender.outbox, bytes, NULL, 0);
     return sent(call);
 }
 

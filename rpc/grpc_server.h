@@ -66,10 +66,8 @@ void hf_grpc_server_close(struct hf_grpc_server *s, unsigned grace_ms, void (*do
 /* Queues a message. false: the queue is above high water (it was queued; wait for `writable`) or the call has
  * ended. */
 bool hf_grpc_send(struct hf_grpc_call *call, const ProtobufCMessage *m);
-/* The same for a message that is already serialized: the parts are concatenated (references are taken on
- * bytes). */
-bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes, const void *suffix,
-                        size_t suffix_len);
+/* The same for a message that is already serialized (a reference is taken). */
+bool hf_grpc_send_bytes(struct hf_grpc_call *call, struct hf_bytes *bytes);
 /* Ends the call; takes st. Metadata key/value pairs may be added to the trailers before (both copied, ASCII).
  */
 void hf_grpc_add_trailer(struct hf_grpc_call *call, const char *key, const char *value);

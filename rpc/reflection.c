@@ -116,7 +116,7 @@ static void send_packed(struct hf_grpc_call *call, const response_t *r)
 {
     struct hf_bytes *b = hf_bytes_new(grpc__reflection__v1__server_reflection_response__get_packed_size(r));
     grpc__reflection__v1__server_reflection_response__pack(r, b->data);
-    hf_grpc_send_bytes(call, b, NULL, 0);
+    hf_grpc_send_bytes(call, b);
     hf_bytes_unref(b);
 }
 
