@@ -20,6 +20,7 @@ pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc) # optional, see hf_malloc i
 
 option(HF_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(HF_TSAN "ThreadSanitizer" OFF)
+option(HF_SIM "For the simulator: compile in rare legal paths (base/buggify.h) and planted bugs (base/mutant.h)" OFF)
 
 add_library(hf_flags INTERFACE)
 target_compile_definitions(hf_flags INTERFACE _GNU_SOURCE HF_VERSION="${PROJECT_VERSION}")
@@ -27,6 +28,9 @@ target_compile_options(hf_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -W
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror=implicit-function-declaration
   -Werror=incompatible-pointer-types -fno-strict-aliasing -fstack-protector-strong)
 target_include_directories(hf_flags INTERFACE ${PROJECT_SOURCE_DIR})
+if(HF_SIM)
+  add_compile_definitions(HF_SIM)
+endif()
 if(HF_ASAN)
   add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
