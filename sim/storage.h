@@ -19,6 +19,10 @@ struct sim_storage;
 struct sim_storage *sim_storage_create(struct sim_world *w, const struct hf_uuid *uuid, const char *name, bool shared);
 void sim_storage_free(struct sim_storage *s);
 const struct hf_uuid *sim_storage_uuid(const struct sim_storage *s);
+/* The control plane makes a storage's UUID when it is added: the workload tells it here, before a host opens the storage. */
+void sim_storage_set_uuid(struct sim_storage *s, const struct hf_uuid *uuid);
+/* PrimaryStorage.spec.path, by which the drivers of a host find it: "/sim/shared1"; "/sim/local" for every local one. */
+const char *sim_storage_path(const struct sim_storage *s);
 bool sim_storage_shared(const struct sim_storage *s);
 struct hf_disk_sim *sim_storage_files(struct sim_storage *s);
 
