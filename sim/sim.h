@@ -26,9 +26,9 @@ struct sim_rng {
 /* A stream of its own per (seed, name, number): drawing from one does not move another. */
 struct sim_rng sim_rng_make(uint64_t seed, const char *name, uint64_t number);
 uint64_t sim_rng_u64(struct sim_rng *r);
-uint64_t sim_rng_below(struct sim_rng *r, uint64_t n);                /* 0 … n-1; n > 0 */
+uint64_t sim_rng_below(struct sim_rng *r, uint64_t n);                 /* 0 … n-1; n > 0 */
 int64_t sim_rng_between(struct sim_rng *r, int64_t low, int64_t high); /* both included */
-bool sim_rng_chance(struct sim_rng *r, uint32_t ppm);                 /* true in ppm of a million draws */
+bool sim_rng_chance(struct sim_rng *r, uint32_t ppm);                  /* true in ppm of a million draws */
 /* Mostly near low, sometimes up to high: latencies, durations of faults. */
 int64_t sim_rng_skewed(struct sim_rng *r, int64_t low, int64_t high);
 
@@ -55,16 +55,13 @@ uint64_t sim_events(const struct sim *s); /* run so far */
 
 /* --- the trace --- */
 
-/* A line is "seconds.microseconds  subject  text". Every line is mixed into the digest, also when none is
- * kept: two runs of one seed that end with the same digest took the same path. */
+/* What happened, for people: formatted only when somebody listens. */
 typedef void (*sim_trace_cb)(void *arg, int64_t now_ns, const char *subject, const char *text);
-void sim_trace_to(struct sim *s, sim_trace_cb cb, void *arg); /* NULL: lines are not formatted (the default) */
+void sim_trace_to(struct sim *s, sim_trace_cb cb, void *arg); /* NULL: nobody (the default) */
 bool sim_tracing(const struct sim *s);
-/* Text for people, formatted only when somebody listens; what it tells must be in the digest by sim_mix() or
- * follow from what is. */
 void sim_trace(struct sim *s, const char *subject, const char *fmt, ...) HF_PRINTF(3, 4);
-/* Mixes a fact into the digest: what happened and to whom, as numbers. Every event is mixed in already by its
- * time and order. */
+/* The digest of the path that a run has taken: two runs of one seed with the same digest did the same. Time
+ * and order of every event are in it; sim_mix() adds what these do not show, such as content. */
 void sim_mix(struct sim *s, uint64_t fact);
 uint64_t sim_digest(const struct sim *s);
 
