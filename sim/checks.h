@@ -1,5 +1,6 @@
-/* The invariants, apart from the code under test: facts of a history go in, violations come out. Shared by the simulator
- * and the chaos runs on real processes. Nothing here looks into the system; who feeds it says what it saw and when.
+/* The invariants, apart from the code under test: facts of a history go in, violations come out. Shared by
+ * the simulator and the chaos runs on real processes. Nothing here looks into the system; who feeds it says
+ * what it saw and when.
  *
  * Times are true time in nanoseconds; hosts, nodes and clients are numbers from 0. Pure.
  */
@@ -17,10 +18,12 @@
 #define SIM_HOSTS_MAX 64
 
 enum sim_rule {
-    SIM_RULE_TWO_COPIES,    /* two unfrozen copies of one instance at one instant */
-    SIM_RULE_OLD_WRITE,     /* a write of an older run landed after the first of a newer one, beyond what F allows */
+    SIM_RULE_TWO_COPIES, /* two unfrozen copies of one instance at one instant */
+    SIM_RULE_OLD_WRITE, /* a write of an older run landed after the first of a newer one, beyond what F allows
+                         */
     SIM_RULE_NEVER_STOP,    /* a NeverStop instance did not run again within the bound */
-    SIM_RULE_NEEDLESS_KILL, /* killed although its host kept its leases, or a host fenced in a storage-wide outage */
+    SIM_RULE_NEEDLESS_KILL, /* killed although its host kept its leases, or a host fenced in a storage-wide
+                               outage */
     SIM_RULE_LOST,          /* acknowledged, and not there any more; or nodes that applied different things */
     SIM_RULE_LINEARIZABLE,  /* the API's history has no order that explains it */
     SIM_RULE_GROWS,         /* an epoch or a run went back or was used twice */
@@ -42,39 +45,43 @@ struct sim_checks;
 /* At most SIM_VIOLATIONS_MAX are kept; on_violation (may be NULL) hears of each. */
 #define SIM_VIOLATIONS_MAX 16
 struct sim_checks *sim_checks_create(const struct hf_ha_timing *timing,
-                                     void (*on_violation)(void *arg, const struct sim_violation *v), void *arg);
+                                     void (*on_violation)(void *arg, const struct sim_violation *v),
+                                     void *arg);
 void sim_checks_free(struct sim_checks *c);
 size_t sim_checks_violations(const struct sim_checks *c, const struct sim_violation **ret);
 
 /* --- copies and writes --- */
-/* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause, power). */
-void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance, uint64_t run,
-                     bool runs);
+/* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause,
+ * power). */
+void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
+                     uint64_t run, bool runs);
 /* A guest's write landed. */
 void sim_checks_write(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
                       const struct hf_uuid *instance, uint64_t run, uint64_t counter, int64_t issued_ns);
 /* SIGKILL or reset that ended a copy which had not been asked to stop. */
 enum sim_killer { SIM_KILLED_BY_KEEPER, SIM_KILLED_BY_WATCHDOG };
-void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance, uint64_t run,
-                     enum sim_killer by);
+void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
+                     uint64_t run, enum sim_killer by);
 
 /* --- hosts --- */
-/* The host's keeper has renewed its lease on this storage: the renewal began at started_ns and ended well now. */
+/* The host's keeper has renewed its lease on this storage: the renewal began at started_ns and ended well
+ * now. */
 void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
                         int64_t started_ns);
-/* Something is wrong with this host (or is not any more): power, pause, a process, its ways to network or storage. While
- * false it is healthy. */
+/* Something is wrong with this host (or is not any more): power, pause, a process, its ways to network or
+ * storage. While false it is healthy. */
 void sim_checks_host_faulty(struct sim_checks *c, int64_t now_ns, unsigned host, bool faulty);
 /* No host reaches this shared storage, or some do again. */
 void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, bool out);
 /* A majority of the control nodes can work together, or not. */
 void sim_checks_quorum(struct sim_checks *c, int64_t now_ns, bool quorum);
-/* Other faults are active anywhere (message loss, slow disks, skew beyond the header's drift …): bounds do not hold. */
+/* Other faults are active anywhere (message loss, slow disks, skew beyond the header's drift …): bounds do
+ * not hold. */
 void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed);
 
 /* --- the store, as applied --- */
-/* One change that a node applied: kind, object bytes (NULL: deleted). Called for every node; revisions rise per node and
- * life of the node. Decodes hosts, fences, instances, NICs, operations. */
+/* One change that a node applied: kind, object bytes (NULL: deleted). Called for every node; revisions rise
+ * per node and life of the node. Decodes hosts, fences, instances, NICs, operations. */
 void sim_checks_applied(struct sim_checks *c, int64_t now_ns, unsigned node, uint64_t revision, uint32_t kind,
                         const struct hf_uuid *uuid, const uint8_t *bytes, size_t len);
 /* The node began anew from its disk or a snapshot: what it applied before is forgotten. */
@@ -87,14 +94,16 @@ enum sim_op_kind { SIM_OP_READ, SIM_OP_WRITE, SIM_OP_DELETE };
 /* Returns the operation's number. request_id: "" for reads. */
 uint64_t sim_checks_invoked(struct sim_checks *c, int64_t now_ns, unsigned client, enum sim_op_kind kind,
                             const struct hf_uuid *object, const char *request_id);
-/* Answered well. revision: of the object as answered; 0: there is none (reads, deletes). Creates learn their UUID here. */
-void sim_checks_returned(struct sim_checks *c, int64_t now_ns, uint64_t op, const struct hf_uuid *object, uint64_t revision);
+/* Answered well. revision: of the object as answered; 0: there is none (reads, deletes). Creates learn their
+ * UUID here. */
+void sim_checks_returned(struct sim_checks *c, int64_t now_ns, uint64_t op, const struct hf_uuid *object,
+                         uint64_t revision);
 /* Surely nothing happened / it may have happened. */
 void sim_checks_failed(struct sim_checks *c, int64_t now_ns, uint64_t op, bool may_have_happened);
 
 /* --- the end --- */
-/* All faults have stopped at `since`, and the world was left alone till now: everything must be as asked for. Judges
- * history, operations, instances, addresses once more as a whole. */
+/* All faults have stopped at `since`, and the world was left alone till now: everything must be as asked for.
+ * Judges history, operations, instances, addresses once more as a whole. */
 void sim_checks_end(struct sim_checks *c, int64_t now_ns, int64_t calm_since_ns);
 uint64_t sim_checks_failovers(const struct sim_checks *c); /* instances that ran elsewhere after a fence */
 

@@ -1,6 +1,7 @@
 /* A simulated KVM host: a machine with power, a watchdog, a hypervisor with QEMU processes, the keeper (the
- * rules of ha/lease_rules.h with simulated drivers) and the host daemon (hf_hostd_core). Each of the three is a simulated
- * process that can be crashed or stopped by itself; the machine can be paused as a whole, with its guests.
+ * rules of ha/lease_rules.h with simulated drivers) and the host daemon (hf_hostd_core). Each of the three is
+ * a simulated process that can be crashed or stopped by itself; the machine can be paused as a whole, with
+ * its guests.
  */
 #ifndef HF_SIM_HOST_H
 #define HF_SIM_HOST_H
@@ -21,8 +22,8 @@ enum sim_host_proc {
 struct sim_host_options {
     unsigned cpus;
     uint64_t memory_bytes;
-    const char *watchdog; /* "hardware", "none" */
-    int32_t rate_ppm;     /* of the machine's clock */
+    const char *watchdog;      /* "hardware", "none" */
+    int32_t rate_ppm;          /* of the machine's clock */
     int32_t watchdog_rate_ppm; /* of the watchdog's own */
     int64_t wall_offset_ms;
 };
@@ -36,10 +37,11 @@ const char *sim_host_name(const struct sim_host *h); /* "h1" for number 0 */
 const char *sim_host_management_ip(const struct sim_host *h);
 
 /* --- the machine --- */
-void sim_host_power_on(struct sim_host *h); /* boots: a new boot id, keeper first, then hostd */
+void sim_host_power_on(struct sim_host *h);  /* boots: a new boot id, keeper first, then hostd */
 void sim_host_power_off(struct sim_host *h); /* at once: everything on it ends */
 bool sim_host_powered(const struct sim_host *h);
-/* Pauses everything but the watchdog (which is hardware), guests included; nests. Resuming continues mid-instruction. */
+/* Pauses everything but the watchdog (which is hardware), guests included; nests. Resuming continues
+ * mid-instruction. */
 void sim_host_pause(struct sim_host *h);
 void sim_host_resume(struct sim_host *h);
 bool sim_host_paused(const struct sim_host *h);
@@ -48,12 +50,12 @@ unsigned sim_host_watchdog_fired(const struct sim_host *h);
 
 /* --- its processes --- */
 struct sim_proc *sim_host_proc(struct sim_host *h, enum sim_host_proc which);
-/* A crashed hostd or keeper is started again by its supervisor after a while that the seed says; an upgrade is a crash with
- * an immediate restart. */
+/* A crashed hostd or keeper is started again by its supervisor after a while that the seed says; an upgrade
+ * is a crash with an immediate restart. */
 void sim_host_crash(struct sim_host *h, enum sim_host_proc which);
 
-/* Faults of calls to the hypervisor for the next `times` calls of one kind (0: start, 1: shutdown, 2: destroy, …, see
- * enum hf_vm_sim_op): base/sim.h's. */
+/* Faults of calls to the hypervisor for the next `times` calls of one kind (0: start, 1: shutdown, 2:
+ * destroy, …, see enum hf_vm_sim_op): base/sim.h's. */
 void sim_host_hypervisor_fault(struct sim_host *h, unsigned op, unsigned fault, unsigned times);
 /* The guest of this instance ends by itself (crash or power off), if it runs here. */
 bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance);
@@ -65,6 +67,7 @@ bool sim_host_attached(const struct sim_host *h); /* its daemon is attached to a
 size_t sim_host_guests(const struct sim_host *h); /* QEMU processes */
 /* Calls back per QEMU process; runs: its virtual CPUs execute at this instant. */
 void sim_host_each_guest(const struct sim_host *h,
-                         void (*cb)(void *arg, const struct hf_uuid *instance, uint64_t run, bool runs), void *arg);
+                         void (*cb)(void *arg, const struct hf_uuid *instance, uint64_t run, bool runs),
+                         void *arg);
 
 #endif

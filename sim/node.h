@@ -15,15 +15,16 @@ struct sim_node;
 
 /* Node number i, from 0, of the world's n; its place on the network is made here. Powered off. */
 struct sim_node *sim_node_create(struct sim_world *w, unsigned i);
-void sim_node_free(struct sim_node *n); /* powered off */
+void sim_node_free(struct sim_node *n);     /* powered off */
 void sim_node_power_on(struct sim_node *n); /* starts the process, with the disk as it was left */
 void sim_node_power_off(struct sim_node *n);
-struct sim_proc *sim_node_proc(struct sim_node *n); /* for sim_proc_crash: the supervisor restarts it after a while */
+struct sim_proc *
+sim_node_proc(struct sim_node *n); /* for sim_proc_crash: the supervisor restarts it after a while */
 unsigned sim_node_place(const struct sim_node *n);
 const char *sim_node_address(const struct sim_node *n); /* of its API, as trailers name it */
 
-/* Faults of its disk; they hold until changed. A crash keeps of the writes under way what had been written: all, none, or
- * for a batch of entries a part of it, as the seed says. */
+/* Faults of its disk; they hold until changed. A crash keeps of the writes under way what had been written:
+ * all, none, or for a batch of entries a part of it, as the seed says. */
 struct sim_node_disk {
     int64_t delay_ms; /* added to each write, up to this much, drawn */
     bool hangs;       /* writes stay under way until it ends */
@@ -42,14 +43,16 @@ struct sim_api_call;
 struct sim_api_call_ops {
     /* One answer; its type is the method's output. Borrowed. */
     void (*message)(void *arg, const ProtobufCMessage *m);
-    /* The last call. why->code OK, or what the node or the network said; UNKNOWN_OUTCOME and UNAVAILABLE: it may have
-     * happened. */
+    /* The last call. why->code OK, or what the node or the network said; UNKNOWN_OUTCOME and UNAVAILABLE: it
+     * may have happened. */
     void (*ended)(void *arg, const struct sim_end_reason *why);
 };
-/* service: "Instance" for holdfast.v1.InstanceService. deadline_ms on the caller's clock: then ended with TIMEOUT. */
-struct sim_api_call *sim_api_call(struct sim_world *w, struct sim_proc *from, unsigned from_place, unsigned node,
-                                  const char *service, const char *method, const ProtobufCMessage *request,
-                                  int64_t deadline_ms, const struct sim_api_call_ops *ops, void *arg);
+/* service: "Instance" for holdfast.v1.InstanceService. deadline_ms on the caller's clock: then ended with
+ * TIMEOUT. */
+struct sim_api_call *sim_api_call(struct sim_world *w, struct sim_proc *from, unsigned from_place,
+                                  unsigned node, const char *service, const char *method,
+                                  const ProtobufCMessage *request, int64_t deadline_ms,
+                                  const struct sim_api_call_ops *ops, void *arg);
 /* The caller gives up: ended is not called. */
 void sim_api_cancel(struct sim_api_call *c);
 

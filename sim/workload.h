@@ -1,6 +1,6 @@
-/* What people do to a simulated cloud: an administrator who sets it up (zone, cluster, storages, networks, image, hosts), and
- * clients who create, start, stop, reboot, delete and look at instances, each over the API, with deadlines, retries at the
- * next node and request ids, as the CLI does.
+/* What people do to a simulated cloud: an administrator who sets it up (zone, cluster, storages, networks,
+ * image, hosts), and clients who create, start, stop, reboot, delete and look at instances, each over the
+ * API, with deadlines, retries at the next node and request ids, as the CLI does.
  */
 #ifndef HF_SIM_WORKLOAD_H
 #define HF_SIM_WORKLOAD_H
@@ -11,7 +11,8 @@ struct sim_workload;
 
 struct sim_workload *sim_workload_create(struct sim_world *w);
 void sim_workload_free(struct sim_workload *l);
-/* The set-up; ready is set when every host is connected and every first instance runs. Before it there are no faults. */
+/* The set-up; ready is set when every host is connected and every first instance runs. Before it there are no
+ * faults. */
 void sim_workload_set_up(struct sim_workload *l);
 bool sim_workload_ready(const struct sim_workload *l);
 /* Clients begin / end (they finish what they began). */

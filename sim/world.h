@@ -1,5 +1,5 @@
-/* One simulated cloud: control nodes, hosts, storages, networks and clients in one thread, made from a seed, a profile and
- * (if it shall not be drawn) a schedule of faults.
+/* One simulated cloud: control nodes, hosts, storages, networks and clients in one thread, made from a seed,
+ * a profile and (if it shall not be drawn) a schedule of faults.
  */
 #ifndef HF_SIM_WORLD_H
 #define HF_SIM_WORLD_H
@@ -50,8 +50,8 @@ struct sim_run_options {
     void *trace_arg;
 };
 
-/* Makes the world, runs it to its end, judges it. An error: the world could not be set up (which is a bug or a profile that
- * asks for the impossible), with the sentence why; ret is filled in as far as it came. */
+/* Makes the world, runs it to its end, judges it. An error: the world could not be set up (which is a bug or
+ * a profile that asks for the impossible), with the sentence why; ret is filled in as far as it came. */
 hf_status sim_world_run(const struct sim_run_options *o, struct sim_result *ret) HF_MUST_USE;
 
 #endif
