@@ -15,7 +15,7 @@
 #define SIM_SUBJECT      32
 
 struct sim_fault {
-    int64_t at_ns, for_ns; /* for_ns 0: it has no duration */
+    int64_t at_ns, for_ns; /* at: since the faults began (sim_schedule_arm); for 0: it has no duration */
     enum sim_fault_kind kind;
     char subject[SIM_SUBJECT], other[SIM_SUBJECT]; /* "h3", "n1", "h2/keeper", "shared1"; other: "" if none */
     int64_t number; /* what the kind says: rate, number of the act, call and its outcome, jump in ms, … */

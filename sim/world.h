@@ -30,7 +30,7 @@ struct sim_world {
     struct sim_checks *checks;
     unsigned active[SIM_FAULT_KINDS]; /* faults that hold now */
     uint64_t faults[SIM_FAULT_KINDS]; /* that have struck */
-    bool faults_over;
+    bool faults_over, keep_going;
 };
 
 struct sim_result {
