@@ -49,6 +49,9 @@ struct sim_checks *sim_checks_create(const struct hf_ha_timing *timing,
                                      void *arg);
 void sim_checks_free(struct sim_checks *c);
 size_t sim_checks_violations(const struct sim_checks *c, const struct sim_violation **ret);
+/* Somebody who looks for himself (a client at its own answers) has seen a rule broken: one sentence. */
+void sim_checks_found(struct sim_checks *c, int64_t now_ns, enum sim_rule rule, const char *fmt, ...)
+    HF_PRINTF(4, 5);
 
 /* --- copies and writes --- */
 /* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause,
