@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "ha/keeper_wire.h"
 #include "ha/lease_rules.h"
+#include "hostd/keeper_view.h"
 
 #define CALL_MS      (HF_LEASE_REQUEST_MS + 1000) /* the keeper itself answers in HF_LEASE_REQUEST_MS */
 #define RECONNECT_MS 200
@@ -143,53 +144,12 @@ static void start_call(struct hf_keeper *k, struct hf_keeper_request *q, hf_keep
 
 /* --- answers --- */
 
-static const char *watchdog_literal(const char *text)
-{
-    static const char *const kinds[] = {"hardware", "stand-in"};
-    for (size_t i = 0; i < 2; i++) {
-        if (strcmp(text, kinds[i]) == 0)
-            return kinds[i];
-    }
-    return "none";
-}
-
 static hf_status answer_view(struct call *call, const uint8_t *packet, size_t len)
 {
-    const struct hf_keeper_wire_view *w = (const void *)packet;
-    if (len < sizeof *w || w->n_storages > HF_KEEPER_STORAGES_MAX ||
-        w->n_runs > HF_KEEPER_RUNS_MAX + HF_KEEPER_TOMBS_MAX ||
-        len != sizeof *w + w->n_storages * sizeof(struct hf_keeper_wire_storage) +
-                   w->n_runs * sizeof(struct hf_keeper_wire_run))
-        return hf_error(HF_INTERNAL, "the keeper's view is malformed");
-    const struct hf_keeper_wire_storage *ws = (const void *)(w + 1);
-    const struct hf_keeper_wire_run *wr = (const void *)(ws + w->n_storages);
-    struct hf_keeper_storage storages[HF_KEEPER_STORAGES_MAX];
-    struct hf_keeper_run *runs = hf_alloc_array(w->n_runs + 1, sizeof *runs);
-    for (uint32_t i = 0; i < w->n_storages; i++)
-        storages[i] = (struct hf_keeper_storage){
-            .uuid = ws[i].uuid, .age_ms = ws[i].age_ms, .closed = ws[i].closed, .suspended = ws[i].suspended};
-    for (uint32_t i = 0; i < w->n_runs; i++)
-        runs[i] = (struct hf_keeper_run){.instance = wr[i].instance,
-                                         .run = wr[i].run,
-                                         .state = (enum hf_keeper_run_state)wr[i].state,
-                                         .pid = wr[i].pid};
-    char profile[sizeof w->profile + 1], watchdog[sizeof w->watchdog + 1];
-    snprintf(profile, sizeof profile, "%.*s", (int)sizeof w->profile, w->profile);
-    snprintf(watchdog, sizeof watchdog, "%.*s", (int)sizeof w->watchdog, w->watchdog);
-    struct hf_keeper_view view = {.host_uuid = w->host,
-                                  .epoch = w->epoch,
-                                  .epoch_closed = w->epoch_closed,
-                                  .clean = w->clean,
-                                  .max_term = w->max_term,
-                                  .watchdog = watchdog_literal(watchdog),
-                                  .profile = profile,
-                                  .storages = storages,
-                                  .n_storages = w->n_storages,
-                                  .runs = runs,
-                                  .n_runs = w->n_runs};
-    memcpy(view.boot_id, w->boot_id, sizeof view.boot_id - 1);
-    call_end(call, HF_STATUS_OK, &view);
-    free(runs);
+    struct hf_keeper_view_packet p;
+    HF_TRY(hf_keeper_view_decode(packet, len, &p));
+    call_end(call, HF_STATUS_OK, &p.view);
+    hf_keeper_view_done(&p);
     return HF_STATUS_OK;
 }
 
