@@ -75,6 +75,7 @@ static void later_fire(void *arg)
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
+    hf_timer_stop(&l->timer);
     free(l);
     fn(fn_arg);
 }
@@ -101,5 +102,16 @@ void hf_sim_queue_done(struct hf_sim_queue *q)
         if (l->drop)
             l->drop(l->arg);
         free(l);
+    }
+}
+
+void hf_sim_queue_cancel(struct hf_sim_queue *q)
+{
+    q->cancelled = true;
+    while (q->first) {
+        struct hf_sim_later *oldest = q->first;
+        while (oldest->next)
+            oldest = oldest->next;
+        later_fire(oldest);
     }
 }

@@ -45,7 +45,8 @@ unsigned hf_sim_calls(const struct hf_sim_faults *f, unsigned op);
 /* Functions that are called after a delay. All zero but env is an empty queue. */
 struct hf_sim_queue {
     struct hf_env *env;
-    struct hf_sim_later *first;
+    struct hf_sim_later *first; /* newest first */
+    bool cancelled;             /* who asked has gone: answers carry CANCELLED, and do nothing */
 };
 
 /* fn(arg) is called once, after the delay. drop(arg) is called instead when the queue ends before; may be
@@ -53,5 +54,7 @@ struct hf_sim_queue {
 void hf_sim_later(struct hf_sim_queue *q, unsigned delay_ms, void (*fn)(void *arg), void (*drop)(void *arg),
                   void *arg);
 void hf_sim_queue_done(struct hf_sim_queue *q);
+/* Who asked ends: sets cancelled and calls all that waits now, oldest first. No call is made after it. */
+void hf_sim_queue_cancel(struct hf_sim_queue *q);
 
 #endif

@@ -12,7 +12,10 @@ struct vm {
     uint64_t epoch, run;
     int pid;
     bool paused;
+    bool held, killed; /* held: a kill waits for the kernel */
     unsigned boots;
+    char **disks;
+    size_t n_disks;
 };
 
 struct connection {
@@ -28,6 +31,7 @@ struct hf_vm_machine {
     struct hf_sim_queue queue; /* guests' own time: a shutdown under way, late orders */
     struct vm *vms;
     struct connection *connections;
+    struct hf_vm_sim_watch watch;
     int next_pid;
     bool down, ignores_acpi, unkillable;
     unsigned call_ms, start_ms, late_ms;
@@ -42,6 +46,8 @@ struct order {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     bool reset;
+    char **disks; /* START; the order's until a QEMU has them */
+    size_t n_disks;
     hf_vm_done_cb cb;
     hf_vm_list_cb list_cb;
     void *arg;
@@ -67,23 +73,93 @@ static struct vm *find(struct hf_vm_machine *m, const struct hf_uuid *uuid)
     return v;
 }
 
+/* --- disks of an order or a QEMU --- */
+
+static char **copy_disks(const struct hf_vm_disk *disks, size_t n)
+{
+    char **copy = hf_alloc_array(n, sizeof *copy);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = hf_strdup(disks[i].path);
+    return copy;
+}
+
+static void free_disks(char **disks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(disks[i]);
+    free(disks);
+}
+
+/* --- a QEMU --- */
+
+static struct hf_vm_sim_guest guest_of(const struct vm *v)
+{
+    return (struct hf_vm_sim_guest){.uuid = v->uuid,
+                                    .epoch = v->epoch,
+                                    .run = v->run,
+                                    .pid = v->pid,
+                                    .runs = !v->paused && !v->killed,
+                                    .disks = (const char *const *)v->disks,
+                                    .n_disks = v->n_disks};
+}
+
+static void tell_runs(struct hf_vm_machine *m, const struct vm *v)
+{
+    struct hf_vm_sim_guest g = guest_of(v);
+    if (m->watch.runs)
+        m->watch.runs(m->watch.arg, &g);
+}
+
+static void set_paused(struct hf_vm_machine *m, struct vm *v, bool paused)
+{
+    bool changed = v->paused != paused && !v->killed;
+    v->paused = paused;
+    if (changed)
+        tell_runs(m, v);
+}
+
+static void free_vm(struct vm *v)
+{
+    free_disks(v->disks, v->n_disks);
+    free(v);
+}
+
 static void remove_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
 {
     struct vm **at = &m->vms;
     struct hf_uuid uuid = v->uuid;
+    struct hf_vm_sim_guest g = guest_of(v);
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
-    free(v);
+    if (m->watch.ended)
+        m->watch.ended(m->watch.arg, &g, why);
+    free_vm(v);
     for (struct connection *c = m->connections, *next; c && !m->down; c = next) {
         next = c->next;
         c->hv.events.gone(c->hv.events.arg, &uuid, why);
     }
 }
 
+/* SIGKILL; false: the process is still there. */
+static bool kill_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
+{
+    bool ran = !v->paused && !v->killed;
+    if (m->unkillable)
+        return false;
+    if (!v->held) {
+        remove_vm(m, v, why);
+        return true;
+    }
+    v->killed = true;
+    if (ran)
+        tell_runs(m, v);
+    return false;
+}
+
 /* --- what an order does --- */
 
-static hf_status do_start(struct hf_vm_machine *m, const struct order *o)
+static hf_status do_start(struct hf_vm_machine *m, struct order *o)
 {
     if (find(m, &o->uuid))
         return hf_error(HF_EXISTS, "a domain of this UUID runs already");
@@ -93,8 +169,13 @@ static hf_status do_start(struct hf_vm_machine *m, const struct order *o)
     v->run = o->run;
     v->pid = ++m->next_pid;
     v->boots = 1;
+    v->disks = o->disks;
+    v->n_disks = o->n_disks;
+    o->disks = NULL;
+    o->n_disks = 0;
     v->next = m->vms;
     m->vms = v;
+    tell_runs(m, v);
     return HF_STATUS_OK;
 }
 
@@ -113,7 +194,7 @@ static bool is_stuck(const struct hf_vm_machine *m, const struct hf_uuid *uuid)
     return false;
 }
 
-static hf_status apply(struct hf_vm_machine *m, const struct order *o)
+static hf_status apply(struct hf_vm_machine *m, struct order *o)
 {
     struct vm *v = find(m, &o->uuid);
     if (o->op != HF_VM_SIM_LIST && is_stuck(m, &o->uuid))
@@ -130,16 +211,13 @@ static hf_status apply(struct hf_vm_machine *m, const struct order *o)
     case HF_VM_SIM_SHUTDOWN:
         return do_shutdown(m, v);
     case HF_VM_SIM_DESTROY:
-        if (m->unkillable)
-            return hf_error(HF_TIMEOUT, "QEMU does not end");
-        remove_vm(m, v, HF_VM_GONE_DESTROYED);
-        return HF_STATUS_OK;
+        return kill_vm(m, v, HF_VM_GONE_DESTROYED) ? HF_STATUS_OK : hf_error(HF_TIMEOUT, "QEMU does not end");
     case HF_VM_SIM_REBOOT:
         v->boots++;
         return HF_STATUS_OK;
     case HF_VM_SIM_PAUSE:
     case HF_VM_SIM_RESUME:
-        v->paused = o->op == HF_VM_SIM_PAUSE;
+        set_paused(m, v, o->op == HF_VM_SIM_PAUSE);
         return HF_STATUS_OK;
     case HF_VM_SIM_START:
     case HF_VM_SIM_LIST:
@@ -162,6 +240,13 @@ static void answer_list(struct order *o, hf_status st)
     free(seen);
 }
 
+static void order_free(void *arg)
+{
+    struct order *o = arg;
+    free_disks(o->disks, o->n_disks);
+    free(o);
+}
+
 static void answer(void *arg)
 {
     struct order *o = arg;
@@ -172,7 +257,7 @@ static void answer(void *arg)
     else
         o->cb(o->arg, st);
     hf_status_drop(st);
-    free(o);
+    order_free(o);
 }
 
 static void late_free(void *arg)
@@ -181,6 +266,7 @@ static void late_free(void *arg)
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
+    free_disks(l->order.disks, l->order.n_disks);
     free(l);
 }
 
@@ -189,8 +275,11 @@ static void act_late(void *arg)
     struct late *l = arg;
     struct hf_vm_machine *m = l->machine;
     struct order o = l->order;
+    l->order.disks = NULL;
+    l->order.n_disks = 0;
     late_free(l);
     hf_status_drop(apply(m, &o));
+    free_disks(o.disks, o.n_disks);
 }
 
 static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_ms)
@@ -205,13 +294,15 @@ static void send(struct hf_hypervisor *h, struct order order, unsigned deadline_
     if (o->fault == HF_SIM_LOST_ANSWER || o->fault == HF_SIM_LATE) {
         struct late *l = HF_NEW(struct late);
         *l = (struct late){m->lates, m, *o};
+        o->disks = NULL;
+        o->n_disks = 0;
         m->lates = l;
         hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + m->late_ms : ms, act_late, late_free,
                      l);
     }
     if (o->fault != HF_SIM_GOOD && o->fault != HF_SIM_FAILS)
         ms = deadline_ms;
-    hf_sim_later(&c->queue, ms, answer, free, o);
+    hf_sim_later(&c->queue, ms, answer, order_free, o);
 }
 
 /* --- the vtable --- */
@@ -221,8 +312,14 @@ static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *s, unsign
 {
     HF_ASSERT(s->run != 0 && s->epoch != 0 && s->n_disks > 0);
     send(h,
-         (struct order){
-             .op = HF_VM_SIM_START, .uuid = s->uuid, .epoch = s->epoch, .run = s->run, .cb = cb, .arg = arg},
+         (struct order){.op = HF_VM_SIM_START,
+                        .uuid = s->uuid,
+                        .epoch = s->epoch,
+                        .run = s->run,
+                        .disks = copy_disks(s->disks, s->n_disks),
+                        .n_disks = s->n_disks,
+                        .cb = cb,
+                        .arg = arg},
          ms);
 }
 
@@ -309,7 +406,7 @@ void hf_vm_machine_free(struct hf_vm_machine *m)
     while (m->vms) {
         struct vm *v = m->vms;
         m->vms = v->next;
-        free(v);
+        free_vm(v);
     }
     free(m);
 }
@@ -353,7 +450,7 @@ bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, u
 bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct vm *v = find(m, uuid);
-    return v && !v->paused;
+    return v && !v->paused && !v->killed;
 }
 
 unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid)
@@ -385,19 +482,49 @@ void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid
 bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct vm *v = find(m, uuid);
-    if (v && !m->unkillable)
-        remove_vm(m, v, HF_VM_GONE_CRASHED);
-    return find(m, uuid) == NULL;
+    return !v || kill_vm(m, v, HF_VM_GONE_CRASHED);
 }
 
 bool hf_vm_machine_kill_all(struct hf_vm_machine *m)
 {
-    while (m->vms && !m->unkillable)
-        remove_vm(m, m->vms, HF_VM_GONE_CRASHED);
+    for (struct vm *v = m->vms, *next; v; v = next) {
+        next = v->next;
+        kill_vm(m, v, HF_VM_GONE_CRASHED);
+    }
     return m->vms == NULL;
 }
 
 void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable)
 {
     m->unkillable = unkillable;
+}
+
+void hf_vm_machine_hold(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool held)
+{
+    struct vm *v = find(m, uuid);
+    HF_ASSERT(v);
+    v->held = held;
+    if (!held && v->killed)
+        remove_vm(m, v, HF_VM_GONE_CRASHED);
+}
+
+void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    struct vm *v = find(m, uuid);
+    HF_ASSERT(v);
+    set_paused(m, v, true);
+}
+
+void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w)
+{
+    m->watch = *w;
+}
+
+void hf_vm_machine_each(const struct hf_vm_machine *m, void (*cb)(void *arg, const struct hf_vm_sim_guest *g),
+                        void *arg)
+{
+    for (const struct vm *v = m->vms; v; v = v->next) {
+        struct hf_vm_sim_guest g = guest_of(v);
+        cb(arg, &g);
+    }
 }

@@ -24,6 +24,27 @@ enum hf_vm_sim_op {
 struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env);
 void hf_vm_machine_free(struct hf_vm_machine *m);
 
+/* A QEMU process. disks: as its start named them, borrowed. */
+struct hf_vm_sim_guest {
+    struct hf_uuid uuid;
+    uint64_t epoch, run;
+    int pid;
+    bool runs; /* virtual CPUs execute */
+    const char *const *disks;
+    size_t n_disks;
+};
+
+/* Who looks on at the machine's QEMUs, apart from the hypervisor. Called at once; must not change the
+ * machine. */
+struct hf_vm_sim_watch {
+    void (*runs)(void *arg, const struct hf_vm_sim_guest *g); /* born, or g->runs has changed */
+    void (*ended)(void *arg, const struct hf_vm_sim_guest *g, enum hf_vm_gone why);
+    void *arg;
+};
+void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w);
+void hf_vm_machine_each(const struct hf_vm_machine *m, void (*cb)(void *arg, const struct hf_vm_sim_guest *g),
+                        void *arg);
+
 /* A connection; closed by its close operation (calls under way are then never answered). */
 struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events);
 
@@ -48,5 +69,9 @@ void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid
 bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 bool hf_vm_machine_kill_all(struct hf_vm_machine *m);
 void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable);
+/* The kernel holds I/O of this QEMU: a kill ends its virtual CPUs at once, the process when it is let go. */
+void hf_vm_machine_hold(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool held);
+/* QEMU stops the guest by itself, as after an I/O error: paused until it is resumed. */
+void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 
 #endif

@@ -37,6 +37,7 @@ struct connection {
 
 struct call {
     struct hf_net_sim *sim;
+    struct hf_sim_queue *queue;
     enum hf_net_sim_op op;
     enum hf_sim_fault fault;
     struct hf_uuid l3;
@@ -113,9 +114,12 @@ static void answer(void *arg)
 {
     struct call *c = arg;
     hf_status st = HF_STATUS_OK;
-    if (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE)
+    bool cancelled = c->queue->cancelled;
+    if (!cancelled && (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE))
         st = apply(c->sim, c);
-    if (c->fault != HF_SIM_GOOD) {
+    if (cancelled) {
+        st = hf_error(HF_CANCELLED, "the host daemon ends");
+    } else if (c->fault != HF_SIM_GOOD) {
         hf_status_drop(st);
         st = hf_sim_fault_status(&c->sim->faults, c->op, c->fault);
     }
@@ -130,6 +134,7 @@ static void send(struct hf_host_net *net, struct call call, unsigned deadline_ms
     struct call *c = HF_NEW(struct call);
     *c = call;
     c->sim = k->sim;
+    c->queue = &k->queue;
     c->fault = hf_sim_take_fault(&k->sim->faults, c->op);
     bool quick = c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS;
     hf_sim_later(&k->queue, quick ? CALL_MS : deadline_ms, answer, call_free, c);
@@ -179,6 +184,11 @@ struct hf_host_net *hf_net_sim_connect(struct hf_net_sim *n)
     k->queue.env = n->env;
     n->connections++;
     return &k->net;
+}
+
+void hf_net_sim_cancel(struct hf_host_net *n)
+{
+    hf_sim_queue_cancel(&hf_container_of(n, struct connection, net)->queue);
 }
 
 struct hf_net_sim *hf_net_sim_create(struct hf_env *env)

@@ -16,6 +16,8 @@ void hf_net_sim_free(struct hf_net_sim *n);
 
 /* Closed by its close operation; calls under way are then never answered. */
 struct hf_host_net *hf_net_sim_connect(struct hf_net_sim *n);
+/* The daemon ends: calls under way are answered with CANCELLED at once and do nothing. Close comes next. */
+void hf_net_sim_cancel(struct hf_host_net *n);
 
 struct hf_sim_faults *hf_net_sim_faults(struct hf_net_sim *n);
 /* NICs are there unless they are named here; NULL: all are. */

@@ -22,14 +22,16 @@ struct hf_disk_sim {
     struct hf_sim_faults faults;
     uint64_t total_bytes;
     struct name *volumes, *images;
-    unsigned primaries;
+    struct primary *primaries;
     bool hangs;
 };
 
 struct primary {
     struct hf_primary p;
+    struct primary *next;
     struct hf_disk_sim *disk;
     struct hf_sim_queue queue;
+    const struct hf_primary_sim_way *way; /* NULL: it is whole */
     char *root;
     unsigned calls;
     bool closed;
@@ -39,6 +41,7 @@ struct call {
     struct primary *p;
     enum hf_primary_sim_op op;
     enum hf_sim_fault fault;
+    bool way_fails;
     char *name, *backing;
     hf_primary_cb cb;
     hf_primary_capacity_cb capacity_cb;
@@ -89,8 +92,10 @@ static uint64_t used(const struct hf_disk_sim *d)
 
 static void primary_free(struct primary *p)
 {
-    HF_ASSERT(p->disk->primaries > 0);
-    p->disk->primaries--;
+    struct primary **at = &p->disk->primaries;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
     hf_sim_queue_done(&p->queue);
     free(p->root);
     free(p);
@@ -124,6 +129,22 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
     return HF_STATUS_OK;
 }
 
+static hf_status outcome(struct call *c)
+{
+    struct hf_disk_sim *d = c->p->disk;
+    if (c->p->queue.cancelled)
+        return hf_error(HF_CANCELLED, "the host daemon ends");
+    hf_status st = HF_STATUS_OK;
+    if (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE)
+        st = apply(d, c);
+    if (c->fault == HF_SIM_GOOD)
+        return st;
+    hf_status_drop(st);
+    if (c->way_fails)
+        return hf_error(HF_IO, "input/output error");
+    return hf_sim_fault_status(&d->faults, c->op, c->fault);
+}
+
 static void answer(void *arg)
 {
     struct call *c = arg;
@@ -131,13 +152,7 @@ static void answer(void *arg)
     struct hf_disk_sim *d = p->disk;
     struct hf_capacity capacity = {d->total_bytes, 0};
     struct hf_image_info info = {IMAGE_BYTES, IMAGE_BYTES};
-    hf_status st = HF_STATUS_OK;
-    if (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE)
-        st = apply(d, c);
-    if (c->fault != HF_SIM_GOOD) {
-        hf_status_drop(st);
-        st = hf_sim_fault_status(&d->faults, c->op, c->fault);
-    }
+    hf_status st = outcome(c);
     capacity.available_bytes = d->total_bytes - used(d);
     p->calls--;
     if (c->capacity_cb)
@@ -160,7 +175,11 @@ static void send(struct hf_primary *hp, struct call call, unsigned ms, unsigned 
     *c = call;
     c->p = p;
     c->fault = hf_sim_take_fault(&p->disk->faults, c->op);
-    if (p->disk->hangs)
+    if (p->way && p->way->fails) {
+        c->way_fails = true;
+        c->fault = HF_SIM_FAILS;
+    }
+    if (p->disk->hangs || (p->way && p->way->hangs))
         c->fault = HF_SIM_LOST_ORDER;
     p->calls++;
     hf_sim_later(&p->queue, c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS ? ms : deadline_ms, answer,
@@ -229,15 +248,36 @@ static void p_close(struct hf_primary *hp)
 static const struct hf_primary_ops primary_ops = {p_check,         p_cache_image, p_create_volume,
                                                   p_delete_volume, p_absolute,    p_close};
 
-struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root)
+struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,
+                                          const struct hf_primary_sim_way *way, const char *root)
 {
     struct primary *p = HF_NEW(struct primary);
     p->p.ops = &primary_ops;
     p->disk = d;
-    p->queue.env = d->env;
+    p->queue.env = env;
+    p->way = way;
     p->root = hf_strdup(root);
-    d->primaries++;
+    p->next = d->primaries;
+    d->primaries = p;
     return &p->p;
+}
+
+struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root)
+{
+    return hf_primary_sim_open_at(d, d->env, NULL, root);
+}
+
+void hf_disk_sim_cancel(struct hf_disk_sim *d, struct hf_env *env)
+{
+    for (struct primary *p = d->primaries, *next; p; p = next) {
+        next = p->next;
+        if (p->queue.env != env)
+            continue;
+        p->calls++; /* holds it */
+        hf_sim_queue_cancel(&p->queue);
+        if (--p->calls == 0 && p->closed)
+            primary_free(p);
+    }
 }
 
 /* --- the disk --- */
@@ -252,7 +292,7 @@ struct hf_disk_sim *hf_disk_sim_create(struct hf_env *env, uint64_t total_bytes)
 
 void hf_disk_sim_free(struct hf_disk_sim *d)
 {
-    HF_ASSERT(d->primaries == 0);
+    HF_ASSERT(d->primaries == NULL);
     while (d->volumes)
         take(&d->volumes, d->volumes->text);
     while (d->images)

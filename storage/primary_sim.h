@@ -22,6 +22,18 @@ void hf_disk_sim_free(struct hf_disk_sim *d); /* every primary on it is closed a
 /* One host's view of it; freed by its close operation after the last answer. */
 struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root);
 
+/* How one host reaches it at this moment. */
+struct hf_primary_sim_way {
+    bool hangs; /* calls wait until their deadline and do nothing */
+    bool fails; /* calls fail at once and do nothing */
+};
+/* As hf_primary_sim_open, for a host whose time is not the disk's. way lives as long as the disk. */
+struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,
+                                          const struct hf_primary_sim_way *way, const char *root);
+/* The daemon with this environment ends: its calls under way are answered with CANCELLED at once and do
+ * nothing. */
+void hf_disk_sim_cancel(struct hf_disk_sim *d, struct hf_env *env);
+
 struct hf_sim_faults *hf_disk_sim_faults(struct hf_disk_sim *d);
 /* Every call hangs until its deadline. */
 void hf_disk_sim_hang(struct hf_disk_sim *d, bool hangs);
