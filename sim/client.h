@@ -33,7 +33,7 @@ typedef void (*sim_answer_cb)(void *arg, const struct sim_answer *a);
 
 /* Starts the process. number: of its random stream. */
 void sim_client_init(struct sim_client *c, struct sim_world *w, const char *name, uint64_t number);
-/* Ends the process; calls under way are forgotten. */
+/* Ends the process, while there is a queue; calls under way are forgotten. */
 void sim_client_done(struct sim_client *c);
 
 /* One call with retries; the request is copied. Inside a turn of the client; cb too, once, later. A method
