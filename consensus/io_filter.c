@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "consensus/replica_private.h"
 
 #define MEMBERS_MAX         16
@@ -95,7 +96,7 @@ static void count(struct hf_io_filter *f, uint64_t asked)
             voters++;
             reached += c->servers[j].id == f->raft->id || (q != NULL && q->confirmed >= candidate);
         }
-        if (reached > voters / 2 && candidate > best)
+        if (reached > (HF_MUTANT(CONFIRMED_BY_ONE) ? 0 : voters / 2) && candidate > best)
             best = candidate;
     }
     if (best > 0)

@@ -16,6 +16,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "consensus/leader_io.h"
 #include "consensus/replica_private.h"
 
@@ -114,7 +115,7 @@ static hf_status not_leader(const struct hf_replica *r)
 
 static hf_status unknown_outcome(int status)
 {
-    return hf_error(HF_UNKNOWN_OUTCOME,
+    return hf_error(HF_MUTANT(UNKNOWN_IS_FAILED) ? HF_CONFLICT : HF_UNKNOWN_OUTCOME,
                     "leadership was lost while the write was under way (%s): it may have been applied; "
                     "repeat it with the "
                     "same request id",
@@ -239,10 +240,10 @@ void hf_replica_barrier(struct hf_replica *r, hf_barrier_cb cb, void *arg)
     struct reader *reader = HF_NEW(struct reader);
     reader->cb = cb;
     reader->arg = arg;
-    if (leads(r)) {
+    if (leads(r) && !HF_MUTANT(READ_WITHOUT_BARRIER)) {
         QUEUE_PUSH(&r->reads, reader);
     } else {
-        reader->failed = not_leader(r);
+        reader->failed = HF_MUTANT(READ_WITHOUT_BARRIER) ? HF_STATUS_OK : not_leader(r);
         QUEUE_PUSH(&r->failed_readers, reader);
     }
     hf_replica_become_dirty(r);
@@ -344,6 +345,8 @@ static void propose_entry(struct hf_replica *r)
     struct raft_buffer buf = pack(r, p);
     QUEUE_APPEND(&p->readers, &r->reads);
     p->request.apply.data = p;
+    if (HF_MUTANT(ANSWER_BEFORE_COMMIT))
+        hf_replica_answer_early(r, p, &buf);
     int rv = raft_apply(r->raft, &p->request.apply, &buf, 1, on_applied);
     if (rv != 0) {
         raft_free(buf.base);

@@ -117,6 +117,11 @@ struct hf_replica {
 void hf_replica_become_dirty(struct hf_replica *r);
 struct proposal *hf_replica_proposal_create(struct hf_replica *r);
 
+/* --- replica_mutant.c (HF_SIM only) --- */
+
+/* A planted bug: the writers of an entry that is about to be proposed are answered as if it had been applied. */
+void hf_replica_answer_early(struct hf_replica *r, struct proposal *p, const struct raft_buffer *entry);
+
 /* --- replica_questions.c --- */
 
 #define HF_QUESTIONS_MAX 4 /* under way */

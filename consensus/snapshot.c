@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "consensus/codec.h"
 #include "consensus/crc32c.h"
 #include "consensus/replica.h"
@@ -152,7 +153,8 @@ static bool read_object(struct reader *r, struct hf_store *s, uint64_t revision_
     const uint8_t *data = take(r, data_len);
     if (data == NULL || hf_store_get(s, &uuid) != NULL || hf_store_by_name(s, kind, name) != NULL)
         return false;
-    hf_store_put(s, kind, &uuid, name, hf_bytes_copy(data, data_len), revision);
+    if (!HF_MUTANT(SNAPSHOT_INCOMPLETE) || uuid.b[0] % 16 != 0)
+        hf_store_put(s, kind, &uuid, name, hf_bytes_copy(data, data_len), revision);
     return true;
 }
 
@@ -169,7 +171,8 @@ static bool read_request(struct reader *r, struct hf_dedup *d)
     if (data == NULL || hf_dedup_find(d, id, id_len) != NULL)
         return false;
     struct hf_bytes *answer = answer_len == NO_ANSWER ? NULL : hf_bytes_copy(data, answer_len);
-    hf_dedup_add(d, id, id_len, hf_get64(h), hf_get64(h + 8), answer);
+    if (!HF_MUTANT(DEDUP_NOT_RESTORED))
+        hf_dedup_add(d, id, id_len, hf_get64(h), hf_get64(h + 8), answer);
     hf_bytes_unref(answer);
     return true;
 }

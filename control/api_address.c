@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/api_network.h"
 #include "net/ipam.h"
 
@@ -24,7 +25,8 @@ static char *address_name(const char *l3_uuid, const char *ip, char out[ADDRESS_
 static bool is_taken(const struct hf_store *s, const char *l3_uuid, const char *ip)
 {
     char name[ADDRESS_NAME_MAX];
-    return hf_store_by_name(s, HOLDFAST__V1__KIND__IP_ADDRESS, address_name(l3_uuid, ip, name)) != NULL;
+    return !HF_MUTANT(ADDRESS_GIVEN_TWICE) &&
+           hf_store_by_name(s, HOLDFAST__V1__KIND__IP_ADDRESS, address_name(l3_uuid, ip, name)) != NULL;
 }
 
 struct taken {

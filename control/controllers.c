@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/controllers_state.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
@@ -255,7 +256,8 @@ bool hf_controllers_host_usable(const struct hf_controllers *c, const Holdfast__
         return false;
     struct hf_uuid fence = hf_fence_uuid(h->meta->uuid, epoch);
     return contact.fresh && contact.epoch == epoch &&
-           hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) == NULL;
+           (hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) == NULL ||
+            HF_MUTANT(PLACED_ON_FENCED));
 }
 
 static bool usable_cb(void *arg, const Holdfast__V1__Host *h)

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/command.h"
 
 enum op_kind { OP_CHANGE, OP_ADD, OP_DELETE, OP_REQUIRE };
@@ -141,7 +142,8 @@ static void release(struct hf_edit *e, bool failed)
             continue;
         o->busy = false;
         if (failed)
-            o->due_ms = hf_env_now_ms(e->control->env) + HF_EDIT_RETRY_MS;
+            o->due_ms =
+                HF_MUTANT(FAILED_EDIT_DROPPED) ? 0 : hf_env_now_ms(e->control->env) + HF_EDIT_RETRY_MS;
         else
             o->dirty = true;
     }

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/instance_controller.h"
 #include "ha/observation_pb.h"
 
@@ -110,7 +111,7 @@ static void read_tombstones(struct hf_controllers *c, struct hf_world_object *ho
     const struct hf_lease_run *runs =
         hf_detector_record_runs(c->ha->detector, &host->uuid, h->status->epoch, &n);
     for (size_t i = 0; i < n; i++) {
-        if (runs[i].live)
+        if (runs[i].live && !HF_MUTANT(LIVE_RUN_IS_OVER))
             continue;
         char uuid[HF_UUID_STR];
         Holdfast__V1__InstanceReport r = HOLDFAST__V1__INSTANCE_REPORT__INIT;

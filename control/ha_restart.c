@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/fence_object.h"
 #include "control/ha_controller.h"
 #include "control/instance_controller.h"
@@ -104,7 +105,8 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
         const Instance *i = (const Instance *)(void *)o->message;
         if (!hf_placement_open(i->placement))
             continue;
-        struct hf_uuid uuid = hf_fence_uuid(i->placement->host_uuid, i->placement->epoch);
+        uint64_t epoch = i->placement->epoch - HF_MUTANT(EVIDENCE_OF_OLD_EPOCH);
+        struct hf_uuid uuid = hf_fence_uuid(i->placement->host_uuid, epoch);
         struct hf_world_object *fence = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
         if (fence == NULL)
             continue;

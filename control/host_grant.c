@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/fence_object.h"
 #include "control/kinds.h"
 
@@ -16,11 +17,12 @@ bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *
 enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Holdfast__V1__Hello *hello)
 {
     uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
-    if (hf_grant_same_life(h, hello) && !fenced && !hello->closed_and_killed)
+    if (hf_grant_same_life(h, hello) && (!fenced || HF_MUTANT(FENCED_EPOCH_ADOPTED)) &&
+        !hello->closed_and_killed)
         return HF_GRANT_ADOPT;
     if ((epoch > 0 && hello->epoch > epoch) || hello->epoch > HF_EPOCH_MAX)
         return HF_GRANT_DENY;
-    return hello->clean ? HF_GRANT_NEXT : HF_GRANT_END;
+    return hello->clean || HF_MUTANT(GRANT_TO_UNCLEAN) ? HF_GRANT_NEXT : HF_GRANT_END;
 }
 
 /* Everything that a disk of this host's instances may lie on. */
@@ -61,7 +63,8 @@ static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_tx
 {
     uint64_t epoch = h->status->epoch;
     bool killed = hello->closed_and_killed && hello->epoch == epoch;
-    if (epoch == 0 || grant == HF_GRANT_ADOPT || grant == HF_GRANT_DENY || (grant == HF_GRANT_END && !killed))
+    if (epoch == 0 || grant == HF_GRANT_ADOPT || grant == HF_GRANT_DENY ||
+        (grant == HF_GRANT_END && !killed) || HF_MUTANT(EPOCH_WITHOUT_PROOF))
         return;
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, epoch);
     if (f == NULL)

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
 #include "control/instance_step.h"
@@ -59,7 +60,7 @@ bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
 static bool about(const Holdfast__V1__Placement *p, const char *host_uuid, const InstanceReport *r)
 {
     return hf_placement_open(p) && strcmp(p->host_uuid, host_uuid) == 0 && p->epoch == r->epoch &&
-           p->run == r->run;
+           (p->run == r->run || HF_MUTANT(END_OF_ANOTHER_RUN));
 }
 
 static InstanceReport *copy_report(const InstanceReport *r)
@@ -253,11 +254,19 @@ static void rest(struct hf_controllers *c, struct hf_world_object *o)
         hf_edit_drop(e);
 }
 
+/* An open placement is kept until its end is proven, whatever has become of its host. */
+static bool is_placed(const struct hf_controllers *c, const Instance *i)
+{
+    if (HF_MUTANT(PLACED_TWICE) && hf_placement_open(i->placement))
+        return hf_controllers_host_contact(c, i->placement->host_uuid);
+    return hf_placement_open(i->placement);
+}
+
 void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
     memory_of(o)->planned_host[0] = '\0';
-    if (hf_placement_open(i->placement))
+    if (is_placed(c, i))
         follow(c, o);
     else if (i->spec->deleting)
         hf_instance_delete_step(c, o);

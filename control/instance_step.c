@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/conditions.h"
 #include "control/placement_guard.h"
 
@@ -182,7 +183,7 @@ bool hf_instance_rest(Holdfast__V1__Instance *i, int64_t wall_ms)
 
 void hf_instance_place(Holdfast__V1__Instance *i, const char *host_uuid, uint64_t epoch, int64_t wall_ms)
 {
-    HF_ASSERT(!hf_placement_open(i->placement));
+    HF_ASSERT(!hf_placement_open(i->placement) || HF_MUTANT(PLACED_TWICE));
     if (i->placement == NULL) {
         i->placement = HF_NEW(Holdfast__V1__Placement);
         holdfast__v1__placement__init(i->placement);
@@ -193,7 +194,7 @@ void hf_instance_place(Holdfast__V1__Instance *i, const char *host_uuid, uint64_
     p->end = NULL;
     hf_pb_set(&p->host_uuid, host_uuid);
     p->epoch = epoch;
-    p->run++;
+    p->run += HF_MUTANT(RUN_USED_TWICE) && p->run > 0 ? 0 : 1;
     say(i, HF_CONDITION_SCHEDULING, NULL, wall_ms);
     say(i, HF_CONDITION_WAITING, NULL, wall_ms);
     say(i, HF_CONDITION_READY, NULL, wall_ms);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/operation_controller.h"
 #include "control/operation_verdict.h"
 #include "control/settings.h"
@@ -55,7 +56,7 @@ static bool stop_target(struct hf_edit *e, struct hf_world_object *target)
 void hf_operation_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Operation *op = operation(o);
-    if (op->state != STATE(RUNNING))
+    if (op->state != STATE(RUNNING) && !HF_MUTANT(OPERATION_JUDGED_AGAIN))
         return;
     struct hf_world_object *target = hf_world_find(c->world, op->target_kind, op->target_uuid);
     struct hf_verdict v;

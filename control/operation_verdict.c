@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "control/conditions.h"
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
@@ -157,7 +158,7 @@ static void reboot(const Operation *op, const Instance *i, const char *place, st
 {
     if (i->status != NULL && i->status->reboot_done >= op->target_run)
         v->kind = HF_VERDICT_SUCCEEDED;
-    else if (!hf_placement_open(i->placement))
+    else if (!hf_placement_open(i->placement) && !HF_MUTANT(OPERATION_ENDLESS))
         failed(v, HF_PRECONDITION, "reboot instance '%s': it has stopped", i->meta->name);
     else
         running(v, "reboots on host '%s'", place);

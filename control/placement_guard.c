@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "control/guard_object.h"
 #include "holdfast/v1/infra.pb-c.h"
 
@@ -48,6 +49,8 @@ bool hf_placement_open(const Holdfast__V1__Placement *p)
  * still, but a host loses every instance that needs a lost lease, so one storage of an instance is enough. */
 static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storage_uuids, size_t n)
 {
+    if (HF_MUTANT(EVIDENCE_COVERS_ALL))
+        return true;
     if (e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR ||
         e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH)
         return true;
@@ -111,7 +114,7 @@ static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placem
     const char *name = g->change->name;
     if (p->end != NULL)
         return refuse(g, "place instance '%s': a new placement must not be ended already", name);
-    if (p->run <= run_before)
+    if (p->run <= run_before && !HF_MUTANT(RUN_USED_TWICE))
         return refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64, name,
                       run_before, p->run);
 
@@ -126,7 +129,7 @@ static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placem
                       p->host_uuid, epoch, p->epoch);
 
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
-    if (f != NULL)
+    if (f != NULL && !HF_MUTANT(PLACED_ON_FENCED))
         return refuse(g, "place instance '%s': epoch %" PRIu64 " of host %s is fenced", name, p->epoch,
                       p->host_uuid);
     return true;
@@ -136,6 +139,8 @@ static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance 
                              const Holdfast__V1__Placement *p)
 {
     struct hf_uuid named, fence = hf_fence_uuid(p->host_uuid, p->epoch);
+    if (HF_MUTANT(EVIDENCE_OF_OLD_EPOCH))
+        return true;
     if (p->end->fence_uuid[0] != '\0' &&
         (!hf_uuid_parse(p->end->fence_uuid, &named) || !hf_uuid_equal(&named, &fence)))
         return refuse(
@@ -211,7 +216,7 @@ static bool check_placement_change(struct guard_case *g, const Holdfast__V1__Ins
         return placement_empty(a) || check_new_placement(g, a, 0);
     if (!placement_empty(a) && same_run(b, a))
         return check_same_placement(g, before, a);
-    if (b->end == NULL)
+    if (b->end == NULL && !HF_MUTANT(PLACED_TWICE))
         return refuse(g,
                       "instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64
                       ") is not proven over, so its placement cannot change",
@@ -304,7 +309,7 @@ static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
     if (from == 0)
         return true;
     Holdfast__V1__Fence *last HF_GUARD_FREE = fence_after(g->view, uuid, from);
-    if (!has_evidence(last))
+    if (!has_evidence(last) && !HF_MUTANT(EPOCH_WITHOUT_PROOF))
         return refuse(
             g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
             g->change->name, from);
@@ -342,7 +347,7 @@ static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e,
             g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
             g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
     const char *watchdog = host != NULL && host->status != NULL ? host->status->watchdog : "";
-    if (watchdog[0] == '\0' || strcmp(watchdog, "none") == 0)
+    if ((watchdog[0] == '\0' || strcmp(watchdog, "none") == 0) && !HF_MUTANT(SILENCE_WITHOUT_WATCHDOG))
         return refuse(g, "fence '%s': silence is no evidence for a host without a watchdog", g->change->name);
     return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 
 /* The last that one observer said of one record. */
 struct seen {
@@ -250,17 +251,24 @@ struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uui
     const struct seen *view = best_view(r, r->epoch, now_ms - timing->contact_ms);
     if (!view || r->epoch < epoch) {
         sign = sign_without_view(r, now_ms - timing->contact_ms);
+        if (HF_MUTANT(OUTAGE_IS_SILENCE) && sign.state == HF_SIGN_OUT) {
+            sign.state = HF_SIGN_STILL;
+            sign.unchanged_ms = now_ms - h->last_ms;
+        }
     } else if (r->epoch > epoch ||
-               (r->moved_ms > h->last_ms + timing->own_fresh_ms && now_ms - r->moved_ms < timing->fence_ms)) {
+               (r->moved_ms > h->last_ms + timing->own_fresh_ms && now_ms - r->moved_ms < timing->fence_ms &&
+                !HF_MUTANT(CONTACT_IS_PROOF))) {
         sign.state = HF_SIGN_MOVING;
         sign.unchanged_ms = r->moved_ms < 0 ? 0 : now_ms - r->moved_ms;
         sign.observer = view->observer;
     } else {
         sign.state = HF_SIGN_STILL;
-        sign.unchanged_ms = view->unchanged_ms;
+        sign.unchanged_ms = HF_MUTANT(CONTACT_IS_PROOF) ? now_ms - h->last_ms : view->unchanged_ms;
         sign.observer = view->observer;
     }
     sign.closed_and_killed = r->closed_killed >= epoch && epoch > 0;
+    if (HF_MUTANT(SIGN_OF_OLD_EPOCH))
+        sign.closed_and_killed = r->closed_killed > 0;
     return sign;
 }
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mutant.h"
+
 typedef unsigned long long ull;
 
 struct plan {
@@ -127,7 +129,8 @@ static bool is_lost(const struct hf_fence_host *h)
 
 static bool too_many_lost(const struct plan *p)
 {
-    return p->lost > 1 && p->lost * 100 > p->view->settings.mass_share * p->counted;
+    return p->lost > 1 && p->lost * 100 > p->view->settings.mass_share * p->counted &&
+           !HF_MUTANT(MASS_LOSS_FENCED);
 }
 
 static const char *blind_text(const struct hf_fence_storage *s, char *out, size_t len)
@@ -166,7 +169,7 @@ static void decide_fence(struct plan *p, const struct hf_fence_host *h)
     if (blind) {
         alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s, but %s: nothing is known of the host",
                         seconds(h->lost_ms).text, blind_text(blind, text, sizeof text)));
-    } else if (least->sign.unchanged_ms < h->timing->fence_ms) {
+    } else if (least->sign.unchanged_ms < h->timing->fence_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
         add(p, h, HF_FENCE_HOLD,
             "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
             seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
@@ -189,7 +192,7 @@ static void decide_fence(struct plan *p, const struct hf_fence_host *h)
 /* Rule 14: without a watchdog silence proves nothing. */
 static const char *watchdog_problem(const struct plan *p, const struct hf_fence_host *h)
 {
-    if (h->watchdog == HF_WATCHDOG_NONE)
+    if (h->watchdog == HF_WATCHDOG_NONE && !HF_MUTANT(SILENCE_WITHOUT_WATCHDOG))
         return "it has no hardware watchdog";
     if (h->watchdog == HF_WATCHDOG_STAND_IN && !p->view->settings.accept_stand_in)
         return "its watchdog is a stand-in, which the settings do not accept";
@@ -214,7 +217,7 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
     } else if (s->sign.state != HF_SIGN_STILL) {
         if (s->in_use)
             alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s", blind_text(s, text, sizeof text)));
-    } else if (s->sign.unchanged_ms < h->timing->silence_ms) {
+    } else if (s->sign.unchanged_ms < h->timing->silence_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
         add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof",
             s->name, seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
     } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
@@ -226,7 +229,7 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
             a->evidence = HF_EVIDENCE_SILENCE;
             a->observer = s->sign.observer;
             a->silent_ms = s->sign.unchanged_ms;
-            a->required_ms = h->timing->silence_ms;
+            a->required_ms = HF_MUTANT(EVIDENCE_WITHOUT_SILENCE) ? 1 : h->timing->silence_ms;
         }
     }
     if (a)

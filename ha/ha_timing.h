@@ -89,9 +89,10 @@ struct hf_ha_timing {
     int64_t takeover_ms;
 };
 
-/* The profile of this name, or NULL. "" is the default profile. */
+/* The profile of this name, or NULL. "" is the default profile. In the simulator a planted bug may have
+ * changed it. */
 const struct hf_ha_timing *hf_ha_timing_find(const char *profile);
-/* Profile number i, or NULL past the last. */
+/* Profile number i as it stands above, or NULL past the last. */
 const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
 
 #define HF_HA_CHECK(name, r, io, l, k, verify, timeout, grain, pet, drift, f, sample, obs_io, report,        \

@@ -216,7 +216,7 @@ static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_kee
     const struct hf_keeper_state *s = &r->state;
     const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
     const struct hf_keeper_state_run *held = hf_lease_run_find(r, &q->subject);
-    if (q->epoch != s->epoch || s->epoch == 0)
+    if ((q->epoch != s->epoch && !HF_MUTANT(ORDER_OF_OLD_EPOCH)) || s->epoch == 0)
         snprintf(text, len, "it is of epoch %llu, this host lives epoch %llu", (ull)q->epoch, (ull)s->epoch);
     else if (s->epoch_closed)
         snprintf(text, len, "epoch %llu is closed", (ull)s->epoch);
@@ -342,7 +342,7 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
 static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive, int pid)
 {
     struct hf_lease_name name = hf_lease_name(&w->subject);
-    if (!alive) {
+    if (!alive || (w->kill && HF_MUTANT(KILL_UNVERIFIED))) {
         hf_lease_bury(r, w->subject, w->number);
         reply_ok(r, w->token);
         return true;

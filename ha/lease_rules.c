@@ -128,13 +128,18 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         hf_lease_note(r, "storage %s: renewals succeed again", hf_lease_name(&l->storage).text);
     r->changed |= l->suspended == e->ok;
     l->suspended = !e->ok;
+    if (HF_MUTANT(CLOSED_STORAGE_REOPENS) && e->ok) {
+        l->closed = false;
+        r->state.n_closed = 0;
+    }
     /* A write of an earlier epoch, of a closed lease, or one that took longer than a lease lives, renews
      * nothing. */
-    if (!e->ok || l->closed || l->write_epoch != r->state.epoch ||
-        r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms)
+    if ((!e->ok && !HF_MUTANT(FAILED_RENEWAL_COUNTS)) || l->closed || l->write_epoch != r->state.epoch ||
+        (r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms &&
+         !HF_MUTANT(LEASE_FROM_ANSWER)))
         return;
     r->changed |= !l->believed;
-    l->base_ms = l->write_ms;
+    l->base_ms = HF_MUTANT(LEASE_FROM_ANSWER) ? r->now_ms : l->write_ms;
     l->known = l->believed = true;
 }
 
@@ -176,7 +181,7 @@ static void end_idle_epoch(struct hf_lease_rules *r)
     bool lost = false;
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++)
         lost |= r->leases[i].used && r->leases[i].watched && r->leases[i].closed;
-    if (!lost || r->state.n_runs > 0 || r->state.epoch_closed)
+    if (!lost || r->state.n_runs > 0 || r->state.epoch_closed || HF_MUTANT(CLOSED_STORAGE_REOPENS))
         return;
     hf_lease_note(r, "epoch %llu: closed, no run is left", (unsigned long long)r->state.epoch);
     hf_lease_close_epoch(r);
@@ -201,6 +206,8 @@ static void renew(struct hf_lease_rules *r)
 /* Rule 11: why the watchdog is not petted, or NULL. */
 static const char *petting_problem(struct hf_lease_rules *r)
 {
+    if (HF_MUTANT(PETS_WITHOUT_LEASE))
+        return NULL;
     if (r->orphans)
         return "guests of an earlier life may run";
     if (r->strays)
@@ -209,6 +216,8 @@ static const char *petting_problem(struct hf_lease_rules *r)
         return "the epoch is closed and runs remain";
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_keeper_state_run *run = &r->state.runs[i];
+        if (HF_MUTANT(PENDING_UNCOUNTED) && !run->live)
+            continue;
         for (uint32_t k = 0; k < run->n_storages; k++) {
             const struct hf_lease *l = hf_lease_find(r, &run->storages[k]);
             if (!l || !hf_lease_is_fresh(r, l))
@@ -337,6 +346,10 @@ static void load_leases(struct hf_lease_rules *r)
         memcpy(l->dir, s->storages[i].dir, sizeof l->dir);
         l->known = s->epoch > 0;
         l->base_ms = r->now_ms - r->timing->lease_ms; /* its age is not known: it counts as L old */
+        if (HF_MUTANT(RESTART_BELIEVES)) {
+            l->base_ms = r->now_ms;
+            l->believed = true;
+        }
         l->doubted = l->known;
         l->closed = hf_lease_was_closed(r, &l->storage);
         l->next_ms = r->now_ms;

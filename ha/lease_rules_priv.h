@@ -4,6 +4,8 @@
 #define HF_HA_LEASE_RULES_PRIV_H
 
 #include "base/assert.h"
+#include "base/buggify.h"
+#include "base/mutant.h"
 #include "ha/lease_rules.h"
 
 struct hf_lease {

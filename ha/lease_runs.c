@@ -80,8 +80,10 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
         r->pids[i] = r->pids[s->n_runs];
         memset(&s->runs[s->n_runs], 0, sizeof s->runs[0]);
     }
-    set_tomb(r, &instance, run);
-    r->persist = r->changed = true;
+    if (!HF_MUTANT(TOMBSTONE_NOT_WRITTEN))
+        set_tomb(r, &instance, run);
+    r->changed = true;
+    r->persist |= !HF_MUTANT(TOMBSTONE_NOT_SAVED);
 }
 
 /* --- processes --- */
@@ -100,7 +102,7 @@ bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struc
 
 void hf_lease_kill_doomed(struct hf_lease_rules *r)
 {
-    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+    for (uint32_t i = 0; i < r->state.n_runs && !HF_MUTANT(NO_KILL); i++) {
         if (hf_lease_run_is_doomed(r, &r->state.runs[i]))
             hf_lease_kill(r, &r->state.runs[i].instance);
     }
@@ -112,7 +114,7 @@ void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *
     bool had = r->strays;
     r->strays = false;
     for (size_t i = 0; i < n; i++) {
-        if (hf_lease_run_find(r, &procs[i].instance))
+        if (hf_lease_run_find(r, &procs[i].instance) || HF_MUTANT(STRAYS_LEFT_ALONE))
             continue;
         r->strays = true;
         if (!had)
@@ -134,7 +136,7 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
             if (!run->live)
                 r->persist = r->changed = true;
             run->live = 1;
-            if (doomed)
+            if (doomed && !HF_MUTANT(NO_KILL))
                 hf_lease_kill(r, &run->instance);
         } else if (run->live && doomed) {
             hf_lease_note(r, "run %llu of instance %s: killed and verified gone",

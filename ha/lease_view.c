@@ -53,7 +53,7 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
     ret->epoch = s->epoch;
     ret->sequence = sequence;
     ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
-    ret->killed = ret->closed && all_gone(r, storage);
+    ret->killed = ret->closed && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));
     for (uint32_t i = 0; i < s->n_runs; i++)
         ret->runs[ret->n_runs++] =
             (struct hf_lease_run){.instance = s->runs[i].instance, .run = s->runs[i].run, .live = true};

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/status.h"
 
 typedef unsigned long long ull;
@@ -19,6 +20,8 @@ struct question {
 
 static bool shares_storage(const struct hf_restart_evidence *e, const struct hf_restart_instance *i)
 {
+    if (HF_MUTANT(EVIDENCE_COVERS_ALL))
+        return true;
     for (size_t a = 0; a < e->n_storages; a++) {
         for (size_t b = 0; b < i->n_storages; b++) {
             if (hf_uuid_equal(&e->storages[a], &i->storages[b]))
@@ -34,7 +37,7 @@ static const struct hf_restart_evidence *covering(const struct question *q,
 {
     for (size_t k = 0; k < q->n_evidence; k++) {
         const struct hf_restart_evidence *e = &q->evidence[k];
-        if (hf_uuid_equal(&e->host, &i->host) && e->epoch == i->epoch &&
+        if (hf_uuid_equal(&e->host, &i->host) && (e->epoch == i->epoch || HF_MUTANT(EVIDENCE_OF_OLD_EPOCH)) &&
             (e->everything || shares_storage(e, i)))
             return e;
     }
@@ -75,7 +78,7 @@ static void decide(const struct question *q, const struct hf_restart_instance *i
         return;
     }
     s->evidence = (size_t)(e - q->evidence);
-    if (i->never_stop && i->wanted_running && q->ha_enabled)
+    if (i->never_stop && !HF_MUTANT(NEVER_STOP_FORGOTTEN) && i->wanted_running && q->ha_enabled)
         say(s, HF_RESTART_GO, "run %llu of '%s' is over (%s of host '%s', epoch %llu): it starts elsewhere",
             (ull)i->run, i->name, e->kind, i->host_name, (ull)i->epoch);
     else

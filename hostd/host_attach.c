@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "ha/ha_timing.h"
 #include "hostd/host.h"
 #include "hostd/instance_rec.h"
@@ -100,10 +101,16 @@ static Holdfast__V1__InstanceReport **run_reports(struct hf_host *h, char (**ret
     return list;
 }
 
+/* Orders to start that libvirt has not answered: a QEMU may yet come of each. */
+static unsigned starts(const struct hf_host *h)
+{
+    return HF_MUTANT(PENDING_IS_OVER) ? 0 : h->starts;
+}
+
 /* That nothing runs is a promise only while nothing may begin: in an open epoch the next start may be a step away. */
 static bool clean(const struct hf_host *h)
 {
-    return h->view.clean && h->starts == 0 && (h->view.epoch == 0 || h->view.epoch_closed);
+    return h->view.clean && starts(h) == 0 && (h->view.epoch == 0 || h->view.epoch_closed);
 }
 
 static void send_hello(struct hf_host *h)
@@ -182,7 +189,7 @@ static void on_ended(void *arg, hf_status st)
     }
     /* A start that was under way meanwhile may have borne a QEMU after the kill: verified again when it has
      * ended. */
-    if (a->end_starts != 0 || h->starts != 0) {
+    if (a->end_starts != 0 || starts(h) != 0) {
         hf_timer_start(h->d.env, &a->end_timer, END_RETRY_FIRST_MS, end_timer, h);
         return;
     }
@@ -200,7 +207,7 @@ static void end_step(struct hf_host *h)
         return;
     hf_timer_stop(&h->attach.end_timer);
     h->attach.end_call = true;
-    h->attach.end_starts = h->starts + hf_instance_recs_clear_starts(h);
+    h->attach.end_starts = starts(h) + hf_instance_recs_clear_starts(h);
     hf_host_call_begin(h);
     h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, on_ended, h);
 }
@@ -230,7 +237,7 @@ void hf_attach_view(struct hf_host *h)
     bool records = h->instances != NULL;
     if (h->view.foreign || a->ending || a->gate == HF_GATE_EPOCH)
         return;
-    if (h->view.epoch_closed && (!h->view.clean || h->starts != 0 || records)) {
+    if (h->view.epoch_closed && (!h->view.clean || starts(h) != 0 || records)) {
         end_epoch(h, "the keeper closed it: the leases of its storages were lost");
         return;
     }
@@ -369,7 +376,7 @@ static void take_in_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage 
     hf_status st = HF_STATUS_OK;
     if (h->attach.state != HF_ATTACH_GRANTED || h->attach.ending || h->view.epoch_closed)
         st = hf_error(HF_PRECONDITION, "no epoch of this host is open for this leader");
-    else if (m->epoch != h->view.epoch)
+    else if (m->epoch != h->view.epoch && !HF_MUTANT(ORDER_OF_OLD_EPOCH))
         st = hf_error(HF_PRECONDITION, "the order is for epoch %llu of this host, which is in epoch %llu",
                       (unsigned long long)m->epoch, (unsigned long long)h->view.epoch);
     else
@@ -431,7 +438,7 @@ static bool check_order(struct hf_host *h, const Holdfast__V1__ControlMessage *m
         pop(h);
         return false;
     }
-    if (m->term < h->view.max_term) {
+    if (m->term < h->view.max_term && !HF_MUTANT(ORDER_OF_OLD_TERM)) {
         hf_attach_refuse(h, m, h->id,
                          hf_error(HF_CONFLICT, "the order is of term %llu, this host has heard of term %llu",
                                   (unsigned long long)m->term, (unsigned long long)h->view.max_term));

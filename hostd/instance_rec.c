@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
 
@@ -264,7 +265,7 @@ static struct hf_instance_rec *adopt(struct hf_host *h, const struct hf_keeper_r
 
 void hf_instance_recs_see_runs(struct hf_host *h)
 {
-    for (size_t i = 0; i < h->view.n_runs; i++) {
+    for (size_t i = 0; i < h->view.n_runs && !HF_MUTANT(ADOPTS_NOTHING); i++) {
         const struct hf_keeper_run *run = &h->view.runs[i];
         struct hf_instance_rec *r = hf_instance_rec_find(h, &run->instance);
         if (!r && run->state != HF_RUN_TOMBSTONED && h->n_instances < HF_HOST_RECORDS_MAX)

@@ -1,5 +1,6 @@
 /* A run with a permit: it is started, watched, and kept as it is wanted. */
 #include "base/log.h"
+#include "base/mutant.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
 
@@ -119,7 +120,10 @@ static void present_step(struct hf_instance_rec *r)
 static void absent_step(struct hf_instance_rec *r)
 {
     int64_t now = hf_env_now_ms(r->host->d.env);
-    if (r->permit == HF_PERMIT_LIVE || r->start == HF_START_DONE) {
+    if (HF_MUTANT(UNSEEN_IS_STOPPED)) {
+        r->permit = HF_PERMIT_TOMBSTONED;
+        hf_instance_settle(r);
+    } else if (r->permit == HF_PERMIT_LIVE || r->start == HF_START_DONE) {
         hf_instance_gone_step(r);
     } else if (r->start == HF_START_FAILED) {
         hf_instance_end_run(r, true, HF_END_START_FAILED, r->start_error);

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "hostd/image_rec.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
@@ -208,7 +209,8 @@ static void take_start_answer(struct hf_instance_rec *r, hf_status st)
     hf_warn("instance %s run %llu: start: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
     free(r->start_error);
     r->start_error = hf_strdup(hf_status_message(st));
-    if (hf_status_class(st) == HF_CLASS_UNKNOWN || hf_status_code(st) == HF_EXISTS)
+    if ((hf_status_class(st) == HF_CLASS_UNKNOWN && !HF_MUTANT(LOST_START_FAILED)) ||
+        hf_status_code(st) == HF_EXISTS)
         r->start = HF_START_UNKNOWN;
     else if (hf_status_code(st) != HF_UNAVAILABLE)
         r->start = HF_START_FAILED;
