@@ -32,6 +32,9 @@ void hf_replica_bind(struct hf_replica *r, struct raft *raft);
 /* raft has closed and may go: answers what still waits. Later requests get NOT_LEADER when the replica is
  * freed. */
 void hf_replica_unbind(struct hf_replica *r);
+/* The log is compacted into a snapshot at the latest when it has grown by so many entries (65536 unless set):
+ * few, where snapshots shall be frequent. */
+void hf_replica_compact_after(struct hf_replica *r, unsigned entries);
 /* Must be called by the driver after every turn in which raft may have changed (uv check/prepare, fixture
  * step): sends packed transactions, notices role changes, answers. */
 void hf_replica_tick(struct hf_replica *r);

@@ -5,7 +5,7 @@
 
 /* A log is compacted into a snapshot when it has grown by twice the state, within these limits. */
 #define COMPACT_BYTES_MIN (16 << 20)
-#define COMPACT_ENTRIES   65536
+#define COMPACT_ENTRIES   65536 /* unless set */
 #define TRAILING_SHARE    4 /* of the log, one part in so many stays for followers that lag a little */
 
 static struct proposal *own_proposal(const struct hf_replica *r, const struct hf_entry_header *h)
@@ -24,7 +24,14 @@ void hf_replica_steer_compaction(struct hf_replica *r)
     size_t limit = 2 * hf_machine_bytes(&r->machine);
     if (limit < COMPACT_BYTES_MIN)
         limit = COMPACT_BYTES_MIN;
-    raft_set_snapshot_threshold(r->raft, r->log_bytes >= limit ? 1 : COMPACT_ENTRIES);
+    raft_set_snapshot_threshold(r->raft, r->log_bytes >= limit ? 1 : r->compact_entries);
+}
+
+void hf_replica_compact_after(struct hf_replica *r, unsigned entries)
+{
+    r->compact_entries = entries;
+    if (r->raft != NULL)
+        hf_replica_steer_compaction(r);
 }
 
 static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
@@ -97,6 +104,7 @@ static int fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
 
 void hf_replica_fsm_init(struct hf_replica *r)
 {
+    r->compact_entries = COMPACT_ENTRIES;
     r->fsm = (struct raft_fsm){.version = 2,
                                .data = r,
                                .apply = fsm_apply,

@@ -70,6 +70,7 @@ struct hf_replica {
     struct hf_io_filter *filter;    /* NULL: none */
     struct hf_leader_io *leader_io; /* NULL: none */
     uint64_t origin;             /* marks our entries */
+    unsigned compact_entries;    /* the log is compacted when it has grown by so many */
     struct listener listeners[HF_LISTENERS_MAX];
     size_t n_listeners;
     void (*dirty_cb)(void *arg);

@@ -362,6 +362,22 @@ static void a_follower_that_lags_gets_a_snapshot(void **state)
     free(text);
 }
 
+static void the_log_is_compacted_after_as_many_entries_as_set(void **state)
+{
+    struct cluster *c = *state;
+    struct outcome o;
+    cluster_elect(c, 0);
+    hf_replica_compact_after(c->replicas[0], 16);
+    for (uint64_t i = 0; i < 40; i++) {
+        submit_put(c->replicas[0], NULL, 1, "n", "text", &o);
+        cluster_run(c, 100);
+    }
+    const struct raft_trail *with = &raft_fixture_get(&c->fixture, 0)->trail;
+    const struct raft_trail *without = &raft_fixture_get(&c->fixture, 1)->trail;
+    assert_in_range(with->snapshot.index, 16, 42);
+    assert_int_equal(without->snapshot.index, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -379,6 +395,7 @@ int main(void)
         TEST(an_answer_may_start_the_next_request),
         cmocka_unit_test(every_replica_refuses_what_a_guard_refuses),
         TEST(a_follower_that_lags_gets_a_snapshot),
+        TEST(the_log_is_compacted_after_as_many_entries_as_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
