@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "control/api.h"
 #include "control/cloud_testing.h"
-#include "control/fence_object.h"
+#include "control/controllers.h"
 
 struct api_world {
     struct cloud *cloud;
@@ -53,31 +53,14 @@ static inline void remove_member(void *arg, uint64_t id, void (*done)(void *done
     change_member(done, done_arg);
 }
 
-static inline bool pending_host(void *arg, size_t i, struct hf_pending_host *ret)
-{
-    return hf_host_link_pending(((struct hf_control *)arg)->host_link, i, ret);
-}
-
-static inline bool find_pending_host(void *arg, const char *uuid, const char *ip, struct hf_pending_host *ret)
-{
-    return hf_host_link_find_pending(((struct hf_control *)arg)->host_link, uuid, ip, ret);
-}
-
 static const struct hf_api_members_ops test_members = {each_member, member_address, add_member,
                                                        remove_member};
-static const struct hf_api_hosts_ops test_hosts = {
-    .pending = pending_host,
-    .find_pending = find_pending_host,
-    .confirm_down = (hf_status(*)(void *, const struct hf_store *, struct hf_txn *, const char *, uint64_t,
-                                  const char *))hf_fence_confirm_down,
-};
-
 static inline struct api_world *world_create(unsigned n_hosts)
 {
     struct api_world *w = HF_NEW(struct api_world);
     w->cloud = cloud_ready(n_hosts);
     for (unsigned i = 0; i < MEMBERS; i++) {
-        struct hf_api_plugs plugs = {&test_members, NULL, &test_hosts, &w->cloud->controls[i]};
+        struct hf_api_plugs plugs = {&test_members, NULL, &hf_hosts_ops, &w->cloud->controls[i]};
         w->apis[i] = hf_api_create(&w->cloud->controls[i], &plugs);
     }
     return w;

@@ -5,7 +5,7 @@ hf_library(hf_placement_guard
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
-    host_link.c host_pending.c host_grant.c fence_object.c host_controller.c
+    host_link.c host_pending.c host_grant.c hosts_ops.c fence_object.c host_controller.c
     host_assignments.c assignment_set.c host_facts.c scheduler.c
     instance_controller.c instance_step.c instance_delete.c
     image_controller.c volume_controller.c storage_controller.c

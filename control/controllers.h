@@ -7,10 +7,14 @@
 #ifndef HF_CONTROL_CONTROLLERS_H
 #define HF_CONTROL_CONTROLLERS_H
 
+#include "control/api.h"
 #include "control/host_link.h"
 
 /* c->host_link exists already and outlives the controllers. Sets c->controllers. */
 struct hf_controllers *hf_controllers_create(struct hf_control *c);
 void hf_controllers_free(struct hf_controllers *cs);
+
+/* The hosts' streams for the API; its arg is the struct hf_control. */
+extern const struct hf_api_hosts_ops hf_hosts_ops;
 
 #endif

@@ -4,34 +4,11 @@
 
 #include "base/mem.h"
 #include "control/controllers.h"
-#include "control/fence_object.h"
 #include "control/host_link_grpc.h"
 
 struct hf_daemon_controllers {
     struct hf_control *control;
 };
-
-static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
-{
-    const struct hf_control *c = arg;
-    return hf_host_link_pending(c->host_link, i, ret);
-}
-
-static bool find_pending(void *arg, const char *uuid, const char *management_ip, struct hf_pending_host *ret)
-{
-    const struct hf_control *c = arg;
-    return hf_host_link_find_pending(c->host_link, uuid, management_ip, ret);
-}
-
-static hf_status confirm_down(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
-                              uint64_t epoch, const char *statement)
-{
-    return hf_fence_confirm_down(arg, s, t, host_uuid, epoch, statement);
-}
-
-static const struct hf_api_hosts_ops hosts_ops = {
-    .pending = pending, .find_pending = find_pending, .confirm_down = confirm_down};
-const struct hf_api_hosts_ops *const hf_daemon_hosts_ops = &hosts_ops;
 
 struct hf_daemon_controllers *hf_daemon_controllers_start(struct hf_control *c)
 {

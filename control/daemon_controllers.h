@@ -2,7 +2,7 @@
 #ifndef HF_CONTROL_DAEMON_CONTROLLERS_H
 #define HF_CONTROL_DAEMON_CONTROLLERS_H
 
-#include "control/api.h"
+#include "control/control.h"
 #include "rpc/grpc_server.h"
 
 struct hf_daemon_controllers;
@@ -13,8 +13,5 @@ struct hf_daemon_controllers *hf_daemon_controllers_start(struct hf_control *c);
 void hf_daemon_controllers_serve(struct hf_daemon_controllers *d, struct hf_grpc_server *server);
 /* When the server has closed, before the replica goes. */
 void hf_daemon_controllers_stop(struct hf_daemon_controllers *d);
-
-/* For the API. Its arg is the struct hf_control. */
-extern const struct hf_api_hosts_ops *const hf_daemon_hosts_ops;
 
 #endif

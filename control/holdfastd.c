@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/api_grpc.h"
+#include "control/controllers.h"
 #include "control/daemon_controllers.h"
 #include "control/daemon_options.h"
 #include "control/placement_guard.h"
@@ -241,7 +242,7 @@ static void plug_together(struct node *n)
     n->control.replica = hf_replica_create(n->env, guards, sizeof guards / sizeof guards[0]);
     n->controllers = hf_daemon_controllers_start(&n->control);
     struct hf_api_plugs plugs = {
-        .members = &members_ops, .members_arg = n, .hosts = hf_daemon_hosts_ops, .hosts_arg = &n->control};
+        .members = &members_ops, .members_arg = n, .hosts = &hf_hosts_ops, .hosts_arg = &n->control};
     n->api = hf_api_create(&n->control, &plugs);
     hf_replica_on_role(n->control.replica, on_role, n);
     static const int signals[2] = {SIGTERM, SIGINT};

@@ -353,6 +353,15 @@ void hf_host_link_message(struct hf_host_stream *s, const Holdfast__V1__HostMess
     }
 }
 
+const char *hf_host_link_leader(const struct hf_control *c, char *buf, size_t len)
+{
+    struct hf_replica_state st;
+    hf_replica_state(c->replica, &st);
+    if (st.leader_id == 0 || st.leader_id == st.id)
+        return NULL;
+    return hf_setting_node(hf_control_store(c), st.leader_id, buf, len);
+}
+
 void hf_host_link_closed(struct hf_host_stream *s)
 {
     detach(s, STREAM_ENDED);

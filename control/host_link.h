@@ -26,6 +26,10 @@ struct hf_host_stream *hf_host_link_opened(struct hf_host_link *l, const struct 
 void hf_host_link_message(struct hf_host_stream *s, const Holdfast__V1__HostMessage *m);
 void hf_host_link_closed(struct hf_host_stream *s);
 
+/* For a stream that ended with NOT_LEADER: writes the API address of the node that leads to buf and returns it,
+ * or NULL if this node knows none. */
+const char *hf_host_link_leader(const struct hf_control *c, char *buf, size_t len);
+
 /* Daemons that dialled in and are not added yet. */
 struct hf_pending_host {
     const char *uuid, *management_ip, *hostname;

@@ -1,21 +1,14 @@
 #include "control/host_link_grpc.h"
 
-#include "control/settings.h"
-
 #define HF_LEADER_TRAILER "holdfast-leader"
 #define ADDRESS_MAX       256
 
 static void finish(struct hf_grpc_call *call, hf_status take_st)
 {
     struct hf_control *c = hf_grpc_call_user(call);
-    if (hf_status_code(take_st) == HF_NOT_LEADER) {
-        struct hf_replica_state st;
-        char address[ADDRESS_MAX];
-        hf_replica_state(c->replica, &st);
-        if (st.leader_id != 0 && st.leader_id != st.id &&
-            hf_setting_node(hf_control_store(c), st.leader_id, address, sizeof address) != NULL)
-            hf_grpc_add_trailer(call, HF_LEADER_TRAILER, address);
-    }
+    char address[ADDRESS_MAX];
+    if (hf_status_code(take_st) == HF_NOT_LEADER && hf_host_link_leader(c, address, sizeof address) != NULL)
+        hf_grpc_add_trailer(call, HF_LEADER_TRAILER, address);
     hf_grpc_finish(call, take_st);
 }
 

@@ -1,0 +1,24 @@
+/* What the API sees of the hosts' streams and fences, see struct hf_api_hosts_ops. */
+#include "control/controllers.h"
+#include "control/fence_object.h"
+
+static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
+{
+    const struct hf_control *c = arg;
+    return hf_host_link_pending(c->host_link, i, ret);
+}
+
+static bool find_pending(void *arg, const char *uuid, const char *management_ip, struct hf_pending_host *ret)
+{
+    const struct hf_control *c = arg;
+    return hf_host_link_find_pending(c->host_link, uuid, management_ip, ret);
+}
+
+static hf_status confirm_down(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
+                              uint64_t epoch, const char *statement)
+{
+    return hf_fence_confirm_down(arg, s, t, host_uuid, epoch, statement);
+}
+
+const struct hf_api_hosts_ops hf_hosts_ops = {
+    .pending = pending, .find_pending = find_pending, .confirm_down = confirm_down};
