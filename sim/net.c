@@ -502,11 +502,10 @@ void sim_conn_close(struct sim_conn *c, const struct sim_end_reason *why)
     HF_ASSERT(c->open);
     struct packet *k = packet_new(c, PACKET_CLOSE);
     k->why = why ? *why : cancelled;
-    if (c->proc->dying)
-        transmit(k); /* the kernel's doing */
-    else
-        sim_proc_act(c->proc, on_transmit, on_packet_dropped, k);
-    end_closes(c);
+    c->ops = NULL;
+    sim_proc_act(c->proc, on_transmit, on_packet_dropped, k);
+    if (!c->proc->dying) /* else its last word is lost with it, and the kernel resets the connection */
+        end_closes(c);
 }
 
 static void proc_exited(void *arg, struct sim_proc *p)
