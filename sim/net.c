@@ -497,15 +497,24 @@ void sim_conn_send(struct sim_conn *c, struct hf_bytes *bytes)
     sim_proc_act(c->proc, on_transmit, on_packet_dropped, k);
 }
 
+/* The process died before it said why: the kernel resets the connection. */
+static void on_close_lost(void *arg)
+{
+    struct packet *k = arg;
+    k->why = reset;
+    if (k->from->pipe->net->places[k->from->place].power)
+        transmit(k);
+    else
+        packet_drop(k);
+}
+
 void sim_conn_close(struct sim_conn *c, const struct sim_end_reason *why)
 {
     HF_ASSERT(c->open);
     struct packet *k = packet_new(c, PACKET_CLOSE);
     k->why = why ? *why : cancelled;
-    c->ops = NULL;
-    sim_proc_act(c->proc, on_transmit, on_packet_dropped, k);
-    if (!c->proc->dying) /* else its last word is lost with it, and the kernel resets the connection */
-        end_closes(c);
+    sim_proc_act(c->proc, on_transmit, on_close_lost, k);
+    end_closes(c);
 }
 
 static void proc_exited(void *arg, struct sim_proc *p)
