@@ -6,10 +6,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <uv.h>
 
 #include "base/bytes.h"
 #include "base/env.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/uuid.h"
@@ -197,6 +199,25 @@ static void uv_env_random_never_repeats(void **state)
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static void keep_line(void *arg, enum hf_log_level level, const char *file, const char *fmt, va_list ap)
+{
+    size_t len = (size_t)snprintf(arg, 100, "%d %s ", level, file);
+    vsnprintf((char *)arg + len, 100 - len, fmt, ap);
+}
+
+static void log_goes_to_the_sink(void **state)
+{
+    (void)state;
+    char line[100] = "";
+    hf_log_set_level(HF_LOG_INFO);
+    hf_log_set_sink(keep_line, line);
+    hf_debug("below the level");
+    assert_string_equal(line, "");
+    hf_warn("host '%s' is lost", "h1");
+    assert_string_equal(line, "2 base_test.c host 'h1' is lost");
+    hf_log_set_sink(NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,7 +225,7 @@ int main(void)
         cmocka_unit_test(uuid_reads_both_forms),     cmocka_unit_test(uuid_of_text_is_stable),
         cmocka_unit_test(bytes_count_references),    cmocka_unit_test(timers_fire_in_order),
         cmocka_unit_test(timer_may_start_itself_again), cmocka_unit_test(uv_env_runs_timers_and_work),
-        cmocka_unit_test(uv_env_random_never_repeats),
+        cmocka_unit_test(uv_env_random_never_repeats), cmocka_unit_test(log_goes_to_the_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

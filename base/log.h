@@ -4,12 +4,19 @@
 #ifndef HF_BASE_LOG_H
 #define HF_BASE_LOG_H
 
+#include <stdarg.h>
+
 #include "base/status.h"
 
 enum hf_log_level { HF_LOG_DEBUG, HF_LOG_INFO, HF_LOG_WARN, HF_LOG_ERROR };
 
 /* Lines below this level are dropped; the start value is HF_LOG_INFO, or $HOLDFAST_LOG (debug|info|warn|error). */
 void hf_log_set_level(enum hf_log_level level);
+
+/* Lines go there from now on, instead of to standard error; file is without its folder. NULL: back to standard error. Not
+ * while other threads log. */
+typedef void (*hf_log_sink)(void *arg, enum hf_log_level level, const char *file, const char *fmt, va_list ap);
+void hf_log_set_sink(hf_log_sink sink, void *arg);
 
 void hf_log_line(enum hf_log_level level, const char *file, const char *fmt, ...) HF_PRINTF(3, 4);
 
