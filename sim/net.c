@@ -88,6 +88,11 @@ unsigned sim_net_add(struct sim_net *n, const char *name)
     return n->n++;
 }
 
+unsigned sim_net_places(const struct sim_net *n)
+{
+    return n->n;
+}
+
 const char *sim_net_name(const struct sim_net *n, unsigned place)
 {
     return n->places[place].name;

@@ -24,6 +24,7 @@ struct sim_net *sim_net_create(struct sim *s);
 void sim_net_free(struct sim_net *n);
 /* A machine on the network. name: "h3". Returns its number, from 0. */
 unsigned sim_net_add(struct sim_net *n, const char *name);
+unsigned sim_net_places(const struct sim_net *n); /* how many there are */
 const char *sim_net_name(const struct sim_net *n, unsigned place);
 
 /* --- faults of the way from one place to another (one direction); they hold until changed --- */

@@ -1,11 +1,21 @@
 /* What a world is drawn from: sizes, and how often each kind of fault strikes. A profile is a text file of
- * "name = value" lines, or one of the built-in ones: "default", "calm" (power cuts alone, bounds are judged),
- * "storm" (everything at once), "speed" (the measured world: 3 nodes, 10 hosts, 100 instances).
+ * "name = value" lines, or one of the built-in ones: "default", "calm" (power cuts of hosts, one at a time:
+ * bounds are judged), "storm" (everything at once), "speed" (the measured world: 3 nodes, 10 hosts, 100
+ * instances).
+ *
+ * As text (what a file does not name is as in "default"):
+ *     hosts = 3..12                               # drawn per seed, both ends included
+ *     seconds = 300                               # always that
+ *     timing = any                                # or a profile of ha_timing.h
+ *     local = 5%                                  # chances have up to four decimals
+ *     net-poor = 40 per hour for 0.5..30 in 25%   # mean rate, durations in seconds, in a quarter of the runs
+ *     node-crash = off
  */
 #ifndef HF_SIM_PROFILE_H
 #define HF_SIM_PROFILE_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/status.h"
 
@@ -44,33 +54,53 @@ const char *sim_fault_name(enum sim_fault_kind k);
 bool sim_fault_parse(const char *name, enum sim_fault_kind *ret);
 
 struct sim_range {
-    int64_t low, high;
+    int64_t low, high; /* both included */
 };
 
+/* World.c gives each host room for so many of the smallest instances; a world's instances fit into what is
+ * left when two hosts are lost (one of two, none of one). */
+#define SIM_INSTANCES_PER_HOST 48
+#define SIM_CLIENTS_MAX        16
+#define SIM_SECONDS_MAX        86400 /* of faults, and to settle */
+#define SIM_RATE_MAX           3600  /* faults of one kind per hour: one a second */
+#define SIM_AT_ONCE_MAX        64
+#define SIM_PROFILE_NAME       32
+
 struct sim_profile {
-    char name[32];
-    struct sim_range nodes, hosts, instances, clients; /* drawn per seed */
-    struct sim_range seconds;                          /* of virtual time with faults */
-    int64_t settle_seconds;                            /* without, at the end, before convergence is judged */
-    char timing[16];                                   /* profile of ha_timing.h; "any": drawn */
-    uint32_t no_watchdog_ppm;                          /* hosts without a hardware watchdog */
-    uint32_t local_ppm;                                /* instances on local storage */
-    int64_t request_ms;                                /* mean time between two requests of one client */
-    int64_t guest_write_ms;                            /* between two writes of one guest */
-    /* Mean number of faults of each kind per hour of virtual time in a run in which the kind is on, and the
-     * chance that a run has it on at all. */
+    char name[SIM_PROFILE_NAME];
+    struct sim_range nodes, hosts, instances, clients, shared_storages; /* drawn per seed */
+    struct sim_range seconds;                                           /* of virtual time with faults */
+    int64_t
+        settle_seconds; /* without, at the end, before convergence is judged; longer where take-overs are */
+    char timing[16];    /* profile of ha_timing.h; "any": drawn */
+    uint32_t no_watchdog_ppm; /* hosts without a hardware watchdog */
+    uint32_t local_ppm;       /* instances on local storage */
+    int64_t request_ms;       /* mean time between two requests of one client */
+    int64_t guest_write_ms;   /* between two writes of one guest */
+    /* Faults that hold at once, at most (0: any number), and how long one counts after its end: the time in
+     * which what it struck comes back. */
+    unsigned at_once;
+    int64_t rest_ms;
     struct {
-        uint32_t on_ppm;
-        int64_t per_hour;
-        struct sim_range duration_ms;
+        uint32_t on_ppm;              /* the chance that a run has this kind at all */
+        int64_t per_hour;             /* mean number per hour of virtual time in a run that has it */
+        struct sim_range duration_ms; /* of those that last */
     } faults[SIM_FAULT_KINDS];
 };
 
 /* A built-in one, else INVALID with the names there are. */
 hf_status sim_profile_find(const char *name, struct sim_profile *ret) HF_MUST_USE;
-/* From a file; INVALID names the line. What it does not name is as in "default". */
+/* Built-in profile number i: its name and what it is for, in a line; NULL past the last. */
+const char *sim_profile_name_at(unsigned i, const char **ret_about);
+/* From a file; INVALID names file and line. Its name is the file's, without folder and ending. Checked. */
 hf_status sim_profile_load(const char *path, struct sim_profile *ret) HF_MUST_USE;
-/* A world of these sizes can exist: at least one node, one host, … INVALID says what is missing. */
+/* Every line, so that the file says all by itself. */
+hf_status sim_profile_save(const char *path, const struct sim_profile *p) HF_MUST_USE;
+void sim_profile_print(FILE *to, const struct sim_profile *p);
+/* A world of these sizes can exist: a node, a host, a storage, room for the instances, … INVALID says what is
+ * missing. */
 hf_status sim_profile_check(const struct sim_profile *p) HF_MUST_USE;
+/* So many instances fit into a world of these hosts. */
+unsigned sim_profile_room(unsigned hosts);
 
 #endif
