@@ -18,9 +18,8 @@
 #define HF_BUGGIFY_POINTS(X) \
     /* consensus/ */ \
     X(ENTRY_OF_ONE,         "a proposal takes one transaction only") \
-    X(ONE_PROPOSAL,         "no second proposal goes while one is under way") \
     X(WRITES_FULL,          "the queue of writes is full") \
-    X(READ_BY_BARRIER,      "nobody can be asked: a read takes a barrier") \
+    X(READ_BY_BARRIER,      "the others' answer that this replica leads takes too long: a read takes a barrier") \
     X(QUESTION_LOST,        "a member does not hear the leader's question") \
     X(EARLY_SNAPSHOT,       "the log is compacted although it is short") \
     X(SHORT_TRAIL,          "a snapshot leaves no entries for followers that lag") \

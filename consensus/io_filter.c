@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "consensus/replica_private.h"
@@ -74,6 +75,8 @@ static void ask(struct hf_io_filter *f, const struct raft_server *member, uint64
                                                 .prev_log_index = QUESTION + question,
                                                 .prev_log_term = f->term,
                                                 .leader_commit = raft_commit_index(f->raft)}};
+    if (HF_BUGGIFY(QUESTION_LOST))
+        return;
     struct raft_io_send *request = HF_NEW(struct raft_io_send);
     if (f->send(f->raft->io, request, &m, on_asked) != 0)
         free(request);
@@ -166,7 +169,7 @@ static int send_snapshot(struct hf_io_filter *f, struct raft_io_send *request,
                          const struct raft_message *message, raft_io_send_cb cb)
 {
     struct peer *p = peer_of(f, message->server_id);
-    if (p == NULL || snapshot_under_way(f, p))
+    if (p == NULL || snapshot_under_way(f, p) || HF_BUGGIFY(SNAPSHOT_BUSY))
         return RAFT_BUSY; /* libraft then frees what it has loaded */
     struct sending *s = HF_NEW(struct sending);
     *s = (struct sending){.outer = request, .cb = cb, .filter = f, .member = message->server_id};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "consensus/replica_private.h"
 
@@ -172,7 +173,8 @@ static int late_send(struct raft_io *io, struct raft_io_send *request, const str
     if (message->append_entries.n_entries > 0) {
         to->last_entry_ms = now;
         overtake_notices(l, to->id);
-    } else if (now < to->last_entry_ms + NOTICE_MS && l->n_notices < NOTICES_MAX) {
+    } else if ((now < to->last_entry_ms + NOTICE_MS || HF_BUGGIFY(NOTICE_WAITS)) &&
+               l->n_notices < NOTICES_MAX) {
         delay_notice(l, request, message, cb);
         return 0;
     }

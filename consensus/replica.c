@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "consensus/leader_io.h"
@@ -209,7 +210,8 @@ static hf_status accept_write(const struct hf_replica *r, size_t bytes)
         return not_leader(r);
     if (r->refusal != NULL)
         return hf_error(HF_EXHAUSTED, "%s", r->refusal);
-    if (r->n_writers >= HF_REPLICA_WAITING_MAX || r->waiting_bytes + bytes > WAITING_BYTES_MAX)
+    if (r->n_writers >= HF_REPLICA_WAITING_MAX || r->waiting_bytes + bytes > WAITING_BYTES_MAX ||
+        HF_BUGGIFY(WRITES_FULL))
         return hf_error(HF_EXHAUSTED, "%zu writes wait already; repeat later", r->n_writers);
     return HF_STATUS_OK;
 }
@@ -302,7 +304,8 @@ static struct raft_buffer pack(struct hf_replica *r, struct proposal *p)
 {
     struct raft_buffer buf = {.len = HF_ENTRY_HEADER};
     struct writer *stop = r->waiting.first;
-    while (stop != NULL && p->n_writers < HF_ENTRY_TXNS_MAX && buf.len < ENTRY_BYTES_MAX) {
+    size_t max = HF_BUGGIFY(ENTRY_OF_ONE) ? 1 : HF_ENTRY_TXNS_MAX;
+    while (stop != NULL && p->n_writers < max && buf.len < ENTRY_BYTES_MAX) {
         buf.len += stop->bytes;
         p->n_writers++;
         stop = stop->next;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "consensus/replica_private.h"
 
 /* A log is compacted into a snapshot when it has grown by twice the state, within these limits. */
@@ -24,7 +25,8 @@ void hf_replica_steer_compaction(struct hf_replica *r)
     size_t limit = 2 * hf_machine_bytes(&r->machine);
     if (limit < COMPACT_BYTES_MIN)
         limit = COMPACT_BYTES_MIN;
-    raft_set_snapshot_threshold(r->raft, r->log_bytes >= limit ? 1 : r->compact_entries);
+    bool soon = r->log_bytes >= limit || HF_BUGGIFY(EARLY_SNAPSHOT);
+    raft_set_snapshot_threshold(r->raft, soon ? 1 : r->compact_entries);
 }
 
 void hf_replica_compact_after(struct hf_replica *r, unsigned entries)
@@ -73,7 +75,8 @@ static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsign
     hf_snapshot_take(&r->machine, &r->snapshot);
     *bufs = r->snapshot.bufs;
     *n_bufs = r->snapshot.n_bufs;
-    raft_set_snapshot_trailing(r->raft, (unsigned)(r->log_entries / TRAILING_SHARE) + 1);
+    uint64_t trailing = HF_BUGGIFY(SHORT_TRAIL) ? 0 : r->log_entries / TRAILING_SHARE;
+    raft_set_snapshot_trailing(r->raft, (unsigned)trailing + 1);
     r->log_bytes = r->log_entries = 0;
     hf_replica_steer_compaction(r);
     return 0;

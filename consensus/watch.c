@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 
@@ -203,7 +204,8 @@ static bool deliver(struct hf_history *h, struct hf_watch *w, uint64_t revision)
             w->closed(w->arg);
         return false;
     }
-    for (int i = 0; i < EVENTS_PER_TURN && w->state == WATCH_OPEN && w->next < h->next; i++)
+    int max = HF_BUGGIFY(SLOW_WATCH) ? 1 : EVENTS_PER_TURN;
+    for (int i = 0; i < max && w->state == WATCH_OPEN && w->next < h->next; i++)
         deliver_change(w, at(h, w->next++));
     if (w->state != WATCH_OPEN)
         return false;

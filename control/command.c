@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/mem.h"
 
 /* One command under way:
@@ -94,9 +95,11 @@ static void probe_cb(void *arg, hf_status st, const struct hf_txn_result *res)
     }
 }
 
+/* No object has it: random UUIDs are of version 4 or 8. */
+static const struct hf_uuid nobody = {{0xff}};
+
 static void probe(struct command *c)
 {
-    static const struct hf_uuid nobody = {{0xff}}; /* no object has it: random UUIDs are of version 4 or 8 */
     struct hf_txn *t = hf_txn_create(c->request_id, c->cmd.request_hash);
     hf_txn_check(t, &nobody, UINT64_MAX);
     hf_replica_submit(c->control->replica, t, probe_cb, c);
@@ -108,6 +111,8 @@ static void attempt(struct command *c)
     c->tries++;
     hf_status st = c->cmd.build(c->cmd.arg, hf_control_store(c->control), t);
     if (hf_ok(st) && !hf_txn_empty(t)) {
+        if (c->tries < HF_COMMAND_TRIES && HF_BUGGIFY(COMMAND_CONFLICTS))
+            hf_txn_check(t, &nobody, UINT64_MAX);
         hf_replica_submit(c->control->replica, t, submit_cb, c);
         return;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -46,6 +47,10 @@ static void pass(void *arg)
                 continue;
             o->dirty = false;
             o->due_ms = 0;
+            if (HF_BUGGIFY(RECONCILE_LATER)) {
+                hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
+                continue;
+            }
             reconcilers[r].reconcile(c, o);
         }
     }

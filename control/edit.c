@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -172,7 +173,7 @@ static bool still_as_seen(const struct hf_edit *e, const struct hf_store *s)
 static hf_status build(void *arg, const struct hf_store *s, struct hf_txn *t)
 {
     struct hf_edit *e = arg;
-    if (outdated(e) || !still_as_seen(e, s))
+    if (outdated(e) || !still_as_seen(e, s) || HF_BUGGIFY(EDIT_OUTDATED))
         return HF_STATUS_OK;
     for (size_t i = 0; i < e->n_ops; i++) {
         struct op *op = &e->ops[i];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -146,7 +147,7 @@ void hf_ha_tick(struct hf_controllers *c)
     hear_streams(c);
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++)
         read_tombstones(c, hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i));
-    if (!c->ha->busy && !hf_ha_fence(c))
+    if (!c->ha->busy && !HF_BUGGIFY(FENCING_LATER) && !hf_ha_fence(c))
         hf_ha_restart(c);
     hf_ha_follow_failovers(c);
 }

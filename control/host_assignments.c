@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "control/assignment_set.h"
 
@@ -123,7 +124,7 @@ static void sync_host(struct hf_host_assignments *a, struct attached_host *h)
     for (size_t i = 0; i < now.n; i++) {
         const struct hf_assignment *old =
             hf_assignment_set_find(&h->sent, now.items[i].observe, now.items[i].uuid);
-        if (old == NULL || !hf_assignment_same(old, &now.items[i]))
+        if (old == NULL || !hf_assignment_same(old, &now.items[i]) || HF_BUGGIFY(ASSIGN_AGAIN))
             send_one(a, h, &now.items[i]);
     }
     if (!h->synced)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -338,6 +339,10 @@ void hf_host_link_message(struct hf_host_stream *s, const Holdfast__V1__HostMess
         return;
     if (!l->leading) {
         end_stream(s, hf_error(HF_NOT_LEADER, "this control node does not lead"));
+        return;
+    }
+    if (HF_BUGGIFY(STREAM_REPLACED)) {
+        end_stream(s, hf_error(HF_CANCELLED, "host %s: replaced by a newer stream", s->host_uuid));
         return;
     }
     s->heard_ns = hf_env_now_ns(l->control->env);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 
@@ -166,7 +167,7 @@ static bool is_newer(const struct hf_observation *o, const struct record *r)
 void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
                          const struct hf_observation *o, int64_t now_ms)
 {
-    if (hf_uuid_equal(observer, &o->host))
+    if (hf_uuid_equal(observer, &o->host) || HF_BUGGIFY(OBSERVATION_LOST))
         return;
     struct host *h = get_host(d, &o->host);
     struct record *r = get_record(h, &o->storage);

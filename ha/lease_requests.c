@@ -26,7 +26,7 @@ static void reply_ok(struct hf_lease_rules *r, uint64_t token)
 
 static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
-    if (r->n_waiting == HF_LEASE_WAITING_MAX) {
+    if (r->n_waiting == HF_LEASE_WAITING_MAX || HF_BUGGIFY(KEEPER_BUSY)) {
         hf_lease_reply(r, token, HF_EXHAUSTED, "%d requests wait already: ask again later",
                        HF_LEASE_WAITING_MAX);
         return;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 
@@ -178,7 +179,7 @@ static const char *own_problem(struct hf_sampler *s, const struct hf_sampler_rea
         return "the observer's own record has not been seen to move yet";
     if (own->start_ms - s->own_change_ms > s->timing->own_fresh_ms)
         return "the observer's own record has stopped moving";
-    return gap ? "the observer has paused" : NULL;
+    return gap || HF_BUGGIFY(SAMPLE_FAILS) ? "the observer has paused" : NULL;
 }
 
 static void take_read(struct peer *p, struct hf_sampler_read *r)

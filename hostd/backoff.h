@@ -3,6 +3,7 @@
 #ifndef HF_HOSTD_BACKOFF_H
 #define HF_HOSTD_BACKOFF_H
 
+#include "base/buggify.h"
 #include "base/env.h"
 
 struct hf_backoff {
@@ -19,6 +20,8 @@ static inline unsigned hf_backoff_next(struct hf_backoff *b, struct hf_env *env,
 {
     unsigned ms = b->next_ms ? b->next_ms : first_ms;
     uint32_t r;
+    if (HF_BUGGIFY(BACKOFF_MAX))
+        ms = max_ms;
     b->next_ms = ms >= max_ms / 2 ? max_ms : ms * 2;
     hf_env_random(env, &r, sizeof r);
     return ms - ms / 8 + r % (ms / 4 + 1);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -487,7 +488,8 @@ void hf_host_stream_opened(struct hf_host *h)
 void hf_host_stream_message(struct hf_host *h, Holdfast__V1__ControlMessage *m)
 {
     struct hf_attach *a = &h->attach;
-    if (h->closing || a->state == HF_ATTACH_DOWN || a->inbox_len >= HF_HOST_INBOX_MAX) {
+    if (h->closing || a->state == HF_ATTACH_DOWN || a->inbox_len >= HF_HOST_INBOX_MAX ||
+        HF_BUGGIFY(INBOX_FULL)) {
         holdfast__v1__control_message__free_unpacked(m, NULL);
         if (!h->closing && a->state != HF_ATTACH_DOWN)
             h->d.redial(h->d.arg, "too many messages of the leader wait for the keeper");

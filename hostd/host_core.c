@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "hostd/host.h"
@@ -179,10 +180,10 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
     hf_host_call_end(h);
     if (h->closing)
         return;
-    h->view.up = hf_ok(st);
+    h->view.up = hf_ok(st) && !HF_BUGGIFY(VIEW_FAILS);
     bool again = h->view.again;
     h->view.again = false;
-    if (!hf_ok(st)) {
+    if (!h->view.up) {
         if (was_up)
             hf_warn("the keeper does not answer, no instance is started or ended until it does: %s",
                     hf_status_message(st));
@@ -249,14 +250,15 @@ static void on_list(void *arg, hf_status st, const struct hf_vm_seen *vms, size_
     if (h->closing)
         return;
     /* A hypervisor that does not answer says nothing about its domains: the next look will. */
-    if (hf_ok(st))
+    bool listed = hf_ok(st) && !HF_BUGGIFY(LIST_FAILS);
+    if (listed)
         hf_instance_recs_see_domains(h, h->look_seq, vms, n);
-    if (h->look_again && hf_ok(st)) {
+    if (h->look_again && listed) {
         h->look_again = false;
         begin_look(h);
     } else {
         h->look_again = false;
-        hf_timer_start(h->d.env, &h->look_timer, hf_ok(st) ? HF_HOST_LOOK_MS : VIEW_RETRY_MS, look_timer, h);
+        hf_timer_start(h->d.env, &h->look_timer, listed ? HF_HOST_LOOK_MS : VIEW_RETRY_MS, look_timer, h);
     }
 }
 

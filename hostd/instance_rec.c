@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -150,6 +151,8 @@ void hf_instance_report(struct hf_instance_rec *r)
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
     m.instance = &i;
     hf_host_send(r->host, &m);
+    if (HF_BUGGIFY(REPORT_TWICE))
+        hf_host_send(r->host, &m);
 }
 
 static bool same_text(const char *a, const char *b)

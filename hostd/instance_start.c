@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buggify.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
@@ -145,7 +146,7 @@ static void on_permit(void *arg, hf_status st)
     struct hf_host *h = r->host;
     if (!hf_instance_call_end(r))
         return;
-    if (!hf_ok(st)) {
+    if (!hf_ok(st) || HF_BUGGIFY(PERMIT_ANSWER_LOST)) {
         hf_host_refresh(h); /* a time-out: the view tells whether the permit was given */
         hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "permit to run"));
         return;
@@ -200,7 +201,8 @@ void hf_instance_start_step(struct hf_instance_rec *r)
 static void take_start_answer(struct hf_instance_rec *r, hf_status st)
 {
     r->unknown_since_ms = hf_env_now_ms(r->host->d.env);
-    if (hf_ok(st)) {
+    bool lost = hf_ok(st) && HF_BUGGIFY(START_ANSWER_LOST);
+    if (hf_ok(st) && !lost) {
         hf_info("instance %s run %llu: started", r->id, (unsigned long long)r->run);
         r->start = HF_START_DONE;
         hf_backoff_reset(&r->backoff);
@@ -209,8 +211,8 @@ static void take_start_answer(struct hf_instance_rec *r, hf_status st)
     hf_warn("instance %s run %llu: start: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
     free(r->start_error);
     r->start_error = hf_strdup(hf_status_message(st));
-    if ((hf_status_class(st) == HF_CLASS_UNKNOWN && !HF_MUTANT(LOST_START_FAILED)) ||
-        hf_status_code(st) == HF_EXISTS)
+    lost |= hf_status_class(st) == HF_CLASS_UNKNOWN && !HF_MUTANT(LOST_START_FAILED);
+    if (lost || hf_status_code(st) == HF_EXISTS)
         r->start = HF_START_UNKNOWN;
     else if (hf_status_code(st) != HF_UNAVAILABLE)
         r->start = HF_START_FAILED;
