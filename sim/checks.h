@@ -44,8 +44,8 @@ struct sim_violation {
 
 struct sim_checks;
 
-/* One violation per rule and subject. At most SIM_VIOLATIONS_MAX are kept, and on_violation (may be NULL) hears
- * of each of these; what comes after is not looked at. timing: of every host, for ever valid. */
+/* One violation per rule and subject. At most SIM_VIOLATIONS_MAX are kept, and on_violation (may be NULL)
+ * hears of each of these; what comes after is not looked at. timing: of every host, for ever valid. */
 #define SIM_VIOLATIONS_MAX 16
 struct sim_checks *sim_checks_create(const struct hf_ha_timing *timing,
                                      void (*on_violation)(void *arg, const struct sim_violation *v),
@@ -58,10 +58,9 @@ void sim_checks_found(struct sim_checks *c, int64_t now_ns, enum sim_rule rule, 
 
 /* --- copies and writes --- */
 /* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause,
- * power). Two beginnings of one copy without an end in between are two copies; an end of what does not execute
- * says nothing. Rules
- *   two-copies  at every instant at most one copy of an instance executes, over all hosts and runs;
- *   placement   a copy executes only with a run that the store has placed, and on that host;
+ * power). Two beginnings of one copy without an end in between are two copies; an end of what does not
+ * execute says nothing. Rules two-copies  at every instant at most one copy of an instance executes, over all
+ * hosts and runs; placement   a copy executes only with a run that the store has placed, and on that host;
  *   grows       one run belongs to one host, and no run begins for the first time below a run that had begun;
  *   ended-runs  from the commit of a placement's end on, no copy of that run or an older one executes. */
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
@@ -75,13 +74,14 @@ void sim_checks_write(struct sim_checks *c, int64_t now_ns, unsigned host, const
                       const struct hf_uuid *instance, uint64_t run, uint64_t counter, int64_t issued_ns);
 /* Writes that landed under that allowance. */
 uint64_t sim_checks_late_writes(const struct sim_checks *c);
-/* SIGKILL or reset that ended a copy which had not been asked to stop: not what hostd asked the keeper to end,
- * and not a process that the keeper's record does not list. It is needless when
+/* SIGKILL or reset that ended a copy which had not been asked to stop: not what hostd asked the keeper to
+ * end, and not a process that the keeper's record does not list. It is needless when
  *   - the store has wanted nothing but RUNNING since this run was placed here, in this open, unfenced epoch;
  *   - the host's keeper has been up for L (a starting keeper believes in no lease, rule 11);
- *   - every lease that the run needs was renewed less than L ago, from the start of the renewal on true time, and
- *     had not once been older than L+K (less drift) in this epoch, for then it is closed for ever;
- *   - and, for a reset, that holds for every lease of the host, and nothing was wrong with the host for L+K+W. */
+ *   - every lease that the run needs was renewed less than L ago, from the start of the renewal on true time,
+ * and had not once been older than L+K (less drift) in this epoch, for then it is closed for ever;
+ *   - and, for a reset, that holds for every lease of the host, and nothing was wrong with the host for
+ * L+K+W. */
 enum sim_killer { SIM_KILLED_BY_KEEPER, SIM_KILLED_BY_WATCHDOG };
 void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, enum sim_killer by);

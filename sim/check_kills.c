@@ -1,0 +1,135 @@
+/* No kill without need: not of a guest whose host kept its leases, not of a host because a storage is out. */
+#include <inttypes.h>
+
+#include "sim/checks_int.h"
+
+typedef unsigned long long ull;
+
+/* --- leases --- */
+
+static struct sim_lease *find_lease(struct sim_host_facts *f, const struct hf_uuid *storage)
+{
+    for (size_t k = 0; k < f->n_leases; k++)
+        if (hf_uuid_equal(&f->leases[k].storage, storage))
+            return &f->leases[k];
+    return NULL;
+}
+
+/* True nanoseconds in which a clock may show that many milliseconds already: it is as fast as the header
+ * allows. */
+static int64_t at_least_ns(const struct sim_checks *c, int64_t ms)
+{
+    return ms * (1000000 - c->timing->drift_ppm);
+}
+
+void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
+                        int64_t started_ns)
+{
+    struct sim_known_host *h = sim_host_numbered(c, host);
+    struct sim_lease *l = find_lease(&h->facts, storage);
+    if (l == NULL) {
+        if (h->facts.n_leases == SIM_LEASES_MAX)
+            return;
+        l = &h->facts.leases[h->facts.n_leases++];
+        *l = (struct sim_lease){.storage = *storage, .started_ns = started_ns};
+        return;
+    }
+    if (now_ns - l->started_ns >= at_least_ns(c, c->timing->fence_ms))
+        l->closed_epoch = h->epoch;
+    if (started_ns > l->started_ns)
+        l->started_ns = started_ns;
+}
+
+void sim_checks_keeper(struct sim_checks *c, int64_t now_ns, unsigned host, bool up)
+{
+    struct sim_host_facts *f = &sim_host_numbered(c, host)->facts;
+    if (f->keeper_down == !up)
+        return;
+    f->keeper_down = !up;
+    f->keeper_since_ns = now_ns;
+}
+
+/* The keeper held it beyond doubt at this instant. */
+static bool is_held(const struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h,
+                    const struct sim_lease *l)
+{
+    return now_ns - l->started_ns < at_least_ns(c, c->timing->lease_ms) &&
+           (l->closed_epoch == 0 || l->closed_epoch != h->epoch);
+}
+
+static bool all_held(const struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h)
+{
+    for (size_t k = 0; k < h->facts.n_leases; k++)
+        if (!is_held(c, now_ns, h, &h->facts.leases[k]))
+            return false;
+    return true;
+}
+
+static bool held_for(const struct sim_checks *c, int64_t now_ns, struct sim_known_host *h,
+                     const struct sim_instance *i)
+{
+    for (size_t k = 0; k < i->n_storages; k++) {
+        if (!i->storages[k]->shared)
+            continue;
+        const struct sim_lease *l = find_lease(&h->facts, &i->storages[k]->uuid);
+        if (l == NULL || !is_held(c, now_ns, h, l))
+            return false;
+    }
+    return true;
+}
+
+/* --- kills --- */
+
+static bool is_wanted_here(const struct sim_instance *i, const struct sim_known_host *h, uint64_t run)
+{
+    const struct sim_placement *p = &i->placement;
+    return i->stored && !i->deleted && p->host == h && p->run == run && p->end == SIM_OPEN && i->wanted &&
+           i->unwanted_run < run && !h->deleted && h->epoch == p->epoch && h->fenced_epoch < p->epoch;
+}
+
+static bool kill_was_needed(const struct sim_checks *c, int64_t now_ns, struct sim_known_host *h,
+                            const struct sim_instance *i, enum sim_killer by)
+{
+    const struct hf_ha_timing *t = c->timing;
+    const struct sim_host_facts *f = &h->facts;
+    if (f->keeper_down || now_ns - f->keeper_since_ns < t->lease_ms * SIM_MS_NS || !held_for(c, now_ns, h, i))
+        return true;
+    return by == SIM_KILLED_BY_WATCHDOG &&
+           (f->faulty || f->lost || !all_held(c, now_ns, h) ||
+            now_ns - f->faulty_until_ns < (t->fence_ms + t->watchdog_worst_ms) * SIM_MS_NS);
+}
+
+void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
+                     uint64_t run, enum sim_killer by)
+{
+    struct sim_known_host *h = sim_host_numbered(c, host);
+    struct sim_instance *i = sim_instance_of(c, instance);
+    char now[SIM_TIME_TEXT];
+    sim_never_stop_tick(c, now_ns);
+    if (!is_wanted_here(i, h, run) || kill_was_needed(c, now_ns, h, i, by))
+        return;
+    sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&i->uuid),
+                 "run %llu of instance '%s' was killed on %s by its %s at %s, although the host held every "
+                 "lease that it needs and nobody wanted it stopped",
+                 (ull)run, i->name, sim_host_text(h), by == SIM_KILLED_BY_KEEPER ? "keeper" : "watchdog",
+                 sim_time_text(now_ns, now));
+}
+
+/* --- fences --- */
+
+/* The store names the silence of a record on this storage as a reason against (h, epoch). Nobody could read
+ * it for so long that what was seen before cannot be the cause. */
+void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch,
+                       const struct sim_store_storage *s)
+{
+    int64_t grace_ns = c->timing->fence_ms * SIM_MS_NS;
+    char since[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
+    if (!s->out || now_ns - s->out_since_ns < grace_ns || c->no_quorum || c->disturbed ||
+        now_ns - c->calm_since_ns < grace_ns)
+        return;
+    sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
+                 "epoch %llu of host %s was fenced at %s for its silence on storage '%s', which has been out "
+                 "for every host since %s",
+                 (ull)epoch, sim_host_text(h), sim_time_text(now_ns, now), s->name,
+                 sim_time_text(s->out_since_ns, since));
+}

@@ -1,0 +1,216 @@
+/* NeverStop: who is to run does, within a bound.
+ *
+ * For each instance that is NeverStop, wanted RUNNING and has executed since that was wanted, a clock runs
+ * while none of its copies executes. It begins anew at every moment with an excuse, so that only a whole
+ * uninterrupted bound without one is a violation. The excuses:
+ *   - no quorum; a disturbance; a new leader; HA switched off in the settings;
+ *   - more hosts without health at once than ha.massLossShare, and more than one (rule 18: hold and alarm);
+ *   - an operation on the instance is under way, or its next start is bound to one host;
+ *   - one of its storages is out for every host, or is not a shared one (it waits for its host, rule 5);
+ *   - its host is faulty but not lost: it may be unable to say what became of the run, and lives (rule 18);
+ *   - its host is lost, and has no hardware watchdog: silence proves nothing (rule 14);
+ *   - its host is not connected, though nothing is wrong with it (any more): it is coming back;
+ *   - no healthy host has room.
+ * A healthy host is connected, enabled, not fenced, and nothing is wrong with it. The clock does not begin
+ * before one has been healthy, with as much room as now: it is the observer of the lost one as well as the
+ * place to go to. After a start that failed, or a run that ended early, it begins when the back-off of the
+ * start is over.
+ *
+ * The bound is the take-over of ha_timing.h, which ends with the order to start, and SIM_START_MS for the
+ * rest.
+ */
+#include <inttypes.h>
+
+#include "sim/checks_int.h"
+
+typedef unsigned long long ull;
+
+/* From the order to start until the guest executes, with what may go wrong by itself on the way. */
+#define SIM_START_ROOM_MS 5000 /* an attempt that found no host is repeated after HF_NO_ROOM_RETRY_MS */
+#define SIM_START_STORAGE_MS                                                                                 \
+    18000 /* hostd's view of a storage: HF_STORAGE_CHECK_MS, and the check's deadline */
+#define SIM_START_EDIT_MS   1000 /* a transaction that lost against another: HF_EDIT_RETRY_MS */
+#define SIM_START_FAILED_MS 1000 /* one start that failed, and the pause after it */
+#define SIM_START_QEMU_MS   5000 /* ticks, orders, disks, permit, QEMU */
+#define SIM_START_MS                                                                                         \
+    (SIM_START_ROOM_MS + SIM_START_STORAGE_MS + SIM_START_EDIT_MS + SIM_START_FAILED_MS + SIM_START_QEMU_MS)
+
+static int64_t bound_ns(const struct sim_checks *c)
+{
+    return (c->timing->takeover_ms + SIM_START_MS) * SIM_MS_NS;
+}
+
+/* --- hosts --- */
+
+/* Its daemon works and is attached. */
+static bool is_up(const struct sim_known_host *h)
+{
+    return h->stored && !h->deleted && h->connected && !h->facts.faulty && !h->facts.lost;
+}
+
+static bool is_healthy(const struct sim_known_host *h)
+{
+    return is_up(h) && !h->disabled && h->epoch > 0 && h->fenced_epoch < h->epoch;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static bool has_room(const struct sim_checks *c, const struct sim_known_host *h, const struct sim_instance *i)
+{
+    return less(h->cpus * c->cpu_factor, h->cpus_used) >= i->cpus &&
+           less(less(h->memory_bytes, c->reserved_memory), h->memory_used) >= i->memory_bytes;
+}
+
+/* Since when the longest healthy host with room has been that; INT64_MAX: there is none. */
+static int64_t room_since(const struct sim_checks *c, const struct sim_instance *i)
+{
+    int64_t since = INT64_MAX;
+    const struct sim_known_host *from = i->placement.host;
+    for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next)
+        if (h->healthy_since_ns < since && has_room(c, h, i) &&
+            (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster)))
+            since = h->healthy_since_ns;
+    return since;
+}
+
+bool sim_room_for(const struct sim_checks *c, const struct sim_instance *i)
+{
+    return room_since(c, i) != INT64_MAX;
+}
+
+static bool mass_loss(const struct sim_checks *c)
+{
+    uint64_t all = 0, lost = 0;
+    for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next) {
+        if (!h->stored || h->deleted || h->epoch == 0)
+            continue;
+        all++;
+        lost += !is_up(h);
+    }
+    return lost > 1 && lost * 100 > c->mass_share * all;
+}
+
+/* --- excuses --- */
+
+static bool storage_excuses(const struct sim_instance *i)
+{
+    for (size_t k = 0; k < i->n_storages; k++)
+        if (i->storages[k]->out || !i->storages[k]->shared)
+            return true;
+    return i->n_storages == 0;
+}
+
+static bool host_excuses(const struct sim_checks *c, const struct sim_instance *i)
+{
+    const struct sim_placement *p = &i->placement;
+    if (p->host != NULL && p->end == SIM_OPEN && !p->host->facts.lost)
+        return !is_up(p->host);
+    if (p->host != NULL && p->end == SIM_OPEN && !p->host->watchdog)
+        return true;
+    return !sim_room_for(c, i);
+}
+
+static bool is_excused(const struct sim_checks *c, const struct sim_instance *i)
+{
+    return c->no_quorum || c->disturbed || c->ha_off || i->operations > 0 || i->pinned ||
+           storage_excuses(i) || host_excuses(c, i) || mass_loss(c);
+}
+
+/* When the clock began at the latest, of one that is not excused now. */
+static int64_t clock_of(const struct sim_checks *c, const struct sim_instance *i)
+{
+    const struct sim_placement *p = &i->placement;
+    int64_t clock = i->clock_ns;
+    bool open = p->host != NULL && p->end == SIM_OPEN;
+    if (open && p->host->facts.lost && p->host->facts.lost_since_ns > clock)
+        clock = p->host->facts.lost_since_ns;
+    if (!open || p->host->facts.lost) {
+        int64_t room = room_since(c, i);
+        if (room > clock)
+            clock = room;
+    }
+    return clock;
+}
+
+/* --- clocks --- */
+
+void sim_never_stop_before(struct sim_checks *c, int64_t now_ns)
+{
+    for (struct sim_instance *i = c->down_list; i != NULL; i = i->next_down)
+        if (i->clock_ns < now_ns && is_excused(c, i))
+            i->clock_ns = now_ns;
+}
+
+void sim_never_stop_restart(struct sim_checks *c, int64_t now_ns)
+{
+    for (struct sim_instance *i = c->down_list; i != NULL; i = i->next_down)
+        if (i->clock_ns < now_ns)
+            i->clock_ns = now_ns;
+}
+
+static void judge_clock(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, int64_t began_ns)
+{
+    const struct sim_placement *p = &i->placement;
+    char now[SIM_TIME_TEXT], since[SIM_TIME_TEXT], bound[SIM_TIME_TEXT];
+    sim_violated(c, now_ns, SIM_RULE_NEVER_STOP, sim_subject(&i->uuid),
+                 "instance '%s' is NeverStop and wanted running, but has not executed since %s, now %s: the "
+                 "bound is %s; its run %llu on %s is %s",
+                 i->name, sim_time_text(began_ns, since), sim_time_text(now_ns, now),
+                 sim_time_text(bound_ns(c), bound), (ull)p->run, sim_host_text(p->host),
+                 p->end == SIM_OPEN ? "not over for the store" : "over for the store");
+}
+
+void sim_never_stop_look(struct sim_checks *c, int64_t now_ns)
+{
+    c->next_look_ns = INT64_MAX;
+    sim_never_stop_before(c, now_ns);
+    for (struct sim_instance *i = c->down_list; i != NULL; i = i->next_down) {
+        int64_t began_ns = is_excused(c, i) ? now_ns : clock_of(c, i);
+        if (now_ns - began_ns > bound_ns(c)) {
+            judge_clock(c, now_ns, i, began_ns);
+            began_ns = i->clock_ns = now_ns;
+        }
+        if (began_ns + bound_ns(c) + 1 < c->next_look_ns)
+            c->next_look_ns = began_ns + bound_ns(c) + 1;
+    }
+}
+
+static void set_down(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, bool down)
+{
+    if (i->down == down)
+        return;
+    i->down = down;
+    if (down) {
+        i->clock_ns = now_ns;
+        i->next_down = c->down_list;
+        i->down_link = &c->down_list;
+        if (i->next_down != NULL)
+            i->next_down->down_link = &i->next_down;
+        c->down_list = i;
+        if (now_ns + bound_ns(c) + 1 < c->next_look_ns)
+            c->next_look_ns = now_ns + bound_ns(c) + 1;
+    } else {
+        *i->down_link = i->next_down;
+        if (i->next_down != NULL)
+            i->next_down->down_link = i->down_link;
+    }
+}
+
+void sim_never_stop_instance(struct sim_checks *c, int64_t now_ns, struct sim_instance *i)
+{
+    bool to_run = i->stored && !i->deleted && i->wanted;
+    i->has_run = to_run && (i->has_run || i->n_copies > 0);
+    set_down(c, now_ns, i, to_run && i->never_stop && i->has_run && i->n_copies == 0);
+}
+
+void sim_never_stop_host(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h)
+{
+    (void)c;
+    if (!is_healthy(h))
+        h->healthy_since_ns = INT64_MAX;
+    else if (h->healthy_since_ns == INT64_MAX)
+        h->healthy_since_ns = now_ns;
+}
