@@ -39,7 +39,8 @@ struct sim_mark {
 
 /* An operation that a client was told of. */
 struct sim_told {
-    char uuid[HF_UUID_STR];
+    char uuid[HF_UUID_STR]; /* "": a free place */
+    char what[48];          /* "StopInstance of vm3" */
 };
 
 struct sim_sent;
@@ -86,6 +87,7 @@ struct sim_request {
     bool recorded;
     enum sim_op_kind kind;
     const char *object;
+    const char *label;    /* of what it is about, for the trace; NULL: none */
     enum hf_code refusal; /* not OK: the request is wrong and must be refused so */
     int64_t deadline_ms;  /* 0: drawn */
     /* The last word; may be NULL. thing: the caller's. */

@@ -99,6 +99,7 @@ void sim_user_power(struct sim_user *u)
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
                             .object = k->uuid,
+                            .label = k->name,
                             .done = verb_done};
     sim_user_send(u, &r);
 }
@@ -153,6 +154,7 @@ void sim_user_create_instance(struct sim_user *u)
                             .take_message = m,
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
+                            .label = k->name,
                             .done = create_done,
                             .thing = k};
     sim_user_send(u, &r);
@@ -179,6 +181,7 @@ void sim_user_delete_instance(struct sim_user *u)
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
                             .object = k->uuid,
+                            .label = k->name,
                             .done = delete_done,
                             .thing = k};
     sim_user_send(u, &r);
@@ -214,6 +217,7 @@ void sim_user_settle_doubt(struct sim_user *u)
                             .recorded = true,
                             .kind = SIM_OP_READ,
                             .object = doubt ? NULL : k->uuid,
+                            .label = k->name,
                             .done = doubt_done,
                             .thing = k};
     sim_user_send(u, &r);
@@ -246,6 +250,7 @@ static void update(struct sim_user *u, const struct sim_known *k, const char *pa
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
                             .object = k->uuid,
+                            .label = k->name,
                             .refusal = refusal};
     sim_user_send(u, &r);
 }
@@ -275,7 +280,8 @@ void sim_user_get_instance(struct sim_user *u)
                             .take_message = sim_request_get(k->uuid, "", stale),
                             .recorded = !stale,
                             .kind = SIM_OP_READ,
-                            .object = k->uuid};
+                            .object = k->uuid,
+                            .label = k->name};
     sim_user_send(u, &r);
 }
 
@@ -293,6 +299,7 @@ void sim_user_list_instances(struct sim_user *u)
                             .take_message = &m->base,
                             .recorded = true,
                             .kind = SIM_OP_READ,
-                            .object = k->uuid};
+                            .object = k->uuid,
+                            .label = k->name};
     sim_user_send(u, &r);
 }

@@ -111,6 +111,7 @@ static void create_mark(struct sim_user *u, struct sim_mark *mark)
                             .take_message = m,
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
+                            .label = mark->name,
                             .done = mark_created,
                             .thing = mark};
     sim_user_send(u, &r);
@@ -136,6 +137,7 @@ static void delete_mark(struct sim_user *u, struct sim_mark *mark)
                             .recorded = true,
                             .kind = SIM_OP_DELETE,
                             .object = mark->uuid,
+                            .label = mark->name,
                             .done = mark_deleted,
                             .thing = mark};
     sim_user_send(u, &r);
@@ -156,6 +158,7 @@ static void look_up_mark(struct sim_user *u, struct sim_mark *mark)
                             .take_message = sim_request_get("", mark->name, false),
                             .recorded = true,
                             .kind = SIM_OP_READ,
+                            .label = mark->name,
                             .done = mark_looked_up,
                             .thing = mark};
     sim_user_send(u, &r);
@@ -182,7 +185,8 @@ void sim_user_get_mark(struct sim_user *u)
                             .take_message = sim_request_get(mark->uuid, "", false),
                             .recorded = true,
                             .kind = SIM_OP_READ,
-                            .object = mark->uuid};
+                            .object = mark->uuid,
+                            .label = mark->name};
     sim_user_send(u, &r);
 }
 
@@ -199,6 +203,8 @@ void sim_user_told(struct sim_user *u, const struct sim_answer *a)
     const Holdfast__V1__Operation *op = (const Holdfast__V1__Operation *)(const void *)a->message;
     struct sim_told *told = &u->told[u->n_told++ % SIM_USER_OPS_MAX];
     memcpy(told->uuid, op->meta->uuid, sizeof told->uuid);
+    if (sim_tracing(u->client.w->sim))
+        snprintf(told->what, sizeof told->what, "%s of %s", op->verb, op->target_name);
 }
 
 /* It has ended, or is forgotten: nobody asks again. The place may belong to another one by now. */
@@ -229,6 +235,7 @@ void sim_user_follow_operation(struct sim_user *u)
                             .recorded = true,
                             .kind = SIM_OP_READ,
                             .object = told->uuid,
+                            .label = told->what,
                             .done = followed,
                             .thing = told};
     if (sim_rng_chance(&u->rng, GET_PPM)) {
@@ -256,6 +263,7 @@ void sim_user_cancel_operation(struct sim_user *u)
                             .take_message = m,
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
-                            .object = told->uuid};
+                            .object = told->uuid,
+                            .label = told->what};
     sim_user_send(u, &r);
 }

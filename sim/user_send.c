@@ -4,6 +4,7 @@
  *                                        id, which must give the same answer
  *        → no answer, it may have happened → sent once more with the same id, or left open in the history
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,8 @@ struct sim_sent {
     bool has_object;
     struct hf_uuid object; /* that the request names by UUID */
     unsigned tries;
-    bool repeat; /* of a request that was answered: */
+    char label[48]; /* for the trace */
+    bool repeat;    /* of a request that was answered: */
     struct hf_uuid first_uuid;
     uint64_t first_revision;
 };
@@ -53,8 +55,8 @@ static void send(struct sim_sent *s)
     if (deadline_ms == 0)
         deadline_ms = sim_rng_skewed(&u->rng, DEADLINE_LOW_MS, DEADLINE_HIGH_MS);
     if (sim_tracing(u->client.w->sim))
-        sim_trace(u->client.w->sim, u->client.proc.name, "%s %s%s", s->r.method,
-                  sim_request_text(s->r.take_message, "uuid"),
+        sim_trace(u->client.w->sim, u->client.proc.name, "%s%s%s%s", s->r.method,
+                  s->label[0] != '\0' ? " " : "", s->label,
                   s->repeat      ? " (again, though answered)"
                   : s->tries > 0 ? " (again)"
                                  : "");
@@ -210,7 +212,9 @@ void sim_user_send(struct sim_user *u, const struct sim_request *r)
     s->user = u;
     s->r = *r;
     s->has_object = r->object != NULL && hf_uuid_parse(r->object, &s->object);
-    s->r.object = NULL; /* the caller's text */
+    if (sim_tracing(u->client.w->sim) && r->label != NULL)
+        snprintf(s->label, sizeof s->label, "%s", r->label);
+    s->r.object = s->r.label = NULL; /* the caller's */
     LIST_INSERT_HEAD(&u->sent, s, link);
     u->n_sent++;
     invoked(s);
