@@ -436,14 +436,12 @@ static void cancel_writes(struct writes *q)
         tell(writes_pop(q), RAFT_CANCELED);
 }
 
-/* Sent messages are told in one go: their ends bring no new ones. */
+/* Their ends bring no new ones. */
 static void tell_sent(struct sim_raft_io *io, int status)
 {
-    size_t n = io->n_sent;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < io->n_sent; i++)
         io->sent[i]->cb(io->sent[i], status);
-    memmove(io->sent, io->sent + n, (io->n_sent - n) * sizeof(struct raft_io_send *));
-    io->n_sent -= n;
+    io->n_sent = 0;
 }
 
 static void io_close(struct raft_io *outer, raft_io_close_cb cb)
