@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "ha/ha_timing_mutant.h"
 #include "sim/workload.h"
 
 #define GIB          (1024ULL * 1024 * 1024)
@@ -68,7 +69,7 @@ static struct sim_world *make(const struct sim_run_options *o)
     w->keep_going = o->keep_going;
     w->profile = *o->profile;
     w->sizes = sim_sizes_draw(o->seed, o->profile);
-    w->timing = hf_ha_timing_find(w->sizes.timing);
+    w->timing = hf_ha_timing_sound(w->sizes.timing);
     w->net = sim_net_create(w->sim);
     w->checks = sim_checks_create(w->timing, on_violation, w);
     struct sim_rng r = sim_rng_make(o->seed, "world", 0);

@@ -20,7 +20,7 @@ struct sim_world {
     struct sim *sim;
     struct sim_profile profile;
     struct sim_sizes sizes;
-    const struct hf_ha_timing *timing;
+    const struct hf_ha_timing *timing; /* as the header has it; programs ask hf_ha_timing_find() */
     struct sim_net *net;
     struct sim_node *nodes[SIM_NODES_MAX];
     struct sim_host *hosts[SIM_HOSTS_MAX];
