@@ -17,6 +17,7 @@
 /* clang-format off */
 #define HF_MUTANTS(X) \
     /* orders and reports */ \
+    X(ORDER_BEFORE_COMMIT,     "rule 1",   "A start is ordered before its placement is committed.") \
     X(ORDER_OF_OLD_TERM,       "rule 1",   "A host takes orders of a term that is over.") \
     X(ORDER_OF_OLD_EPOCH,      "rule 1",   "A host takes orders that name another epoch.") \
     X(RUN_USED_TWICE,          "rule 1",   "A new placement keeps the number of the last run, and the guard lets it.") \

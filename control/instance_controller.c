@@ -201,6 +201,18 @@ static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const
     return true;
 }
 
+/* A planted bug: from now on this node takes the placement for committed, and orders the start. */
+static void believe(struct hf_controllers *c, struct hf_world_object *o, const Instance *placed)
+{
+    size_t n = holdfast__v1__instance__get_packed_size(placed);
+    uint8_t *bytes = hf_alloc(n);
+    holdfast__v1__instance__pack(placed, bytes);
+    protobuf_c_message_free_unpacked(o->message, NULL);
+    o->message = protobuf_c_message_unpack(placed->base.descriptor, NULL, n, bytes);
+    free(bytes);
+    hf_host_assignments_mark(c->assignments);
+}
+
 static void place(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)
 {
     const Instance *i = (const Instance *)(void *)o->message;
@@ -216,6 +228,8 @@ static void place(struct hf_controllers *c, struct hf_world_object *o, const Hol
         return;
     }
     snprintf(memory_of(o)->planned_host, HF_UUID_STR, "%s", h->meta->uuid);
+    if (HF_MUTANT(ORDER_BEFORE_COMMIT))
+        believe(c, o, hf_edit_change(e, o));
     hf_edit_commit(e, NULL, NULL);
 }
 
