@@ -41,6 +41,7 @@ struct sim_mark {
 struct sim_told {
     char uuid[HF_UUID_STR]; /* "": a free place */
     char what[48];          /* "StopInstance of vm3" */
+    int64_t told_ns;
 };
 
 struct sim_sent;
@@ -67,7 +68,8 @@ struct sim_workload {
     struct sim_setup *setup;
     struct sim_user *users;
     unsigned n_users;
-    bool ended; /* no new requests */
+    uint64_t told; /* operations that clients were told of */
+    bool ended;    /* no new requests */
 };
 
 /* --- user.c --- */

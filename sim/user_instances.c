@@ -179,7 +179,7 @@ void sim_user_delete_instance(struct sim_user *u)
                             .method = "DeleteInstance",
                             .take_message = sim_request_delete(sim_user_id(u, id), k->uuid, 0),
                             .recorded = true,
-                            .kind = SIM_OP_WRITE,
+                            .kind = SIM_OP_DELETE,
                             .object = k->uuid,
                             .label = k->name,
                             .done = delete_done,

@@ -195,6 +195,8 @@ void sim_user_get_mark(struct sim_user *u)
 #define WAIT_LOW_MS  1000
 #define WAIT_HIGH_MS 30000
 #define GET_PPM      400000 /* looks instead of waits */
+#define REMEMBERED   800    /* below HF_OPERATIONS_KEPT_MAX */
+#define REMEMBERED_S 1800   /* below the setting operation.retention */
 
 void sim_user_told(struct sim_user *u, const struct sim_answer *a)
 {
@@ -203,20 +205,33 @@ void sim_user_told(struct sim_user *u, const struct sim_answer *a)
     const Holdfast__V1__Operation *op = (const Holdfast__V1__Operation *)(const void *)a->message;
     struct sim_told *told = &u->told[u->n_told++ % SIM_USER_OPS_MAX];
     memcpy(told->uuid, op->meta->uuid, sizeof told->uuid);
+    told->told_ns = sim_now_ns(u->client.w->sim);
+    u->l->told++;
     if (sim_tracing(u->client.w->sim))
         snprintf(told->what, sizeof told->what, "%s of %s", op->verb, op->target_name);
 }
 
-/* It has ended, or is forgotten: nobody asks again. The place may belong to another one by now. */
+/* Ended operations are forgotten when there are many or, by the wall clock, when they are old. */
+static bool may_be_forgotten(const struct sim_user *u, const struct sim_told *told)
+{
+    const struct sim_world *w = u->client.w;
+    return sim_now_ns(w->sim) - told->told_ns > REMEMBERED_S * HF_S_NS || u->l->told > REMEMBERED ||
+           w->faults[SIM_FAULT_WALL_JUMP] > 0;
+}
+
+/* Where it has ended nobody asks again. The place may belong to another one by now. */
 static void followed(struct sim_user *u, void *thing, const struct sim_answer *a)
 {
     struct sim_told *told = thing;
-    (void)u;
-    if (a->code != HF_OK)
-        return;
+    struct sim_world *w = u->client.w;
     const Holdfast__V1__Operation *op = (const Holdfast__V1__Operation *)(const void *)a->message;
-    if (op->state != HOLDFAST__V1__OPERATION__STATE__RUNNING && strcmp(op->meta->uuid, told->uuid) == 0)
-        told->uuid[0] = '\0';
+    if (a->code == HF_OK) {
+        if (op->state != HOLDFAST__V1__OPERATION__STATE__RUNNING && strcmp(op->meta->uuid, told->uuid) == 0)
+            told->uuid[0] = '\0';
+    } else if (a->code == HF_NOT_FOUND && w->checks != NULL && !may_be_forgotten(u, told)) {
+        sim_checks_found(w->checks, sim_now_ns(w->sim), SIM_RULE_LOST,
+                         "client %s was told of an operation, and now: %s", u->client.proc.name, a->sentence);
+    }
 }
 
 static struct sim_told *draw_told(struct sim_user *u)
