@@ -227,6 +227,8 @@ static void crashed(void *arg)
             sim_api_cancel(call->attempt);
         call_free(call);
     }
+    if (c->crashed != NULL)
+        c->crashed(c->crashed_arg);
 }
 
 void sim_client_init(struct sim_client *c, struct sim_world *w, const char *name, uint64_t number)

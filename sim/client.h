@@ -20,6 +20,9 @@ struct sim_client {
     uint64_t answered; /* requests with a definite answer, good or bad */
     size_t n_calls;    /* under way */
     LIST_HEAD(sim_client_calls, sim_client_call) calls;
+    /* Set by the owner; may be NULL: the process ends, what it holds besides calls must go. */
+    void (*crashed)(void *arg);
+    void *crashed_arg;
 };
 
 /* How a call ended. */

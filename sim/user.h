@@ -68,8 +68,9 @@ struct sim_workload {
     struct sim_setup *setup;
     struct sim_user *users;
     unsigned n_users;
-    uint64_t told; /* operations that clients were told of */
-    bool ended;    /* no new requests */
+    struct sim_watcher *watcher; /* NULL: no clients */
+    uint64_t told;               /* operations that clients were told of */
+    bool ended;                  /* no new requests */
 };
 
 /* --- user.c --- */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "sim/user.h"
+#include "sim/watcher.h"
 
 struct sim_workload *sim_workload_create(struct sim_world *w)
 {
@@ -14,6 +15,8 @@ struct sim_workload *sim_workload_create(struct sim_world *w)
     l->users = hf_alloc_array(l->n_users + 1, sizeof *l->users);
     for (unsigned i = 0; i < l->n_users; i++)
         sim_user_init(&l->users[i], l, i);
+    if (l->n_users > 0)
+        l->watcher = sim_watcher_create(w);
     return l;
 }
 
@@ -22,6 +25,8 @@ void sim_workload_stop(struct sim_workload *l)
     sim_setup_stop(l->setup);
     for (unsigned i = 0; i < l->n_users; i++)
         sim_user_stop(&l->users[i]);
+    if (l->watcher != NULL)
+        sim_watcher_stop(l->watcher);
 }
 
 void sim_workload_free(struct sim_workload *l)
@@ -29,6 +34,8 @@ void sim_workload_free(struct sim_workload *l)
     for (unsigned i = 0; i < l->n_users; i++)
         sim_user_done(&l->users[i]);
     free(l->users);
+    if (l->watcher != NULL)
+        sim_watcher_free(l->watcher);
     sim_setup_free(l->setup);
     free(l);
 }
@@ -58,11 +65,15 @@ void sim_workload_begin(struct sim_workload *l)
 {
     for (unsigned i = 0; i < l->n_users; i++)
         sim_user_begin(&l->users[i]);
+    if (l->watcher != NULL)
+        sim_watcher_begin(l->watcher);
 }
 
 void sim_workload_end(struct sim_workload *l)
 {
     l->ended = true;
+    if (l->watcher != NULL)
+        sim_watcher_end(l->watcher);
 }
 
 uint64_t sim_workload_requests(const struct sim_workload *l)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "sim/user.h"
+#include "sim/watcher.h"
 #include "sim/workload.h"
 
 #define NODES 3
@@ -110,6 +111,8 @@ static uint64_t clients_digest(uint64_t seed, uint64_t *ret_requests)
     run(w, 60);
     for (unsigned i = 0; i < w->sizes.clients; i++)
         assert_int_equal(w->workload->users[i].n_sent, 0);
+    assert_true(sim_watcher_events(w->workload->watcher) > 10);
+    assert_true(sim_watcher_compared(w->workload->watcher) > 1);
     *ret_requests = sim_workload_requests(w->workload);
     uint64_t digest = sim_digest(w->sim);
     end(w);
