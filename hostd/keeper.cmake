@@ -5,8 +5,8 @@ hf_program(hf-lease INSTALL SOURCES hf_lease.c LINK hf_keeper_drivers)
 target_link_options(hf-lease PRIVATE -Wl,--as-needed)
 
 # hostd's side.
-hf_library(hf_keeper_view SOURCES keeper_view.c LINK hf_base PkgConfig::UV)
-hf_library(hf_keeper_client SOURCES keeper_client.c LINK hf_keeper_view hf_ha hf_base_uv PkgConfig::UV)
+hf_library(hf_keeper_calls SOURCES keeper_calls.c keeper_view.c LINK hf_ha hf_base PkgConfig::UV)
+hf_library(hf_keeper_client SOURCES keeper_client.c LINK hf_keeper_calls hf_base_uv)
 hf_library(hf_lease_reader SOURCES lease_reader.c LINK hf_ha hf_base_uv)
 
 # Tests with real processes, in namespaces of their own (root; skipped without).
