@@ -63,6 +63,11 @@ bool hf_attach_granted(const struct hf_host *h)
     return h->attach.state == HF_ATTACH_GRANTED && !h->closing;
 }
 
+bool hf_host_attached(const struct hf_host *h)
+{
+    return hf_attach_granted(h);
+}
+
 /* --- hello --- */
 
 static Holdfast__V1__InstanceReport__State state_of(enum hf_keeper_run_state s)

@@ -63,6 +63,9 @@ struct hf_keeper_events hf_host_keeper_events(struct hf_host *h);
 /* Asks the keeper and the hypervisor what runs and begins to work. */
 void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d);
 
+/* On the stream that is open the leader has granted or confirmed this host's epoch. */
+bool hf_host_attached(const struct hf_host *h);
+
 /* Takes no more steps; closed runs on the loop when the last call under way has come back, at the earliest in
  * this call (it must not free the core from inside). Guests go on running. */
 void hf_host_close(struct hf_host *h, void (*closed)(void *arg), void *arg);

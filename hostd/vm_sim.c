@@ -12,7 +12,7 @@ struct vm {
     uint64_t epoch, run;
     int pid;
     bool paused;
-    bool held, killed; /* held: a kill waits for the kernel */
+    bool killed; /* the kernel holds it */
     unsigned boots;
     char **disks;
     size_t n_disks;
@@ -147,7 +147,7 @@ static bool kill_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
     bool ran = !v->paused && !v->killed;
     if (m->unkillable)
         return false;
-    if (!v->held) {
+    if (!m->watch.held || !m->watch.held(m->watch.arg, &v->uuid)) {
         remove_vm(m, v, why);
         return true;
     }
@@ -251,7 +251,9 @@ static void answer(void *arg)
 {
     struct order *o = arg;
     struct hf_vm_machine *m = o->c->machine;
-    hf_status st = o->fault == HF_SIM_GOOD ? apply(m, o) : hf_sim_fault_status(&m->faults, o->op, o->fault);
+    hf_status st = o->c->queue.cancelled     ? hf_error(HF_CANCELLED, "its connection ends")
+                   : o->fault == HF_SIM_GOOD ? apply(m, o)
+                                             : hf_sim_fault_status(&m->faults, o->op, o->fault);
     if (o->op == HF_VM_SIM_LIST)
         answer_list(o, st);
     else
@@ -368,6 +370,11 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
     free(c);
     if (closed)
         closed(arg);
+}
+
+void hf_vm_sim_cancel(struct hf_hypervisor *h)
+{
+    hf_sim_queue_cancel(&of(h)->queue);
 }
 
 static const struct hf_hypervisor_ops vm_ops = {vm_start, vm_shutdown, vm_destroy, vm_reboot,
@@ -499,12 +506,10 @@ void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable)
     m->unkillable = unkillable;
 }
 
-void hf_vm_machine_hold(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool held)
+void hf_vm_machine_let_go(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct vm *v = find(m, uuid);
-    HF_ASSERT(v);
-    v->held = held;
-    if (!held && v->killed)
+    if (v && v->killed)
         remove_vm(m, v, HF_VM_GONE_CRASHED);
 }
 

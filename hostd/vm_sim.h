@@ -39,6 +39,9 @@ struct hf_vm_sim_guest {
 struct hf_vm_sim_watch {
     void (*runs)(void *arg, const struct hf_vm_sim_guest *g); /* born, or g->runs has changed */
     void (*ended)(void *arg, const struct hf_vm_sim_guest *g, enum hf_vm_gone why);
+    /* The kernel holds I/O of this QEMU: a kill ends its virtual CPUs at once, the process when it is let go.
+     */
+    bool (*held)(void *arg, const struct hf_uuid *uuid);
     void *arg;
 };
 void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w);
@@ -47,6 +50,10 @@ void hf_vm_machine_each(const struct hf_vm_machine *m, void (*cb)(void *arg, con
 
 /* A connection; closed by its close operation (calls under way are then never answered). */
 struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events);
+
+/* Who connected ends: calls under way are answered with CANCELLED at once and do nothing. Close comes next.
+ */
+void hf_vm_sim_cancel(struct hf_hypervisor *h);
 
 struct hf_sim_faults *hf_vm_machine_faults(struct hf_vm_machine *m);
 /* The hypervisor's daemon is down: calls fail with UNAVAILABLE, guests go on. */
@@ -69,8 +76,8 @@ void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid
 bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 bool hf_vm_machine_kill_all(struct hf_vm_machine *m);
 void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable);
-/* The kernel holds I/O of this QEMU: a kill ends its virtual CPUs at once, the process when it is let go. */
-void hf_vm_machine_hold(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool held);
+/* The kernel holds nothing of it any more: a QEMU that was killed meanwhile ends. */
+void hf_vm_machine_let_go(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 /* QEMU stops the guest by itself, as after an I/O error: paused until it is resumed. */
 void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 
