@@ -1,6 +1,7 @@
 #include "consensus/io_filter.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/buggify.h"
@@ -200,6 +201,45 @@ static void calm(struct hf_io_filter *f, struct raft_message *message)
     }
 }
 
+/* --- entries that are compacted already --- */
+
+static void drop_entries(struct raft_append_entries *m, raft_index n)
+{
+    if (n == 0)
+        return;
+    if (n >= m->n_entries) {
+        raft_free(m->entries[0].batch);
+        raft_free(m->entries);
+        m->entries = NULL;
+        m->n_entries = 0;
+        return;
+    }
+    m->n_entries -= (unsigned)n;
+    memmove(m->entries, m->entries + n, m->n_entries * sizeof *m->entries);
+}
+
+/* What the last snapshot holds is committed, so it is in the leader's log too: the message may as well begin behind it. */
+static void begin_behind_snapshot(const struct hf_io_filter *f, struct raft_append_entries *m)
+{
+    raft_index snapshot = f->raft->trail.snapshot.index;
+    if (m->prev_log_index >= snapshot || f->raft->snapshot.installing)
+        return;
+    raft_index known = snapshot - m->prev_log_index;
+    drop_entries(m, known < m->n_entries ? known : m->n_entries);
+    m->prev_log_index = snapshot;
+    m->prev_log_term = f->raft->trail.snapshot.term;
+}
+
+static void mend_entries(const struct hf_io_filter *f, struct raft_append_entries *m)
+{
+    if (m->term < raft_current_term(f->raft))
+        return; /* of a leader that was; libraft refuses it */
+    begin_behind_snapshot(f, m);
+    raft_index committed = raft_commit_index(f->raft);
+    if (m->leader_commit > committed && m->prev_log_index + m->n_entries < committed)
+        m->leader_commit = committed;
+}
+
 /* --- the filter --- */
 
 static int filter_send(struct raft_io *io, struct raft_io_send *request, const struct raft_message *message,
@@ -225,6 +265,8 @@ static void filter_received(struct raft_io *io, struct raft_message *message)
             return;
         calm(f, message);
     }
+    if (message->type == RAFT_APPEND_ENTRIES)
+        mend_entries(f, &message->append_entries);
     f->received(io, message);
 }
 

@@ -8,6 +8,11 @@
  * - One snapshot at a time to a member. While one is on its way libraft goes on with heartbeats; the member
  * refuses each, since what they build on is still to come, and each refusal makes the leader load and send
  * the snapshot anew. And the member's libraft never frees a copy that comes while it installs another.
+ * - Entries that a member has compacted away are cut off what it gets. libraft takes them for entries that it never had: a
+ * member whose answers were lost for long is asked to go back further and further, and at the first entry it appends the
+ * whole log to the one that it has.
+ * - A message that ends before what a member knows to be committed does not take its commit index back: a snapshot taken
+ * then would hold more than its index says.
  */
 #ifndef HF_CONSENSUS_IO_FILTER_H
 #define HF_CONSENSUS_IO_FILTER_H
