@@ -264,7 +264,7 @@ static int io_snapshot_put(struct raft_io *outer, unsigned trailing, struct raft
     return 0;
 }
 
-static struct raft_io_snapshot_get *pop_get(struct sim_raft_io *io)
+static void answer_get(struct sim_raft_io *io)
 {
     struct get *g = io->gets;
     struct raft_io_snapshot_get *request = g->request;
@@ -272,15 +272,14 @@ static struct raft_io_snapshot_get *pop_get(struct sim_raft_io *io)
     if (io->gets == NULL)
         io->gets_end = &io->gets;
     free(g);
-    return request;
+    struct raft_snapshot *s = sim_raft_disk_snapshot(io->o.disk);
+    HF_ASSERT(s != NULL); /* libraft asks only for what it has stored */
+    request->cb(request, s, 0);
 }
 
 static void on_loaded(void *arg)
 {
-    struct sim_raft_io *io = arg;
-    struct raft_io_snapshot_get *request = pop_get(io);
-    struct raft_snapshot *s = sim_raft_disk_snapshot(io->o.disk);
-    request->cb(request, s, s != NULL ? 0 : RAFT_NOTFOUND);
+    answer_get(arg);
 }
 
 static int io_snapshot_get(struct raft_io *outer, struct raft_io_snapshot_get *request,
@@ -456,10 +455,8 @@ static void io_close(struct raft_io *outer, raft_io_close_cb cb)
     cancel_writes(&io->landed);
     cancel_writes(&io->running);
     cancel_writes(&io->waiting);
-    while (io->gets != NULL) {
-        struct raft_io_snapshot_get *request = pop_get(io);
-        request->cb(request, NULL, RAFT_CANCELED);
-    }
+    while (io->gets != NULL)
+        answer_get(io); /* not cancelled: libraft would free what it never set */
     tell_sent(io, RAFT_CANCELED);
     cb(outer);
 }
