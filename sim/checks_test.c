@@ -1,0 +1,555 @@
+/* What is true of copies, writes, kills and bounds: a good history passes, and each planted error is found.
+ */
+#include "ha/fence_decide.h"
+#include "sim/checks_testing.h"
+
+static void write_at(struct bench *b, unsigned host, uint64_t run, int64_t issued_ns)
+{
+    struct hf_uuid storage = storage_id(0), vm = vm_id(VM);
+    sim_checks_write(b->c, b->now, host, &storage, &vm, run, 1, issued_ns);
+}
+
+/* --- copies --- */
+
+BENCH_TEST(one_copy_after_another_is_fine)
+{
+    copy(b, 0, VM, 1, false); /* frozen */
+    pass(b, 10);
+    copy(b, 0, VM, 1, true);
+    copy(b, 0, VM, 1, false);
+    copy(b, 0, VM, 1, false); /* a frozen copy that is killed ceases once more */
+    pass(b, 100);
+    stopped_and_placed(b, 0, 1, 1);
+    copy(b, 1, VM, 2, true);
+    assert_fine(b);
+    assert_int_equal(sim_checks_failovers(b->c), 0);
+}
+
+BENCH_TEST(two_copies_on_two_hosts)
+{
+    tell_fence(b, 0, EVIDENCE(OPERATOR), "", false);
+    copy(b, 0, VM, 1, false);
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.end = END(FENCED);
+    tell_vm(b, v);
+    tell_vm(b, vm_on(b, VM, 1, 2));
+    copy(b, 1, VM, 2, true);
+    assert_fine(b);
+    assert_int_equal(sim_checks_failovers(b->c), 1);
+    pass(b, 5);
+    copy(b, 0, VM, 1, true); /* the paused machine goes on */
+    assert_int_equal(count(b, SIM_RULE_TWO_COPIES), 1);
+    assert_int_equal(count(b, SIM_RULE_ENDED_RUNS), 1);
+}
+
+BENCH_TEST(two_copies_on_one_host)
+{
+    copy(b, 0, VM, 1, true);
+    assert_only(b, SIM_RULE_TWO_COPIES, "'vm-0' executes twice from 100060.500 s on: run 1 on host-1");
+}
+
+BENCH_TEST(each_subject_is_told_once)
+{
+    copy(b, 0, VM, 1, true);
+    copy(b, 0, VM, 1, true);
+    assert_int_equal(count(b, SIM_RULE_TWO_COPIES), 1);
+}
+
+BENCH_TEST(a_run_on_two_hosts)
+{
+    copy(b, 0, VM, 1, false);
+    copy(b, 1, VM, 1, true);
+    assert_int_equal(count(b, SIM_RULE_GROWS), 1);
+    assert_int_equal(count(b, SIM_RULE_PLACEMENT), 1); /* it was placed on the other */
+}
+
+BENCH_TEST(a_run_that_goes_back)
+{
+    copy(b, 0, VM, 1, false);
+    stopped_and_placed(b, 0, 1, 1);
+    struct vm v = vm_on(b, VM, 1, 2);
+    v.end = END(STOPPED);
+    tell_vm(b, v);
+    tell_vm(b, vm_on(b, VM, 2, 3));
+    copy(b, 2, VM, 3, true);
+    copy(b, 2, VM, 3, false);
+    copy(b, 1, VM, 2, true);
+    assert_int_equal(count(b, SIM_RULE_GROWS), 1);
+    assert_int_equal(count(b, SIM_RULE_ENDED_RUNS), 1);
+}
+
+BENCH_TEST(a_copy_without_a_placement)
+{
+    copy(b, 0, VM, 1, false);
+    copy(b, 0, VM, 2, true);
+    assert_only(b, SIM_RULE_PLACEMENT, "the store has placed no run above 1");
+}
+
+BENCH_TEST(an_end_while_it_executes)
+{
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.end = END(STOPPED);
+    tell_vm(b, v);
+    assert_only(b, SIM_RULE_ENDED_RUNS,
+                "was recorded as stopped on host host-1 in epoch 1, but run 1 executes");
+}
+
+/* --- writes --- */
+
+BENCH_TEST(a_late_write_within_f)
+{
+    write_at(b, 0, 1, b->now - 1 * MS);
+    int64_t issued = b->now;
+    pass(b, 1);
+    copy(b, 0, VM, 1, false);
+    stopped_and_placed(b, 0, 1, 1);
+    copy(b, 1, VM, 2, true);
+    pass(b, 10);
+    write_at(b, 1, 2, b->now - 1 * MS);
+    pass(b, 10);
+    write_at(b, 0, 1, issued); /* F is half a second, and its host has told of the end */
+    assert_fine(b);
+    assert_int_equal(sim_checks_late_writes(b->c), 1);
+    pass(b, 500);
+    write_at(b, 0, 1, issued);
+    assert_only(b, SIM_RULE_OLD_WRITE,
+                "after run 2 on host-2 had written at 100060.511 s; its copy ended at");
+}
+
+BENCH_TEST(a_late_write_before_the_first_of_the_new_run)
+{
+    int64_t issued = b->now;
+    copy(b, 0, VM, 1, false);
+    stopped_and_placed(b, 0, 1, 1);
+    copy(b, 1, VM, 2, true);
+    pass(b, 5000);
+    write_at(b, 0, 1, issued);
+    assert_fine(b);
+    assert_int_equal(sim_checks_late_writes(b->c), 0);
+}
+
+BENCH_TEST(no_late_write_after_silence)
+{
+    int64_t issued = b->now;
+    copy(b, 0, VM, 1, false);
+    silenced_and_placed(b, 0, 1, 1);
+    copy(b, 1, VM, 2, true);
+    write_at(b, 1, 2, b->now);
+    pass(b, 1);
+    write_at(b, 0, 1, issued);
+    assert_only(b, SIM_RULE_OLD_WRITE, "and was proven over by silence");
+}
+
+BENCH_TEST(no_late_write_that_was_issued_after_the_end)
+{
+    copy(b, 0, VM, 1, false);
+    stopped_and_placed(b, 0, 1, 1);
+    pass(b, 1);
+    int64_t issued = b->now;
+    copy(b, 1, VM, 2, true);
+    write_at(b, 1, 2, b->now);
+    pass(b, 1);
+    write_at(b, 0, 1, issued);
+    assert_only(b, SIM_RULE_OLD_WRITE, "issued at 100060.501 s");
+}
+
+/* --- kills --- */
+
+static void kill(struct bench *b, enum sim_killer by)
+{
+    struct hf_uuid vm = vm_id(VM);
+    copy(b, 0, VM, 1, false);
+    sim_checks_kill(b->c, b->now, 0, &vm, 1, by);
+}
+
+BENCH_TEST(a_kill_after_the_lease_was_lost)
+{
+    renew(b, 0);
+    pass(b, b->t->fence_ms);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_kill_with_a_fresh_lease)
+{
+    renew(b, 0);
+    pass(b, b->t->lease_ms / 2);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "run 1 of instance 'vm-0' was killed on host-1 by its keeper");
+}
+
+BENCH_TEST(a_kill_of_what_was_to_stop)
+{
+    renew(b, 0);
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.power = POWER(STOPPED);
+    tell_vm(b, v);
+    v.power = POWER(RUNNING); /* wanted again, but this run may have been told to end */
+    tell_vm(b, v);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_kill_in_a_fenced_epoch)
+{
+    renew(b, 0);
+    tell_fence(b, 0, 0, "", false);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_kill_by_a_keeper_that_starts)
+{
+    sim_checks_keeper(b->c, b->now, 0, false);
+    pass(b, 200);
+    sim_checks_keeper(b->c, b->now, 0, true);
+    renew(b, 0);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_kill_after_a_lease_was_closed_and_renewed)
+{
+    renew(b, 0);
+    pass(b, b->t->fence_ms);
+    renew(b, 0); /* too late: it is closed for ever */
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_reset_of_a_host_that_did_nothing_wrong)
+{
+    renew(b, 0);
+    pass(b, 100);
+    kill(b, SIM_KILLED_BY_WATCHDOG);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "by its watchdog");
+}
+
+BENCH_TEST(a_reset_of_a_faulty_host)
+{
+    sim_checks_host_faulty(b->c, b->now, 0, true);
+    pass(b, 100);
+    sim_checks_host_faulty(b->c, b->now, 0, false);
+    renew(b, 0);
+    kill(b, SIM_KILLED_BY_WATCHDOG);
+    assert_fine(b);
+}
+
+/* --- fences in an outage --- */
+
+/* The reason as ha/fence_decide.c writes it, of a host whose record on this storage stands still. */
+static struct hf_fence_action silent_fence(const struct bench *b, const char *storage)
+{
+    struct hf_fence_storage s = {
+        .uuid = storage_id(0),
+        .name = storage,
+        .sign = {.state = HF_SIGN_STILL, .unchanged_ms = b->t->fence_ms},
+    };
+    struct hf_fence_host h = {.name = "host-1",
+                              .epoch = 1,
+                              .lost_ms = b->t->contact_ms,
+                              .timing = b->t,
+                              .storages = &s,
+                              .n_storages = 1};
+    struct hf_fence_view v = {.settings = {.ha_enabled = true, .mass_share = 50}, .hosts = &h, .n_hosts = 1};
+    struct hf_fence_action a;
+    assert_int_equal(hf_fence_decide(&v, &a, 1), 1);
+    assert_int_equal(a.kind, HF_FENCE_COMMIT);
+    return a;
+}
+
+BENCH_TEST(a_fence_in_an_outage)
+{
+    struct hf_uuid storage = storage_id(0);
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    sim_checks_storage_out(b->c, b->now, &storage, true);
+    pass(b, 100);
+    tell_fence(b, 0, 0, a.text, false); /* decided before */
+    assert_fine(b);
+    pass(b, b->t->fence_ms);
+    tell_fence(b, 1, 0, a.text, false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "epoch 1 of host host-2 was fenced");
+}
+
+BENCH_TEST(a_fence_for_another_reason_in_an_outage)
+{
+    struct hf_uuid storage = storage_id(0);
+    struct hf_fence_action a = silent_fence(b, "shared1");
+    sim_checks_storage_out(b->c, b->now, &storage, true);
+    pass(b, 100 + b->t->fence_ms);
+    tell_fence(b, 0, 0, a.text, false);
+    tell_fence(b, 1, EVIDENCE(CLOSED_AND_KILLED), "its keeper reports: epoch 1 closed, all killed", false);
+    assert_fine(b);
+}
+
+BENCH_TEST(evidence_of_silence_in_an_outage)
+{
+    struct hf_uuid storage = storage_id(0);
+    tell_fence(b, 0, 0, "", false);
+    sim_checks_storage_out(b->c, b->now, &storage, true);
+    pass(b, 100 + b->t->fence_ms);
+    tell_fence(b, 0, EVIDENCE(SILENCE), "", false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "which has been out for every host since");
+}
+
+/* --- NeverStop --- */
+
+static void power_cut(struct bench *b, unsigned host)
+{
+    copy(b, host, VM, 1, false);
+    sim_checks_host_lost(b->c, b->now, host, true);
+    sim_checks_host_faulty(b->c, b->now, host, true);
+}
+
+/* Any fact lets the clocks be read. */
+static void look(struct bench *b)
+{
+    renew(b, 3);
+    sim_checks_copy(b->c, b->now, 3, &(struct hf_uuid){{9}}, 1, false);
+}
+
+#define LONG_MS 3600000
+
+BENCH_TEST(a_failover_in_time)
+{
+    power_cut(b, 0);
+    pass(b, b->t->takeover_ms);
+    silenced_and_placed(b, 0, 1, 1);
+    pass(b, 10000);
+    copy(b, 1, VM, 2, true);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+    assert_int_equal(sim_checks_failovers(b->c), 1);
+}
+
+BENCH_TEST(no_failover)
+{
+    power_cut(b, 0);
+    pass(b, b->t->takeover_ms + 29000);
+    look(b);
+    assert_fine(b);
+    pass(b, 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "has not executed since 100060.500 s");
+}
+
+BENCH_TEST(no_restart_after_the_end_of_its_guest)
+{
+    copy(b, 0, VM, 1, false);
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.end = END(STOPPED);
+    v.failures = 3; /* four seconds of back-off */
+    tell_vm(b, v);
+    pass(b, b->t->takeover_ms + 33000);
+    look(b);
+    assert_fine(b);
+    pass(b, 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "is over for the store");
+}
+
+BENCH_TEST(what_is_not_to_run_may_rest)
+{
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.power = POWER(STOPPED);
+    tell_vm(b, v);
+    copy(b, 0, VM, 1, false);
+    v.end = END(STOPPED);
+    tell_vm(b, v);
+    pass(b, LONG_MS);
+    look(b);
+    v.power = POWER(RUNNING); /* its first start has no bound */
+    tell_vm(b, v);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+}
+
+BENCH_TEST(without_ha_it_may_stay_down)
+{
+    struct vm v = vm_on(b, VM, 0, 1);
+    v.no_ha = true;
+    tell_vm(b, v);
+    power_cut(b, 0);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+}
+
+/* Each excuse holds for as long as it lasts, and a whole bound after it. */
+static void assert_excused(struct bench *b, void (*set)(struct bench *b, bool on))
+{
+    power_cut(b, 0);
+    pass(b, 1000);
+    set(b, true);
+    pass(b, LONG_MS);
+    look(b);
+    set(b, false);
+    pass(b, b->t->takeover_ms + 29000);
+    look(b);
+    assert_fine(b);
+    pass(b, 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
+}
+
+static void set_quorum(struct bench *b, bool on)
+{
+    sim_checks_quorum(b->c, b->now, !on);
+}
+
+static void set_disturbed(struct bench *b, bool on)
+{
+    sim_checks_disturbed(b->c, b->now, on);
+}
+
+static void set_storage_out(struct bench *b, bool on)
+{
+    struct hf_uuid storage = storage_id(0);
+    sim_checks_storage_out(b->c, b->now, &storage, on);
+}
+
+static void set_no_watchdog(struct bench *b, bool on)
+{
+    b->no_watchdog = on;
+    tell_host(b, 0, false);
+}
+
+static void set_many_lost(struct bench *b, bool on)
+{
+    for (unsigned n = 1; n < 3; n++)
+        sim_checks_host_lost(b->c, b->now, n, on);
+}
+
+static void set_disabled(struct bench *b, bool on) /* in the store's words: nobody else is connected */
+{
+    for (unsigned n = 1; n < HOSTS; n++)
+        tell_host(b, n, !on);
+}
+
+static void set_operation(struct bench *b, bool on)
+{
+    struct text uuid = text_of(vm_id(VM));
+    Holdfast__V1__Operation o = HOLDFAST__V1__OPERATION__INIT;
+    o.target_kind = KIND(INSTANCE);
+    o.target_uuid = uuid.s;
+    o.state = on ? HOLDFAST__V1__OPERATION__STATE__RUNNING : HOLDFAST__V1__OPERATION__STATE__SUCCEEDED;
+    tell(b, KIND(OPERATION), id("operation", 0), &o.base);
+}
+
+BENCH_TEST(excused_without_quorum)
+{
+    assert_excused(b, set_quorum);
+}
+BENCH_TEST(excused_when_disturbed)
+{
+    assert_excused(b, set_disturbed);
+}
+BENCH_TEST(excused_when_its_storage_is_out)
+{
+    assert_excused(b, set_storage_out);
+}
+BENCH_TEST(excused_without_a_watchdog)
+{
+    assert_excused(b, set_no_watchdog);
+}
+BENCH_TEST(excused_when_many_are_lost)
+{
+    assert_excused(b, set_many_lost);
+}
+BENCH_TEST(excused_without_a_host_to_go_to)
+{
+    assert_excused(b, set_disabled);
+}
+BENCH_TEST(excused_by_an_operation)
+{
+    assert_excused(b, set_operation);
+}
+
+BENCH_TEST(excused_by_a_faulty_host_that_lives)
+{
+    sim_checks_host_faulty(b->c, b->now, 0, true); /* its daemon is paused */
+    copy(b, 0, VM, 1, false);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+    sim_checks_host_lost(b->c, b->now, 0, true);
+    pass(b, b->t->takeover_ms + 30001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "has not executed since");
+}
+
+BENCH_TEST(excused_without_room)
+{
+    for (unsigned n = 0; n < 21; n++) /* seven GiB of each host are for instances */
+        tell_vm(b, vm_on(b, 10 + n, 1 + n % 3, 1));
+    power_cut(b, 0);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+    struct vm v = vm_on(b, 10, 1, 1);
+    v.end = END(STOPPED);
+    tell_vm(b, v);
+    pass(b, b->t->takeover_ms + 29000);
+    look(b);
+    assert_fine(b);
+    pass(b, 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
+}
+
+BENCH_TEST(a_new_leader_counts_anew)
+{
+    power_cut(b, 0);
+    pass(b, b->t->takeover_ms);
+    sim_checks_new_leader(b->c, b->now);
+    pass(b, b->t->takeover_ms + 29000);
+    look(b);
+    assert_fine(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_copy_after_another_is_fine),
+        cmocka_unit_test(two_copies_on_two_hosts),
+        cmocka_unit_test(two_copies_on_one_host),
+        cmocka_unit_test(each_subject_is_told_once),
+        cmocka_unit_test(a_run_on_two_hosts),
+        cmocka_unit_test(a_run_that_goes_back),
+        cmocka_unit_test(a_copy_without_a_placement),
+        cmocka_unit_test(an_end_while_it_executes),
+        cmocka_unit_test(a_late_write_within_f),
+        cmocka_unit_test(a_late_write_before_the_first_of_the_new_run),
+        cmocka_unit_test(no_late_write_after_silence),
+        cmocka_unit_test(no_late_write_that_was_issued_after_the_end),
+        cmocka_unit_test(a_kill_after_the_lease_was_lost),
+        cmocka_unit_test(a_kill_with_a_fresh_lease),
+        cmocka_unit_test(a_kill_of_what_was_to_stop),
+        cmocka_unit_test(a_kill_in_a_fenced_epoch),
+        cmocka_unit_test(a_kill_by_a_keeper_that_starts),
+        cmocka_unit_test(a_kill_after_a_lease_was_closed_and_renewed),
+        cmocka_unit_test(a_reset_of_a_host_that_did_nothing_wrong),
+        cmocka_unit_test(a_reset_of_a_faulty_host),
+        cmocka_unit_test(a_fence_in_an_outage),
+        cmocka_unit_test(a_fence_for_another_reason_in_an_outage),
+        cmocka_unit_test(evidence_of_silence_in_an_outage),
+        cmocka_unit_test(a_failover_in_time),
+        cmocka_unit_test(no_failover),
+        cmocka_unit_test(no_restart_after_the_end_of_its_guest),
+        cmocka_unit_test(what_is_not_to_run_may_rest),
+        cmocka_unit_test(without_ha_it_may_stay_down),
+        cmocka_unit_test(excused_without_quorum),
+        cmocka_unit_test(excused_when_disturbed),
+        cmocka_unit_test(excused_when_its_storage_is_out),
+        cmocka_unit_test(excused_without_a_watchdog),
+        cmocka_unit_test(excused_when_many_are_lost),
+        cmocka_unit_test(excused_without_a_host_to_go_to),
+        cmocka_unit_test(excused_by_an_operation),
+        cmocka_unit_test(excused_by_a_faulty_host_that_lives),
+        cmocka_unit_test(excused_without_room),
+        cmocka_unit_test(a_new_leader_counts_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
