@@ -215,7 +215,7 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
         return;
     switch (m->body_case) {
     case HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE:
-        hf_instance_report(c, host_uuid, m->instance);
+        hf_instance_take_report(c, host_uuid, m->instance);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE:
         hf_storage_report(c, host_uuid, m->storage);

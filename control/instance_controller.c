@@ -73,7 +73,7 @@ static InstanceReport *copy_report(const InstanceReport *r)
     return copy;
 }
 
-void hf_instance_report(struct hf_controllers *c, const char *host_uuid, const InstanceReport *r)
+void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid, const InstanceReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, r->instance_uuid);
     if (o == NULL || !about(((Instance *)(void *)o->message)->placement, host_uuid, r))

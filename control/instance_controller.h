@@ -10,7 +10,7 @@
 #define HF_NO_ROOM_RETRY_MS 5000 /* a NeverStop instance without a place is tried again at the latest */
 
 /* What the host of (epoch, run) says about it, over its stream or through its lease record. */
-void hf_instance_report(struct hf_controllers *c, const char *host_uuid,
+void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid,
                         const Holdfast__V1__InstanceReport *r);
 
 /* The host that an edit under way places it on, or NULL. */
