@@ -128,8 +128,14 @@ static hf_status set_up(struct sim_world *w)
     power_on(w);
     sim_workload_set_up(w->workload);
     int64_t until = sim_now_ns(w->sim) + SIM_SET_UP_MAX_S * HF_S_NS;
-    while (!sim_workload_ready(w->workload) && !sim_stopped(w->sim) && sim_now_ns(w->sim) < until)
+    hf_status st = HF_STATUS_OK;
+    while (hf_ok(st) && !sim_workload_ready(w->workload) && !sim_stopped(w->sim) &&
+           sim_now_ns(w->sim) < until) {
         run_for(w, SLICE_NS);
+        st = sim_workload_error(w->workload);
+    }
+    if (!hf_ok(st))
+        return hf_wrap(st, "seed %llu", (unsigned long long)sim_seed(w->sim));
     if (sim_workload_ready(w->workload) || sim_stopped(w->sim))
         return HF_STATUS_OK;
     return hf_error(
