@@ -22,8 +22,8 @@
 #define RESTART_LOW_MS  1000
 #define RESTART_HIGH_MS 1500
 /* Of the log, so that snapshots happen in a run. */
-#define COMPACT_LOW  64
-#define COMPACT_HIGH 1024
+#define COMPACT_LOW  128
+#define COMPACT_HIGH 2048
 #define ROUNDS_MAX   8 /* of a turn: then others have theirs */
 
 static const struct hf_guard *const guards[] = {&hf_placement_guard};

@@ -18,8 +18,8 @@ struct sim_node *sim_node_create(struct sim_world *w, unsigned i);
 void sim_node_free(struct sim_node *n);     /* powered off */
 void sim_node_power_on(struct sim_node *n); /* starts the process, with the disk as it was left */
 void sim_node_power_off(struct sim_node *n);
-struct sim_proc *
-sim_node_proc(struct sim_node *n); /* for sim_proc_crash: the supervisor restarts it after a while */
+/* For faults; after a crash its supervisor restarts it in a second or so. */
+struct sim_proc *sim_node_proc(struct sim_node *n);
 unsigned sim_node_place(const struct sim_node *n);
 const char *sim_node_address(const struct sim_node *n); /* of its API, as trailers name it */
 
@@ -27,8 +27,8 @@ const char *sim_node_address(const struct sim_node *n); /* of its API, as traile
  * all, none, or for a batch of entries a part of it, as the seed says. */
 struct sim_node_disk {
     int64_t delay_ms; /* added to each write, up to this much, drawn */
-    bool hangs;       /* writes stay under way until it ends */
-    bool full;        /* the next append fails */
+    bool hangs; /* writes stay under way until it ends; a new term or vote stops the process till then */
+    bool full;  /* nothing more fits: writes are tried again and again, and the node soon refuses requests */
 };
 struct sim_node_disk *sim_node_disk(struct sim_node *n);
 /* The leader hands over (TimeoutNow), if it leads. */
@@ -47,8 +47,8 @@ struct sim_api_call_ops {
      * may have happened. */
     void (*ended)(void *arg, const struct sim_end_reason *why);
 };
-/* service: "Instance" for holdfast.v1.InstanceService. deadline_ms on the caller's clock: then ended with
- * TIMEOUT. */
+/* service: "Instance" for holdfast.v1.InstanceService. The request is copied. deadline_ms on the caller's
+ * clock: then ended with TIMEOUT. Inside a turn of the caller, who cancels its calls when it crashes. */
 struct sim_api_call *sim_api_call(struct sim_world *w, struct sim_proc *from, unsigned from_place,
                                   unsigned node, const char *service, const char *method,
                                   const ProtobufCMessage *request, int64_t deadline_ms,
