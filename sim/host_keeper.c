@@ -354,7 +354,8 @@ void sim_keeper_begin(struct sim_host *h)
     struct sim_keeper *k = HF_NEW(struct sim_keeper);
     k->host = h;
     k->proc = &h->procs[SIM_KEEPER];
-    k->rules = hf_lease_rules_create(h->world->timing, h->boot_id, h->saved, now_ms(k));
+    k->rules =
+        hf_lease_rules_create(hf_ha_timing_find(h->world->timing->profile), h->boot_id, h->saved, now_ms(k));
     h->keeper = k;
     if (sim_host_checks(h))
         sim_checks_keeper(sim_host_checks(h), sim_now_ns(h->sim), h->number, true);
