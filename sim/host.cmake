@@ -3,3 +3,7 @@ hf_library(hf_sim_storage SOURCES storage.c storage_record.c LINK hf_sim_base hf
 hf_library(hf_sim_host
   SOURCES host.c host_guest.c host_watchdog.c host_libvirt.c host_keeper.c host_keeper_link.c host_daemon.c host_reader.c
   LINK hf_sim_storage hf_hostd_core hf_hostd_sim hf_keeper_calls hf_ha)
+
+# They bring a leader and checks of their own.
+hf_library(hf_sim_host_fixture SOURCES host_fixture.c LINK hf_sim_host hf_api)
+hf_test(sim_host_test SOURCES host_test.c LINK hf_sim_host_fixture)
