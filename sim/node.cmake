@@ -1,7 +1,5 @@
 hf_library(hf_sim_node
   SOURCES raft_disk.c raft_message.c raft_io.c node.c node_hosts.c node_api.c
-  LINK hf_sim_base hf_control_api hf_controllers hf_placement_guard hf_control_store hf_ha hf_consensus)
-if(TARGET hf_sim_checks)
-  target_link_libraries(hf_sim_node PUBLIC hf_sim_checks)
-  hf_test(sim_node_test SOURCES node_test.c LINK hf_sim_node)
-endif()
+  LINK hf_sim_base hf_sim_checks hf_control_api hf_controllers hf_placement_guard hf_control_store hf_ha hf_consensus)
+
+hf_test(sim_node_test SOURCES node_test.c LINK hf_sim_node)

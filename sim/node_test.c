@@ -142,6 +142,7 @@ static struct bed *bed_create(uint64_t seed)
     b->w.net = sim_net_create(b->w.sim);
     b->w.sizes.nodes = NODES;
     b->w.timing = hf_ha_timing_find("default");
+    b->w.checks = sim_checks_create(b->w.timing, NULL, NULL);
     b->rng = sim_rng_make(seed, "bed", 0);
     for (unsigned i = 0; i < NODES; i++)
         b->w.nodes[i] = sim_node_create(&b->w, i);
@@ -164,6 +165,7 @@ static void bed_free(struct bed *b)
         if (b->clients[i].bed != NULL)
             sim_proc_done(&b->clients[i].proc);
     sim_net_free(b->w.net);
+    sim_checks_free(b->w.checks);
     free(b);
 }
 
@@ -337,6 +339,14 @@ static void assert_nothing_lost_or_doubled(const struct bed *b)
     assert_int_equal(hf_store_count(s, HOLDFAST__V1__KIND__ZONE), acknowledged);
 }
 
+/* Whatever a node applied, it was what the others applied. */
+static void assert_no_violation(const struct bed *b)
+{
+    const struct sim_violation *v;
+    if (sim_checks_violations(b->w.checks, &v) > 0)
+        fail_msg("%s: %s", sim_rule_name(v->rule), v->text);
+}
+
 static bool all_rest(const struct bed *b)
 {
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -363,6 +373,7 @@ static uint64_t run_seed(uint64_t seed, int64_t seconds, unsigned *ret_zones)
     assert_nothing_lost_or_doubled(b);
     for (unsigned i = 1; i < NODES; i++)
         assert_same_stores(b, i);
+    assert_no_violation(b);
     *ret_zones = 0;
     for (unsigned i = 0; i < CLIENTS; i++)
         *ret_zones += b->clients[i].n;
