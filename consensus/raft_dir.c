@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "consensus/codec.h"
-#include "consensus/crc32c.h"
 #include "consensus/raft_private.h"
 
 #define IDENTITY_MAX 512

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "consensus/codec.h"
-#include "consensus/crc32c.h"
 #include "consensus/replica.h"
 
 #define MAGIC     0x31534648u /* "HFS1" */

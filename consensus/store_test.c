@@ -1,6 +1,6 @@
 #include "consensus/testing.h"
 
-#include "consensus/crc32c.h"
+#include "base/crc32c.h"
 #include "holdfast/v1/infra.pb-c.h"
 
 static struct hf_bytes *text_bytes(const char *text)

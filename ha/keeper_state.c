@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "ha/lease_record.h"
 
 #define MAGIC   "HFKEEPER"

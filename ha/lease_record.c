@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 
 /* Offsets in a slot. Magic, version and checksum keep their place in every version to come. */
 enum {
@@ -50,22 +51,6 @@ static uint32_t get32(const uint8_t *p)
 static uint64_t get64(const uint8_t *p)
 {
     return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
-
-/* Castagnoli's polynomial, reflected, a nibble at a time: a record is 16 KiB once in a while. */
-uint32_t hf_crc32c(uint32_t crc, const void *data, size_t len)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-    };
-    const uint8_t *p = data;
-    crc = ~crc;
-    for (size_t i = 0; i < len; i++) {
-        crc = table[(crc ^ p[i]) & 15] ^ crc >> 4;
-        crc = table[(crc ^ (uint32_t)(p[i] >> 4)) & 15] ^ crc >> 4;
-    }
-    return ~crc;
 }
 
 /* The checksum of a slot as if its own field were zero. */

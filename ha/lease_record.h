@@ -67,6 +67,4 @@ const char *hf_lease_decode_text(enum hf_lease_decode d);
 /* "heartbeat-file-kvm-host-….hb"; returns out. */
 char *hf_lease_file_name(const struct hf_uuid *host, char out[HF_LEASE_FILE_NAME_MAX]);
 
-uint32_t hf_crc32c(uint32_t crc, const void *data, size_t len);
-
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "ha/lease_record.h"
 

@@ -1,6 +1,6 @@
-/* CRC-32C (Castagnoli, RFC 3720 appendix B.4): the checksum of a snapshot. */
-#ifndef HF_CONSENSUS_CRC32C_H
-#define HF_CONSENSUS_CRC32C_H
+/* CRC-32C (Castagnoli, RFC 3720 appendix B.4): the checksum of snapshots, lease records and small files. */
+#ifndef HF_BASE_CRC32C_H
+#define HF_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>
