@@ -64,6 +64,12 @@ static void streams_of_random_numbers_are_apart(void **state)
     uint64_t first = sim_rng_u64(&a);
     assert_true(first == sim_rng_u64(&b));
     assert_true(first != sim_rng_u64(&c));
+    for (const char *other = "abcdefghijklmnopqrstuvwxyz"; *other; other++)
+        for (const char *digit = "0123456789"; *digit; digit++) { /* names that differ in a few bits */
+            char name[] = {*other, *digit, '\0'};
+            struct sim_rng n2 = sim_rng_make(7, "n2", 1), r = sim_rng_make(7, name, 1);
+            assert_true((sim_rng_u64(&n2) == sim_rng_u64(&r)) == (strcmp(name, "n2") == 0));
+        }
     for (int i = 0; i < 1000; i++) {
         int64_t v = sim_rng_skewed(&a, 10, 1000);
         assert_true(v >= 10 && v <= 1000);

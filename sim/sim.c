@@ -42,7 +42,7 @@ struct sim_rng sim_rng_make(uint64_t seed, const char *name, uint64_t number)
     uint64_t state = seed;
     for (const char *p = name; *p; p++) {
         state ^= (unsigned char)*p;
-        splitmix(&state);
+        state = splitmix(&state);
     }
     state ^= number * 0xd1342543de82ef95u;
     struct sim_rng r;
