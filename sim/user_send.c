@@ -144,9 +144,11 @@ static void found(struct sim_sent *s, const char *what, const struct sim_answer 
                          a->code == HF_OK ? "" : ": ", a->sentence);
 }
 
+/* The answer is about the request, not about the node. */
 static bool is_definite(const struct sim_answer *a)
 {
-    return a->code == HF_OK || (!a->doubt && a->code != HF_NOT_LEADER && a->code != HF_TIMEOUT);
+    return a->code == HF_OK ||
+           (!a->doubt && a->code != HF_NOT_LEADER && a->code != HF_TIMEOUT && a->code != HF_EXHAUSTED);
 }
 
 /* What the request names may have gone meanwhile. */

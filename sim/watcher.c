@@ -289,7 +289,7 @@ struct sim_watcher *sim_watcher_create(struct sim_world *w)
 {
     struct sim_watcher *t = HF_NEW(struct sim_watcher);
     t->w = w;
-    t->rng = sim_rng_make(sim_seed(w->sim), "watcher", 0);
+    t->rng = sim_rng_make(sim_seed(w->sim), "watch", 0);
     sim_client_init(&t->client, w, "watcher", 0);
     t->client.crashed = crashed;
     t->client.crashed_arg = t;
