@@ -414,7 +414,8 @@ void fixture_run(struct fixture *f, int64_t ms)
 static bool settled(const struct fixture *f)
 {
     for (unsigned i = 0; i < f->n_vms; i++)
-        if (f->vms[i].stop ? f->vms[i].ended != f->vms[i].run : !f->vms[i].running)
+        if (f->checks.executing[i] != !f->vms[i].stop ||
+            (f->vms[i].stop ? f->vms[i].ended != f->vms[i].run : !f->vms[i].running))
             return false;
     return true;
 }

@@ -21,6 +21,8 @@ struct sim_guest {
     bool runs;     /* QEMU lets its virtual CPUs execute */
     bool executes; /* and so does the machine; as told to the checks */
     bool ordered;  /* its end was ordered */
+    bool stubborn; /* the kernel does not let go of its I/O when it is killed: it dies when the storage answers */
+    bool killed;
     uint64_t counter;
     unsigned under_way;
     bool ticking; /* its event is in the queue */
@@ -48,7 +50,7 @@ static void on_written(void *arg, bool ok, const char *why)
     struct sim_host *h = g->host;
     (void)why;
     g->under_way--;
-    if (h && !ok && g->runs)
+    if (h && !ok && g->runs && !g->killed)
         hf_vm_machine_guest_stop(h->vms, &g->uuid);
     if (h && g->under_way == 0)
         hf_vm_machine_let_go(h->vms, &g->uuid);
@@ -121,6 +123,7 @@ static struct sim_guest *guest_new(struct sim_host *h, const struct hf_vm_sim_gu
     g->sim = h->sim;
     g->uuid = v->uuid;
     g->run = v->run;
+    g->stubborn = sim_rng_below(&h->rng, 2) == 0;
     for (size_t i = 0; i < v->n_disks && g->n_storages < STORAGES_MAX; i++) {
         struct sim_storage *s = sim_host_storage_at(h, v->disks[i]);
         if (s)
@@ -159,7 +162,10 @@ static void on_ended(void *arg, const struct hf_vm_sim_guest *v, enum hf_vm_gone
 static bool on_held(void *arg, const struct hf_uuid *uuid)
 {
     struct sim_guest *g = find(arg, uuid);
-    return g && g->under_way > 0;
+    g->killed = true;
+    for (unsigned i = 0; i < g->n_storages && !g->stubborn && g->under_way > 0; i++)
+        sim_storage_guest_killed(g->storages[i], g->host->number, uuid);
+    return g->under_way > 0;
 }
 
 /* --- for the machine --- */

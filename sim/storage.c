@@ -542,3 +542,15 @@ void sim_storage_host_died(struct sim_storage *s, unsigned host)
             leave_alone(io);
     }
 }
+
+void sim_storage_guest_killed(struct sim_storage *s, unsigned host, const struct hf_uuid *instance)
+{
+    struct host_way *w = &s->ways[host];
+    if (passes(&w->way))
+        return; /* they are through in a moment */
+    for (struct io *io = w->ios, *next; io; io = next) {
+        next = io->next;
+        if (io->kind == IO_GUEST && !io->on_its_own && hf_uuid_equal(&io->guest.instance, instance))
+            leave_alone(io);
+    }
+}
