@@ -239,7 +239,7 @@ static void draw_kind(uint64_t seed, const struct sim_profile *p, const struct s
     if (!sim_rng_chance(&r, p->faults[kind].on_ppm) || p->faults[kind].per_hour == 0 ||
         !possible(kind, sizes))
         return;
-    int64_t per_hour = sim_rng_between(&r, 1, 2 * p->faults[kind].per_hour - 1);
+    int64_t mean = p->faults[kind].per_hour, per_hour = sim_rng_between(&r, mean - mean / 2, mean + mean / 2);
     uint32_t ppm = (uint32_t)(per_hour < SIM_RATE_MAX ? per_hour * 1000000 / 3600 : 1000000);
     for (int64_t second = 0; second < sizes->fault_ns / HF_S_NS; second++) {
         if (!sim_rng_chance(&r, ppm))

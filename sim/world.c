@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "ha/ha_timing_mutant.h"
+#include "sim/trace.h"
 #include "sim/workload.h"
 
 #define GIB          (1024ULL * 1024 * 1024)
@@ -66,6 +67,7 @@ static struct sim_world *make(const struct sim_run_options *o)
     struct sim_world *w = HF_NEW(struct sim_world);
     w->sim = sim_create(o->seed);
     sim_trace_to(w->sim, o->trace, o->trace_arg);
+    sim_trace_logs(w->sim);
     w->keep_going = o->keep_going;
     w->profile = *o->profile;
     w->sizes = sim_sizes_draw(o->seed, o->profile);
@@ -88,6 +90,7 @@ static void end(struct sim_world *w)
     for (unsigned i = 0; i < w->sizes.nodes; i++)
         sim_node_power_off(w->nodes[i]);
     sim_workload_stop(w->workload);
+    sim_trace_logs(NULL);
     sim_free(w->sim);
     sim_workload_free(w->workload);
     for (unsigned i = 0; i < w->sizes.hosts; i++)
