@@ -21,7 +21,8 @@ struct sim_guest {
     bool runs;     /* QEMU lets its virtual CPUs execute */
     bool executes; /* and so does the machine; as told to the checks */
     bool ordered;  /* its end was ordered */
-    bool stubborn; /* the kernel does not let go of its I/O when it is killed: it dies when the storage answers */
+    bool stubborn; /* the kernel does not let go of its I/O when it is killed: it dies when the storage
+                      answers */
     bool killed;
     uint64_t counter;
     unsigned under_way;
