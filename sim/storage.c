@@ -281,32 +281,36 @@ static void drop_answer(void *arg)
     answer_free(a);
 }
 
+/* The I/O is over before anybody hears of it: who does may end, and with it all that it asked for. */
 static void answer(struct io *io, bool ok, const char *why)
 {
-    if (io->kind == IO_GUEST) {
-        sim_written_cb done = io->cb.written;
-        io->cb.written = NULL;
-        if (done)
-            done(io->arg, ok, why);
-    } else if (io->by) {
-        struct answer *a = HF_NEW(struct answer);
-        *a = (struct answer){.drop = io->drop, .arg = io->arg, .ok = ok, .why = why};
-        if (io->kind == IO_SAMPLE) {
-            a->sampled = io->cb.sampled;
-            a->reads = io->sample.reads;
-            a->n = io->sample.n;
-            io->sample.reads = NULL;
-            io->sample.n = 0;
-            sim_proc_enter(io->by, io->life, on_answer, drop_answer, a);
-        } else if (io->by->up && io->by->life == io->life) {
-            a->written = io->cb.written;
-            sim_proc_post(io->by, ANSWER_NS, on_answer, drop_answer, a);
-        } else {
-            drop_answer(a);
-        }
-        io->by = NULL;
-    }
+    struct answer *a = HF_NEW(struct answer);
+    struct sim_proc *by = io->by;
+    uint32_t life = io->life;
+    bool sample = io->kind == IO_SAMPLE;
+    *a = (struct answer){.written = sample ? NULL : io->cb.written,
+                         .sampled = sample ? io->cb.sampled : NULL,
+                         .drop = io->drop,
+                         .arg = io->arg,
+                         .ok = ok,
+                         .why = why,
+                         .reads = io->sample.reads,
+                         .n = io->sample.n};
+    io->sample.reads = NULL;
+    io->sample.n = 0;
+    io->by = NULL;
+    io->cb.written = NULL;
     io_over(io);
+    if (!by && a->written)
+        on_answer(a); /* a guest's */
+    else if (!by)
+        answer_free(a);
+    else if (sample)
+        sim_proc_enter(by, life, on_answer, drop_answer, a);
+    else if (by->up && by->life == life)
+        sim_proc_post(by, ANSWER_NS, on_answer, drop_answer, a);
+    else
+        drop_answer(a);
 }
 
 /* --- landing --- */
