@@ -12,11 +12,11 @@ static void judge_running(struct sim_checks *c, int64_t now_ns, const struct sim
     if (!open && !sim_room_for(c, i))
         return; /* it waits, and says so */
     if (!open || i->n_copies != 1)
-        sim_violated(
-            c, now_ns, SIM_RULE_CONVERGES, sim_subject(&i->uuid),
-            "instance '%s' is wanted running, but %zu copies of it execute; its run %llu on %s is %s",
-            i->name, i->n_copies, (ull)p->run, sim_host_text(p->host),
-            open ? "not over for the store" : "over for the store");
+        sim_violated(c, now_ns, SIM_RULE_CONVERGES, sim_subject(&i->uuid),
+                     "instance '%s' is wanted running, but %zu copies of it execute; its run %llu on %s is "
+                     "%s%s",
+                     i->name, i->n_copies, (ull)p->run, sim_host_text(p->host), open ? "not over" : "over",
+                     sim_says_of(i).text);
     else if (i->copies[0].run != p->run ||
              (p->host->facts.known && p->host->facts.number != i->copies[0].host))
         sim_violated(c, now_ns, SIM_RULE_CONVERGES, sim_subject(&i->uuid),

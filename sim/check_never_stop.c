@@ -157,10 +157,10 @@ static void judge_clock(struct sim_checks *c, int64_t now_ns, struct sim_instanc
     char now[SIM_TIME_TEXT], since[SIM_TIME_TEXT], bound[SIM_TIME_TEXT];
     sim_violated(c, now_ns, SIM_RULE_NEVER_STOP, sim_subject(&i->uuid),
                  "instance '%s' is NeverStop and wanted running, but has not executed since %s, now %s: the "
-                 "bound is %s; its run %llu on %s is %s",
+                 "bound is %s; its run %llu on %s is %s%s",
                  i->name, sim_time_text(began_ns, since), sim_time_text(now_ns, now),
                  sim_time_text(bound_ns(c), bound), (ull)p->run, sim_host_text(p->host),
-                 p->end == SIM_OPEN ? "not over for the store" : "over for the store");
+                 p->end == SIM_OPEN ? "not over" : "over", sim_says_of(i).text);
 }
 
 void sim_never_stop_look(struct sim_checks *c, int64_t now_ns)

@@ -388,6 +388,10 @@ static void take_status(struct sim_instance *i, int64_t now_ns, const Instance *
     if (failures > i->start_failures)
         i->clock_ns = now_ns + hf_start_backoff_ms(failures) * SIM_MS_NS;
     i->start_failures = failures;
+    i->says[0] = '\0';
+    for (size_t k = 0; m->status != NULL && k < m->status->n_conditions; k++)
+        if (!m->status->conditions[k]->ok)
+            snprintf(i->says, sizeof i->says, "%s", m->status->conditions[k]->message);
 }
 
 static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, const Instance *m)

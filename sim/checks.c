@@ -199,6 +199,14 @@ const char *sim_instance_text(const struct sim_instance *i)
     return i->name;
 }
 
+struct sim_says sim_says_of(const struct sim_instance *i)
+{
+    struct sim_says s = {{0}};
+    if (i->says[0] != '\0')
+        snprintf(s.text, sizeof s.text, ", the store says: %s", i->says);
+    return s;
+}
+
 const char *sim_host_text(const struct sim_known_host *h)
 {
     return h != NULL && h->name[0] != '\0' ? h->name : "?";

@@ -9,7 +9,8 @@
 #include "control/uuid_map.h"
 #include "sim/checks.h"
 
-#define SIM_NAME        48 /* of an object in a sentence; longer ones are cut */
+#define SIM_NAME        48  /* of an object in a sentence; longer ones are cut */
+#define SIM_SAYS        160 /* of a condition in a sentence */
 #define SIM_NODES_KNOWN 16
 #define SIM_COPIES_MAX  8  /* of one instance that execute at once: all beyond the first are violations */
 #define SIM_PAST_MAX    8  /* copies of one instance that ended and may still write; the oldest makes room */
@@ -132,7 +133,8 @@ struct sim_instance {
     struct sim_store_storage *storages[SIM_DISKS_MAX];
     size_t n_storages;
     uint32_t start_failures;
-    size_t operations; /* under way on it */
+    char says[SIM_SAYS]; /* the stored reason why it does not run; "": none */
+    size_t operations;   /* under way on it */
     uint64_t nics_digest;
     struct hf_uuid nics[2 * SIM_NICS_MAX]; /* keys of its addresses (l3, ip) and MACs */
     size_t n_nics;
@@ -240,6 +242,11 @@ struct sim_known_host *sim_host_of(struct sim_checks *c, const struct hf_uuid *u
 struct sim_store_storage *sim_storage_of(struct sim_checks *c, const struct hf_uuid *uuid);
 struct sim_instance *sim_instance_of(struct sim_checks *c, const struct hf_uuid *uuid);
 const char *sim_instance_text(const struct sim_instance *i); /* its name, or its UUID's beginning */
+/* ", the store says: …", or "" */
+struct sim_says {
+    char text[SIM_SAYS + 24];
+};
+struct sim_says sim_says_of(const struct sim_instance *i);
 /* "h3" as the simulator's traces say, or its stored name. */
 const char *sim_host_text(const struct sim_known_host *h);
 

@@ -346,7 +346,7 @@ BENCH_TEST(no_restart_after_the_end_of_its_guest)
     assert_fine(b);
     pass(b, 1001);
     look(b);
-    assert_only(b, SIM_RULE_NEVER_STOP, "is over for the store");
+    assert_only(b, SIM_RULE_NEVER_STOP, "run 1 on host-1 is over");
 }
 
 BENCH_TEST(what_is_not_to_run_may_rest)
