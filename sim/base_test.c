@@ -354,6 +354,21 @@ static void a_machine_without_power_says_nothing(void **state)
     talk_free(t);
 }
 
+static void a_machine_that_is_back_soon_resets_what_it_has_forgotten(void **state)
+{
+    (void)state;
+    struct talk *t = talk_new();
+    talk_until(t, 100);
+    sim_net_set_power(t->net, 1, false);
+    sim_proc_crash(&t->b.proc);
+    talk_until(t, 120);
+    sim_net_set_power(t->net, 1, true);
+    sim_proc_start(&t->b.proc);
+    talk_until(t, 2000);
+    assert_string_equal(t->a.log.text, "unavailable ");
+    talk_free(t);
+}
+
 static void a_stopped_process_hears_it_all_when_it_goes_on(void **state)
 {
     (void)state;
@@ -412,6 +427,7 @@ int main(void)
         cmocka_unit_test(both_ends_learn_of_a_way_that_stays_cut_in_one_direction),
         cmocka_unit_test(a_process_that_dies_resets_its_connections),
         cmocka_unit_test(a_machine_without_power_says_nothing),
+        cmocka_unit_test(a_machine_that_is_back_soon_resets_what_it_has_forgotten),
         cmocka_unit_test(a_stopped_process_hears_it_all_when_it_goes_on),
         cmocka_unit_test(datagrams_are_lost_and_doubled),
     };

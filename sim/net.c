@@ -37,6 +37,7 @@ struct sim_conn {
     const struct sim_conn_ops *ops;
     void *arg;
     bool open;
+    bool forgotten; /* closed without a word that reached the other: its machine has lost power */
     /* what it has sent */
     int64_t arrives_ns;              /* the last packet under way: no later one overtakes it */
     struct packet *held, **held_end; /* arrived at a cut: sent again until it is whole */
@@ -223,6 +224,7 @@ static void drop_held(struct sim_conn *c)
     c->held_end = &c->held;
     while (k) {
         struct packet *next = k->next;
+        c->forgotten |= k->kind == PACKET_CLOSE;
         packet_drop(k);
         k = next;
     }
@@ -422,6 +424,18 @@ static void give_up(struct pipe *p)
     }
 }
 
+/* A machine that has power again answers the keep-alive of a connection that it knows nothing of. */
+static void reset_forgotten(struct pipe *p)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sim_conn *c = &p->ends[i];
+        if (!c->forgotten || !sim_net_reach(p->net, c->place, other(c)->place))
+            continue;
+        c->forgotten = false;
+        send_close(c, &reset);
+    }
+}
+
 static void drop_check(void *arg)
 {
     pipe_unref(arg);
@@ -437,6 +451,7 @@ static void on_check(void *arg)
         pipe_unref(p);
         return;
     }
+    reset_forgotten(p);
     if (well(p))
         p->bad_since_ns = -1;
     else if (p->bad_since_ns < 0)
@@ -507,10 +522,11 @@ static void on_close_lost(void *arg)
 {
     struct packet *k = arg;
     k->why = reset;
-    if (k->from->pipe->net->places[k->from->place].power)
-        transmit(k);
-    else
+    k->from->forgotten = !k->from->pipe->net->places[k->from->place].power;
+    if (k->from->forgotten)
         packet_drop(k);
+    else
+        transmit(k);
 }
 
 void sim_conn_close(struct sim_conn *c, const struct sim_end_reason *why)
@@ -533,7 +549,8 @@ static void proc_exited(void *arg, struct sim_proc *p)
             if (!c->open || c->proc != p)
                 continue;
             pipe->refs++;
-            if (n->places[c->place].power)
+            c->forgotten = !n->places[c->place].power;
+            if (!c->forgotten)
                 send_close(c, &reset);
             end_closes(c);
             pipe_unref(pipe);
