@@ -70,7 +70,7 @@ static int64_t room_since(const struct sim_checks *c, const struct sim_instance 
     int64_t since = INT64_MAX;
     const struct sim_known_host *from = i->placement.host;
     for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next)
-        if (h->healthy_since_ns < since && has_room(c, h, i) &&
+        if (h->healthy_since_ns < since && has_room(c, h, i) && (i->bound_to == NULL || i->bound_to == h) &&
             (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster)))
             since = h->healthy_since_ns;
     return since;
@@ -115,7 +115,7 @@ static bool host_excuses(const struct sim_checks *c, const struct sim_instance *
 
 static bool is_excused(const struct sim_checks *c, const struct sim_instance *i)
 {
-    return c->no_quorum || c->disturbed || c->ha_off || i->operations > 0 || i->pinned ||
+    return c->no_quorum || c->disturbed || c->ha_off || i->operations > 0 || i->bound_to != NULL ||
            storage_excuses(i) || host_excuses(c, i) || mass_loss(c);
 }
 

@@ -408,7 +408,8 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
     i->deleting = spec->deleting;
     i->wanted = spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !spec->deleting;
     i->paused = spec->power == HOLDFAST__V1__POWER_STATE__POWER_PAUSED && !spec->deleting;
-    i->pinned = spec->host_uuid[0] != '\0';
+    struct hf_uuid bound_to = uuid_of(spec->host_uuid);
+    i->bound_to = spec->host_uuid[0] != '\0' ? sim_host_of(c, &bound_to) : NULL;
     i->cpus = spec->cpus;
     i->memory_bytes = spec->memory_bytes;
     if (!i->wanted && p.run > i->unwanted_run)

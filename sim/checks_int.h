@@ -128,7 +128,8 @@ struct sim_instance {
     uint64_t silenced_run;              /* the last one that nothing but silence ended; 0: none */
     uint64_t unwanted_run;              /* the store wanted this run, or an older one, not to run */
     struct sim_known_host *fenced_from; /* where its last run was when it was fenced; until it runs again */
-    bool never_stop, wanted, paused, deleting, pinned;
+    bool never_stop, wanted, paused, deleting;
+    struct sim_known_host *bound_to; /* its next start is bound to this host; NULL: to none */
     uint64_t cpus, memory_bytes;
     struct sim_store_storage *storages[SIM_DISKS_MAX];
     size_t n_storages;
