@@ -257,6 +257,9 @@ static void on_hello(struct fixture *f, unsigned host, const Holdfast__V1__Hello
 static void on_instance(struct fixture *f, unsigned host, const Holdfast__V1__InstanceReport *r)
 {
     unsigned i = 0;
+    sim_trace(f->w.sim, "n1", "%s reports instance %s run %llu: state %d, '%s' '%s'",
+              sim_host_name(f->w.hosts[host]), r->instance_uuid, (unsigned long long)r->run, (int)r->state,
+              r->message, r->blocked);
     while (i < f->n_vms && strcmp(f->vms[i].uuid, r->instance_uuid) != 0)
         i++;
     struct fixture_vm *vm = &f->vms[i];

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define CALL_MS      10
+#define HANG_LOOK_MS 500 /* a call that hangs goes on so long after its way does, at the latest */
 #define FETCH_MS     2000
 #define IMAGE_BYTES  (64u << 20)
 #define VOLUME_BYTES (1u << 20)
@@ -41,7 +42,8 @@ struct call {
     struct primary *p;
     enum hf_primary_sim_op op;
     enum hf_sim_fault fault;
-    bool way_fails;
+    int64_t deadline_ms;
+    bool timed_out;
     char *name, *backing;
     hf_primary_cb cb;
     hf_primary_capacity_cb capacity_cb;
@@ -134,15 +136,32 @@ static hf_status outcome(struct call *c)
     struct hf_disk_sim *d = c->p->disk;
     if (c->p->queue.cancelled)
         return hf_error(HF_CANCELLED, "the host daemon ends");
+    if (c->timed_out)
+        return hf_error(HF_TIMEOUT, "the storage hangs");
+    if (c->p->way && c->p->way->fails)
+        return hf_error(HF_IO, "input/output error");
     hf_status st = HF_STATUS_OK;
     if (c->fault == HF_SIM_GOOD || c->fault == HF_SIM_LOST_ANSWER || c->fault == HF_SIM_LATE)
         st = apply(d, c);
     if (c->fault == HF_SIM_GOOD)
         return st;
     hf_status_drop(st);
-    if (c->way_fails)
-        return hf_error(HF_IO, "input/output error");
     return hf_sim_fault_status(&d->faults, c->op, c->fault);
+}
+
+static void answer(void *arg);
+
+/* true: its way hangs, and it will be looked at again. */
+static bool waits_for_way(struct call *c)
+{
+    struct primary *p = c->p;
+    int64_t left = c->deadline_ms - hf_env_now_ms(p->queue.env);
+    if (!p->way || !p->way->hangs || p->queue.cancelled)
+        return false;
+    c->timed_out = left <= 0;
+    if (!c->timed_out)
+        hf_sim_later(&p->queue, left < HANG_LOOK_MS ? (unsigned)left : HANG_LOOK_MS, answer, call_free, c);
+    return !c->timed_out;
 }
 
 static void answer(void *arg)
@@ -152,6 +171,8 @@ static void answer(void *arg)
     struct hf_disk_sim *d = p->disk;
     struct hf_capacity capacity = {d->total_bytes, 0};
     struct hf_image_info info = {IMAGE_BYTES, IMAGE_BYTES};
+    if (waits_for_way(c))
+        return;
     hf_status st = outcome(c);
     capacity.available_bytes = d->total_bytes - used(d);
     p->calls--;
@@ -175,11 +196,8 @@ static void send(struct hf_primary *hp, struct call call, unsigned ms, unsigned 
     *c = call;
     c->p = p;
     c->fault = hf_sim_take_fault(&p->disk->faults, c->op);
-    if (p->way && p->way->fails) {
-        c->way_fails = true;
-        c->fault = HF_SIM_FAILS;
-    }
-    if (p->disk->hangs || (p->way && p->way->hangs))
+    c->deadline_ms = hf_env_now_ms(p->queue.env) + deadline_ms;
+    if (p->disk->hangs)
         c->fault = HF_SIM_LOST_ORDER;
     p->calls++;
     hf_sim_later(&p->queue, c->fault == HF_SIM_GOOD || c->fault == HF_SIM_FAILS ? ms : deadline_ms, answer,

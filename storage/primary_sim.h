@@ -24,7 +24,7 @@ struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root);
 
 /* How one host reaches it at this moment. */
 struct hf_primary_sim_way {
-    bool hangs; /* calls wait until their deadline and do nothing */
+    bool hangs; /* calls wait: until it ends, or their deadline comes, then they do nothing */
     bool fails; /* calls fail at once and do nothing */
 };
 /* As hf_primary_sim_open, for a host whose time is not the disk's. way lives as long as the disk. */
