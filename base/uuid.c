@@ -1,7 +1,7 @@
 #include "base/uuid.h"
 
-#include <ctype.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+#include <pthread.h>
 
 #include "base/assert.h"
 
@@ -19,52 +19,63 @@ struct hf_uuid hf_uuid_new(struct hf_env *env)
     return u;
 }
 
+/* Looked up once: that takes ten times as long as the digest of a short text. */
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    HF_ASSERT(sha256);
+}
+
 struct hf_uuid hf_uuid_of_text(const char *text)
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256((const unsigned char *)text, strlen(text), digest);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    pthread_once(&once, fetch_sha256);
+    int good = EVP_Digest(text, strlen(text), digest, NULL, sha256, NULL);
+    HF_ASSERT(good == 1);
     struct hf_uuid u;
     memcpy(u.b, digest, sizeof u.b);
     mark(&u, 8);
     return u;
 }
 
-static int nibble(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+/* Value plus one of each hexadecimal digit; 0: it is none. */
+static const uint8_t digit_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+    ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
-static bool hyphen_stands_here(size_t digits_read)
+/* Reads 2 * n digits; moves *at behind them. */
+static bool read_bytes(const char **at, uint8_t *out, size_t n)
 {
-    return digits_read == 8 || digits_read == 12 || digits_read == 16 || digits_read == 20;
+    for (size_t i = 0; i < n; i++, *at += 2) {
+        unsigned high = digit_values[(unsigned char)(*at)[0]];
+        unsigned low = high > 0 ? digit_values[(unsigned char)(*at)[1]] : 0;
+        if (low == 0)
+            return false;
+        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    return true;
 }
 
 bool hf_uuid_parse(const char *text, struct hf_uuid *ret)
 {
+    static const uint8_t groups[] = {4, 2, 2, 2, 6}; /* in bytes */
+    struct hf_uuid u;
+    uint8_t *out = u.b;
     if (!text)
         return false;
-    size_t len = strnlen(text, 40);
-    bool hyphens = len == 36;
-    if (len != 32 && !hyphens)
-        return false;
-    struct hf_uuid u = {{0}};
-    size_t digits = 0;
-    for (const char *p = text; *p; p++) {
-        if (hyphens && *p == '-' && hyphen_stands_here(digits) && p > text && p[-1] != '-')
-            continue;
-        int n = nibble(*p);
-        if (n < 0 || digits == 32)
+    bool hyphens = strnlen(text, 9) == 9 && text[8] == '-';
+    for (size_t g = 0; g < sizeof groups; out += groups[g++]) {
+        if (hyphens && g > 0 && *text++ != '-')
             return false;
-        u.b[digits / 2] = (uint8_t)(u.b[digits / 2] << 4 | n);
-        digits++;
+        if (!read_bytes(&text, out, groups[g]))
+            return false;
     }
-    if (digits != 32)
+    if (*text)
         return false;
     *ret = u;
     return true;
