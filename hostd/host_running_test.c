@@ -77,6 +77,30 @@ static void what_does_not_die_is_not_stopped(void **state)
     world_free(w);
 }
 
+static bool kernel_holds(void *arg, const struct hf_uuid *vm)
+{
+    (void)vm;
+    return *(const bool *)arg;
+}
+
+/* A guest that has powered off leaves its QEMU behind while a write hangs in the kernel. */
+static void what_still_writes_is_not_stopped(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1);
+    bool holds = true;
+    (void)state;
+    hf_vm_machine_watch(w->machine, &(struct hf_vm_sim_watch){.held = kernel_holds, .arg = &holds});
+    world_instance(w, (struct order){.power = POWER(STOPPED)});
+    world_step(w, 60000);
+    assert_int_equal(world_said_state(w, VM1, STATE(STOPPED)), 0);
+    holds = false;
+    hf_vm_machine_let_go(w->machine, &vm);
+    world_step(w, 20000);
+    assert_state(w, VM1, STATE(STOPPED));
+    world_free(w);
+}
+
 static void stop_of_a_run_that_never_began(void **state)
 {
     struct world *w = world_attached();
@@ -368,6 +392,7 @@ int main(void)
         cmocka_unit_test(force_stop_does_not_wait),
         cmocka_unit_test(force_stop_without_the_hypervisor),
         cmocka_unit_test(what_does_not_die_is_not_stopped),
+        cmocka_unit_test(what_still_writes_is_not_stopped),
         cmocka_unit_test(stop_of_a_run_that_never_began),
         cmocka_unit_test(stop_while_the_image_is_fetched),
         cmocka_unit_test(the_guest_powers_off),

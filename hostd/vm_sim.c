@@ -12,7 +12,8 @@ struct vm {
     uint64_t epoch, run;
     int pid;
     bool paused;
-    bool killed; /* the kernel holds it */
+    bool killed;         /* it has ended, but the kernel holds the process */
+    enum hf_vm_gone why; /* how */
     unsigned boots;
     char **disks;
     size_t n_disks;
@@ -141,20 +142,26 @@ static void remove_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why
     }
 }
 
-/* SIGKILL; false: the process is still there. */
-static bool kill_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
+/* Its virtual CPUs execute no more. False: the process is still there, until the kernel lets it go. */
+static bool end_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
 {
     bool ran = !v->paused && !v->killed;
-    if (m->unkillable)
-        return false;
+    if (!v->killed)
+        v->why = why;
     if (!m->watch.held || !m->watch.held(m->watch.arg, &v->uuid)) {
-        remove_vm(m, v, why);
+        remove_vm(m, v, v->why);
         return true;
     }
     v->killed = true;
     if (ran)
         tell_runs(m, v);
     return false;
+}
+
+/* SIGKILL; false: the process is still there. */
+static bool kill_vm(struct hf_vm_machine *m, struct vm *v, enum hf_vm_gone why)
+{
+    return !m->unkillable && end_vm(m, v, why);
 }
 
 /* --- what an order does --- */
@@ -182,7 +189,7 @@ static hf_status do_start(struct hf_vm_machine *m, struct order *o)
 static hf_status do_shutdown(struct hf_vm_machine *m, struct vm *v)
 {
     if (!m->ignores_acpi && !v->paused)
-        remove_vm(m, v, HF_VM_GONE_GUEST);
+        end_vm(m, v, HF_VM_GONE_GUEST);
     return HF_STATUS_OK;
 }
 
@@ -483,7 +490,7 @@ void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid
 {
     struct vm *v = find(m, uuid);
     HF_ASSERT(v);
-    remove_vm(m, v, HF_VM_GONE_GUEST);
+    end_vm(m, v, HF_VM_GONE_GUEST);
 }
 
 bool hf_vm_machine_kill(struct hf_vm_machine *m, const struct hf_uuid *uuid)
@@ -510,7 +517,7 @@ void hf_vm_machine_let_go(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct vm *v = find(m, uuid);
     if (v && v->killed)
-        remove_vm(m, v, HF_VM_GONE_CRASHED);
+        remove_vm(m, v, v->why);
 }
 
 void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uuid)
