@@ -233,8 +233,9 @@ void sim_host_power_on(struct sim_host *h)
     sim_net_set_power(h->world->net, h->place, true);
     sim_proc_start(&h->machine);
     h->vms = hf_vm_machine_create(&h->machine.env);
-    hf_vm_machine_set_latency(h->vms, (unsigned)sim_rng_between(&h->rng, 1, CALL_MAX_MS),
-                              (unsigned)sim_rng_between(&h->rng, START_MIN_MS, START_MAX_MS));
+    unsigned call_ms = (unsigned)sim_rng_between(&h->rng, 1, CALL_MAX_MS);
+    unsigned start_ms = (unsigned)sim_rng_between(&h->rng, START_MIN_MS, START_MAX_MS);
+    hf_vm_machine_set_latency(h->vms, call_ms, start_ms);
     h->libvirt = sim_libvirt_open(h);
     h->bridges = hf_net_sim_create(&h->procs[SIM_HOSTD].env);
     sim_guests_begin(h);
