@@ -236,9 +236,9 @@ static void place(struct hf_controllers *c, struct hf_world_object *o, const Hol
 static void start(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    int64_t pause_ms = i->status != NULL ? i->status->retry_at_ms - hf_controllers_wall_ms(c) : 0;
+    int64_t pause_ms = hf_start_pause_ms(i, hf_controllers_wall_ms(c));
     if (pause_ms > 0) {
-        hf_controllers_wake(c, o, pause_ms < HF_START_BACKOFF_MAX_MS ? pause_ms : HF_START_BACKOFF_MAX_MS);
+        hf_controllers_wake(c, o, pause_ms);
         return;
     }
     if (!image_ready(c, o))

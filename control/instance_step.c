@@ -21,6 +21,12 @@ int64_t hf_start_backoff_ms(uint32_t failures)
     return ms < HF_START_BACKOFF_MAX_MS ? ms : HF_START_BACKOFF_MAX_MS;
 }
 
+int64_t hf_start_pause_ms(const Holdfast__V1__Instance *i, int64_t wall_ms)
+{
+    int64_t ms = i->status != NULL ? i->status->retry_at_ms - wall_ms : 0;
+    return ms > 0 && ms <= hf_start_backoff_ms(i->status->start_failures) ? ms : 0;
+}
+
 static Holdfast__V1__InstanceStatus *status_of(Holdfast__V1__Instance *i)
 {
     if (i->status == NULL) {

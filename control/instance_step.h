@@ -31,6 +31,10 @@ struct hf_instance_facts {
 /* 1, 2, 4 … 60 s for 1, 2, 3 … failures in a row. */
 int64_t hf_start_backoff_ms(uint32_t failures);
 
+/* How long no start is tried yet; 0: it may be. The stored time is of the wall clock of whoever led then: one
+ * that is further away than its pause was long tells of another clock, and holds nothing up. */
+int64_t hf_start_pause_ms(const Holdfast__V1__Instance *i, int64_t wall_ms);
+
 /* With an open placement: takes in the report, or the lack of contact. A report of STOPPED ends the placement
  * and decides whether power stays on. */
 bool hf_instance_follow(Holdfast__V1__Instance *i, const struct hf_instance_facts *f);

@@ -158,6 +158,22 @@ static void back_off_grows_and_a_good_run_clears_it(void **state)
     holdfast__v1__instance__free_unpacked(i, NULL);
 }
 
+static void a_wall_clock_that_jumps_holds_no_start_up(void **state)
+{
+    (void)state;
+    Instance *i = placed();
+    struct hf_instance_facts f = {.never_stop = true};
+    see(i, SEEN(RUNNING), NOW, &f, NULL);
+    see(i, SEEN(STOPPED), NOW, &f, NULL);
+    assert_int_equal(hf_start_pause_ms(i, NOW), 1000);
+    assert_int_equal(hf_start_pause_ms(i, NOW + 999), 1);
+    assert_int_equal(hf_start_pause_ms(i, NOW + 1000), 0);
+    assert_int_equal(hf_start_pause_ms(i, NOW - 1), 0); /* further away than it ever was */
+    assert_int_equal(hf_start_pause_ms(i, NOW - 3600000), 0);
+    assert_int_equal(hf_start_pause_ms(i, NOW + 3600000), 0);
+    holdfast__v1__instance__free_unpacked(i, NULL);
+}
+
 static void the_pin_of_a_host_ends_with_its_start(void **state)
 {
     (void)state;
@@ -268,6 +284,7 @@ int main(void)
         cmocka_unit_test(lost_contact_hides_the_state_and_contact_alone_does_not_bring_it_back),
         cmocka_unit_test(an_end_leaves_power_on_only_when_it_is_to_start_again),
         cmocka_unit_test(back_off_grows_and_a_good_run_clears_it),
+        cmocka_unit_test(a_wall_clock_that_jumps_holds_no_start_up),
         cmocka_unit_test(the_pin_of_a_host_ends_with_its_start),
         cmocka_unit_test(a_sentence_is_said_again_for_a_new_start),
         cmocka_unit_test(operations_end_when_their_instance_is_there),
