@@ -106,9 +106,16 @@ struct wake {
 
 static void end_turn(struct sim_proc *p);
 
+static void begin_turn(struct sim_proc *p)
+{
+    HF_ASSERT(!p->in_turn);
+    p->in_turn = true;
+    sim_set_turn(p->sim, p->name);
+}
+
 static void fire(struct sim_proc *p)
 {
-    p->in_turn = true;
+    begin_turn(p);
     hf_env_fire(&p->env);
     end_turn(p);
 }
@@ -235,14 +242,14 @@ static void end_turn(struct sim_proc *p)
     if (!p->dying && p->turn_ended)
         p->turn_ended(p->arg);
     p->in_turn = false;
+    sim_set_turn(p->sim, NULL);
     if (p->dying)
         tear_down(p);
 }
 
 static void run_inside(struct sim_proc *p, sim_fn fn, void *arg)
 {
-    HF_ASSERT(!p->in_turn);
-    p->in_turn = true;
+    begin_turn(p);
     fn(arg);
     end_turn(p);
 }

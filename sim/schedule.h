@@ -80,6 +80,8 @@ hf_status sim_schedule_load(const char *path, const struct sim_sizes *sizes,
 hf_status sim_schedule_save(const char *path, const char *title, const struct sim_schedule *s) HF_MUST_USE;
 /* The line, without newline; as snprintf. */
 int sim_fault_print(const struct sim_fault *f, char *buf, size_t len);
+/* The same without the time. */
+int sim_fault_describe(const struct sim_fault *f, char *buf, size_t len);
 
 /* --- in a world --- */
 /* Puts the faults of a schedule (copied) into a world's queue, with their ends; from now on until the world's

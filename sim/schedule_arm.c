@@ -18,8 +18,8 @@ static void trace(const struct sim_armed *a, const char *what)
     if (!sim_tracing(s))
         return;
     char line[300];
-    sim_fault_print(a->fault, line, sizeof line);
-    sim_trace(s, subject_of(a->fault), "%s: %s", what, line);
+    sim_fault_describe(a->fault, line, sizeof line);
+    sim_trace(s, subject_of(a->fault), "%s %s", what, line);
 }
 
 static void link_last(struct sim_armed *a)
@@ -47,7 +47,7 @@ static void end_fault(struct sim_armed *a)
     a->holds = false;
     unlink_armed(a);
     w->active[a->fault->kind]--;
-    trace(a, "fault ends");
+    trace(a, "ENDS ");
     sim_fault_end(a);
     sim_health_disturbs(a->arm, a->fault->kind);
     sim_health_look(a->arm);

@@ -242,7 +242,7 @@ static void lines_are_as_documented(void **state)
     assert_int_equal(s.n, 9);
     char line[200];
     sim_fault_print(&s.faults[2], line, sizeof line);
-    assert_string_equal(line, "    14.000000  at-act         h2/keeper      crash act 3");
+    assert_string_equal(line, "    14.000000  at-act        h2/keeper crash act 3");
     assert_int_equal(s.faults[0].at_ns, 12345678000);
     assert_int_equal(s.faults[0].for_ns, 40 * HF_S_NS);
     assert_string_equal(s.faults[1].other, "n2");

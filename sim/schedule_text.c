@@ -251,19 +251,25 @@ hf_status sim_schedule_load(const char *path, const struct sim_sizes *sizes, str
 
 /* --- writing --- */
 
-int sim_fault_print(const struct sim_fault *f, char *buf, size_t len)
+int sim_fault_describe(const struct sim_fault *f, char *buf, size_t len)
 {
     const struct sim_fault_shape *shape = sim_fault_shape(f->kind);
-    char who[2 * SIM_SUBJECT + 2], number[48] = "", duration[48] = "";
-    snprintf(who, sizeof who, "%s%s%s", f->subject, *f->other ? " " : "", f->other);
+    char number[48] = "", duration[48] = "";
     if (shape->number && f->number != 0)
         snprintf(number, sizeof number, " %s %lld", shape->number, (long long)f->number);
     if (f->for_ns > 0)
         snprintf(duration, sizeof duration, " for %lld.%03lld", (long long)(f->for_ns / HF_S_NS),
                  (long long)(f->for_ns / HF_MS_NS % 1000));
-    return snprintf(buf, len, "%6lld.%06lld  %-13s  %-14s%s%s%s%s", (long long)(f->at_ns / HF_S_NS),
-                    (long long)(f->at_ns / 1000 % 1000000), sim_fault_name(f->kind), who, *f->word ? " " : "",
-                    f->word, number, duration);
+    return snprintf(buf, len, "%-13s %s%s%s%s%s%s%s", sim_fault_name(f->kind), f->subject,
+                    *f->other ? " " : "", f->other, *f->word ? " " : "", f->word, number, duration);
+}
+
+int sim_fault_print(const struct sim_fault *f, char *buf, size_t len)
+{
+    char what[SIM_LINE_MAX - 60];
+    sim_fault_describe(f, what, sizeof what);
+    return snprintf(buf, len, "%6lld.%06lld  %s", (long long)(f->at_ns / HF_S_NS),
+                    (long long)(f->at_ns / 1000 % 1000000), what);
 }
 
 hf_status sim_schedule_save(const char *path, const char *title, const struct sim_schedule *s)

@@ -25,6 +25,7 @@ struct sim {
     bool stopped;
     sim_trace_cb trace;
     void *trace_arg;
+    const char *turn;
 };
 
 /* --- random numbers --- */
@@ -215,6 +216,16 @@ void sim_trace(struct sim *s, const char *subject, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     s->trace(s->trace_arg, s->now_ns, subject, text);
+}
+
+void sim_set_turn(struct sim *s, const char *name)
+{
+    s->turn = name;
+}
+
+const char *sim_turn(const struct sim *s)
+{
+    return s->turn;
 }
 
 void sim_mix(struct sim *s, uint64_t fact)

@@ -60,6 +60,9 @@ typedef void (*sim_trace_cb)(void *arg, int64_t now_ns, const char *subject, con
 void sim_trace_to(struct sim *s, sim_trace_cb cb, void *arg); /* NULL: nobody (the default) */
 bool sim_tracing(const struct sim *s);
 void sim_trace(struct sim *s, const char *subject, const char *fmt, ...) HF_PRINTF(3, 4);
+/* Whose turn it is, for lines that do not say it themselves; NULL: nobody's. Borrowed. */
+void sim_set_turn(struct sim *s, const char *name);
+const char *sim_turn(const struct sim *s);
 /* The digest of the path that a run has taken: two runs of one seed with the same digest did the same. Time
  * and order of every event are in it; sim_mix() adds what these do not show, such as content. */
 void sim_mix(struct sim *s, uint64_t fact);

@@ -55,7 +55,7 @@ static void log_line(void *arg, enum hf_log_level level, const char *file, const
         return;
     char text[1024];
     vsnprintf(text, sizeof text, fmt, ap);
-    sim_trace(s, file, "%s: %s", levels[level], text);
+    sim_trace(s, sim_turn(s) ? sim_turn(s) : "log", "%s: %s (%s)", levels[level], text, file);
 }
 
 void sim_trace_logs(struct sim *s)

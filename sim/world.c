@@ -85,6 +85,7 @@ static struct sim_world *make(const struct sim_run_options *o)
 
 static void end(struct sim_world *w)
 {
+    sim_trace_to(w->sim, NULL, NULL); /* what follows is no history */
     for (unsigned i = 0; i < w->sizes.hosts; i++)
         sim_host_power_off(w->hosts[i]);
     for (unsigned i = 0; i < w->sizes.nodes; i++)
