@@ -1,8 +1,10 @@
 """What ./check does once everything is installed: builds, runs tests, adds up what passed and failed."""
 
 import argparse
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,9 @@ LAB_NAME = "check"
 UNIT_TIMEOUT_S = 900
 SYSTEM_TIMEOUT_S = 1500
 FAILURE_LINES = 60
+SIM_SECONDS = 180           # of new seeds in a plain ./check
+SIM_TIMEOUT_S = 3600
+FAILED_SEEDS = os.path.join("sim", "testdata", "failed_seeds.txt")
 
 
 class Tally:
@@ -109,6 +114,64 @@ def run_system(tally, build, words):
         print(output)
 
 
+def commit():
+    """What is tested, for whoever wants to run it again."""
+    def git(*words):
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+    head = git("rev-parse", "--short=12", "HEAD")
+    if head is None:
+        return "unknown"
+    return f"{head}-changed" if git("status", "--porcelain") else head
+
+
+def sim_argv(build, words):
+    return [os.path.join(build, "bin", "hf-sim"), "--commit", commit(), "--folder", os.path.join(build, "failures"), *words]
+
+
+def sim_step(tally, build, name, words):
+    """Runs hf-sim; returns its numbers, or None when it did not get so far."""
+    report = os.path.join(build, "sim.json")
+    unlink(report)
+    output, code = run(sim_argv(build, [*words, "--json", report]), SIM_TIMEOUT_S)
+    try:
+        with open(report, encoding="utf-8") as f:
+            numbers = json.load(f)
+    except (OSError, ValueError):
+        numbers = None
+    if code != 0:
+        tally.fail(name, output, max(1, numbers["failed_seeds"] if numbers else 1))
+    return numbers
+
+
+def run_sim(tally, build):
+    """All seeds that ever failed, a budget of new ones, and two compilers' programs side by side."""
+    old = sim_step(tally, build, "sim: seeds that failed once", ["--list", FAILED_SEEDS, "--shrink", "0"])
+    if old:
+        tally.passed += old["seeds"] - old["failed_seeds"]
+    first = int.from_bytes(os.urandom(5), "big")
+    new = sim_step(tally, build, f"sim: new seeds from {first} on", ["--seed", str(first), "--seconds", str(SIM_SECONDS)])
+    if new:
+        tally.passed += new["failed_seeds"] == 0
+        print(f"simulation: {new['seeds']} new seeds from {first} on, {new['virtual_s'] / 3600:.1f} virtual hours, "
+              f"{new['failovers']} failovers, {sum(new['faults'].values())} faults", flush=True)
+    compare_compilers(tally, build)
+
+
+def compare_compilers(tally, build):
+    """The same seed gives the same trace, byte for byte, whatever compiled it."""
+    if not shutil.which("clang"):
+        tally.skipped += 1
+        return
+    other = build_preset("sim-clang", "hf-sim")
+    output, code = run([sys.executable, "-B", os.path.join("sim", "same_trace.py"), os.path.join(build, "bin", "hf-sim"),
+                        os.path.join(other, "bin", "hf-sim")], SIM_TIMEOUT_S)
+    if code == 0:
+        tally.passed += 1
+    else:
+        tally.fail("sim: two compilers", output)
+
+
 def unlink(path):
     try:
         os.unlink(path)
@@ -116,8 +179,9 @@ def unlink(path):
         pass
 
 
-def build_preset(preset):
-    if subprocess.run([os.path.join(ROOT, "scripts", "build"), preset], check=False).returncode != 0:
+def build_preset(preset, *targets, say=None):
+    """say: where its progress goes; standard output if not named."""
+    if subprocess.run([os.path.join(ROOT, "scripts", "build"), preset, *targets], stdout=say, check=False).returncode != 0:
         print("0 passed, 1 failed")
         sys.exit(1)
     return os.path.join(ROOT, "build", preset)
@@ -126,10 +190,12 @@ def build_preset(preset):
 def arguments():
     p = argparse.ArgumentParser(prog="./check", description="Installs what is missing, builds, runs the tests. Ends with a line "
                                 "'N passed, N failed'.")
-    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "asan", "bench"),
+    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "asan", "bench"),
                    help="unit: the tests beside the code; system: the tests on the lab; asan: all of them under "
-                   "AddressSanitizer and UBSan; bench: 'bench api', against etcd (default: unit and system)")
-    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system) or the benchmark (bench)")
+                   "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; bench: 'bench api', "
+                   f"against etcd (default: unit, sim with {SIM_SECONDS} s of new seeds, system)")
+    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim) or the benchmark "
+                   "(bench)")
     return p.parse_args()
 
 
@@ -142,11 +208,28 @@ def bench(words):
     sys.exit(subprocess.run([sys.executable, "-B", program, "--build", build, *words[1:]], check=False).returncode)
 
 
+def sim(words):
+    """hf-sim with these words; --compilers compares the traces of two compilers' programs instead."""
+    build = build_preset("sim", "hf-sim", say=sys.stderr)
+    if words == ["--compilers"]:
+        tally = Tally()
+        compare_compilers(tally, build)
+        for _, text in tally.failures:
+            print(text)
+        print(tally)
+        sys.exit(1 if tally.failed else 0)
+    sys.stdout.flush()
+    argv = sim_argv(build, words)
+    os.execv(argv[0], argv)
+
+
 def check(args, tally):
     build = build_preset("asan" if args.what == "asan" else "dev")
     if args.what != "system":
         run_unit(tally, build)
         print(f"unit tests: {tally}", flush=True)
+    if args.what == "all":
+        run_sim(tally, build_preset("sim", "hf-sim"))
     if args.what != "unit":
         if subprocess.run([os.path.join(ROOT, "lab", "build-guest")], stdout=subprocess.DEVNULL, check=False).returncode:
             tally.fail("build-guest", "the guest image could not be built")
@@ -158,6 +241,8 @@ def main():
     args = arguments()
     if args.what == "bench":
         bench(args.rest)
+    if args.what == "sim":
+        sim(args.rest)
     raise_on_signals()
     tally = Tally()
     try:
