@@ -7,3 +7,6 @@ hf_library(hf_sim_host
 # They bring a leader and checks of their own.
 hf_library(hf_sim_host_fixture SOURCES host_fixture.c LINK hf_sim_host hf_api)
 hf_test(sim_host_test SOURCES host_test.c LINK hf_sim_host_fixture)
+if(TARGET hf_sim_checks)
+  hf_test(sim_storage_test SOURCES storage_test.c LINK hf_sim_storage hf_sim_checks)
+endif()
