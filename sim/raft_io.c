@@ -5,40 +5,14 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "sim/raft_writer.h"
 
-#define WRITE_LOW_NS  60000 /* of a write to reach the disk */
-#define WRITE_HIGH_NS 8000000
-#define READ_NS       1000000 /* to load a snapshot */
-#define RETRY_MS      10      /* a disk that hangs or is full is tried again */
-
-enum write_kind { WRITE_ENTRIES, WRITE_TRUNCATE, WRITE_SNAPSHOT };
-
-struct write {
-    struct write *next;
-    struct sim_raft_io *io;
-    enum write_kind kind;
-    bool submitted; /* the act is done: the disk may begin */
-    struct raft_io_append *append;
-    const struct raft_entry *entries;
-    unsigned n;
-    raft_index index; /* TRUNCATE: from here on */
-    struct raft_io_snapshot_put *put;
-    const struct raft_snapshot *snapshot;
-    unsigned trailing;
-};
-
-struct writes {
-    struct write *first, **end;
-};
+#define READ_NS  1000000 /* to load a snapshot */
+#define RETRY_MS 10      /* a disk that hangs is looked at again */
 
 struct get {
     struct get *next;
     struct raft_io_snapshot_get *request;
-};
-
-/* The disk at work. It outlives the process: without io its result is nobody's. */
-struct work {
-    struct sim_raft_io *io;
 };
 
 struct sim_raft_io {
@@ -48,11 +22,7 @@ struct sim_raft_io {
     raft_io_recv_cb received;
     struct hf_timer ticker;
     unsigned tick_ms;
-    raft_index last;       /* of the log when all writes are done */
-    struct writes waiting; /* not begun */
-    struct writes running; /* what the disk works at */
-    struct writes landed;  /* to be told */
-    struct work *work;     /* NULL: the disk is idle */
+    struct sim_raft_writer writer;
     struct get *gets, **gets_end;
     struct raft_io_send **sent; /* to be told at the end of the turn */
     size_t n_sent, cap_sent;
@@ -61,146 +31,6 @@ struct sim_raft_io {
 static struct sim_raft_io *of(const struct raft_io *outer)
 {
     return outer->impl;
-}
-
-/* --- queues of writes --- */
-
-static void writes_init(struct writes *q)
-{
-    q->first = NULL;
-    q->end = &q->first;
-}
-
-static void writes_push(struct writes *q, struct write *w)
-{
-    w->next = NULL;
-    *q->end = w;
-    q->end = &w->next;
-}
-
-static struct write *writes_pop(struct writes *q)
-{
-    struct write *w = q->first;
-    q->first = w->next;
-    if (q->first == NULL)
-        q->end = &q->first;
-    return w;
-}
-
-static void tell(struct write *take_w, int status)
-{
-    struct write w = *take_w;
-    free(take_w);
-    if (w.kind == WRITE_ENTRIES)
-        w.append->cb(w.append, status);
-    else if (w.kind == WRITE_SNAPSHOT)
-        w.put->cb(w.put, status);
-}
-
-/* --- the disk --- */
-
-static void begin(struct sim_raft_io *io);
-
-static void on_landed(void *arg)
-{
-    struct sim_raft_io *io = arg;
-    while (io->landed.first != NULL)
-        tell(writes_pop(&io->landed), 0);
-    begin(io);
-}
-
-/* The first n_entries of w, or all of it. */
-static void land(struct sim_raft_disk *d, const struct write *w, unsigned n_entries)
-{
-    if (w->kind == WRITE_ENTRIES)
-        sim_raft_disk_append(d, w->entries, n_entries);
-    else if (w->kind == WRITE_TRUNCATE)
-        sim_raft_disk_truncate(d, w->index);
-    else
-        sim_raft_disk_put_snapshot(d, w->snapshot, w->trailing);
-}
-
-static int64_t draw_latency(struct sim_raft_io *io)
-{
-    int64_t ns = sim_rng_skewed(io->o.rng, WRITE_LOW_NS, WRITE_HIGH_NS), more_ms = io->o.faults->delay_ms;
-    return more_ms > 0 ? ns + sim_rng_between(io->o.rng, 0, more_ms * HF_MS_NS) : ns;
-}
-
-static void on_work(void *arg)
-{
-    struct work *work = arg;
-    struct sim_raft_io *io = work->io;
-    if (io == NULL) {
-        free(work);
-        return;
-    }
-    if (io->o.faults->hangs || io->o.faults->full) {
-        sim_after(io->o.proc->sim, RETRY_MS * HF_MS_NS, on_work, free, work);
-        return;
-    }
-    free(work);
-    io->work = NULL;
-    while (io->running.first != NULL) {
-        struct write *w = writes_pop(&io->running);
-        land(io->o.disk, w, w->n);
-        writes_push(&io->landed, w);
-    }
-    sim_proc_post(io->o.proc, 0, on_landed, NULL, io);
-}
-
-/* Takes the first write that waits, with the entries of all that wait right behind it. */
-static void begin(struct sim_raft_io *io)
-{
-    if (io->work != NULL || io->landed.first != NULL)
-        return;
-    enum write_kind kind = io->waiting.first != NULL ? io->waiting.first->kind : WRITE_ENTRIES;
-    while (io->waiting.first != NULL && io->waiting.first->submitted && io->waiting.first->kind == kind) {
-        writes_push(&io->running, writes_pop(&io->waiting));
-        if (kind != WRITE_ENTRIES)
-            break;
-    }
-    if (io->running.first == NULL)
-        return;
-    io->work = HF_NEW(struct work);
-    io->work->io = io;
-    sim_after(io->o.proc->sim, draw_latency(io), on_work, free, io->work);
-}
-
-static void submit(void *arg)
-{
-    struct write *w = arg;
-    w->submitted = true;
-    begin(w->io);
-}
-
-static void enqueue(struct sim_raft_io *io, struct write w)
-{
-    struct write *own = HF_NEW(struct write);
-    *own = w;
-    own->io = io;
-    writes_push(&io->waiting, own);
-    sim_proc_act(io->o.proc, submit, NULL, own);
-}
-
-/* What the disk makes of a write under way when the power goes. */
-static void land_in_part(struct sim_raft_io *io)
-{
-    enum { NOTHING, PART, ALL, OUTCOMES };
-    uint64_t outcome = sim_rng_below(io->o.rng, OUTCOMES);
-    unsigned left = 0;
-    for (const struct write *w = io->running.first; w != NULL; w = w->next)
-        left += w->n;
-    if (io->o.faults->full || outcome == NOTHING ||
-        (outcome == PART && io->running.first->kind != WRITE_ENTRIES))
-        return;
-    if (outcome == PART)
-        left = (unsigned)sim_rng_below(io->o.rng, left + 1);
-    sim_mix(io->o.proc->sim, left);
-    for (const struct write *w = io->running.first; w != NULL; w = w->next) {
-        unsigned n = w->n < left ? w->n : left;
-        land(io->o.disk, w, n);
-        left -= n;
-    }
 }
 
 /* --- raft_io: log and snapshots --- */
@@ -216,13 +46,14 @@ static int io_load(struct raft_io *outer, raft_term *term, raft_id *voted_for,
     *snapshot = sim_raft_disk_snapshot(d);
     *entries = sim_raft_disk_entries(d, n_entries);
     *start_index = d->n > 0 ? d->first : d->snapshot.index + 1;
-    io->last = sim_raft_disk_last(d);
     return 0;
 }
 
 static int io_bootstrap(struct raft_io *outer, const struct raft_configuration *c)
 {
-    return sim_raft_disk_bootstrap(of(outer)->o.disk, c) ? 0 : RAFT_CANTBOOTSTRAP;
+    (void)outer;
+    (void)c;
+    return RAFT_CANTBOOTSTRAP; /* node.c has written the first configuration to the disk */
 }
 
 static int io_recover(struct raft_io *outer, const struct raft_configuration *c)
@@ -235,32 +66,22 @@ static int io_recover(struct raft_io *outer, const struct raft_configuration *c)
 static int io_append(struct raft_io *outer, struct raft_io_append *request, const struct raft_entry entries[],
                      unsigned n, raft_io_append_cb cb)
 {
-    struct sim_raft_io *io = of(outer);
     request->cb = cb;
-    io->last += n;
-    enqueue(io, (struct write){.kind = WRITE_ENTRIES, .append = request, .entries = entries, .n = n});
+    sim_raft_writer_append(&of(outer)->writer, request, entries, n);
     return 0;
 }
 
 static int io_truncate(struct raft_io *outer, raft_index index)
 {
-    struct sim_raft_io *io = of(outer);
-    if (index > io->last)
-        return 0;
-    io->last = index - 1;
-    enqueue(io, (struct write){.kind = WRITE_TRUNCATE, .index = index});
+    sim_raft_writer_truncate(&of(outer)->writer, index);
     return 0;
 }
 
 static int io_snapshot_put(struct raft_io *outer, unsigned trailing, struct raft_io_snapshot_put *request,
                            const struct raft_snapshot *snapshot, raft_io_snapshot_put_cb cb)
 {
-    struct sim_raft_io *io = of(outer);
     request->cb = cb;
-    if (trailing == 0)
-        io->last = snapshot->index;
-    enqueue(io, (struct write){
-                    .kind = WRITE_SNAPSHOT, .put = request, .snapshot = snapshot, .trailing = trailing});
+    sim_raft_writer_put(&of(outer)->writer, request, snapshot, trailing);
     return 0;
 }
 
@@ -429,12 +250,6 @@ static int io_start(struct raft_io *outer, unsigned msecs, raft_io_tick_cb tick,
     return 0;
 }
 
-static void cancel_writes(struct writes *q)
-{
-    while (q->first != NULL)
-        tell(writes_pop(q), RAFT_CANCELED);
-}
-
 /* Their ends bring no new ones. */
 static void tell_sent(struct sim_raft_io *io, int status)
 {
@@ -447,14 +262,7 @@ static void io_close(struct raft_io *outer, raft_io_close_cb cb)
 {
     struct sim_raft_io *io = of(outer);
     hf_timer_stop(&io->ticker);
-    if (io->work != NULL) {
-        land_in_part(io);
-        io->work->io = NULL;
-        io->work = NULL;
-    }
-    cancel_writes(&io->landed);
-    cancel_writes(&io->running);
-    cancel_writes(&io->waiting);
+    sim_raft_writer_close(&io->writer);
     while (io->gets != NULL)
         answer_get(io); /* not cancelled: libraft would free what it never set */
     tell_sent(io, RAFT_CANCELED);
@@ -465,9 +273,7 @@ struct sim_raft_io *sim_raft_io_create(const struct sim_raft_io_options *o)
 {
     struct sim_raft_io *io = HF_NEW(struct sim_raft_io);
     io->o = *o;
-    writes_init(&io->waiting);
-    writes_init(&io->running);
-    writes_init(&io->landed);
+    sim_raft_writer_init(&io->writer, o->proc, o->disk, o->faults, o->rng);
     io->gets_end = &io->gets;
     io->outer = (struct raft_io){.version = 2,
                                  .impl = io,

@@ -1,9 +1,7 @@
 /* libraft's I/O in a simulated process: its clock and timer, a disk that takes its time, messages as copies.
  * One per life of the process.
  *
- * Writes are carried out in order, entries that wait together in one go, as libraft's own driver does it.
- * What has landed on the disk stays; of the write under way at a crash all, nothing or a first part has
- * landed. Term and vote are written at once; where the disk hangs, the process stands still after it.
+ * Term and vote are written at once; where the disk hangs, the process stands still after it.
  */
 #ifndef HF_SIM_RAFT_IO_H
 #define HF_SIM_RAFT_IO_H
