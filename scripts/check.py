@@ -122,7 +122,7 @@ def commit():
     head = git("rev-parse", "--short=12", "HEAD")
     if head is None:
         return "unknown"
-    return f"{head}-changed" if git("status", "--porcelain") else head
+    return f"{head}-changed" if git("status", "--porcelain", "--untracked-files=no") else head
 
 
 def sim_argv(build, words):

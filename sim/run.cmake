@@ -11,6 +11,10 @@ if(TARGET hf_sim_host AND TARGET hf_sim_node AND TARGET hf_sim_checks)
     LINK hf_sim_schedule hf_sim_host hf_sim_node hf_sim_checks)
 endif()
 
+# On pretended parts: all of the world that faults reach.
+hf_test(sim_schedule_arm_test SOURCES schedule_arm_test.c schedule_arm.c fault_verbs.c fault_health.c
+  LINK hf_sim_schedule hf_sim_base)
+
 # The program, and the same one with worlds that only pretend, for its own tests.
 set(run_sources main.c sim_options.c seed_list.c seeds.c failure.c report.c run_one.c)
 if(TARGET hf_sim_world)
