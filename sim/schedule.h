@@ -2,10 +2,10 @@
  * smaller until only what is needed for a failure is left.
  *
  * As text, one fault per line, sorted by time, which counts from the moment when the world is ready:
- *     12.345678  host-power      h3                for 40.000
- *     13.000000  net-one-way     h1 n2             for 5.500
- *     14.000000  at-act          h2/keeper act 3   crash
- *     15.000000  node-pause      leader            for 2.000
+ *     12.345678  host-power    h3 for 40.000
+ *     13.000000  net-one-way   h1 n2 for 5.500
+ *     14.000000  at-act        h2/keeper crash act 3
+ *     15.000000  node-pause    leader for 2.000
  * Each kind has one subject or two, a word, a number after its unit, and a duration, as sim_fault_shape()
  * says.
  */
