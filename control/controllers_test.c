@@ -1,6 +1,7 @@
 /* Instances, images, volumes and operations through a whole control plane with scripted hosts
  * (cloud_testing.h). */
 #include "control/cloud_testing.h"
+#include "control/edit.h"
 
 #define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
@@ -459,6 +460,43 @@ static void a_start_that_was_under_way_is_finished_by_the_next_leader(void **sta
     assert_int_equal(operation_state(c, 1), OPERATION(SUCCEEDED));
 }
 
+static void nothing_changed(void *arg, struct hf_world_object *o, const ProtobufCMessage *before)
+{
+    (void)arg;
+    (void)o;
+    (void)before;
+}
+
+static void must_not_be_called(void *arg)
+{
+    (void)arg;
+    fail();
+}
+
+static void must_not_be_done(void *arg, bool applied)
+{
+    (void)arg;
+    (void)applied;
+    fail();
+}
+
+/* Its answer comes when the controllers have stopped, and what it would tell them of is gone. */
+static void an_edit_outlives_the_world_that_it_was_made_in(void **state)
+{
+    struct cloud *c = *state;
+    struct hf_world *w = hf_world_create(leader_control(c), nothing_changed, NULL);
+    struct hf_editor editor = {.control = leader_control(c), .world = w, .kick = must_not_be_called};
+    hf_world_load(w);
+    struct hf_edit *e = hf_edit_create(&editor, "change a zone");
+    hf_edit_change(e, hf_world_at(w, KIND(ZONE), 0));
+    hf_edit_commit(e, must_not_be_done, NULL);
+    hf_world_clear(w);
+    cloud_run(c, 1000);
+    assert_null(editor.live);
+    hf_editor_done(&editor);
+    hf_world_free(w);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -486,6 +524,7 @@ int main(void)
         TEST(a_quiet_cloud_writes_nothing),
         TEST(a_new_leader_keeps_every_instance),
         TEST(a_start_that_was_under_way_is_finished_by_the_next_leader),
+        TEST(an_edit_outlives_the_world_that_it_was_made_in),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

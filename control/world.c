@@ -121,7 +121,6 @@ static void watch_closed(void *arg)
 void hf_world_load(struct hf_world *w)
 {
     hf_world_clear(w);
-    w->generation++;
     const struct hf_store *s = hf_control_store(w->control);
     hf_status st =
         hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, watch_closed, w, &w->watch);
@@ -137,6 +136,7 @@ void hf_world_load(struct hf_world *w)
 
 void hf_world_clear(struct hf_world *w)
 {
+    w->generation++;
     if (w->watch != NULL)
         hf_watch_close(w->watch);
     w->watch = NULL;

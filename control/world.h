@@ -34,7 +34,7 @@ void hf_world_free(struct hf_world *w);
 /* Takes in the whole store and follows it from there / forgets everything. */
 void hf_world_load(struct hf_world *w);
 void hf_world_clear(struct hf_world *w);
-/* Grows with every load: what was remembered under an older one is void. */
+/* Grows with every load and clear: what was remembered under an older one is void. */
 uint64_t hf_world_generation(const struct hf_world *w);
 
 /* Takes in the object as the store has it now, ahead of the watch. */
