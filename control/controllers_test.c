@@ -487,8 +487,8 @@ static void an_edit_outlives_the_world_that_it_was_made_in(void **state)
     struct hf_world *w = hf_world_create(leader_control(c), nothing_changed, NULL);
     struct hf_editor editor = {.control = leader_control(c), .world = w, .kick = must_not_be_called};
     hf_world_load(w);
-    struct hf_edit *e = hf_edit_create(&editor, "change a zone");
-    hf_edit_change(e, hf_world_at(w, KIND(ZONE), 0));
+    struct hf_edit *e = hf_edit_create(&editor, "change a host");
+    hf_edit_change(e, hf_world_at(w, KIND(HOST), 0));
     hf_edit_commit(e, must_not_be_done, NULL);
     hf_world_clear(w);
     cloud_run(c, 1000);
