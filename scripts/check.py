@@ -22,6 +22,7 @@ SYSTEM_TIMEOUT_S = 1500
 FAILURE_LINES = 60
 SIM_SECONDS = 180           # of new seeds in a plain ./check
 SIM_TIMEOUT_S = 3600
+MODEL_TIMEOUT_S = 1200
 FAILED_SEEDS = os.path.join("sim", "testdata", "failed_seeds.txt")
 
 
@@ -172,6 +173,21 @@ def compare_compilers(tally, build):
         tally.fail("sim: two compilers", output)
 
 
+def model_argv(words):
+    return [sys.executable, "-B", os.path.join(ROOT, "ha", "model", "run.py"), *words]
+
+
+def run_model(tally):
+    """The main runs on the models of the fencing protocol."""
+    output, code = run(model_argv(["--quick"]), MODEL_TIMEOUT_S)
+    numbers = re.search(r"^(\d+) passed, (\d+) failed$", output, re.M)
+    if numbers:
+        tally.passed += int(numbers[1])
+    if code != 0:
+        failed = [line for line in output.splitlines() if not line.startswith("ok  ")]
+        tally.fail("model", "\n".join(failed), int(numbers[2]) if numbers else 1)
+
+
 def unlink(path):
     try:
         os.unlink(path)
@@ -190,12 +206,13 @@ def build_preset(preset, *targets, say=None):
 def arguments():
     p = argparse.ArgumentParser(prog="./check", description="Installs what is missing, builds, runs the tests. Ends with a line "
                                 "'N passed, N failed'.")
-    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "asan", "bench"),
+    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "model", "asan", "bench"),
                    help="unit: the tests beside the code; system: the tests on the lab; asan: all of them under "
-                   "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; bench: 'bench api', "
-                   f"against etcd (default: unit, sim with {SIM_SECONDS} s of new seeds, system)")
-    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim) or the benchmark "
-                   "(bench)")
+                   "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; model: the fencing "
+                   "protocol under spin, 'model --help' says how; bench: 'bench api', against etcd (default: unit, "
+                   f"model --quick, sim with {SIM_SECONDS} s of new seeds, system)")
+    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the model (model) "
+                   "or the benchmark (bench)")
     return p.parse_args()
 
 
@@ -229,6 +246,7 @@ def check(args, tally):
         run_unit(tally, build)
         print(f"unit tests: {tally}", flush=True)
     if args.what == "all":
+        run_model(tally)
         run_sim(tally, build_preset("sim", "hf-sim"))
     if args.what != "unit":
         if subprocess.run([os.path.join(ROOT, "lab", "build-guest")], stdout=subprocess.DEVNULL, check=False).returncode:
@@ -243,6 +261,9 @@ def main():
         bench(args.rest)
     if args.what == "sim":
         sim(args.rest)
+    if args.what == "model":
+        argv = model_argv(args.rest)
+        os.execv(argv[0], argv)
     raise_on_signals()
     tally = Tally()
     try:
