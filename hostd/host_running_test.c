@@ -188,13 +188,28 @@ static void a_lease_is_lost(void **state)
     world_step(w, 1000);
     assert_state(w, VM1, STATE(STOPPED));
     assert_promise(w, 1);
-    /* No start on the closed storage; elsewhere on this host it goes on. */
-    world_instance(w, (struct order){.run = 2});
+    assert_false(world_storage(w, SHARED)->ok);
+    /* What needs the closed storage is given back, for it to start elsewhere; on other storages it goes on.
+     */
     world_instance(w, (struct order){.uuid = VM2, .storage = LOCAL});
+    world_instance(w, (struct order){.run = 2});
     world_step(w, 20000);
-    assert_state(w, VM1, STATE(PREPARING));
-    assert_non_null(strstr(world_report(w, VM1)->blocked, "permit to run"));
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_true(world_report(w, VM1)->failed);
+    assert_non_null(strstr(world_report(w, VM1)->message, "its lease was lost"));
+    assert_promise(w, 2);
     assert_state(w, VM2, STATE(RUNNING));
+    assert_false(world_storage(w, SHARED)->ok);
+    /* The next epoch has leases of its own. */
+    world_end_epoch(w, 1);
+    world_step(w, 5000);
+    world_welcome(w, 2);
+    world_base(w);
+    world_synced(w);
+    world_instance(w, (struct order){.run = 3});
+    world_step(w, 20000);
+    assert_true(world_storage(w, SHARED)->ok);
+    assert_state(w, VM1, STATE(RUNNING));
     world_free(w);
 }
 

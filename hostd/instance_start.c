@@ -45,6 +45,14 @@ static struct hf_storage_rec *storage_of(struct hf_instance_rec *r, const char *
     return hf_uuid_parse(uuid_text, &uuid) ? hf_storage_rec_find(r->host, &uuid) : NULL;
 }
 
+/* It could wait here for as long as the host's other instances live; elsewhere it can run. */
+static void give_back(struct hf_instance_rec *r, const char *storage)
+{
+    char *why = hf_printf("primary storage %s: %s", storage, HF_STORAGE_CLOSED);
+    hf_instance_end_run(r, false, HF_END_START_FAILED, why);
+    free(why);
+}
+
 static enum outcome storages_ready(struct hf_instance_rec *r)
 {
     for (size_t i = 0; i < r->want->n_disks; i++) {
@@ -53,6 +61,10 @@ static enum outcome storages_ready(struct hf_instance_rec *r)
         if (!s)
             return wait_for_records(
                 r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host", id));
+        if (hf_storage_rec_closed(s)) {
+            give_back(r, id);
+            return WAITS;
+        }
         if (!hf_storage_rec_ok(s, &why))
             return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s: %s", id, why));
     }

@@ -29,6 +29,7 @@ struct hf_storage_rec {
     struct hf_timer timer;
     /* the lease */
     bool leased, leasing;
+    bool closed; /* in this epoch, which goes on because of other runs: no start here before the next one */
     struct hf_timer lease_timer;
     struct hf_backoff backoff;
     struct hf_lease_reader *reader;
@@ -91,6 +92,11 @@ bool hf_storage_rec_ok(const struct hf_storage_rec *r, const char **message)
     return r->checked && r->ok;
 }
 
+bool hf_storage_rec_closed(const struct hf_storage_rec *r)
+{
+    return r->closed;
+}
+
 bool hf_storage_rec_heartbeat(const struct hf_storage_rec *r)
 {
     return r->heartbeat;
@@ -105,8 +111,8 @@ static void report(struct hf_storage_rec *r)
     if (!r->checked)
         return;
     s.primary_storage_uuid = r->id;
-    s.ok = r->ok;
-    s.message = r->message ? r->message : (char *)protobuf_c_empty_string;
+    s.ok = r->ok && !r->closed;
+    s.message = r->message ? r->message : (char *)(r->closed ? HF_STORAGE_CLOSED : protobuf_c_empty_string);
     s.total_bytes = r->capacity.total_bytes;
     s.available_bytes = r->capacity.available_bytes;
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
@@ -204,6 +210,20 @@ static void want_lease(struct hf_storage_rec *r)
     r->leasing = true;
     call_begin(r);
     k->ops->add_storage(k, &r->uuid, r->path, on_lease, r);
+}
+
+/* The keeper has lost its lease: it permits nothing there any more. Said, so that the leader places what
+ * needs it elsewhere. */
+static void see_closed(struct hf_storage_rec *r)
+{
+    const struct hf_host_view *v = &r->host->view;
+    bool closed = false;
+    for (size_t i = 0; i < v->n_storages && r->heartbeat && !v->epoch_closed; i++)
+        closed |= v->storages[i].closed && hf_uuid_equal(&v->storages[i].uuid, &r->uuid);
+    if (closed == r->closed)
+        return;
+    r->closed = closed;
+    report(r);
 }
 
 /* Nobody waits for the answer: a lease that stays a little longer harms nothing. */
@@ -398,6 +418,7 @@ hf_status hf_storage_rec_assign(struct hf_host *h, const Holdfast__V1__StorageAs
         check(r);
     }
     r->sync = h->attach.sync;
+    see_closed(r);
     want_lease(r);
     return HF_STATUS_OK;
 }
@@ -427,6 +448,7 @@ void hf_storage_recs_report(struct hf_host *h)
 void hf_storage_recs_tick(struct hf_host *h)
 {
     for (struct hf_storage_rec *r = h->storages; r; r = r->next) {
+        see_closed(r);
         want_lease(r);
         want_reader(r);
     }
