@@ -117,6 +117,48 @@ void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const 
 
 /* --- fences --- */
 
+/* Nothing has proven its present epoch over. */
+static bool may_run(const struct sim_checks *c, const struct sim_known_host *h)
+{
+    const struct sim_fence *f = sim_fence_of(c, h, h->epoch);
+    return h->stored && !h->deleted && h->epoch > 0 && (f == NULL || f->n_evidence == 0);
+}
+
+/* Rule 18: many hosts lost at once are an accident of something else: hold and alarm. Who has been without
+ * power for as long as it takes to fence has long been without contact, for every leader. */
+static void judge_mass(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
+{
+    uint64_t all = 0, lost = 0;
+    if (c->no_quorum || c->disturbed || now_ns - c->calm_since_ns < c->timing->fence_ms * SIM_MS_NS)
+        return;
+    for (const struct sim_known_host *o = c->host_list; o != NULL; o = o->next) {
+        all += may_run(c, o);
+        lost += may_run(c, o) && o->facts.lost &&
+                now_ns - o->facts.lost_since_ns > c->timing->fence_ms * SIM_MS_NS;
+    }
+    if (lost > 1 && lost * 100 > c->mass_share * all)
+        sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
+                     "epoch %llu of host %s was fenced for its silence while %llu of %llu hosts were lost at "
+                     "once, more than %llu %%",
+                     (ull)epoch, sim_host_text(h), (ull)lost, (ull)all, (ull)c->mass_share);
+}
+
+void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
+{
+    for (size_t k = 0; h->epoch == epoch && k < h->facts.n_leases; k++) {
+        const struct sim_lease *l = &h->facts.leases[k];
+        char began[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
+        if (!is_held(c, now_ns, h, l))
+            continue;
+        sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
+                     "epoch %llu of host %s was fenced for its silence at %s, although the host held its "
+                     "lease on storage '%s', renewed at %s",
+                     (ull)epoch, sim_host_text(h), sim_time_text(now_ns, now),
+                     sim_storage_of(c, &l->storage)->name, sim_time_text(l->started_ns, began));
+    }
+    judge_mass(c, now_ns, h, epoch);
+}
+
 /* The store names the silence of a record on this storage as a reason against (h, epoch). Nobody could read
  * it for so long that what was seen before cannot be the cause. */
 void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch,

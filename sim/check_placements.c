@@ -174,6 +174,7 @@ static void judge_reason(struct sim_checks *c, int64_t now_ns, const struct sim_
     const char *name = strstr(m->reason, on);
     if (name == NULL || strstr(name, "' stands still") == NULL)
         return;
+    sim_judge_fence(c, now_ns, h, m->epoch);
     name += sizeof on - 1;
     size_t len = strcspn(name, "'");
     for (const struct sim_store_storage *s = c->storage_list; s != NULL; s = s->next)
@@ -230,8 +231,8 @@ void sim_apply_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid 
     sim_never_stop_host(c, now_ns, h);
 }
 
-static const struct sim_fence *fence_of(const struct sim_checks *c, const struct sim_known_host *h,
-                                        uint64_t epoch)
+const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h,
+                                     uint64_t epoch)
 {
     char host[HF_UUID_STR], name[HF_UUID_STR + 24];
     snprintf(name, sizeof name, "%s/%llu", hf_uuid_format(&h->uuid, host), (ull)epoch);
@@ -292,7 +293,7 @@ static void judge_end(struct sim_checks *c, int64_t now_ns, struct sim_instance 
                 (ull)p->epoch, (ull)i->copies[k].run, sim_host_text(sim_host_numbered(c, i->copies[k].host)));
     i->over_run = p->run;
     if (p->end == SIM_FENCED) {
-        const struct sim_fence *f = fence_of(c, p->host, p->epoch);
+        const struct sim_fence *f = sim_fence_of(c, p->host, p->epoch);
         if (f != NULL && f->n_evidence > 0 && !f->proves_all && !f->killed)
             i->silenced_run = p->run;
         i->fenced_from = p->host;
@@ -394,6 +395,18 @@ static void take_status(struct sim_instance *i, int64_t now_ns, const Instance *
             snprintf(i->says, sizeof i->says, "%s", m->status->conditions[k]->message);
 }
 
+/* With the end of its run a NeverStop instance that is wanted running stays wanted: it starts again. */
+static void judge_never_stop(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i, bool wanted,
+                             const struct sim_placement *p)
+{
+    bool ends = i->placement.host != NULL && i->placement.end == SIM_OPEN && p->end != SIM_OPEN;
+    if (ends && i->never_stop && i->wanted && !wanted && !c->ha_off)
+        sim_violated(c, now_ns, SIM_RULE_NEVER_STOP, sim_subject(&i->uuid),
+                     "instance '%s' is NeverStop and was wanted running, but with the end of its run %llu on "
+                     "%s nobody wants it to run any more",
+                     i->name, (ull)p->run, sim_host_text(p->host));
+}
+
 static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, const Instance *m)
 {
     static const Holdfast__V1__InstanceSpec none = HOLDFAST__V1__INSTANCE_SPEC__INIT;
@@ -403,6 +416,8 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
         snprintf(i->name, sizeof i->name, "%s", m->meta->name);
     take_storages(c, now_ns, i, spec);
     judge_placement(c, now_ns, i, m, &p);
+    if (!spec->deleting)
+        judge_never_stop(c, now_ns, i, spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING, &p);
     i->placement = p;
     i->never_stop = spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
     i->deleting = spec->deleting;
@@ -456,7 +471,7 @@ static bool runs_on(const struct sim_checks *c, const struct sim_known_host *h,
 void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pending *p)
 {
     const struct sim_known_host *h = p->host;
-    const struct sim_fence *f = fence_of(c, h, p->kind == SIM_GRANT ? p->from : p->epoch);
+    const struct sim_fence *f = sim_fence_of(c, h, p->kind == SIM_GRANT ? p->from : p->epoch);
     const struct sim_instance *i;
     switch (p->kind) {
     case SIM_GRANT:

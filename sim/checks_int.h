@@ -254,6 +254,12 @@ const char *sim_host_text(const struct sim_known_host *h);
 /* --- check_kills.c --- */
 void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch,
                        const struct sim_store_storage *s);
+/* The host's epoch is fenced because its records stand still. */
+void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch);
+
+/* --- check_placements.c --- */
+/* NULL: there is none. */
+const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h, uint64_t epoch);
 
 /* --- check_never_stop.c --- */
 /* Before a fact changes that an excuse may rest on: clocks of what is excused till now begin now. */

@@ -292,7 +292,56 @@ BENCH_TEST(evidence_of_silence_in_an_outage)
     assert_only(b, SIM_RULE_NEEDLESS_KILL, "which has been out for every host since");
 }
 
+BENCH_TEST(a_fence_of_a_host_that_holds_its_lease)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    renew(b, 0);
+    pass(b, b->t->lease_ms / 2);
+    tell_fence(b, 0, 0, a.text, false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "although the host held its lease on storage 'shared0'");
+}
+
+BENCH_TEST(a_fence_after_the_lease_was_lost)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    renew(b, 0);
+    pass(b, b->t->fence_ms);
+    tell_fence(b, 0, 0, a.text, false);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_fence_while_most_hosts_are_lost)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    for (unsigned n = 0; n < 3; n++)
+        sim_checks_host_lost(b->c, b->now, n, true);
+    pass(b, b->t->fence_ms + 1);
+    tell_fence(b, 0, 0, a.text, false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "while 3 of 4 hosts were lost at once, more than 50 %");
+}
+
+BENCH_TEST(fences_of_half_of_the_hosts)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    for (unsigned n = 0; n < 2; n++)
+        sim_checks_host_lost(b->c, b->now, n, true);
+    pass(b, b->t->fence_ms + 1);
+    tell_fence(b, 0, 0, a.text, false);
+    tell_fence(b, 1, 0, a.text, false);
+    assert_fine(b);
+}
+
 /* --- NeverStop --- */
+
+BENCH_TEST(turned_off_with_the_end_of_its_run)
+{
+    struct vm v = vm_on(b, VM, 0, 1);
+    copy(b, 0, VM, 1, false);
+    v.end = END(STOPPED);
+    v.power = POWER(STOPPED);
+    tell_vm_as(b, v, false);
+    assert_only(b, SIM_RULE_NEVER_STOP, "nobody wants it to run any more");
+}
 
 static void power_cut(struct bench *b, unsigned host)
 {
@@ -535,6 +584,11 @@ int main(void)
         cmocka_unit_test(a_fence_in_an_outage),
         cmocka_unit_test(a_fence_for_another_reason_in_an_outage),
         cmocka_unit_test(evidence_of_silence_in_an_outage),
+        cmocka_unit_test(a_fence_of_a_host_that_holds_its_lease),
+        cmocka_unit_test(a_fence_after_the_lease_was_lost),
+        cmocka_unit_test(a_fence_while_most_hosts_are_lost),
+        cmocka_unit_test(fences_of_half_of_the_hosts),
+        cmocka_unit_test(turned_off_with_the_end_of_its_run),
         cmocka_unit_test(a_failover_in_time),
         cmocka_unit_test(no_failover),
         cmocka_unit_test(no_restart_after_the_end_of_its_guest),
