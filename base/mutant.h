@@ -47,10 +47,10 @@
     X(PETS_WITHOUT_LEASE,      "rule 11",  "The watchdog is petted whatever the leases say.") \
     X(RESTART_BELIEVES,        "rule 11",  "A keeper that starts again takes every lease for fresh.") \
     /* fencing and judgement */ \
-    X(EVIDENCE_WITHOUT_SILENCE,"rule 12",  "A committed fence is proof: the evidence does not wait for T.") \
+    X(EVIDENCE_WITHOUT_SILENCE, "rule 12",  "A committed fence is proof: the evidence does not wait for T.") \
     X(CONTACT_IS_PROOF,        "rule 13",  "The time without contact counts as silence of the record.") \
     X(OBSERVER_UNCHECKED,      "rule 13",  "An observer testifies although its own write failed or it paused.") \
-    X(SILENCE_WITHOUT_WATCHDOG,"rule 13",  "Silence proves a host down that has no watchdog, and the guard lets it.") \
+    X(SILENCE_WITHOUT_WATCHDOG, "rule 13",  "Silence proves a host down that has no watchdog, and the guard lets it.") \
     X(LOST_START_FAILED,       "rule 17",  "A start whose answer was lost counts as one that failed.") \
     X(UNKNOWN_IS_FAILED,        "rule 17",  "A write that leadership was lost over is answered as one that surely did not happen.") \
     X(OUTAGE_IS_SILENCE,       "rule 18",  "A storage that no observer can read counts as a record that stands still.") \
@@ -67,11 +67,11 @@
     X(TIMING_PET_TOO_RARE,     "timing",   "The watchdog is petted more rarely than it fires.") \
     X(TIMING_FENCE_TOO_EARLY,  "timing",   "A fence is committed before the host had time to renew.") \
     X(TIMING_CONTACT_TOO_LATE, "timing",   "Contact is given up only long after the proof.") \
-    X(TIMING_T_TOO_LONG,       "timing",   "T is twice as long as needed: the take-over misses its bound.") \
+    X(TIMING_T_TOO_LONG,       "timing",   "T is a minute longer than needed: the take-over misses its bound.") \
     /* the replicated store */ \
     X(DEDUP_FORGOTTEN,         "store",    "A request that comes again is applied again.") \
     X(DEDUP_NOT_RESTORED,      "store",    "A replica that restores a snapshot forgets which requests were applied.") \
-    X(ANSWER_BEFORE_COMMIT,    "store",    "A write is answered when it is proposed.") \
+    X(ANSWER_BEFORE_COMMIT,    "store",    "A write in one entry of 256 is answered when it is proposed.") \
     X(READ_WITHOUT_BARRIER,    "store",    "A read is answered without proof that this replica still leads.") \
     X(CONFIRMED_BY_ONE,        "store",    "One member's answer confirms the leader, not a majority's.") \
     X(REVISION_UNCHECKED,      "store",    "A transaction applies although an object it rests on has changed.") \

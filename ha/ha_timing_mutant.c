@@ -26,7 +26,7 @@ static void break_one(struct hf_ha_timing *t)
     if (HF_MUTANT(TIMING_T_NO_GUEST_WRITE))
         set_silence(t, HF_HA_T(l, w, t->drift_ppm, 0));
     if (HF_MUTANT(TIMING_T_TOO_LONG))
-        set_silence(t, 2 * t->silence_ms);
+        set_silence(t, t->silence_ms + 60000);
     if (HF_MUTANT(TIMING_RENEW_TOO_RARE))
         t->renew_ms = l - 1;
     if (HF_MUTANT(TIMING_KILL_TOO_LATE))
