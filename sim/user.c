@@ -19,6 +19,7 @@ static const struct choice choices[] = {
     {10, sim_user_update_shared},   {4, sim_user_mark},
     {4, sim_user_get_mark},         {16, sim_user_follow_operation},
     {2, sim_user_cancel_operation}, {3, sim_user_wrong},
+    {5, sim_user_volume},           {2, sim_user_host},
 };
 
 #define CHOICES (sizeof choices / sizeof choices[0])
@@ -60,9 +61,11 @@ static void arm(struct sim_user *u)
 static void next(void *arg)
 {
     struct sim_user *u = arg;
-    if (u->l->ended)
+    if (u->l->ended && u->disabled_host[0] == '\0')
         return;
-    if (u->n_sent < SIM_USER_SENT_MAX)
+    if (u->l->ended)
+        sim_user_enable_host(u);
+    else if (u->n_sent < SIM_USER_SENT_MAX)
         choose(u);
     arm(u);
 }
@@ -88,7 +91,8 @@ static void take_first_instances(struct sim_user *u)
     u->known = hf_alloc_array(all / u->l->n_users + 1 + SIM_USER_EXTRA, sizeof *u->known);
     for (unsigned i = u->number; i < all; i += u->l->n_users) {
         struct sim_known *k = &u->known[u->n_known++];
-        *k = (struct sim_known){.state = SIM_KNOWN_THERE, .local = cloud->instances[i].local, .runs = true};
+        *k = (struct sim_known){
+            .state = SIM_KNOWN_THERE, .local = cloud->instances[i].local, .power = SIM_POWER_RUNS};
         snprintf(k->uuid, sizeof k->uuid, "%s", cloud->instances[i].uuid);
         snprintf(k->name, sizeof k->name, "%s", cloud->instances[i].name);
     }

@@ -20,14 +20,25 @@ enum sim_known_state {
     SIM_KNOWN_LEAVING, /* its deletion is under way, or was acknowledged */
 };
 
+enum sim_power { SIM_POWER_RUNS, SIM_POWER_STOPPED, SIM_POWER_PAUSED };
+
 /* An instance as its owner knows it. */
 struct sim_known {
     enum sim_known_state state;
     char uuid[HF_UUID_STR];
     char name[32];
-    bool local; /* on LocalStorage */
-    bool extra; /* not one of the first: it may be deleted */
-    bool runs;  /* as its owner last asked */
+    bool local;           /* on LocalStorage */
+    bool extra;           /* not one of the first: it may be deleted */
+    enum sim_power power; /* as its owner last asked */
+};
+
+/* A data volume, which goes from one stopped instance of its owner to the next. */
+struct sim_data_volume {
+    enum sim_known_state state;
+    char uuid[HF_UUID_STR];
+    char name[32];
+    bool attached;
+    bool unsure; /* whether it is attached must be asked */
 };
 
 /* A zone that its owner makes and deletes, and that others read. */
@@ -57,6 +68,8 @@ struct sim_user {
     struct sim_known *known; /* its own; of fixed length */
     size_t n_known;
     struct sim_mark mark;
+    struct sim_data_volume volume;
+    char disabled_host[HF_UUID_STR]; /* by this client; "": none */
     struct sim_told told[SIM_USER_OPS_MAX];
     size_t n_told; /* since the beginning: the place of the next is n_told % max */
     uint64_t shared_revision[SIM_SHARED_KINDS]; /* as last seen; 0: never */
@@ -105,7 +118,7 @@ char *sim_user_id(struct sim_user *u, char id[HF_UUID_STR]);
 /* A text that nobody has used yet. */
 void sim_user_text(struct sim_user *u, char *text, size_t len);
 
-/* --- user_instances.c, user_objects.c, user_wrong.c: what it does --- */
+/* --- user_instances.c, user_volumes.c, user_objects.c, user_wrong.c: what it does --- */
 
 void sim_user_power(struct sim_user *u);
 void sim_user_create_instance(struct sim_user *u);
@@ -115,6 +128,13 @@ void sim_user_get_instance(struct sim_user *u);
 void sim_user_list_instances(struct sim_user *u);
 void sim_user_settle_doubt(struct sim_user *u);
 
+/* One of its own in this state, drawn; NULL: there is none. */
+struct sim_known *sim_user_draw_own(struct sim_user *u, enum sim_known_state state);
+
+void sim_user_volume(struct sim_user *u);
+
+void sim_user_host(struct sim_user *u);
+void sim_user_enable_host(struct sim_user *u); /* that it has disabled */
 void sim_user_get_shared(struct sim_user *u);
 void sim_user_update_shared(struct sim_user *u);
 void sim_user_mark(struct sim_user *u);

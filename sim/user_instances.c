@@ -31,6 +31,11 @@ static struct sim_known *draw(struct sim_user *by, struct sim_user *u, enum sim_
     return NULL;
 }
 
+struct sim_known *sim_user_draw_own(struct sim_user *u, enum sim_known_state state)
+{
+    return draw(u, u, state);
+}
+
 static struct sim_known *draw_any(struct sim_user *u)
 {
     struct sim_workload *l = u->l;
@@ -41,33 +46,44 @@ static struct sim_known *draw_any(struct sim_user *u)
 
 struct verb {
     const char *method;
-    bool of_running, force;
-    bool runs_after;
+    bool force;
+    enum sim_power before, after;
     unsigned weight; /* among the verbs that fit */
 };
 
+/* Some are refused, or come true by chance: the owner's belief may be wrong. */
 static const struct verb verbs[] = {
-    {"StopInstance", true, false, false, 20},  {"StopInstance", true, true, false, 10},
-    {"RebootInstance", true, false, true, 20}, {"RebootInstance", true, true, true, 10},
-    {"StartInstance", true, false, true, 2}, /* which is refused, or starts what stopped by itself */
-    {"StartInstance", false, false, true, 60}, {"StopInstance", false, true, false, 2},
+    {"StopInstance", false, SIM_POWER_RUNS, SIM_POWER_STOPPED, 20},
+    {"StopInstance", true, SIM_POWER_RUNS, SIM_POWER_STOPPED, 10},
+    {"RebootInstance", false, SIM_POWER_RUNS, SIM_POWER_RUNS, 20},
+    {"RebootInstance", true, SIM_POWER_RUNS, SIM_POWER_RUNS, 10},
+    {"PauseInstance", false, SIM_POWER_RUNS, SIM_POWER_PAUSED, 6},
+    {"StartInstance", false, SIM_POWER_RUNS, SIM_POWER_RUNS, 2},
+    {"StartInstance", false, SIM_POWER_STOPPED, SIM_POWER_RUNS, 60},
+    {"StopInstance", true, SIM_POWER_STOPPED, SIM_POWER_STOPPED, 2},
+    {"ResumeInstance", false, SIM_POWER_PAUSED, SIM_POWER_RUNS, 40},
+    {"StopInstance", false, SIM_POWER_PAUSED, SIM_POWER_STOPPED, 4},
+    {"StopInstance", true, SIM_POWER_PAUSED, SIM_POWER_STOPPED, 8},
+    {"RebootInstance", false, SIM_POWER_PAUSED, SIM_POWER_PAUSED, 2},
 };
 
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
-static const struct verb *draw_verb(struct sim_user *u, bool runs)
+static unsigned weight_of(const struct verb *v, enum sim_power before)
+{
+    return v->before == before ? v->weight : 0;
+}
+
+static const struct verb *draw_verb(struct sim_user *u, enum sim_power before)
 {
     unsigned sum = 0;
     for (size_t i = 0; i < VERBS; i++)
-        sum += verbs[i].of_running == runs ? verbs[i].weight : 0;
+        sum += weight_of(&verbs[i], before);
     uint64_t at = sim_rng_below(&u->rng, sum);
     size_t i = 0;
-    for (;; i++) {
-        unsigned weight = verbs[i].of_running == runs ? verbs[i].weight : 0;
-        if (at < weight)
-            return &verbs[i];
-        at -= weight;
-    }
+    for (; at >= weight_of(&verbs[i], before); i++)
+        at -= weight_of(&verbs[i], before);
+    return &verbs[i];
 }
 
 static void verb_done(struct sim_user *u, void *thing, const struct sim_answer *a)
@@ -81,7 +97,7 @@ void sim_user_power(struct sim_user *u)
     struct sim_known *k = draw(u, u, SIM_KNOWN_THERE);
     if (k == NULL)
         return;
-    const struct verb *v = draw_verb(u, k->runs);
+    const struct verb *v = draw_verb(u, k->power);
     char id[HF_UUID_STR], host[HF_UUID_STR];
     VerbRequest *m = (VerbRequest *)(void *)sim_request_new(&holdfast__v1__instance_verb_request__descriptor);
     sim_request_set(&m->base, "request_id", sim_user_id(u, id));
@@ -92,7 +108,7 @@ void sim_user_power(struct sim_user *u)
         hf_uuid_format(sim_host_uuid(w->hosts[sim_rng_below(&u->rng, w->sizes.hosts)]), host);
         sim_request_set(&m->base, "host_uuid", host);
     }
-    k->runs = v->runs_after;
+    k->power = v->after;
     struct sim_request r = {.service = "Instance",
                             .method = v->method,
                             .take_message = &m->base,
@@ -144,7 +160,7 @@ void sim_user_create_instance(struct sim_user *u)
         return;
     char id[HF_UUID_STR];
     ProtobufCMessage *object;
-    *k = (struct sim_known){.state = SIM_KNOWN_ASKED, .extra = true, .runs = true};
+    *k = (struct sim_known){.state = SIM_KNOWN_ASKED, .extra = true, .power = SIM_POWER_RUNS};
     sim_user_text(u, k->name, sizeof k->name);
     ProtobufCMessage *m = sim_request_create(&holdfast__v1__create_instance_request__descriptor,
                                              sim_user_id(u, id), k->name, &object);

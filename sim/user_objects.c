@@ -84,6 +84,55 @@ void sim_user_update_shared(struct sim_user *u)
     sim_user_send(u, &r);
 }
 
+/* --- hosts: one at a time takes no new instances --- */
+
+#define DISABLE_PPM 300000
+
+static void host_enabled(struct sim_user *u, void *thing, const struct sim_answer *a)
+{
+    (void)thing;
+    if (a->code == HF_OK)
+        u->disabled_host[0] = '\0';
+}
+
+static void send_host(struct sim_user *u, const char *method,
+                      void (*done)(struct sim_user *u, void *thing, const struct sim_answer *a))
+{
+    char id[HF_UUID_STR];
+    ProtobufCMessage *m = sim_request_new(&holdfast__v1__host_verb_request__descriptor);
+    sim_request_set(m, "request_id", sim_user_id(u, id));
+    sim_request_set(m, "uuid", u->disabled_host);
+    struct sim_request r = {.service = "Host",
+                            .method = method,
+                            .take_message = m,
+                            .recorded = true,
+                            .kind = SIM_OP_WRITE,
+                            .object = u->disabled_host,
+                            .label = u->disabled_host,
+                            .done = done};
+    sim_user_send(u, &r);
+}
+
+void sim_user_enable_host(struct sim_user *u)
+{
+    if (u->n_sent == 0)
+        send_host(u, "EnableHost", host_enabled);
+}
+
+/* The first client alone, so that most of the room is left. */
+void sim_user_host(struct sim_user *u)
+{
+    const struct sim_world *w = u->client.w;
+    if (u->number != 0)
+        return;
+    if (u->disabled_host[0] != '\0') {
+        sim_user_enable_host(u);
+    } else if (sim_rng_chance(&u->rng, DISABLE_PPM)) {
+        hf_uuid_format(sim_host_uuid(w->hosts[sim_rng_below(&u->rng, w->sizes.hosts)]), u->disabled_host);
+        send_host(u, "DisableHost", NULL);
+    }
+}
+
 /* --- zones that come and go --- */
 
 static void mark_created(struct sim_user *u, void *thing, const struct sim_answer *a)
