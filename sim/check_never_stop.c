@@ -64,13 +64,27 @@ static bool has_room(const struct sim_checks *c, const struct sim_known_host *h,
            less(less(h->memory_bytes, c->reserved_memory), h->memory_used) >= i->memory_bytes;
 }
 
+/* It has lost its lease on one of the instance's storages: that one takes no start before the host's next
+ * epoch (docs/safety.md, "No grant per storage"). */
+static bool is_closed_to(const struct sim_known_host *h, const struct sim_instance *i)
+{
+    for (size_t k = 0; k < h->facts.n_leases; k++) {
+        const struct sim_lease *l = &h->facts.leases[k];
+        for (size_t n = 0; n < i->n_storages && l->closed_epoch == h->epoch; n++)
+            if (hf_uuid_equal(&i->storages[n]->uuid, &l->storage))
+                return true;
+    }
+    return false;
+}
+
 /* Since when the longest healthy host with room has been that; INT64_MAX: there is none. */
 static int64_t room_since(const struct sim_checks *c, const struct sim_instance *i)
 {
     int64_t since = INT64_MAX;
     const struct sim_known_host *from = i->placement.host;
     for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next)
-        if (h->healthy_since_ns < since && has_room(c, h, i) && (i->bound_to == NULL || i->bound_to == h) &&
+        if (h->healthy_since_ns < since && has_room(c, h, i) && !is_closed_to(h, i) &&
+            (i->bound_to == NULL || i->bound_to == h) &&
             (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster)))
             since = h->healthy_since_ns;
     return since;

@@ -511,6 +511,20 @@ BENCH_TEST(excused_without_a_host_to_go_to)
 {
     assert_excused(b, set_disabled);
 }
+/* Their leases were lost and are renewed again, in the same epoch. */
+BENCH_TEST(excused_where_all_leases_are_closed)
+{
+    power_cut(b, 0);
+    for (unsigned n = 1; n < HOSTS; n++)
+        renew(b, n);
+    pass(b, b->t->fence_ms + 1000);
+    for (unsigned n = 1; n < HOSTS; n++)
+        renew(b, n);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+}
+
 BENCH_TEST(excused_by_an_operation)
 {
     assert_excused(b, set_operation);
@@ -600,6 +614,7 @@ int main(void)
         cmocka_unit_test(excused_without_a_watchdog),
         cmocka_unit_test(excused_when_many_are_lost),
         cmocka_unit_test(excused_without_a_host_to_go_to),
+        cmocka_unit_test(excused_where_all_leases_are_closed),
         cmocka_unit_test(excused_by_an_operation),
         cmocka_unit_test(excused_by_a_faulty_host_that_lives),
         cmocka_unit_test(excused_without_room),
