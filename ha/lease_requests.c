@@ -78,7 +78,7 @@ static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting 
     memset(s->closed, 0, sizeof s->closed);
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
         struct hf_lease *l = &r->leases[i];
-        l->known = l->believed = l->closed = l->doubted = false;
+        l->known = l->believed = l->closed = l->doubted = l->tried = false;
         l->next_ms = r->now_ms;
     }
     r->persist = r->changed = true;

@@ -116,6 +116,19 @@ static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e
     r->survey_now = asked_meanwhile; /* what was killed again just now gets its time to die */
 }
 
+/* Observers may have counted from a write whose answer was lost, and may have proof by now that this epoch is
+ * over: a lease whose first success comes that late is not taken up. */
+static bool first_success_is_too_late(const struct hf_lease_rules *r, const struct hf_lease *l)
+{
+    return !l->known && l->tried && r->now_ms - l->first_ms >= r->timing->lease_ms + r->timing->kill_ms;
+}
+
+static void close_untaken(struct hf_lease_rules *r, struct hf_lease *l)
+{
+    l->base_ms = l->first_ms;
+    hf_lease_close(r, l);
+}
+
 static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
 {
     struct hf_lease *l = hf_lease_find(r, &e->storage);
@@ -138,6 +151,10 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         (r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms &&
          !HF_MUTANT(LEASE_FROM_ANSWER)))
         return;
+    if (first_success_is_too_late(r, l)) {
+        close_untaken(r, l);
+        return;
+    }
     r->changed |= !l->believed;
     l->base_ms = HF_MUTANT(LEASE_FROM_ANSWER) ? r->now_ms : l->write_ms;
     l->known = l->believed = true;
@@ -162,7 +179,9 @@ static void check_lease(struct hf_lease_rules *r, struct hf_lease *l)
                       hf_lease_name(&l->storage).text);
     r->changed |= doubt != l->doubted;
     l->doubted = doubt;
-    if (!l->watched && !l->in_flight && (!l->known || l->closed))
+    if (!l->watched && !l->in_flight && !l->closed && first_success_is_too_late(r, l))
+        close_untaken(r, l);
+    if (!l->watched && !l->in_flight && ((!l->known && !l->tried) || l->closed))
         memset(l, 0, sizeof *l);
 }
 
@@ -196,6 +215,9 @@ static void renew(struct hf_lease_rules *r)
         l->in_flight = true;
         l->write_epoch = r->state.epoch;
         l->write_ms = r->now_ms;
+        if (!l->tried)
+            l->first_ms = r->now_ms;
+        l->tried = true;
         l->next_ms = r->now_ms + r->timing->renew_ms;
         struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_RENEW);
         e->subject = l->storage;

@@ -23,6 +23,8 @@ struct hf_lease {
     bool in_flight;
     uint64_t write_epoch; /* of the write in flight */
     int64_t base_ms;      /* start of the last good renewal */
+    bool tried;           /* first_ms holds */
+    int64_t first_ms;     /* start of the first write of this epoch: answered or not, it may have landed */
     int64_t write_ms;     /* start of the write in flight, or of the last one */
     int64_t next_ms;      /* next renewal */
     uint64_t sequence;    /* of the last record; starts at the clock, so that a restarted keeper goes on above
