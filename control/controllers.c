@@ -161,7 +161,22 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
         break;
     }
     mark_operations_of(c, hf_message_meta(m)->uuid);
-    hf_host_assignments_mark(c->assignments);
+}
+
+/* Which hosts may have to know: of an instance the one where it is, and the one where it was. */
+static void mark_assignments(struct hf_controllers *c, uint32_t kind, const ProtobufCMessage *before,
+                             const ProtobufCMessage *after)
+{
+    const ProtobufCMessage *both[] = {before, after};
+    if (kind == HOLDFAST__V1__KIND__OPERATION || kind == HOLDFAST__V1__KIND__FAILOVER)
+        return;
+    if (kind != HOLDFAST__V1__KIND__INSTANCE)
+        hf_host_assignments_mark(c->assignments, NULL);
+    for (size_t i = 0; i < 2 && kind == HOLDFAST__V1__KIND__INSTANCE; i++) {
+        const Holdfast__V1__Instance *instance = (const Holdfast__V1__Instance *)(const void *)both[i];
+        if (instance != NULL && instance->placement != NULL)
+            hf_host_assignments_mark(c->assignments, instance->placement->host_uuid);
+    }
 }
 
 static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage *before)
@@ -173,6 +188,7 @@ static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage
     if (o->kind == HOLDFAST__V1__KIND__HOST && o->message == NULL)
         hf_detector_forget(c->ha->detector, &o->uuid);
     mark_concerned(c, o->message != NULL ? o->message : before, o->kind);
+    mark_assignments(c, o->kind, before, o->message);
     hf_controllers_kick(c);
 }
 

@@ -11,6 +11,7 @@ struct attached_host {
     struct attached_host *next;
     char uuid[HF_UUID_STR];
     uint64_t epoch;
+    bool marked; /* it may have to know more, or less */
     bool synced; /* the full set was sent */
     struct hf_assignment_set sent;
 };
@@ -19,7 +20,6 @@ struct hf_host_assignments {
     struct hf_control *control;
     struct hf_world *world;
     struct attached_host *hosts;
-    bool marked;
 };
 
 struct hf_host_assignments *hf_host_assignments_create(struct hf_control *c, struct hf_world *w)
@@ -63,12 +63,13 @@ void hf_host_assignments_attached(struct hf_host_assignments *a, const char *hos
     h->epoch = epoch;
     h->next = a->hosts;
     a->hosts = h;
-    a->marked = true;
+    h->marked = true;
 }
 
-void hf_host_assignments_mark(struct hf_host_assignments *a)
+void hf_host_assignments_mark(struct hf_host_assignments *a, const char *host_uuid)
 {
-    a->marked = true;
+    for (struct attached_host *h = a->hosts; h != NULL; h = h->next)
+        h->marked |= host_uuid == NULL || strcmp(h->uuid, host_uuid) == 0;
 }
 
 static bool send_one(struct hf_host_assignments *a, const struct attached_host *h,
@@ -135,9 +136,10 @@ static void sync_host(struct hf_host_assignments *a, struct attached_host *h)
 
 void hf_host_assignments_sync(struct hf_host_assignments *a)
 {
-    if (!a->marked)
-        return;
-    a->marked = false;
-    for (struct attached_host *h = a->hosts; h != NULL; h = h->next)
+    for (struct attached_host *h = a->hosts; h != NULL; h = h->next) {
+        if (!h->marked)
+            continue;
+        h->marked = false;
         sync_host(a, h);
+    }
 }

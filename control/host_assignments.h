@@ -24,8 +24,8 @@ void hf_host_assignments_attached(struct hf_host_assignments *a, const char *hos
 void hf_host_assignments_detached(struct hf_host_assignments *a, const char *host_uuid);
 void hf_host_assignments_clear(struct hf_host_assignments *a);
 
-/* Something that assignments are made of has changed. */
-void hf_host_assignments_mark(struct hf_host_assignments *a);
+/* Something that this host's assignments are made of has changed; NULL: any host's. */
+void hf_host_assignments_mark(struct hf_host_assignments *a, const char *host_uuid);
 /* Sends every attached host what changed since the last time. */
 void hf_host_assignments_sync(struct hf_host_assignments *a);
 

@@ -40,7 +40,7 @@ static void forget_fetch(struct hf_controllers *c, struct image_memory *mem)
         holdfast__v1__image_report__free_unpacked(mem->seen, NULL);
     mem->seen = NULL;
     mem->fetch = (struct hf_image_fetch){0};
-    hf_host_assignments_mark(c->assignments);
+    hf_host_assignments_mark(c->assignments, NULL);
 }
 
 const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o)
@@ -191,7 +191,7 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
             forget_fetch(c, mem);
     } else if (mem->fetch.host_uuid[0] == '\0') {
         if (choose(c, &mem->fetch))
-            hf_host_assignments_mark(c->assignments);
+            hf_host_assignments_mark(c->assignments, NULL);
         else if (hf_controllers_settled(c))
             say_waiting(c, o);
         else

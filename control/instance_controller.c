@@ -210,7 +210,7 @@ static void believe(struct hf_controllers *c, struct hf_world_object *o, const I
     protobuf_c_message_free_unpacked(o->message, NULL);
     o->message = protobuf_c_message_unpack(placed->base.descriptor, NULL, n, bytes);
     free(bytes);
-    hf_host_assignments_mark(c->assignments);
+    hf_host_assignments_mark(c->assignments, NULL);
 }
 
 static void place(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)

@@ -117,7 +117,7 @@ static void delete_file(struct hf_controllers *c, struct hf_world_object *o, str
     const Holdfast__V1__Host *h = choose_host(c, volume(o));
     if (h != NULL) {
         snprintf(mem->host_uuid, sizeof mem->host_uuid, "%s", h->meta->uuid);
-        hf_host_assignments_mark(c->assignments);
+        hf_host_assignments_mark(c->assignments, NULL);
     } else if (hf_controllers_settled(c)) {
         say(c, o, "waits for a connected host that reaches its primary storage");
     } else {
@@ -146,7 +146,7 @@ void hf_volume_report(struct hf_controllers *c, const char *host_uuid, const Hol
     mem->message = !r->deleted && r->message[0] != '\0' ? hf_strdup(r->message) : NULL;
     hf_controllers_mark(c, o);
     if (r->deleted)
-        hf_host_assignments_mark(c->assignments);
+        hf_host_assignments_mark(c->assignments, NULL);
 }
 
 void hf_volume_host_lost(struct hf_controllers *c, const char *host_uuid)
