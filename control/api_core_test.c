@@ -165,7 +165,12 @@ static void an_instance_lives_through_its_verbs(void **state)
     answer_done(&ended);
 
     refuse_verb(w, "StartInstance", uuid, "start instance 'web': it is running already");
-    do_verb(w, "RebootInstance", uuid);
+    verb(w, "RebootInstance", uuid, &started);
+    refuse_verb(w, "PauseInstance", uuid, "pause instance 'web': it is about to reboot");
+    op = wait_operation(w, &started, &ended);
+    assert_int_equal(op->state, OPERATION(SUCCEEDED));
+    answer_done(&started);
+    answer_done(&ended);
     do_verb(w, "PauseInstance", uuid);
     refuse_verb(w, "RebootInstance", uuid, "it is paused");
     refuse_verb(w, "StartInstance", uuid, "resume it");

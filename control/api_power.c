@@ -145,6 +145,9 @@ static hf_status pause_it(struct hf_draft *d, const VerbRequest *r, Instance *i)
     (void)d;
     (void)r;
     HF_TRY(check_runs(i));
+    /* A paused guest would not come to its reboot. */
+    if (i->spec->reboot_generation > i->status->reboot_done)
+        return hf_error(HF_PRECONDITION, "it is about to reboot");
     i->spec->power = POWER(PAUSED);
     return HF_STATUS_OK;
 }
