@@ -16,6 +16,7 @@
  *   LATE_START  an order to start copy 1 is under way from the beginning  RECONCILE  hostd wants back what was killed
  *   SLOW_READ   reads of the observer take time                           OUTAGE  the storage hangs for everyone
  *   NEW_EPOCH   the epoch has just begun: no renewal has succeeded in it yet
+ *   LOST_ANSWER  a renewal ends in an error, though it has landed
  *   CLOSE_PETS  the death of the keeper pets the watchdog (what Linux does when the device is closed)
  * Other properties (-D)
  *   NEEDLESS    no fence while the host could still save its lease (not with CRASH or DRIFT)
@@ -221,7 +222,9 @@ proctype clock()
 
 inline take_answer() {
     if
-    :: write == answered ->
+    :: write == answered && write_age >= L + K && R8_FROM_START ->      /* it took longer than a lease lives: renews nothing */
+        write = idle; write_age = 0; saw_mark = false
+    :: write == answered && !(write_age >= L + K && R8_FROM_START) ->
         if
         :: R12_MARK && saw_mark -> closed = true
         :: R10_CLOSE && lease_age >= L + K -> closed = true   /* checked when the answer is used, not when it was sent */
@@ -335,6 +338,11 @@ proctype renewal()
         :: else
         fi
     }
+#ifdef LOST_ANSWER
+    :: atomic { keeper_runs && (write == under_way || write == landed) ->
+        write = idle; write_age = 0                             /* an error; it may have landed all the same */
+    }
+#endif
     /* The record of a closed epoch is the host's own report. */
     :: atomic { keeper_runs && !said_closed && !out && !remains && lease_age >= L + K && (closed || !R10_CLOSE) ->
         event(host_says_closed); said_closed = true; changed = true
@@ -438,7 +446,7 @@ proctype faults()
         fi;
         if
         :: !R11_RESTART_TRUSTS_NOTHING -> lease_age = 0
-        :: R11_RESTART_TRUSTS_NOTHING && (lease_age < L || !R11_DOUBT_OUTLIVES_KEEPER) -> lease_age = L
+        :: R11_RESTART_TRUSTS_NOTHING && (lease_age < L || !R11_AGE_OUTLIVES_KEEPER) -> lease_age = L
         :: else
         fi
     }

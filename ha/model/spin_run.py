@@ -117,15 +117,16 @@ class SpinRun:
         return self.shorten(text)
 
     def shorten(self, text):
-        steps, state = [], {}
+        steps, state, before = [], {}, None
         for line in text.split("\n"):
             at = re.match(r"\s*\d+:\s+proc\s+\d+ \(([^):]+)\S*\) (\S+?):(\d+) ", line)
             value = re.match(r"\t\t(\S+) = (\S+)", line)
             if at:
-                event = re.search(r"event\((\w+)\)", self.lines[int(at[3]) - 1]) if at[2] == self.model else None
-                new = not steps or steps[-1][0] != at[1] or at[1] == "clock"
-                if new:
+                source = self.lines[int(at[3]) - 1] if at[2] == self.model else ""
+                event = re.search(r"event\((\w+)\)", source)
+                if not steps or steps[-1][0] != at[1] or (":: atomic {" in source and at[3] != before):
                     steps.append((at[1], [], {}))
+                before = at[3]
                 if event and event[1] not in steps[-1][1] and '[assert(1)]' in line:
                     steps[-1][1].append(event[1])
             elif value and steps and state.get(value[1]) != value[2]:

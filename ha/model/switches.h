@@ -239,9 +239,9 @@
 #define R11_RESTART_TRUSTS_NOTHING 1
 #endif
 
-/* A lease that was older than that is not made younger by a restart. */
-#ifndef R11_DOUBT_OUTLIVES_KEEPER
-#define R11_DOUBT_OUTLIVES_KEEPER 1
+/* ... or for older when it was: a restart makes no lease younger (its age outlives the keeper, in /run). */
+#ifndef R11_AGE_OUTLIVES_KEEPER
+#define R11_AGE_OUTLIVES_KEEPER 1
 #endif
 
 /* --- rule 12: fencing on files --- */
