@@ -30,10 +30,8 @@ struct build {
 
 void hf_assignment_set_done(struct hf_assignment_set *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        protobuf_c_message_free_unpacked(s->items[i].message, NULL);
+    for (size_t i = 0; i < s->n; i++)
         free(s->items[i].bytes);
-    }
     free(s->items);
     *s = (struct hf_assignment_set){0};
 }
@@ -45,6 +43,15 @@ const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_se
         if (s->items[i].observe == observe && strcmp(s->items[i].uuid, uuid) == 0)
             return &s->items[i];
     return NULL;
+}
+
+ProtobufCMessage *hf_assignment_message(const struct hf_assignment *a)
+{
+    const ProtobufCMessageDescriptor *type =
+        a->observe ? &holdfast__v1__observe__descriptor : &holdfast__v1__assignment__descriptor;
+    ProtobufCMessage *m = protobuf_c_message_unpack(type, NULL, a->len, a->bytes);
+    HF_ASSERT(m != NULL);
+    return m;
 }
 
 bool hf_assignment_same(const struct hf_assignment *a, const struct hf_assignment *b)
@@ -63,8 +70,6 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
     a->len = protobuf_c_message_get_packed_size(m);
     a->bytes = hf_alloc(a->len);
     protobuf_c_message_pack(m, a->bytes);
-    a->message = protobuf_c_message_unpack(m->descriptor, NULL, a->len, a->bytes);
-    HF_ASSERT(a->message != NULL);
 }
 
 /* --- storages, networks, images, volumes --- */

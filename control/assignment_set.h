@@ -11,8 +11,7 @@ struct hf_assignment {
     bool observe;  /* an Observe; else an Assignment */
     uint32_t kind; /* of the object, for Unassign */
     char uuid[HF_UUID_STR];
-    ProtobufCMessage *message; /* owned; Assignment or Observe */
-    uint8_t *bytes;            /* packed, to compare */
+    uint8_t *bytes; /* the Assignment or Observe, packed: most are only compared */
     size_t len;
 };
 
@@ -29,6 +28,8 @@ void hf_assignment_set_build(struct hf_assignment_set *s, const struct hf_world 
 
 const struct hf_assignment *hf_assignment_set_find(const struct hf_assignment_set *s, bool observe,
                                                    const char *uuid);
+/* Taken apart again, to be freed as an unpacked message. */
+ProtobufCMessage *hf_assignment_message(const struct hf_assignment *a);
 bool hf_assignment_same(const struct hf_assignment *a, const struct hf_assignment *b);
 
 #endif

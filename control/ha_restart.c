@@ -93,10 +93,37 @@ static bool listed(const struct plan_parts *p, const struct hf_world_object *fen
     return false;
 }
 
+/* Finds the fence of each life once, not for each of its instances: naming a fence costs a digest. */
+#define LIVES_MAX 64 /* remembered; more are found again */
+struct fence_finder {
+    const struct hf_controllers *c;
+    struct {
+        const char *host_uuid; /* borrowed from a placement */
+        uint64_t epoch;
+        struct hf_world_object *fence; /* NULL: none */
+    } lives[LIVES_MAX];
+    size_t n;
+};
+
+static struct hf_world_object *find_fence(struct fence_finder *f, const char *host_uuid, uint64_t epoch)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->lives[i].epoch == epoch && strcmp(f->lives[i].host_uuid, host_uuid) == 0)
+            return f->lives[i].fence;
+    struct hf_uuid uuid = hf_fence_uuid(host_uuid, epoch);
+    struct hf_world_object *fence = hf_world_find_uuid(f->c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
+    size_t at = f->n < LIVES_MAX ? f->n++ : epoch % LIVES_MAX;
+    f->lives[at].host_uuid = host_uuid;
+    f->lives[at].epoch = epoch;
+    f->lives[at].fence = fence;
+    return fence;
+}
+
 /* Every open placement whose (host, epoch) is fenced, and the evidence of those fences. */
 static void gather(const struct hf_controllers *c, struct plan_parts *p)
 {
     size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE);
+    struct fence_finder finder = {.c = c};
     *p = (struct plan_parts){0};
     p->instances = hf_alloc_array(n, sizeof *p->instances);
     p->objects = hf_alloc_array(n, sizeof *p->objects);
@@ -106,8 +133,7 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
         if (!hf_placement_open(i->placement))
             continue;
         uint64_t epoch = i->placement->epoch - HF_MUTANT(EVIDENCE_OF_OLD_EPOCH);
-        struct hf_uuid uuid = hf_fence_uuid(i->placement->host_uuid, epoch);
-        struct hf_world_object *fence = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &uuid);
+        struct hf_world_object *fence = find_fence(&finder, i->placement->host_uuid, epoch);
         if (fence == NULL)
             continue;
         add_instance(c, p, o, (const Fence *)(void *)fence->message);

@@ -76,14 +76,17 @@ static bool send_one(struct hf_host_assignments *a, const struct attached_host *
                      const struct hf_assignment *one)
 {
     Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    ProtobufCMessage *body = hf_assignment_message(one);
     if (one->observe) {
         m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_OBSERVE;
-        m.observe = (Holdfast__V1__Observe *)(void *)one->message;
+        m.observe = (Holdfast__V1__Observe *)(void *)body;
     } else {
         m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN;
-        m.assign = (Holdfast__V1__Assignment *)(void *)one->message;
+        m.assign = (Holdfast__V1__Assignment *)(void *)body;
     }
-    return hf_host_link_send(a->control->host_link, h->uuid, &m);
+    bool sent = hf_host_link_send(a->control->host_link, h->uuid, &m);
+    protobuf_c_message_free_unpacked(body, NULL);
+    return sent;
 }
 
 static bool send_gone(struct hf_host_assignments *a, const struct attached_host *h,
