@@ -375,12 +375,25 @@ BENCH_TEST(a_failover_in_time)
 BENCH_TEST(no_failover)
 {
     power_cut(b, 0);
-    pass(b, b->t->takeover_ms + 29000);
+    pass(b, b->t->takeover_ms + 900);
+    look(b);
+    assert_fine(b);
+    pass(b, 101);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "has not executed since 100060.500 s");
+}
+
+BENCH_TEST(a_failover_to_a_host_where_it_does_not_start)
+{
+    power_cut(b, 0);
+    pass(b, b->t->takeover_ms);
+    silenced_and_placed(b, 0, 1, 1);
+    pass(b, 29000);
     look(b);
     assert_fine(b);
     pass(b, 1001);
     look(b);
-    assert_only(b, SIM_RULE_NEVER_STOP, "has not executed since 100060.500 s");
+    assert_only(b, SIM_RULE_NEVER_STOP, "its run 2 on host-2 is not over");
 }
 
 BENCH_TEST(no_restart_after_the_end_of_its_guest)
@@ -435,10 +448,10 @@ static void assert_excused(struct bench *b, void (*set)(struct bench *b, bool on
     pass(b, LONG_MS);
     look(b);
     set(b, false);
-    pass(b, b->t->takeover_ms + 29000);
+    pass(b, b->t->takeover_ms + 900);
     look(b);
     assert_fine(b);
-    pass(b, 1001);
+    pass(b, 101);
     look(b);
     assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
 }
@@ -554,10 +567,10 @@ BENCH_TEST(excused_without_room)
     struct vm v = vm_on(b, 10, 1, 1);
     v.end = END(STOPPED);
     tell_vm(b, v);
-    pass(b, b->t->takeover_ms + 29000);
+    pass(b, b->t->takeover_ms + 900);
     look(b);
     assert_fine(b);
-    pass(b, 1001);
+    pass(b, 101);
     look(b);
     assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
 }
@@ -567,7 +580,7 @@ BENCH_TEST(a_new_leader_counts_anew)
     power_cut(b, 0);
     pass(b, b->t->takeover_ms);
     sim_checks_new_leader(b->c, b->now);
-    pass(b, b->t->takeover_ms + 29000);
+    pass(b, b->t->takeover_ms + 900);
     look(b);
     assert_fine(b);
 }
@@ -605,6 +618,7 @@ int main(void)
         cmocka_unit_test(turned_off_with_the_end_of_its_run),
         cmocka_unit_test(a_failover_in_time),
         cmocka_unit_test(no_failover),
+        cmocka_unit_test(a_failover_to_a_host_where_it_does_not_start),
         cmocka_unit_test(no_restart_after_the_end_of_its_guest),
         cmocka_unit_test(what_is_not_to_run_may_rest),
         cmocka_unit_test(without_ha_it_may_stay_down),
