@@ -130,7 +130,7 @@ class Checker:
         d = self.directory()
         try:
             spin = SpinRun(self.children, d, row.model, row.flags)
-            result = spin.search("-O1" if row.expect == "fail" else "-O2")
+            result = spin.search()
             why, trail = "", []
             if result.failed and row.expect == "pass":
                 why, trail = "it must pass, and fails:", spin.trail()
@@ -173,7 +173,7 @@ class Checker:
         for T in range(L + K, SEARCH_T_MAX):
             d = self.directory()
             try:
-                if not SpinRun(self.children, d, row.model, [*row.flags, f"-DT={T}"]).search("-O1").failed:
+                if not SpinRun(self.children, d, row.model, [*row.flags, f"-DT={T}"]).search().failed:
                     return T
             finally:
                 shutil.rmtree(d, ignore_errors=True)

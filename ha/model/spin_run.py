@@ -72,15 +72,15 @@ class SpinRun:
             raise ModelError(f"{what}: {' '.join(output.split())[-400:]}")
         return output
 
-    def compile(self, *options):
+    def compile(self, *options):        # -O1: compiling takes longer than most searches
         # -o3: every statement keeps a state of its own, so that "unreached" is exact
         self.step(["spin", "-a", "-o3", *self.flags, self.model], "spin")
         kind = ["-DNFAIR=3"] if self.liveness else ["-DSAFETY"]
-        self.step(["gcc", "-w", *options, *kind, "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}", "-o", "pan", "pan.c"], "gcc")
+        self.step(["gcc", "-w", "-O1", *options, *kind, "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MB}", "-o", "pan", "pan.c"], "gcc")
 
-    def search(self, optimize):
+    def search(self):
         """The whole state space, or up to the first error."""
-        self.compile(optimize)
+        self.compile()
         options = ["-a", "-f"] if self.liveness else ["-E"]     # -E: a state without a next one is no error
         output, code = self.children.run(["./pan", f"-m{DEPTH}", *options], self.work, RUN_TIMEOUT_S)
         found = re.search(r"errors: (\d+)", output)
@@ -109,10 +109,10 @@ class SpinRun:
         """The failing run as lines of "who: what changed", the shortest there is where breadth-first search finds it."""
         try:
             if not self.liveness:
-                self.compile("-O1", "-DBFS")
+                self.compile("-DBFS")
                 self.children.run(["./pan", "-E"], self.work, TRAIL_TIMEOUT_S)
         except ModelError:
-            self.search("-O1")
+            self.search()
         text = self.step(["spin", "-t", "-p", "-g", *self.flags, self.model], "spin -t")
         return self.shorten(text)
 
