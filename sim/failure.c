@@ -73,6 +73,9 @@ static void write_trace(struct sim_failure *f, const struct sim_task *t, const s
     struct sim_outcome o;
     file_name(f->trace, f, s, ".trace");
     snprintf(traced.trace, sizeof traced.trace, "%s", f->trace);
+    if (f->outcome.ending == SIM_DIED)
+        file_name(f->said, f, s, ".said");
+    snprintf(traced.said, sizeof traced.said, "%s", f->said);
     sim_run_apart(&traced, s->limit_s, &o);
 }
 

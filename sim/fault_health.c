@@ -1,10 +1,14 @@
 /* What the checks are told: which host is not healthy, which storage is out, whether a majority of nodes can
  * work together, and whether anything else is wrong that no bound allows for.
  */
+#include "hostd/instance_int.h"
 #include "sim/schedule_private.h"
 
-/* After such a fault elections, dials and back-offs run for a while: bounds do not count it. */
-#define ECHO_NS (30 * HF_S_NS)
+/* After a fault elections, dials and back-offs run for a while: bounds do not count it. A call to the
+ * hypervisor or to a storage that was lost is waited for until its deadline, of which a start's is the
+ * longest. */
+#define ECHO_NS      (30 * HF_S_NS)
+#define LONG_ECHO_NS (HF_INSTANCE_START_DEADLINE_MS * HF_MS_NS + ECHO_NS)
 
 /* Faults that are no more than what the checks are told in other words (a host, a storage), or that every
  * bound allows for. All others disturb. */
@@ -22,10 +26,27 @@ static bool is_plain(enum sim_fault_kind kind)
     }
 }
 
+static int64_t echo_ns(enum sim_fault_kind kind)
+{
+    switch (kind) {
+    case SIM_FAULT_LIBVIRT_CALL:
+    case SIM_FAULT_LIBVIRT_DOWN:
+    case SIM_FAULT_UNKILLABLE:
+    case SIM_FAULT_STORAGE_HANG:
+    case SIM_FAULT_STORAGE_LATE:
+    case SIM_FAULT_AT_ACT:
+    case SIM_FAULT_BUGGIFY:
+        return LONG_ECHO_NS;
+    default:
+        return ECHO_NS;
+    }
+}
+
 void sim_health_disturbs(struct sim_arm *arm, enum sim_fault_kind kind)
 {
-    if (!is_plain(kind))
-        arm->echoes_until_ns = sim_now_ns(arm->w->sim) + ECHO_NS;
+    int64_t until_ns = sim_now_ns(arm->w->sim) + echo_ns(kind);
+    if (!is_plain(kind) && until_ns > arm->echoes_until_ns)
+        arm->echoes_until_ns = until_ns;
 }
 
 static bool is_disturbed(const struct sim_arm *arm)

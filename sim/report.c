@@ -141,6 +141,8 @@ void sim_report_failure(const struct sim_report *r, const struct sim_failure *f,
     fprintf(to, "  profile   %s\n  commit    %s\n", f->task.profile, r->commit);
     if (*f->trace)
         fprintf(to, "  trace     %s\n", f->trace);
+    if (*f->said)
+        fprintf(to, "  it said   %s\n", f->said);
     if (*f->schedule)
         fprintf(to, "  faults    %s (%zu of %zu are needed)\n", f->schedule, f->faults_left,
                 f->faults_before);
@@ -187,6 +189,8 @@ static void json_failure(const struct sim_failure *f, FILE *to)
     json_member(to, "text", what_failed(f, buf, sizeof buf));
     if (*f->trace)
         json_member(to, "trace", f->trace);
+    if (*f->said)
+        json_member(to, "said", f->said);
     if (*f->schedule)
         json_member(to, "schedule", f->schedule);
     if (*f->profile)

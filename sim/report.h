@@ -13,9 +13,10 @@
 struct sim_failure {
     struct sim_task task;
     struct sim_outcome outcome;
-    bool diverges;         /* two runs of this seed differ; outcome is of the first */
-    char divergence[2 * SIM_PATH + 2 * SIM_TRACE_TEXT + 200]; /* the sentence */
+    bool diverges; /* two runs of this seed differ; outcome is of the first */
+    char divergence[2 * SIM_PATH + 2 * SIM_TRACE_TEXT + 200];    /* the sentence */
     char trace[SIM_PATH], schedule[SIM_PATH], profile[SIM_PATH]; /* files; "": none */
+    char said[SIM_PATH];               /* file with the last words of a program that died; "": none */
     size_t faults_before, faults_left; /* of the schedule, before it was made smaller and after */
     char command[4 * SIM_PATH];        /* runs it again */
 };

@@ -13,7 +13,7 @@ endif()
 
 # On pretended parts: all of the world that faults reach.
 hf_test(sim_schedule_arm_test SOURCES schedule_arm_test.c schedule_arm.c fault_verbs.c fault_health.c
-  LINK hf_sim_schedule hf_sim_base)
+  LINK hf_sim_schedule hf_sim_base hf_api)
 
 # The program, and the same one with worlds that only pretend, for its own tests.
 set(run_sources main.c sim_options.c seed_list.c seeds.c failure.c report.c run_one.c)

@@ -206,6 +206,19 @@ static void last_words(int fd, char *buf, size_t len)
     buf[at] = '\0';
 }
 
+/* All of it, for a person. */
+static void keep_words(const struct sim_child *c)
+{
+    char buf[4096];
+    FILE *to = *c->task.said ? fopen(c->task.said, "w") : NULL;
+    if (!to)
+        return;
+    off_t at = 0;
+    for (ssize_t n; (n = pread(c->said_fd, buf, sizeof buf, at)) > 0; at += n)
+        fwrite(buf, 1, (size_t)n, to);
+    fclose(to);
+}
+
 static void describe_death(struct sim_child *c, int status, struct sim_outcome *ret)
 {
     char said[600];
@@ -258,6 +271,7 @@ void sim_child_finish(struct sim_child *c, unsigned limit_s, struct sim_outcome 
                  limit_s);
     } else if (!whole || status != 0) { /* a sanitizer speaks after the result was written */
         describe_death(c, status, ret);
+        keep_words(c);
     }
     close(c->said_fd);
 }

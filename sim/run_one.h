@@ -16,6 +16,7 @@ struct sim_task {
     char profile[SIM_PATH];  /* name, or file */
     char schedule[SIM_PATH]; /* file; "": drawn */
     char trace[SIM_PATH];    /* file; "": none */
+    char said[SIM_PATH];     /* file for what a child says that dies; "": none */
     char mutant[64];         /* of base/mutant.h; "": none */
     bool keep_going;         /* after the first violation */
 };

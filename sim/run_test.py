@@ -28,7 +28,7 @@ class Case(unittest.TestCase):
             return f.read()
 
     def run_sim(self, *words, code=0):
-        done = subprocess.run([PROGRAM, *words], cwd=self.folder.name, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run([PROGRAM, *words], cwd=self.folder.name, capture_output=True, text=True, timeout=300, check=False)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
 
@@ -75,7 +75,8 @@ class Runs(Case):
         self.assertEqual(sums[0], sums[2])
 
     def test_time_box(self):
-        out = self.run_sim("--seconds", "1", "--seed", "0", "--until-failure", "--profile", "calm", "--shrink", "0", code=1).stdout
+        out = self.run_sim("--seconds", "1", "--seed", "0", "--until-failure", "--profile", "calm", "--shrink", "0", "--jobs", "1",
+                           code=1).stdout
         self.assertIn("seed 4 failed", out)
 
     def test_trace_of_one_seed(self):
@@ -112,6 +113,7 @@ class Failures(Case):
         out = self.run_sim("--seeds", "3", "--seed", "23", "--shrink", "0", "--profile", "calm", code=1).stdout
         self.assertRegex(out, r"seed 24 failed: the program ended by signal 6 .*the world is round")
         self.assertNotIn("seed 23 failed", out)
+        self.assertIn("the world is round", self.read("sim-failures/seed-24.said"))
 
     def test_run_that_is_not_the_same_twice(self):
         done = self.run_sim("--seed", "5", "--twice-every", "1", code=1).stdout

@@ -555,7 +555,7 @@ static void all_faults_end_in_time(void **state)
     for (unsigned k = 0; k < SIM_FAULT_KINDS; k++)
         assert_int_equal(t.w.active[k], 0);
     assert_true(t.disturbed); /* its echoes */
-    run_to(140);
+    run_to(200);
     assert_false(t.disturbed);
 }
 
