@@ -29,7 +29,7 @@ enum hf_keeper_op {
     HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
     HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill */
-    HF_KEEPER_END_EPOCH,      /* epoch */
+    HF_KEEPER_END_EPOCH,      /* epoch, starting */
     HF_KEEPER_REPLY = 64,
     HF_KEEPER_VIEW_REPLY,
     HF_KEEPER_CHANGED,
@@ -50,7 +50,8 @@ struct hf_keeper_request {
     int32_t pid;
     uint8_t kill;
     uint8_t n_storages;
-    uint8_t reserved[2];
+    uint8_t starting; /* orders to start are under way: a permit may yet become a process */
+    uint8_t reserved;
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX];
     char dir[HF_KEEPER_DIR_MAX]; /* ended by zero */
 };

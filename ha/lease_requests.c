@@ -37,6 +37,7 @@ static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const stru
         .deadline_ms = r->now_ms + HF_LEASE_REQUEST_MS,
         .op = q->head.op,
         .kill = q->kill,
+        .starting = q->starting,
         .subject = q->subject,
         .epoch = q->epoch,
         .number = q->number,
@@ -367,22 +368,44 @@ static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_wait
     return true;
 }
 
-/* Who ends an epoch vouches that it has no start under way: a permit without a process is over. */
+static void bury_pending(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n)
+{
+    int pid;
+    uint32_t i = 0;
+    while (i < r->state.n_runs) {
+        const struct hf_keeper_state_run run = r->state.runs[i];
+        if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid))
+            hf_lease_bury(r, run.instance, run.run);
+        else
+            i++;
+    }
+}
+
+static uint32_t pending_runs(const struct hf_lease_rules *r)
+{
+    uint32_t pending = 0;
+    for (uint32_t i = 0; i < r->state.n_runs; i++)
+        pending += !r->state.runs[i].live;
+    return pending;
+}
+
+/* Only who vouches that it has no start under way may say that a permit without a process is over: the record
+ * would tell the leader so at once. */
 static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
                              const struct hf_lease_proc *procs, size_t n)
 {
     if (w->epoch == r->state.epoch) {
-        int pid;
-        uint32_t i = 0;
-        while (i < r->state.n_runs) {
-            const struct hf_keeper_state_run run = r->state.runs[i];
-            if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid))
-                hf_lease_bury(r, run.instance, run.run);
-            else
-                i++;
-        }
-        if (r->state.n_runs > 0 || n > 0)
+        if (!w->starting)
+            bury_pending(r, procs, n);
+        uint32_t pending = pending_runs(r);
+        if (r->state.n_runs > pending || n > 0)
             return false;
+        if (pending > 0) {
+            hf_lease_reply(r, w->token, HF_PRECONDITION,
+                           "end epoch %llu: %u starts are under way, of which processes may come",
+                           (ull)w->epoch, pending);
+            return true;
+        }
     }
     reply_ok(r, w->token);
     return true;

@@ -37,7 +37,7 @@ struct hf_lease_waiting {
     uint64_t survey; /* number of the first survey that counts */
     int64_t deadline_ms;
     uint16_t op;
-    bool kill;
+    bool kill, starting;
     struct hf_uuid subject;
     uint64_t epoch, number;
 };

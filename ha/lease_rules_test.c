@@ -315,6 +315,7 @@ static bool do_request(struct world *w, char **words, size_t n)
     if (q.head.op == HF_KEEPER_SET_EPOCH)
         q.subject = uuid_of(w, "host");
     snprintf(q.dir, sizeof q.dir, "/mnt/%s", words[1]);
+    q.starting = strcmp(words[n - 1], "starting") == 0;
     for (size_t i = 2; i + 1 < n; i++) {
         if (strcmp(words[i], "needs") == 0)
             q.storages[q.n_storages++] = uuid_of(w, words[i + 1]);

@@ -342,7 +342,7 @@ static void test_end_epoch(void **state)
     struct fixture *f = *state;
     start_ready(f);
     pid_t pid = start_run(f, &f->vm1, 4);
-    CALL(f, end_epoch, 1);
+    CALL(f, end_epoch, 1, false);
     assert_int_equal(f->code, HF_OK);
     assert_false(guest_lives(pid));
     view(f);

@@ -215,7 +215,7 @@ static void end_step(struct hf_host *h)
     h->attach.end_call = true;
     h->attach.end_starts = starts(h) + hf_instance_recs_clear_starts(h);
     hf_host_call_begin(h);
-    h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, on_ended, h);
+    h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, h->attach.end_starts != 0, on_ended, h);
 }
 
 static void end_epoch(struct hf_host *h, const char *why)

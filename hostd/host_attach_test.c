@@ -208,6 +208,15 @@ static void end_epoch_waits_for_what_does_not_die(void **state)
     world_free(w);
 }
 
+static void assert_pending(struct world *w, const char *id, uint64_t run)
+{
+    struct hf_uuid uuid;
+    enum hf_keeper_run_state state;
+    assert_true(hf_uuid_parse(id, &uuid));
+    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &uuid, run, &state));
+    assert_int_equal(state, HF_RUN_PENDING);
+}
+
 /* A start is on its way to the hypervisor while the epoch ends: its QEMU, born late, must not survive. */
 static void end_epoch_waits_for_a_start_under_way(void **state)
 {
@@ -221,6 +230,7 @@ static void end_epoch_waits_for_a_start_under_way(void **state)
     world_end_epoch(w, 1);
     world_step(w, 5000);
     assert_null(world_hello(w));
+    assert_pending(w, VM1, 1); /* its record would say it to the leader */
     world_step(w, 20000);
     assert_non_null(world_hello(w));
     assert_true(world_hello(w)->closed_and_killed);

@@ -195,9 +195,9 @@ static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint
     start_call(k, &q, cb, NULL, arg);
 }
 
-static void do_end_epoch(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, void *arg)
+static void do_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg)
 {
-    struct hf_keeper_request q = {.head.op = HF_KEEPER_END_EPOCH, .epoch = epoch};
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_END_EPOCH, .epoch = epoch, .starting = starting};
     start_call(k, &q, cb, NULL, arg);
 }
 

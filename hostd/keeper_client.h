@@ -76,8 +76,10 @@ struct hf_keeper_ops {
      * die. */
     void (*end_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
                     hf_keeper_cb cb, void *arg);
-    /* Closes the epoch, kills all, verifies, writes "closed, killed" into every record it still can. */
-    void (*end_epoch)(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, void *arg);
+    /* Closes the epoch, kills all, verifies, writes "closed, killed" into every record it still can.
+     * starting: orders to start are under way. Then a permit without a process is not over, and the answer is
+     * PRECONDITION as long as there is one; else it counts as one that was never used. */
+    void (*end_epoch)(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg);
 };
 
 struct hf_keeper_events {

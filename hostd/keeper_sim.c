@@ -47,7 +47,7 @@ struct request {
     struct hf_uuid storages[HF_KEEPER_SIM_STORAGES_MAX];
     size_t n_storages;
     int pid;
-    bool kill;
+    bool kill, starting;
     hf_keeper_cb cb;
     hf_keeper_view_cb view_cb;
     void *arg;
@@ -195,9 +195,14 @@ static hf_status end_epoch(struct hf_keeper_sim *k, const struct request *q)
     k->closed = true;
     if (!hf_vm_machine_kill_all(k->machine))
         return hf_error(HF_TIMEOUT, "a QEMU does not die");
-    for (size_t i = 0; i < k->n_runs; i++)
-        k->runs[i].r.state = HF_RUN_TOMBSTONED;
-    return HF_STATUS_OK;
+    bool pending = false;
+    for (size_t i = 0; i < k->n_runs; i++) {
+        if (q->starting && k->runs[i].r.state == HF_RUN_PENDING)
+            pending = true;
+        else
+            k->runs[i].r.state = HF_RUN_TOMBSTONED;
+    }
+    return pending ? hf_error(HF_PRECONDITION, "a start is under way") : HF_STATUS_OK;
 }
 
 static hf_status apply(struct hf_keeper_sim *k, const struct request *q)
@@ -342,9 +347,10 @@ static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint6
                             .arg = arg});
 }
 
-static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, hf_keeper_cb cb, void *arg)
+static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg)
 {
-    ask(k, (struct request){.op = HF_KEEPER_SIM_END_EPOCH, .epoch = epoch, .cb = cb, .arg = arg});
+    ask(k, (struct request){
+               .op = HF_KEEPER_SIM_END_EPOCH, .epoch = epoch, .starting = starting, .cb = cb, .arg = arg});
 }
 
 static const struct hf_keeper_ops keeper_ops = {k_view,         k_set_epoch,      k_see_term,
