@@ -143,12 +143,33 @@ static void judge_mass(struct sim_checks *c, int64_t now_ns, const struct sim_kn
                      (ull)epoch, sim_host_text(h), (ull)lost, (ull)all, (ull)c->mass_share);
 }
 
+static bool executes_on(const struct sim_instance *i, unsigned host)
+{
+    for (size_t k = 0; k < i->n_copies; k++)
+        if (i->copies[k].host == host)
+            return true;
+    return false;
+}
+
+/* A copy executes on this host and has a disk on this storage. */
+static bool is_used(const struct sim_checks *c, const struct sim_known_host *h, const struct hf_uuid *storage)
+{
+    for (const struct sim_instance *i = c->instance_list; i != NULL; i = i->next)
+        for (size_t k = 0; k < i->n_storages; k++)
+            if (hf_uuid_equal(&i->storages[k]->uuid, storage) && executes_on(i, h->facts.number))
+                return true;
+    return false;
+}
+
+/* A host that has lost one lease closes its epoch when none of its runs needs another one: it goes on
+ * renewing that, and may be fenced for the lost one all the same. */
 void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
 {
+    bool all = all_held(c, now_ns, h);
     for (size_t k = 0; h->epoch == epoch && k < h->facts.n_leases; k++) {
         const struct sim_lease *l = &h->facts.leases[k];
         char began[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
-        if (!is_held(c, now_ns, h, l))
+        if (!is_held(c, now_ns, h, l) || (!all && !is_used(c, h, &l->storage)))
             continue;
         sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
                      "epoch %llu of host %s was fenced for its silence at %s, although the host held its "

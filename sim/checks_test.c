@@ -310,6 +310,35 @@ BENCH_TEST(a_fence_after_the_lease_was_lost)
     assert_fine(b);
 }
 
+static void lose_one_lease_of_two(struct bench *b)
+{
+    struct hf_uuid other = storage_id(1);
+    tell_storage(b, 1, true);
+    renew(b, 0);
+    pass(b, b->t->fence_ms);
+    sim_checks_renewed(b->c, b->now, 0, &other, b->now - 10 * MS);
+}
+
+BENCH_TEST(a_fence_of_a_host_that_renews_what_it_does_not_need)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    lose_one_lease_of_two(b);
+    tell_fence(b, 0, 0, a.text, false);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_fence_of_a_host_that_renews_what_it_needs)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    struct vm v = vm_on(b, VM2, 0, 1);
+    v.storage = 1;
+    tell_vm(b, v);
+    copy(b, 0, VM2, 1, true);
+    lose_one_lease_of_two(b);
+    tell_fence(b, 0, 0, a.text, false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "although the host held its lease on storage 'shared1'");
+}
+
 BENCH_TEST(a_fence_while_most_hosts_are_lost)
 {
     struct hf_fence_action a = silent_fence(b, "shared0");
@@ -613,6 +642,8 @@ int main(void)
         cmocka_unit_test(evidence_of_silence_in_an_outage),
         cmocka_unit_test(a_fence_of_a_host_that_holds_its_lease),
         cmocka_unit_test(a_fence_after_the_lease_was_lost),
+        cmocka_unit_test(a_fence_of_a_host_that_renews_what_it_does_not_need),
+        cmocka_unit_test(a_fence_of_a_host_that_renews_what_it_needs),
         cmocka_unit_test(a_fence_while_most_hosts_are_lost),
         cmocka_unit_test(fences_of_half_of_the_hosts),
         cmocka_unit_test(turned_off_with_the_end_of_its_run),
