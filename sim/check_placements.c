@@ -1,244 +1,18 @@
-/* Hosts, fences and placements: epochs and runs that only grow, and the guard's rule (DESIGN.md section 5,
- * rules 5 and 7) told a second time, in its own words: an instance leaves a life of a host only with that
- * host's promise or proof that this life is over.
+/* Placements: runs that only grow, and the guard's rule (DESIGN.md section 5, rule 5) told a second time, in
+ * its own words: an instance leaves a life of a host only with that host's promise or proof that this life is
+ * over.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/mem.h"
 #include "control/instance_step.h"
-#include "holdfast/v1/ha.pb-c.h"
-#include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "sim/checks_int.h"
 
 typedef unsigned long long ull;
 typedef Holdfast__V1__Instance Instance;
-typedef Holdfast__V1__Fence Fence;
-typedef Holdfast__V1__Evidence Evidence;
 
-static void later(struct sim_checks *c, struct sim_pending p)
-{
-    if (c->n_pending == c->pending_max) {
-        c->pending_max = c->pending_max > 0 ? 2 * c->pending_max : 16;
-        c->pending = hf_realloc_array(c->pending, c->pending_max, sizeof *c->pending);
-    }
-    c->pending[c->n_pending++] = p;
-}
-
-static struct hf_uuid uuid_of(const char *text)
-{
-    struct hf_uuid u;
-    if (!hf_uuid_parse(text, &u))
-        memset(&u, 0, sizeof u);
-    return u;
-}
-
-/* --- hosts --- */
-
-/* A host that was deleted and added again has no epoch, and goes on where it was. */
-static void judge_epoch(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h, uint64_t to)
-{
-    if (to == h->epoch)
-        return;
-    if (to < h->top_epoch) {
-        sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(&h->uuid),
-                     "host %s went back from epoch %llu to %llu", sim_host_text(h), (ull)h->top_epoch,
-                     (ull)to);
-        return;
-    }
-    if (to <= h->fenced_epoch)
-        sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(&h->uuid),
-                     "host %s was granted epoch %llu, which is fenced for ever", sim_host_text(h), (ull)to);
-    later(c, (struct sim_pending){.kind = SIM_GRANT, .host = h, .epoch = to, .from = h->epoch});
-}
-
-static void take_host(struct sim_known_host *h, const Holdfast__V1__Host *m)
-{
-    static const Holdfast__V1__HostSpec no_spec = HOLDFAST__V1__HOST_SPEC__INIT;
-    static const Holdfast__V1__HostStatus no_status = HOLDFAST__V1__HOST_STATUS__INIT;
-    const Holdfast__V1__HostSpec *spec = m->spec != NULL ? m->spec : &no_spec;
-    const Holdfast__V1__HostStatus *st = m->status != NULL ? m->status : &no_status;
-    if (m->meta != NULL)
-        snprintf(h->name, sizeof h->name, "%s", m->meta->name);
-    h->stored = true;
-    h->deleted = false;
-    h->epoch = st->epoch;
-    if (h->epoch > h->top_epoch)
-        h->top_epoch = h->epoch;
-    h->connected = st->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED;
-    h->watchdog = st->watchdog[0] != '\0' && strcmp(st->watchdog, "none") != 0;
-    h->disabled = spec->disabled;
-    h->cluster = uuid_of(spec->cluster_uuid);
-    h->cpus = st->cpus;
-    h->memory_bytes = st->memory_bytes;
-}
-
-void sim_apply_host(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
-                    size_t len)
-{
-    struct sim_known_host *h = sim_host_of(c, uuid);
-    sim_never_stop_before(c, now_ns);
-    if (bytes == NULL) {
-        later(c, (struct sim_pending){.kind = SIM_HOST_GONE, .host = h, .epoch = h->epoch});
-        h->deleted = true;
-        h->epoch = 0;
-    } else {
-        const Holdfast__V1__Host *m = sim_decode(c, &holdfast__v1__host__descriptor, bytes, len);
-        if (m == NULL)
-            return;
-        judge_epoch(c, now_ns, h, m->status != NULL ? m->status->epoch : 0);
-        take_host(h, m);
-    }
-    sim_never_stop_host(c, now_ns, h);
-}
-
-/* --- fences --- */
-
-static uint64_t evidence_digest(uint64_t d, const Evidence *e)
-{
-    d = sim_digest_u64(sim_digest_u64(d, (uint64_t)e->kind), e->epoch);
-    d = sim_digest_text(sim_digest_text(d, e->host_uuid), e->observer_host_uuid);
-    d = sim_digest_u64(sim_digest_u64(d, (uint64_t)e->silent_ms), (uint64_t)e->required_ms);
-    for (size_t k = 0; k < e->n_storage_uuids; k++)
-        d = sim_digest_text(d, e->storage_uuids[k]);
-    return sim_digest_text(d, e->detail);
-}
-
-static uint64_t evidence_digests(const Fence *m, size_t n)
-{
-    uint64_t d = SIM_DIGEST_EMPTY;
-    for (size_t k = 0; k < n; k++)
-        d = evidence_digest(d, m->evidence[k]);
-    return d;
-}
-
-static void cover(struct sim_fence *f, const struct hf_uuid *storage)
-{
-    for (size_t k = 0; k < f->n_covered; k++)
-        if (hf_uuid_equal(&f->covered[k], storage))
-            return;
-    if (f->n_covered < SIM_COVERED_MAX)
-        f->covered[f->n_covered++] = *storage;
-}
-
-static void judge_silent(struct sim_checks *c, int64_t now_ns, const struct sim_fence *f,
-                         const struct sim_known_host *h, const Evidence *e)
-{
-    if (!h->watchdog || e->silent_ms < e->required_ms || e->required_ms < c->timing->silence_ms)
-        sim_violated(
-            c, now_ns, SIM_RULE_PLACEMENT, sim_subject(&f->uuid),
-            "epoch %llu of host %s counts as over after a silence of %lld ms, but T is %lld ms and its "
-            "watchdog is %s",
-            (ull)f->epoch, sim_host_text(h), (long long)e->silent_ms, (long long)c->timing->silence_ms,
-            h->watchdog ? "there" : "missing");
-    for (size_t k = 0; k < e->n_storage_uuids; k++) {
-        struct hf_uuid storage = uuid_of(e->storage_uuids[k]);
-        sim_judge_silence(c, now_ns, h, f->epoch, sim_storage_of(c, &storage));
-    }
-}
-
-static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence *f, struct sim_known_host *h,
-                          const Evidence *e)
-{
-    struct hf_uuid about = uuid_of(e->host_uuid);
-    if (!hf_uuid_equal(&about, &f->host) || e->epoch != f->epoch)
-        sim_violated(c, now_ns, SIM_RULE_PLACEMENT, sim_subject(&f->uuid),
-                     "the fence of epoch %llu of host %s holds evidence about epoch %llu of host %s",
-                     (ull)f->epoch, sim_host_text(h), (ull)e->epoch, e->host_uuid);
-    switch (e->kind) {
-    case HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH:
-        later(c, (struct sim_pending){.kind = SIM_NEXT_EPOCH, .host = h, .epoch = f->epoch});
-        f->proves_all = true;
-        break;
-    case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
-        f->proves_all = true;
-        break;
-    case HOLDFAST__V1__EVIDENCE__KIND__SILENCE:
-        judge_silent(c, now_ns, f, h, e);
-        break;
-    default:
-        f->killed |= e->kind == HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED;
-        break;
-    }
-    for (size_t k = 0; k < e->n_storage_uuids; k++) {
-        struct hf_uuid storage = uuid_of(e->storage_uuids[k]);
-        cover(f, &storage);
-    }
-}
-
-/* ha/fence_decide.c says why it fences: "no contact for …; its record on 'shared1' stands still for …". */
-static void judge_reason(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, const Fence *m)
-{
-    static const char on[] = "its record on '";
-    const char *name = strstr(m->reason, on);
-    if (name == NULL || strstr(name, "' stands still") == NULL)
-        return;
-    sim_judge_fence(c, now_ns, h, m->epoch);
-    name += sizeof on - 1;
-    size_t len = strcspn(name, "'");
-    for (const struct sim_store_storage *s = c->storage_list; s != NULL; s = s->next)
-        if (strlen(s->name) == len && strncmp(s->name, name, len) == 0)
-            sim_judge_silence(c, now_ns, h, m->epoch, s);
-}
-
-static struct sim_fence *new_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid,
-                                   struct sim_known_host *h, const Fence *m)
-{
-    struct sim_fence *f = HF_NEW(struct sim_fence);
-    f->uuid = *uuid;
-    f->host = h->uuid;
-    f->epoch = m->epoch;
-    f->evidence_digest = evidence_digests(m, 0);
-    hf_uuid_map_set(&c->fences, uuid, f);
-    if (m->epoch == 0 || m->epoch > h->top_epoch)
-        sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(uuid),
-                     "epoch %llu of host %s was fenced, but it has been granted no epoch above %llu",
-                     (ull)m->epoch, sim_host_text(h), (ull)h->top_epoch);
-    if (m->epoch > h->fenced_epoch)
-        h->fenced_epoch = m->epoch;
-    judge_reason(c, now_ns, h, m);
-    return f;
-}
-
-void sim_apply_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
-                     size_t len)
-{
-    struct sim_fence *f = hf_uuid_map_get(&c->fences, uuid);
-    if (bytes == NULL) {
-        sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(uuid), "a fence was deleted: fenced is for ever");
-        return;
-    }
-    const Fence *m = sim_decode(c, &holdfast__v1__fence__descriptor, bytes, len);
-    if (m == NULL)
-        return;
-    struct hf_uuid host = uuid_of(m->host_uuid);
-    struct sim_known_host *h = sim_host_of(c, &host);
-    sim_never_stop_before(c, now_ns);
-    if (f == NULL)
-        f = new_fence(c, now_ns, uuid, h, m);
-    if (!hf_uuid_equal(&f->host, &host) || f->epoch != m->epoch || m->n_evidence < f->n_evidence ||
-        evidence_digests(m, f->n_evidence) != f->evidence_digest) {
-        sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(uuid),
-                     "the fence of epoch %llu of host %s lost evidence or changed its subject", (ull)f->epoch,
-                     sim_host_text(h));
-        return;
-    }
-    for (size_t k = f->n_evidence; k < m->n_evidence; k++)
-        take_evidence(c, now_ns, f, h, m->evidence[k]);
-    f->n_evidence = m->n_evidence;
-    f->evidence_digest = evidence_digests(m, m->n_evidence);
-    sim_never_stop_host(c, now_ns, h);
-}
-
-const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h,
-                                     uint64_t epoch)
-{
-    char host[HF_UUID_STR], name[HF_UUID_STR + 24];
-    snprintf(name, sizeof name, "%s/%llu", hf_uuid_format(&h->uuid, host), (ull)epoch);
-    struct hf_uuid uuid = hf_uuid_of_text(name);
-    return hf_uuid_map_get(&c->fences, &uuid);
-}
+/* --- placements --- */
 
 static bool covers(const struct sim_fence *f, const struct sim_instance *i)
 {
@@ -248,8 +22,6 @@ static bool covers(const struct sim_fence *f, const struct sim_instance *i)
                 return true;
     return f->proves_all;
 }
-
-/* --- placements --- */
 
 static uint64_t end_digest(const Holdfast__V1__Placement__End *e)
 {
@@ -262,7 +34,7 @@ static struct sim_placement placement_of(struct sim_checks *c, const Instance *m
     const Holdfast__V1__Placement *p = m->placement;
     if (p == NULL || p->host_uuid[0] == '\0')
         return (struct sim_placement){0};
-    struct hf_uuid host = uuid_of(p->host_uuid);
+    struct hf_uuid host = sim_uuid_of(p->host_uuid);
     struct sim_placement r = {.host = sim_host_of(c, &host), .epoch = p->epoch, .run = p->run};
     if (p->end != NULL) {
         r.end = p->end->kind == HOLDFAST__V1__PLACEMENT__END__KIND__FENCED ? SIM_FENCED : SIM_STOPPED;
@@ -297,8 +69,8 @@ static void judge_end(struct sim_checks *c, int64_t now_ns, struct sim_instance 
         if (f != NULL && f->n_evidence > 0 && !f->proves_all && !f->killed)
             i->silenced_run = p->run;
         i->fenced_from = p->host;
-        later(c, (struct sim_pending){
-                     .kind = SIM_LEFT_FENCED, .host = p->host, .instance = i, .epoch = p->epoch});
+        sim_judge_later(c, (struct sim_pending){
+                               .kind = SIM_LEFT_FENCED, .host = p->host, .instance = i, .epoch = p->epoch});
     }
 }
 
@@ -323,7 +95,8 @@ static void judge_new_run(struct sim_checks *c, int64_t now_ns, struct sim_insta
         refuse(c, now_ns, i, "it was placed anew although this run is not proven over");
     if (p->end != SIM_OPEN)
         refuse(c, now_ns, i, "it was replaced by a placement that is ended already");
-    later(c, (struct sim_pending){.kind = SIM_PLACED, .host = p->host, .instance = i, .epoch = p->epoch});
+    sim_judge_later(
+        c, (struct sim_pending){.kind = SIM_PLACED, .host = p->host, .instance = i, .epoch = p->epoch});
 }
 
 static void judge_placement(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, const Instance *m,
@@ -372,7 +145,7 @@ static void take_storages(struct sim_checks *c, int64_t now_ns, struct sim_insta
     size_t n = 0;
     struct sim_store_storage *list[SIM_DISKS_MAX] = {0};
     for (size_t k = 0; k < spec->n_storage_uuids && n < SIM_DISKS_MAX; k++) {
-        struct hf_uuid storage = uuid_of(spec->storage_uuids[k]);
+        struct hf_uuid storage = sim_uuid_of(spec->storage_uuids[k]);
         list[n] = sim_storage_of(c, &storage);
         same &= n < i->n_storages && i->storages[n] == list[n];
         n++;
@@ -423,7 +196,7 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
     i->deleting = spec->deleting;
     i->wanted = spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !spec->deleting;
     i->paused = spec->power == HOLDFAST__V1__POWER_STATE__POWER_PAUSED && !spec->deleting;
-    struct hf_uuid bound_to = uuid_of(spec->host_uuid);
+    struct hf_uuid bound_to = sim_uuid_of(spec->host_uuid);
     i->bound_to = spec->host_uuid[0] != '\0' ? sim_host_of(c, &bound_to) : NULL;
     i->cpus = spec->cpus;
     i->memory_bytes = spec->memory_bytes;

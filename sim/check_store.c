@@ -166,6 +166,15 @@ void sim_store_apply(struct sim_checks *c, int64_t now_ns, uint64_t revision, ui
     sim_decode_end(c);
 }
 
+void sim_judge_later(struct sim_checks *c, struct sim_pending p)
+{
+    if (c->n_pending == c->pending_max) {
+        c->pending_max = c->pending_max > 0 ? 2 * c->pending_max : 16;
+        c->pending = hf_realloc_array(c->pending, c->pending_max, sizeof *c->pending);
+    }
+    c->pending[c->n_pending++] = p;
+}
+
 void sim_store_flush(struct sim_checks *c, int64_t now_ns)
 {
     for (size_t k = 0; k < c->n_pending; k++)

@@ -119,6 +119,14 @@ uint64_t sim_digest_text(uint64_t d, const char *s)
 
 /* --- what is known --- */
 
+struct hf_uuid sim_uuid_of(const char *text)
+{
+    struct hf_uuid u;
+    if (!hf_uuid_parse(text, &u))
+        memset(&u, 0, sizeof u);
+    return u;
+}
+
 static struct sim_known_host *new_host(struct sim_checks *c)
 {
     struct sim_known_host *h = HF_NEW(struct sim_known_host);

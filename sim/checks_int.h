@@ -238,6 +238,7 @@ static inline uint64_t sim_subject(const struct hf_uuid *u)
 }
 
 /* --- the lists (checks.c): made when they are first heard of --- */
+struct hf_uuid sim_uuid_of(const char *text); /* zero: it is none */
 struct sim_known_host *sim_host_numbered(struct sim_checks *c, unsigned number);
 struct sim_known_host *sim_host_of(struct sim_checks *c, const struct hf_uuid *uuid);
 struct sim_store_storage *sim_storage_of(struct sim_checks *c, const struct hf_uuid *uuid);
@@ -256,10 +257,6 @@ void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_kn
                        const struct sim_store_storage *s);
 /* The host's epoch is fenced because its records stand still. */
 void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch);
-
-/* --- check_placements.c --- */
-/* NULL: there is none. */
-const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h, uint64_t epoch);
 
 /* --- check_never_stop.c --- */
 /* Before a fact changes that an excuse may rest on: clocks of what is excused till now begin now. */
@@ -280,6 +277,8 @@ bool sim_room_for(const struct sim_checks *c, const struct sim_instance *i);
 /* --- check_store.c: what is stored --- */
 void sim_store_apply(struct sim_checks *c, int64_t now_ns, uint64_t revision, uint32_t kind,
                      const struct hf_uuid *uuid, const uint8_t *bytes, size_t len);
+/* When the whole transaction is known. */
+void sim_judge_later(struct sim_checks *c, struct sim_pending p);
 /* The transaction is over. */
 void sim_store_flush(struct sim_checks *c, int64_t now_ns);
 struct sim_object *sim_object_find(const struct sim_checks *c, const struct hf_uuid *uuid);
@@ -287,11 +286,16 @@ struct sim_object *sim_object_find(const struct sim_checks *c, const struct hf_u
 void *sim_decode(struct sim_checks *c, const ProtobufCMessageDescriptor *d, const uint8_t *bytes, size_t len);
 void sim_decode_end(struct sim_checks *c);
 
-/* --- check_placements.c; bytes NULL: deleted --- */
+/* --- check_fences.c; bytes NULL: deleted --- */
 void sim_apply_host(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
                     size_t len);
 void sim_apply_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
                      size_t len);
+/* NULL: there is none. */
+const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h,
+                                     uint64_t epoch);
+
+/* --- check_placements.c --- */
 void sim_apply_instance(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid,
                         const uint8_t *bytes, size_t len);
 void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pending *p);
