@@ -1,43 +1,9 @@
-/* NeverStop: who is to run does, within a bound.
- *
- * For each instance that is NeverStop, wanted RUNNING and has executed since that was wanted, a clock runs
- * while none of its copies executes. It begins anew at every moment with an excuse, so that only a whole
- * uninterrupted bound without one is a violation. The excuses:
- *   - no quorum; a disturbance; a new leader; HA switched off in the settings;
- *   - more hosts without health at once than ha.massLossShare, and more than one (rule 18: hold and alarm);
- *   - an operation on the instance is under way, or its next start is bound to one host;
- *   - one of its storages is out for every host, or is not a shared one (it waits for its host, rule 5);
- *   - its host is faulty but not lost: it may be unable to say what became of the run, and lives (rule 18);
- *   - its host is lost, and has no hardware watchdog: silence proves nothing (rule 14);
- *   - its host is not connected, though nothing is wrong with it (any more): it is coming back;
- *   - no healthy host has room.
- * A healthy host is connected, enabled, not fenced, and nothing is wrong with it. The clock does not begin
- * before one has been healthy, with as much room as now: it is the observer of the lost one as well as the
- * place to go to. After a start that failed, or a run that ended early, it begins when the back-off of the
- * start is over.
- *
- * The bound is the take-over of ha_timing.h, which ends with the order to start, and SIM_START_MS for the
- * rest.
- */
+/* NeverStop: who is to run does, within the bound and with the excuses that checks.h names. */
 #include <inttypes.h>
 
 #include "sim/checks_int.h"
 
 typedef unsigned long long ull;
-
-/* From the order to start until the guest executes, with what may go wrong by itself on the way. */
-#define SIM_START_ROOM_MS 5000 /* an attempt that found no host is repeated after HF_NO_ROOM_RETRY_MS */
-#define SIM_START_STORAGE_MS                                                                                 \
-    18000 /* hostd's view of a storage: HF_STORAGE_CHECK_MS, and the check's deadline */
-#define SIM_START_EDIT_MS   1000 /* a transaction that lost against another: HF_EDIT_RETRY_MS */
-#define SIM_START_FAILED_MS 1000 /* one start that failed, and the pause after it */
-#define SIM_START_QEMU_MS   5000 /* ticks, orders, disks, permit, QEMU */
-#define SIM_START_MS                                                                                         \
-    (SIM_START_ROOM_MS + SIM_START_STORAGE_MS + SIM_START_EDIT_MS + SIM_START_FAILED_MS + SIM_START_QEMU_MS)
-
-/* Transactions of a take-over that lost against others: fence, evidence, end, placement (HF_EDIT_RETRY_MS is
- * a second; one in four does). */
-#define SIM_PLACE_MS 1000
 
 /* The longest bound, and the shortest. */
 static int64_t start_bound_ns(const struct sim_checks *c)

@@ -18,12 +18,10 @@
 #define SIM_HOSTS_MAX 64
 
 enum sim_rule {
-    SIM_RULE_TWO_COPIES, /* two unfrozen copies of one instance at one instant */
-    SIM_RULE_OLD_WRITE, /* a write of an older run landed after the first of a newer one, beyond what F allows
-                         */
-    SIM_RULE_NEVER_STOP,    /* a NeverStop instance did not run again within the bound */
-    SIM_RULE_NEEDLESS_KILL, /* killed although its host kept its leases, or a host fenced in a storage-wide
-                               outage */
+    SIM_RULE_TWO_COPIES,    /* two unfrozen copies of one instance at one instant */
+    SIM_RULE_OLD_WRITE,     /* a write of an older run landed after the first of a newer one */
+    SIM_RULE_NEVER_STOP,    /* a NeverStop instance did not run again within the bound, or was given up */
+    SIM_RULE_NEEDLESS_KILL, /* a guest was killed, or a host fenced, without need */
     SIM_RULE_LOST,          /* acknowledged, and not there any more; or nodes that applied different things */
     SIM_RULE_LINEARIZABLE,  /* the API's history has no order that explains it */
     SIM_RULE_GROWS,         /* an epoch or a run went back or was used twice */
@@ -59,10 +57,11 @@ void sim_checks_found(struct sim_checks *c, int64_t now_ns, enum sim_rule rule, 
 /* --- copies and writes --- */
 /* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause,
  * power). Two beginnings of one copy without an end in between are two copies; an end of what does not
- * execute says nothing. Rules two-copies  at every instant at most one copy of an instance executes, over all
- * hosts and runs; placement   a copy executes only with a run that the store has placed, and on that host;
- *   grows       one run belongs to one host, and no run begins for the first time below a run that had begun;
- *   ended-runs  from the commit of a placement's end on, no copy of that run or an older one executes. */
+ * execute says nothing.
+ *   two-copies  at every instant at most one copy of an instance executes, over all hosts and runs
+ *   placement   a copy executes only with a run that the store has placed, and on that host
+ *   grows       a run belongs to one host, and none begins for the first time below one that had begun
+ *   ended-runs  once a placement's end is committed, no copy of that run or an older one executes */
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, bool runs);
 /* A guest's write landed. Once a write of run r has landed on a storage, none of an older run may, with one
@@ -78,15 +77,40 @@ uint64_t sim_checks_late_writes(const struct sim_checks *c);
  * end, and not a process that the keeper's record does not list. It is needless when
  *   - the store has wanted nothing but RUNNING since this run was placed here, in this open, unfenced epoch;
  *   - the host's keeper has been up for L (a starting keeper believes in no lease, rule 11);
- *   - every lease that the run needs was renewed less than L ago, from the start of the renewal on true time,
- * and had not once been older than L+K (less drift) in this epoch, for then it is closed for ever;
- *   - and, for a reset, that holds for every lease of the host, and nothing was wrong with the host for
- * L+K+W. */
+ *   - every lease that the run needs was renewed less than L ago, from the start of the renewal on true
+ *     time, and had never been older than L+K (less drift) in this epoch: then it is closed for ever;
+ *   - and, for a reset, every lease of the host was, and nothing was wrong with the host for L+K+W. */
 enum sim_killer { SIM_KILLED_BY_KEEPER, SIM_KILLED_BY_WATCHDOG };
 void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, enum sim_killer by);
 
-/* --- hosts --- */
+/* --- hosts ---
+ *
+ * They say which bounds hold. For each instance that is NeverStop, wanted RUNNING and has executed since that
+ * was wanted, a clock runs while none of its copies executes. It begins anew at every moment with an excuse,
+ * so that only a whole, uninterrupted bound without one is a violation of never-stop. The excuses:
+ *   - no quorum; a disturbance; a new leader; HA switched off in the settings;
+ *   - more hosts not well at once than ha.massLossShare, and more than one (rule 18: hold and alarm);
+ *   - an operation on the instance is under way, or its next start is bound to one host;
+ *   - one of its storages is out for every host, or is not a shared one (it waits for its host, rule 5);
+ *   - its host is faulty but not lost: it lives, and may be unable to say what became of the run (rule 18);
+ *   - its host is lost and has no hardware watchdog: silence proves nothing (rule 14);
+ *   - its host is not connected, though nothing is wrong with it any more: it is coming back;
+ *   - no well host has room, and leases on its storages that are not closed.
+ * A host is well when it is connected, enabled, not fenced, and nothing is wrong with it. The clock does not
+ * begin before one has become well: it observes the lost one, and is the place to go to. After a start that
+ * failed or a run that ended by itself it begins when the back-off of the next start is over.
+ *
+ * The bound of one whose host is lost is takeover_ms of ha_timing.h and SIM_PLACE_MS, until it is placed
+ * elsewhere; takeover_ms and SIM_START_MS in all until it executes, which is the bound of any other one too.
+ */
+/* Transactions of a take-over that lost against others are decided anew after a second each; one does. */
+#define SIM_PLACE_MS 1000
+/* From the order to start until the guest executes: an attempt that found no host is repeated after 5 s,
+ * hostd's view of a storage is up to 18 s old, one transaction may lose (1 s), one start may fail (1 s), and
+ * ticks, orders, disks, permit and QEMU take 5 s. */
+#define SIM_START_MS (5000 + 18000 + 1000 + 1000 + 5000)
+
 /* The host's keeper has renewed its lease on this storage: the renewal began at started_ns and ended well
  * now. */
 void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
@@ -110,8 +134,24 @@ void sim_checks_new_leader(struct sim_checks *c, int64_t now_ns);
 void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed);
 
 /* --- the store, as applied --- */
-/* One change that a node applied: kind, object bytes (NULL: deleted). Called for every node; revisions rise
- * per node and life of the node. Decodes hosts, fences, instances, NICs, operations. */
+/* One change that a node applied: kind, object bytes (NULL: deleted). Called for every node, for each change
+ * of a transaction; revisions rise per node and life of the node. An object counts as committed when the
+ * first node tells of it. What a transaction breaks as a whole is told when the next one comes.
+ *   lost        nodes apply the same changes at the same revision, leave none out, and do so again when they
+ *               begin anew; a deleted instance does not come back
+ *   grows       epochs of a host and runs of an instance only rise; fences and their evidence stay, and a
+ *               fenced epoch is not granted again
+ *   placement   a placement is in the host's present, unfenced epoch; it is left only when it has ended; it
+ *               ends by its own host's word or by a fence of just this epoch with evidence for a storage of
+ *               the instance (or the next epoch, or an operator's word); its end is final; while it is open
+ *               the instance is not deleted and keeps its storages. The next epoch needs evidence against
+ *               the last. Silence is evidence only of a host with a watchdog, and after T
+ *   needless-kill  a fence or evidence that names the silence of a storage that has been out for every host
+ *               for L+K (with a quorum, undisturbed); a fence for silence of a host that holds all its
+ *               leases, or one that a copy on it needs; or while too many hosts are without power (rule 18)
+ *   never-stop  an instance that is to run again is still wanted when its run has ended
+ *   addresses   an address of a network, and a MAC, belong to one NIC, and to its instance if allocated
+ *   operations  end once, are not changed after that, and not deleted before */
 void sim_checks_applied(struct sim_checks *c, int64_t now_ns, unsigned node, uint64_t revision, uint32_t kind,
                         const struct hf_uuid *uuid, const uint8_t *bytes, size_t len);
 /* The node began anew from its disk or a snapshot: what it applied before is forgotten. */
@@ -119,7 +159,16 @@ void sim_checks_node_reset(struct sim_checks *c, unsigned node);
 /* Number of a host by its UUID, for what the store says. */
 void sim_checks_name_host(struct sim_checks *c, unsigned host, const struct hf_uuid *uuid);
 
-/* --- the API's history: each object is a register whose versions are revisions --- */
+/* --- the API's history: each object is a register whose versions are revisions ---
+ *
+ *   linearizable  a read shows at least, a write makes more than, what anybody had been told of the object
+ *                 (and what had been committed, if that is told) when it was invoked; a read shows a revision
+ *                 that the object had; acknowledged writes have revisions of their own; a request id is
+ *                 answered with one revision however often it is sent, and counts from its first time; what
+ *                 was deleted is gone for every later call, and what nobody deleted is there
+ *   lost          an acknowledged revision has been applied by a node; in the end, what was created and not
+ *                 deleted is there
+ */
 enum sim_op_kind { SIM_OP_READ, SIM_OP_WRITE, SIM_OP_DELETE };
 /* Returns the operation's number. request_id: "" for reads. */
 uint64_t sim_checks_invoked(struct sim_checks *c, int64_t now_ns, unsigned client, enum sim_op_kind kind,
@@ -132,8 +181,10 @@ void sim_checks_returned(struct sim_checks *c, int64_t now_ns, uint64_t op, cons
 void sim_checks_failed(struct sim_checks *c, int64_t now_ns, uint64_t op, bool may_have_happened);
 
 /* --- the end --- */
-/* All faults have stopped at `since`, and the world was left alone till now: everything must be as asked for.
- * Judges history, operations, instances, addresses once more as a whole. */
+/* All faults have stopped at calm_since, and the world was left alone till now, for as long as everything may
+ * take. What is wanted RUNNING executes once, where and as what it is placed (unless no well host has room);
+ * what is not does not; nothing is being deleted; each host with which nothing is wrong is connected and not
+ * fenced; no operation is under way; every node has applied what others had 5 s ago. */
 void sim_checks_end(struct sim_checks *c, int64_t now_ns, int64_t calm_since_ns);
 uint64_t sim_checks_failovers(const struct sim_checks *c); /* instances that ran elsewhere after a fence */
 
