@@ -2,6 +2,8 @@
  * followers. */
 #include "control/api_testing.h"
 
+#include "consensus/replica_private.h"
+
 #define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
 #define KIND(name)      HOLDFAST__V1__KIND__##name
@@ -489,6 +491,23 @@ static void a_slow_watcher_misses_nothing_and_sees_nothing_twice(void **state)
     answer_done(&ended);
 }
 
+/* A member that catches up by a snapshot ends the streams that hang on its history. */
+static void a_snapshot_ends_watches(void **state)
+{
+    struct api_world *w = *state;
+    struct hf_replica *replica = w->cloud->controls[w->cloud->leader].replica;
+    struct answer a = {0};
+    Holdfast__V1__WatchRequest r = HOLDFAST__V1__WATCH_REQUEST__INIT;
+    call_start(w, w->cloud->leader, "Watch", "Watch", &r.base, -1, &a);
+    cloud_run(w->cloud, 1000);
+    assert_false(a.ended);
+    hf_history_restart(replica->machine.history, hf_store_revision(replica->machine.store));
+    hf_replica_become_dirty(replica);
+    call_finish(w, &a);
+    assert_says(&a, HF_OUT_OF_RANGE, "watch again from revision 0");
+    answer_done(&a);
+}
+
 static void every_method_has_its_handler(void **state)
 {
     (void)state;
@@ -513,6 +532,7 @@ int main(void)
         API_TEST(a_zone_is_not_deleted_under_a_new_cluster),
         API_TEST(a_repeated_request_gets_the_first_answer_from_another_leader),
         API_TEST(followers_name_the_leader),
+        API_TEST(a_snapshot_ends_watches),
         API_TEST(a_slow_watcher_misses_nothing_and_sees_nothing_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

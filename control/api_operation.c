@@ -130,7 +130,6 @@ static void wait_event(void *arg, const struct hf_watch_event *e)
 static void wait_watch_closed(void *arg)
 {
     struct wait *w = arg;
-    w->watch = NULL;
     wait_end(w, hf_error(HF_UNAVAILABLE,
                          "wait for operation: this node has just caught up by a snapshot; ask again"));
 }

@@ -142,7 +142,6 @@ static void on_event(void *arg, const struct hf_watch_event *e)
 static void on_watch_closed(void *arg)
 {
     struct stream *s = arg;
-    s->watch = NULL;
     stream_end(s, hf_error(HF_OUT_OF_RANGE,
                            "watch: this node has caught up by a snapshot; watch again from revision 0"));
 }

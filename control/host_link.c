@@ -402,11 +402,6 @@ static void watch_cb(void *arg, const struct hf_watch_event *e)
     }
 }
 
-static void watch_closed(void *arg)
-{
-    ((struct hf_host_link *)arg)->watch = NULL;
-}
-
 static void end_all(struct hf_host_link *l)
 {
     for (struct hf_host_stream *s = l->streams, *next; s != NULL; s = next) {
@@ -425,7 +420,7 @@ static void role_cb(void *arg, const struct hf_replica_state *st)
     if (leads) {
         uint64_t kinds = 1ULL << HOLDFAST__V1__KIND__HOST | 1ULL << HOLDFAST__V1__KIND__FENCE;
         hf_status st2 = hf_watch_open(l->control->replica, hf_store_revision(hf_control_store(l->control)),
-                                      kinds, watch_cb, watch_closed, l, &l->watch);
+                                      kinds, watch_cb, NULL, l, &l->watch);
         HF_ASSERT(hf_ok(st2)); /* from the present revision on: there is no history to miss */
     } else {
         if (l->watch != NULL)

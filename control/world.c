@@ -110,20 +110,13 @@ static void watch_cb(void *arg, const struct hf_watch_event *e)
     hf_world_refresh(arg, e->kind, &e->uuid);
 }
 
-/* A leader takes no snapshot from others: this comes when it has stopped leading, and the controllers stop
- * then too. */
-static void watch_closed(void *arg)
-{
-    struct hf_world *w = arg;
-    w->watch = NULL;
-}
-
+/* A leader takes no snapshot from others: the watch does not end before the controllers stop. */
 void hf_world_load(struct hf_world *w)
 {
     hf_world_clear(w);
     const struct hf_store *s = hf_control_store(w->control);
     hf_status st =
-        hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, watch_closed, w, &w->watch);
+        hf_watch_open(w->control->replica, hf_store_revision(s), KINDS, watch_cb, NULL, w, &w->watch);
     HF_ASSERT(hf_ok(st)); /* from the present revision on: there is no history to miss */
     for (uint32_t kind = 0; kind < HF_KIND_MAX; kind++) {
         if ((KINDS >> kind & 1) == 0)
