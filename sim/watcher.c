@@ -118,10 +118,13 @@ static struct seen *seen_of(struct sim_watcher *t, const struct hf_uuid *uuid)
     return o;
 }
 
-/* What was not in the snapshot is not there any more. */
+/* What was not in the snapshot is not there any more; what came and went before it is never told of, so that an
+ * older list cannot be compared. */
 static void end_snapshot(struct sim_watcher *t, uint64_t revision)
 {
     t->in_snapshot = false;
+    if (t->list_revision < revision)
+        t->list_revision = 0;
     for (size_t i = 0; i < t->objects.cap; i++) {
         struct seen *o = t->objects.slots[i].value;
         if (o != NULL && o->snapshot != t->snapshots && !o->deleted) {
