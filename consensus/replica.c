@@ -498,3 +498,8 @@ hf_status hf_watch_open(struct hf_replica *r, uint64_t from_revision, uint64_t k
     hf_replica_become_dirty(r);
     return hf_history_watch(r->machine.history, from_revision, kinds, cb, closed, arg, ret);
 }
+
+void hf_replica_witness(struct hf_replica *r, const struct hf_replica_witness *w)
+{
+    hf_history_witness(r->machine.history, w);
+}

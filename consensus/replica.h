@@ -90,12 +90,22 @@ struct hf_watch;
 /* Calls back for every change after from_revision in order, each once, from a later turn on: first the
  * history, then what comes. OUT_OF_RANGE when the history no longer reaches back so far (list, then watch
  * from that revision). kinds: bit per kind, 0 = all. The callback may close the watch. closed (may be NULL)
- * tells that a snapshot was installed over the store and the watch has ended: list again. */
+ * tells that a snapshot was installed over the store and the watch has ended: close it (there, or later), and
+ * list again. */
 hf_status hf_watch_open(struct hf_replica *r, uint64_t from_revision, uint64_t kinds,
                         void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg),
                         void *arg, struct hf_watch **ret) HF_MUST_USE;
 void hf_watch_close(struct hf_watch *w);
 /* Every event up to this revision has been delivered to the watch. */
 uint64_t hf_watch_position(const struct hf_watch *w);
+
+/* For who judges a replica: hears of every change when it is applied, before anybody is answered, and of a
+ * snapshot that has replaced the store. The functions must not call the replica. One per replica. */
+struct hf_replica_witness {
+    void (*applied)(void *arg, const struct hf_watch_event *e);
+    void (*restored)(void *arg);
+    void *arg;
+};
+void hf_replica_witness(struct hf_replica *r, const struct hf_replica_witness *w);
 
 #endif

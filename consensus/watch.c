@@ -24,6 +24,7 @@ struct hf_history {
     uint64_t begins_after; /* every change after this revision is kept */
     size_t bytes;
     struct hf_watch *watches;
+    struct hf_replica_witness witness;
     bool delivering;
 };
 
@@ -85,6 +86,20 @@ void hf_history_free(struct hf_history *h)
     free(h);
 }
 
+void hf_history_witness(struct hf_history *h, const struct hf_replica_witness *w)
+{
+    h->witness = *w;
+}
+
+static struct hf_watch_event event_of(const struct change *c)
+{
+    return (struct hf_watch_event){.revision = c->revision,
+                                   .kind = c->kind,
+                                   .uuid = c->uuid,
+                                   .name = (const char *)c->name->data,
+                                   .bytes = c->bytes};
+}
+
 void hf_history_add(struct hf_history *h, uint64_t revision, uint32_t kind, const struct hf_uuid *uuid,
                     struct hf_bytes *name, struct hf_bytes *bytes)
 {
@@ -95,6 +110,9 @@ void hf_history_add(struct hf_history *h, uint64_t revision, uint32_t kind, cons
         drop_oldest(h);
     *at(h, h->next++) = c;
     h->bytes += cost(&c);
+    struct hf_watch_event e = event_of(&c);
+    if (h->witness.applied)
+        h->witness.applied(h->witness.arg, &e);
 }
 
 void hf_history_restart(struct hf_history *h, uint64_t revision)
@@ -103,6 +121,8 @@ void hf_history_restart(struct hf_history *h, uint64_t revision)
         drop_oldest(h);
     h->begins_after = revision;
     end_watches(h);
+    if (h->witness.restored)
+        h->witness.restored(h->witness.arg);
 }
 
 /* The number of the first change after a revision. */
@@ -183,11 +203,7 @@ static void deliver_change(struct hf_watch *w, const struct change *c)
     /* The ring may turn while the callback runs; the event's memory must not go. */
     struct hf_bytes *name = hf_bytes_ref(c->name);
     struct hf_bytes *bytes = c->bytes == NULL ? NULL : hf_bytes_ref(c->bytes);
-    struct hf_watch_event e = {.revision = c->revision,
-                               .kind = c->kind,
-                               .uuid = c->uuid,
-                               .name = (const char *)name->data,
-                               .bytes = bytes};
+    struct hf_watch_event e = event_of(c);
     w->cb(w->arg, &e);
     hf_bytes_unref(name);
     hf_bytes_unref(bytes);

@@ -18,6 +18,8 @@ void hf_history_add(struct hf_history *h, uint64_t revision, uint32_t kind, cons
 /* Empties it: it now begins after this revision. All watches end. */
 void hf_history_restart(struct hf_history *h, uint64_t revision);
 
+/* As hf_replica_witness(). */
+void hf_history_witness(struct hf_history *h, const struct hf_replica_witness *w);
 /* As hf_watch_open(). */
 hf_status hf_history_watch(struct hf_history *h, uint64_t from_revision, uint64_t kinds,
                            void (*cb)(void *arg, const struct hf_watch_event *e), void (*closed)(void *arg),

@@ -196,6 +196,19 @@ static void a_restored_snapshot_ends_all_watches(void **state)
     hf_watch_close(w);
 }
 
+static void a_witness_hears_at_once(void **state)
+{
+    struct hf_machine *m = *state;
+    struct log l = {0};
+    hf_history_witness(m->history, &(struct hf_replica_witness){on_event, on_closed, &l});
+    put_one(m, 1, 1, "a", "");
+    assert_string_equal(l.text, "1+a "); /* in the turn that applies it */
+    delete_one(m, 1);
+    assert_string_equal(l.text, "1+a 2-a ");
+    hf_history_restart(m->history, 5);
+    assert_int_equal(l.closed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +220,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_objects_shorten_the_history, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watch_that_is_overtaken_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restored_snapshot_ends_all_watches, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_witness_hears_at_once, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,30 +107,26 @@ static const struct hf_api_members_ops members_ops = {members_each, members_api_
 
 /* --- what the checks see --- */
 
-static void on_change(void *arg, const struct hf_watch_event *e)
+static void on_applied(void *arg, const struct hf_watch_event *e)
 {
     const struct sim_node *n = arg;
     sim_checks_applied(n->w->checks, sim_now_ns(n->w->sim), n->i, e->revision, e->kind, &e->uuid,
                        e->bytes != NULL ? e->bytes->data : NULL, e->bytes != NULL ? e->bytes->len : 0);
 }
 
-static void on_watch_closed(void *arg);
-
-static void watch_for_checks(struct sim_node *n)
+static void on_restored(void *arg)
 {
-    if (n->w->checks == NULL)
-        return;
+    const struct sim_node *n = arg;
     sim_checks_node_reset(n->w->checks, n->i);
-    uint64_t from = hf_store_revision(hf_control_store(&n->control));
-    hf_status st = hf_watch_open(n->control.replica, from, 0, on_change, on_watch_closed, n, &n->watch);
-    HF_ASSERT(hf_ok(st)); /* the history reaches back to now */
 }
 
-static void on_watch_closed(void *arg)
+static void tell_checks(struct sim_node *n)
 {
-    struct sim_node *n = arg;
-    hf_watch_close(n->watch);
-    watch_for_checks(n);
+    struct hf_replica_witness w = {on_applied, on_restored, n};
+    if (n->w->checks == NULL)
+        return;
+    on_restored(n);
+    hf_replica_witness(n->control.replica, &w);
 }
 
 /* --- the turn --- */
@@ -237,8 +233,8 @@ static void boot(void *arg)
         .members = &members_ops, .members_arg = n, .hosts = &hf_hosts_ops, .hosts_arg = &n->control};
     n->api = hf_api_create(&n->control, &plugs);
     hf_replica_on_role(n->control.replica, on_role, n);
+    tell_checks(n); /* a cluster of one applies its log while it starts */
     start_raft(n);
-    watch_for_checks(n);
     hf_timer_start(n->control.env, &n->second, SECOND_MS, on_second, n);
     n->listener = (struct sim_listener){&n->proc, accept_conn, n};
     sim_net_listen(n->w->net, n->place, &n->listener);
@@ -306,8 +302,6 @@ static void crashed(void *arg)
     hf_host_link_free(n->control.host_link);
     settle(n);
     hf_api_free(n->api);
-    hf_watch_close(n->watch);
-    n->watch = NULL;
     hf_replica_free(n->control.replica);
 }
 

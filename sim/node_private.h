@@ -39,7 +39,6 @@ struct sim_node {
     struct raft_transfer transfer;
     bool transferring, ready, dirty;
     struct hf_timer second;
-    struct hf_watch *watch; /* for the checks */
     LIST_HEAD(sim_node_streams, sim_node_stream) streams;
     LIST_HEAD(sim_node_calls, sim_node_call) calls;
 };
