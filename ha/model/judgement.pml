@@ -23,6 +23,7 @@ inline count(x) {
 
 proctype time()
 {
+end:
     do
     :: atomic { !fenced ->
         if
@@ -40,6 +41,7 @@ proctype time()
 
 proctype faults_happen()
 {
+end:
     do
     :: atomic { alive && !fenced -> alive = false; contact = false }
     :: atomic { !fenced -> path = !path }
@@ -50,6 +52,7 @@ proctype faults_happen()
 
 proctype leader()
 {
+end:
     do
     :: atomic { !fenced && !contact && (silence >= LK || !R18_MOVING_RECORD_LIVES) ->
         fenced = true;

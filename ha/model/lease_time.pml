@@ -105,8 +105,6 @@ byte overlap;
 #define check_copies assert(!two_run)
 #endif
 #define silence_proves (WATCHDOG == 1 || !R14_WATCHDOG)
-/* Nothing on host 1 can come to life again: time need not go on. */
-#define over         (!up && !guest_write)
 
 /* --- time --- */
 
@@ -153,7 +151,7 @@ inline reset_host() {
 proctype clock()
 {
     do
-    :: atomic { !over && (!keeper_runs || round == rest) && (!guest_write || write_may_wait) && renewals_done ->
+    :: atomic { (!keeper_runs || round == rest) && (!guest_write || write_may_wait) && renewals_done ->
         if
         :: round == rest && up -> round = decide
         :: else

@@ -5,7 +5,8 @@
  * ever sent: an order, a report or a piece of evidence may arrive never, late, many times, in any order.
  * Bounds: RUNS runs, EPOCHS epochs per host, two terms. All else is unbounded: crashes, reboots, lost leases, repeats.
  *
- * Faults (-D)
+ * Parameters (-D)
+ *   HOSTD_STAYS  hostd does not die
  *   STOPS    a user stops the instance and starts it again; an order to stop may be late
  */
 #include "switches.h"
@@ -98,11 +99,13 @@ proctype leader()
     od
 }
 
-/* Evidence of a lost lease: gathered once the epoch is fenced, committed at any time after that. */
+/* Evidence of a lost lease: gathered once the epoch is fenced, committed at any time after that. By then the keeper has killed;
+ * where a permit counts as a running instance, a start that is under way has come to an end or the host has been reset. */
 proctype observer(byte h)
 {
     do
-    :: atomic { !lease[h] && fenced[h] >= epoch[h] && evidence[h] < epoch[h] ->
+    :: atomic { !lease[h] && qemu[h] == 0 && (R2_GATE || !R2_PERMIT_COUNTS || pending[h] == 0) &&
+                fenced[h] >= epoch[h] && evidence[h] < epoch[h] ->
         event(evidence_found); evidence[h] = epoch[h]
     }
     :: atomic { proven[h] < (R7_EVIDENCE_NAMES_EPOCH -> evidence[h] : granted[h]) && evidence[h] > 0 ->
@@ -200,10 +203,12 @@ proctype host(byte h)
     /* the lease is lost: the keeper kills and closes */
     :: atomic { lease[h] -> lease[h] = false; qemu[h] = 0; closed[h] = R10_CLOSE }
     :: atomic { !lease[h] && !closed[h] -> lease[h] = true }
+    :: atomic { closed[h] && qemu[h] != 0 -> qemu[h] = 0 }      /* born after that: killed when it is seen */
     /* a fenced or closed host comes back; its libvirt may still have a start under way */
-    :: atomic { epoch[h] < EPOCHS && (fenced[h] >= epoch[h] || closed[h]) ->
+    :: atomic { epoch[h] < EPOCHS && (fenced[h] >= epoch[h] || closed[h]) && (R2_GATE || !knows_pending[h]) ->
         event(next_epoch); begin_epoch()
     }
+#ifndef HOSTD_STAYS
     /* hostd dies and comes back */
     :: atomic { knows_pending[h] || (!R4_OUTLIVES_HOSTD && tomb[h] + term_seen[h] + permit[h] > 0) ||
                 !R7_EPOCH_OUTLIVES_HOSTD ->
@@ -217,6 +222,7 @@ proctype host(byte h)
         :: else
         fi
     }
+#endif
     /* power off and on */
     :: atomic { epoch[h] < EPOCHS ->
         qemu[h] = 0; pending[h] = 0; knows_pending[h] = false; term_seen[h] = 0; tomb[h] = 0;

@@ -31,6 +31,7 @@ bool target_tomb;               /* the target's keeper will never let this run l
 
 proctype leader()
 {
+end:
     do
     :: atomic { !asked && !stopped && !fenced[0] && !fenced[1] && !copy2 ->
         asked = true; order = true; intent = R6_INTENT_FIRST
@@ -52,6 +53,7 @@ proctype leader()
 
 proctype libvirt()
 {
+end:
     do
     :: atomic { order && source == executes && lease[0] ->
         order = false;
@@ -77,6 +79,7 @@ proctype libvirt()
 
 proctype hosts()
 {
+end:
     do
     :: atomic { target == incoming -> target = none }                                    /* target QEMU dies */
     :: atomic { source == executes && !handed_over -> source = gone }                    /* the guest ends */

@@ -35,6 +35,7 @@ bool lease = true, paused;
 
 proctype leader()
 {
+end:
     do
     :: atomic { fenced < epoch && placed_here -> fenced = epoch; add_sent = false; add_confirmed = false }
     :: atomic { fenced == epoch && placed_here && !add_sent -> add_sent = true }
@@ -61,6 +62,7 @@ proctype leader()
 
 proctype cluster()
 {
+end:
     do
     :: atomic { removals > 0 -> removals--; listed = false; client_listed = false; removed = true }
     /* a write of host 1 lands */
@@ -70,6 +72,7 @@ proctype cluster()
 
 proctype host()
 {
+end:
     do
     :: atomic { start_pending && !paused && qemu == none ->
         start_pending = false;

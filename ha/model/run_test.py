@@ -18,6 +18,7 @@ TWO_TICKS = """#include "switches.h"
 byte n;
 active proctype p()
 {
+end:
     do
     :: n < 2 -> n++
     :: n == 2 && R19_PROOF -> event(two)
@@ -115,6 +116,9 @@ class SpinTest(unittest.TestCase):
     def test_a_search_that_was_cut_short_proves_nothing(self):
         with mock.patch.object(spin_run, "DEPTH", 10):
             self.assertIn("cut short", self.judge("fence_mark", "pass"))
+
+    def test_a_model_that_stands_still(self):
+        self.assertIn("nothing follows", self.judge("m", "fail", text="active proctype p() { byte n; n == 1 }"))
 
     def test_a_model_that_does_not_compile(self):
         self.assertIn("spin: ", self.judge("m", "fail", text="proctype p( { }"))

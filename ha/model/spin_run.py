@@ -81,7 +81,7 @@ class SpinRun:
     def search(self):
         """The whole state space, or up to the first error."""
         self.compile()
-        options = ["-a", "-f"] if self.liveness else ["-E"]     # -E: a state without a next one is no error
+        options = ["-a", "-f"] if self.liveness else []
         output, code = self.children.run(["./pan", f"-m{DEPTH}", *options], self.work, RUN_TIMEOUT_S)
         found = re.search(r"errors: (\d+)", output)
         if code < 0 or not found:
@@ -89,6 +89,8 @@ class SpinRun:
         failed = found[1] != "0"
         if re.search(r"max search depth too small|out of memory|hash table full|error:", output):
             raise ModelError("the search was cut short: it proves nothing")
+        if "invalid end state (" in output:
+            raise ModelError("it comes to a state that nothing follows, and shows nothing of what comes later")
         states = int(float(re.search(r"([\d.e+]+) states, stored", output)[1]))
         seconds = re.search(r"elapsed time ([\d.e+]+)", output)
         return Result(failed, states, float(seconds[1]) if seconds else 0, set() if failed else self.unreached(output))
@@ -110,7 +112,7 @@ class SpinRun:
         try:
             if not self.liveness:
                 self.compile("-DBFS")
-                self.children.run(["./pan", "-E"], self.work, TRAIL_TIMEOUT_S)
+                self.children.run(["./pan"], self.work, TRAIL_TIMEOUT_S)
         except ModelError:
             self.search()
         text = self.step(["spin", "-t", "-p", "-g", *self.flags, self.model], "spin -t")
