@@ -116,7 +116,7 @@ static hf_status not_leader(const struct hf_replica *r)
 
 static hf_status unknown_outcome(int status)
 {
-    return hf_error(HF_MUTANT(UNKNOWN_IS_FAILED) ? HF_CONFLICT : HF_UNKNOWN_OUTCOME,
+    return hf_error(HF_MUTANT(UNKNOWN_IS_FAILED) ? HF_PRECONDITION : HF_UNKNOWN_OUTCOME,
                     "leadership was lost while the write was under way (%s): it may have been applied; "
                     "repeat it with the "
                     "same request id",

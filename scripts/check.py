@@ -23,6 +23,7 @@ FAILURE_LINES = 60
 SIM_SECONDS = 180           # of new seeds in a plain ./check
 SIM_TIMEOUT_S = 3600
 MODEL_TIMEOUT_S = 1200
+MUTANT_SEEDS = 20           # a plain ./check hunts the planted bugs that are found within so many
 FAILED_SEEDS = os.path.join("sim", "testdata", "failed_seeds.txt")
 
 
@@ -173,6 +174,22 @@ def compare_compilers(tally, build):
         tally.fail("sim: two compilers", output)
 
 
+def mutants_argv(build, words):
+    return [sys.executable, "-B", os.path.join(ROOT, "sim", "mutants.py"), "--program", os.path.join(build, "bin", "hf-sim"),
+            *words]
+
+
+def run_mutants(tally, build):
+    """Planted bugs that the simulation must find: those that it finds soon."""
+    output, code = run(mutants_argv(build, ["--quick", str(MUTANT_SEEDS)]), SIM_TIMEOUT_S)
+    numbers = re.search(r"^mutants: (\d+) of (\d+) found", output, re.M)
+    if numbers:
+        tally.passed += int(numbers[1])
+    if code != 0:
+        missed = [line for line in output.splitlines() if "found by" not in line]
+        tally.fail("mutants", "\n".join(missed), max(1, int(numbers[2]) - int(numbers[1])) if numbers else 1)
+
+
 def model_argv(words):
     return [sys.executable, "-B", os.path.join(ROOT, "ha", "model", "run.py"), *words]
 
@@ -206,13 +223,13 @@ def build_preset(preset, *targets, say=None):
 def arguments():
     p = argparse.ArgumentParser(prog="./check", description="Installs what is missing, builds, runs the tests. Ends with a line "
                                 "'N passed, N failed'.")
-    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "model", "asan", "bench"),
+    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "mutants", "model", "asan", "bench"),
                    help="unit: the tests beside the code; system: the tests on the lab; asan: all of them under "
-                   "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; model: the fencing "
-                   "protocol under spin, 'model --help' says how; bench: 'bench api', against etcd (default: unit, "
-                   f"model --quick, sim with {SIM_SECONDS} s of new seeds, system)")
-    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the model (model) "
-                   "or the benchmark (bench)")
+                   "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; mutants: that the simulation "
+                   "finds every planted bug; model: the fencing protocol under spin, 'model --help' says how; bench: 'bench api', "
+                   f"against etcd (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system)")
+    p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the mutants, the "
+                   "model or the benchmark (bench)")
     return p.parse_args()
 
 
@@ -247,7 +264,9 @@ def check(args, tally):
         print(f"unit tests: {tally}", flush=True)
     if args.what == "all":
         run_model(tally)
-        run_sim(tally, build_preset("sim", "hf-sim"))
+        build_of_sim = build_preset("sim", "hf-sim")
+        run_sim(tally, build_of_sim)
+        run_mutants(tally, build_of_sim)
     if args.what != "unit":
         if subprocess.run([os.path.join(ROOT, "lab", "build-guest")], stdout=subprocess.DEVNULL, check=False).returncode:
             tally.fail("build-guest", "the guest image could not be built")
@@ -261,6 +280,9 @@ def main():
         bench(args.rest)
     if args.what == "sim":
         sim(args.rest)
+    if args.what == "mutants":
+        argv = mutants_argv(build_preset("sim", "hf-sim"), args.rest)
+        os.execv(argv[0], argv)
     if args.what == "model":
         argv = model_argv(args.rest)
         os.execv(argv[0], argv)

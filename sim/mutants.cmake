@@ -12,3 +12,4 @@ foreach(program ${programs})
 endforeach()
 add_test(NAME shipped_test COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/shipped_test.py ${expected}
   ${PROJECT_SOURCE_DIR}/base/mutant.h ${files})
+add_test(NAME mutants_table_test COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/mutants_table_test.py ${PROJECT_SOURCE_DIR})
