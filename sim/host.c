@@ -157,7 +157,11 @@ static void on_start(void *arg)
 {
     struct start s = *(struct start *)arg;
     free(arg);
-    if (s.boot == s.host->boot && s.host->powered && !s.host->procs[s.which].up)
+    if (s.boot != s.host->boot || !s.host->powered || s.host->procs[s.which].up)
+        return;
+    if (s.host->pauses > 0)
+        s.host->start_due[s.which] = true;
+    else
         start_process(s.host, s.which);
 }
 
@@ -250,6 +254,7 @@ void sim_host_power_off(struct sim_host *h)
 {
     struct sim_storage *s;
     h->boot++; /* whatever was to be started is not */
+    memset(h->start_due, 0, sizeof h->start_due);
     if (!h->powered)
         return;
     sim_trace(h->sim, h->name, "has no power");
@@ -322,8 +327,12 @@ void sim_host_resume(struct sim_host *h)
     sim_trace(h->sim, h->name, "goes on");
     sim_guests_see_pause(h); /* guests need nobody's leave */
     sim_proc_cont(&h->machine);
-    for (unsigned i = 0; i < SIM_HOST_PROCS; i++)
+    for (unsigned i = 0; i < SIM_HOST_PROCS; i++) {
         sim_proc_cont(&h->procs[i]);
+        if (h->start_due[i])
+            start_process(h, (enum sim_host_proc)i);
+        h->start_due[i] = false;
+    }
 }
 
 bool sim_host_paused(const struct sim_host *h)

@@ -35,6 +35,7 @@ struct sim_host {
         machine; /* its kernel and its QEMUs: stands still with the machine, is never lost alone */
     bool powered;
     unsigned pauses;
+    bool start_due[SIM_HOST_PROCS]; /* its time came while the machine stood still */
     uint64_t boot; /* number of this boot, from 1; raised by power off as well */
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     struct {               /* the watchdog: hardware */

@@ -200,6 +200,22 @@ static void a_short_pause_costs_nothing(void **state)
     fixture_free(f);
 }
 
+static void nothing_starts_on_a_machine_that_stands_still(void **state)
+{
+    (void)state;
+    struct fixture *f = running(23, 1, 1);
+    struct sim_proc *hostd = sim_host_proc(f->w.hosts[0], SIM_HOSTD);
+    sim_host_crash(f->w.hosts[0], SIM_HOSTD);
+    sim_host_pause(f->w.hosts[0]);
+    fixture_run(f, 3500);
+    assert_false(hostd->up);
+    sim_host_resume(f->w.hosts[0]);
+    fixture_run(f, 10000);
+    assert_true(sim_host_attached(f->w.hosts[0]));
+    assert_int_equal(sim_host_watchdog_fired(f->w.hosts[0]), 0);
+    fixture_free(f);
+}
+
 static void a_pause_past_the_watchdog_resets_the_machine(void **state)
 {
     (void)state;
@@ -408,6 +424,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_libvirt_loses_starts_nothing_twice),
         cmocka_unit_test(a_machine_without_power_runs_nothing_and_boots_into_the_next_epoch),
         cmocka_unit_test(a_short_pause_costs_nothing),
+        cmocka_unit_test(nothing_starts_on_a_machine_that_stands_still),
         cmocka_unit_test(a_pause_past_the_watchdog_resets_the_machine),
         cmocka_unit_test(a_keeper_that_stands_still_costs_the_host),
         cmocka_unit_test(a_storage_that_hangs_past_the_lease_costs_its_guests),
