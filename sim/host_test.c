@@ -203,17 +203,19 @@ static void a_short_pause_costs_nothing(void **state)
 static void nothing_starts_on_a_machine_that_stands_still(void **state)
 {
     (void)state;
-    struct fixture *f = running(23, 1, 1);
-    struct sim_proc *hostd = sim_host_proc(f->w.hosts[0], SIM_HOSTD);
-    sim_host_crash(f->w.hosts[0], SIM_HOSTD);
-    sim_host_pause(f->w.hosts[0]);
-    fixture_run(f, 3500);
-    assert_false(hostd->up);
-    sim_host_resume(f->w.hosts[0]);
-    fixture_run(f, 10000);
-    assert_true(sim_host_attached(f->w.hosts[0]));
-    assert_int_equal(sim_host_watchdog_fired(f->w.hosts[0]), 0);
-    fixture_free(f);
+    for (uint64_t seed = 23; seed < 33; seed++) {
+        struct fixture *f = running(seed, 1, 1);
+        struct sim_host *h = f->w.hosts[0];
+        sim_host_crash(h, SIM_HOSTD);
+        sim_host_pause(h);
+        fixture_run(f, 3500);
+        assert_false(sim_host_proc(h, SIM_HOSTD)->up);
+        sim_host_resume(h);
+        fixture_run(f, 10000);
+        assert_true(sim_host_attached(h));
+        assert_int_equal(sim_host_watchdog_fired(h), 0);
+        fixture_free(f);
+    }
 }
 
 static void a_pause_past_the_watchdog_resets_the_machine(void **state)
