@@ -1,0 +1,445 @@
+/* An I/O on its way to a storage: issued, landed, answered, each at its own time; waiting while its way is
+ * broken. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "sim/storage_private.h"
+
+#define LATENCY_LOW_NS  200000
+#define LATENCY_HIGH_NS 3000000
+#define SLOW_PPM        4000 /* so many I/Os are slow even on a good way */
+#define SLOW_NS         50000000
+#define ANSWER_NS       100000    /* from the landing to the answer */
+#define CHUNK_NS        100000000 /* a sample's reads are made in steps of at most this: versions are few */
+
+enum io_kind { IO_RECORD, IO_SAMPLE, IO_GUEST };
+
+/* One I/O on its way; freed when nothing refers to it any more. */
+struct sim_io {
+    struct sim_io *next, **prev; /* of its host's */
+    struct sim_storage *storage;
+    unsigned host;
+    enum io_kind kind;
+    struct sim_proc *by; /* NULL: nobody waits for the answer */
+    uint32_t life;
+    int64_t issued_ns;
+    int64_t due_ns; /* of the event that counts; -1: it waits for its way */
+    unsigned events;
+    bool orphan;     /* its process has died: the kernel or the network has it */
+    bool on_its_own; /* it left the machine: ways do not matter any more */
+    bool landed;     /* the answer is under way */
+    bool over;
+    void *arg;
+    union {
+        sim_written_cb written;
+        sim_sampled_cb sampled;
+    } cb;
+    sim_fn drop;
+    struct sim_record *record; /* RECORD */
+    struct {                   /* GUEST */
+        struct hf_uuid instance;
+        uint64_t run, counter;
+    } guest;
+    struct { /* SAMPLE */
+        struct hf_sampler_read *reads;
+        struct {
+            int64_t start_ns, look_ns, end_ns; /* true time */
+        } * plan;
+        size_t n, done, planned;
+    } sample;
+};
+
+static int64_t draw_latency(struct sim_storage *s, const struct sim_storage_way *w)
+{
+    int64_t high = sim_rng_chance(&s->rng, SLOW_PPM) ? SLOW_NS : LATENCY_HIGH_NS;
+    int64_t ns = sim_rng_skewed(&s->rng, LATENCY_LOW_NS, high);
+    return w->delay_ms > 0 ? ns + sim_rng_skewed(&s->rng, 0, w->delay_ms * HF_MS_NS) : ns;
+}
+
+/* --- an I/O --- */
+
+static struct sim_io *io_new(struct sim_storage *s, unsigned host, enum io_kind kind, void *arg)
+{
+    HF_ASSERT(host < SIM_HOSTS_MAX);
+    struct sim_io *io = HF_NEW(struct sim_io), **first = &s->ways[host].ios;
+    io->storage = s;
+    io->host = host;
+    io->kind = kind;
+    io->arg = arg;
+    io->issued_ns = sim_now_ns(s->world->sim);
+    io->due_ns = -1;
+    io->next = *first;
+    io->prev = first;
+    if (io->next)
+        io->next->prev = &io->next;
+    *first = io;
+    return io;
+}
+
+static void io_free(struct sim_io *io)
+{
+    for (size_t i = 0; i < io->sample.n; i++)
+        free(io->sample.reads[i].runs);
+    free(io->sample.reads);
+    free(io->sample.plan);
+    sim_record_unref(io->record);
+    free(io);
+}
+
+/* Nobody waits for the answer any more. */
+static void forget_asker(struct sim_io *io, const char *why)
+{
+    if (io->kind == IO_GUEST && io->cb.written)
+        io->cb.written(io->arg, false, why);
+    else if (io->by && io->drop)
+        io->drop(io->arg);
+    io->cb.written = NULL;
+    io->by = NULL;
+}
+
+void sim_io_over(struct sim_io *io)
+{
+    forget_asker(io, "the machine lost power");
+    io->over = true;
+    *io->prev = io->next;
+    if (io->next)
+        io->next->prev = io->prev;
+    if (io->events == 0)
+        io_free(io);
+}
+
+static void on_io(void *arg);
+
+static void drop_io(void *arg)
+{
+    struct sim_io *io = arg;
+    io->due_ns = -1;
+    if (--io->events == 0 && io->over)
+        io_free(io);
+}
+
+static void io_at(struct sim_io *io, int64_t when_ns)
+{
+    io->due_ns = when_ns;
+    io->events++;
+    sim_at(io->storage->world->sim, when_ns, on_io, drop_io, io);
+}
+
+/* --- answers --- */
+
+struct answer {
+    sim_written_cb written;
+    sim_sampled_cb sampled;
+    sim_fn drop;
+    void *arg;
+    bool ok;
+    const char *why; /* a literal */
+    struct hf_sampler_read *reads;
+    size_t n;
+};
+
+static void answer_free(struct answer *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        free(a->reads[i].runs);
+    free(a->reads);
+    free(a);
+}
+
+static void on_answer(void *arg)
+{
+    struct answer *a = arg;
+    if (a->sampled)
+        a->sampled(a->arg, a->reads, a->n);
+    else
+        a->written(a->arg, a->ok, a->why);
+    answer_free(a);
+}
+
+static void drop_answer(void *arg)
+{
+    struct answer *a = arg;
+    if (a->drop)
+        a->drop(a->arg);
+    answer_free(a);
+}
+
+/* The I/O is over before anybody hears of it: who does may end, and with it all that it asked for. */
+static void answer(struct sim_io *io, bool ok, const char *why)
+{
+    struct answer *a = HF_NEW(struct answer);
+    struct sim_proc *by = io->by;
+    uint32_t life = io->life;
+    bool sample = io->kind == IO_SAMPLE;
+    *a = (struct answer){.written = sample ? NULL : io->cb.written,
+                         .sampled = sample ? io->cb.sampled : NULL,
+                         .drop = io->drop,
+                         .arg = io->arg,
+                         .ok = ok,
+                         .why = why,
+                         .reads = io->sample.reads,
+                         .n = io->sample.n};
+    io->sample.reads = NULL;
+    io->sample.n = 0;
+    io->by = NULL;
+    io->cb.written = NULL;
+    sim_io_over(io);
+    if (!by && a->written)
+        on_answer(a); /* a guest's */
+    else if (!by)
+        answer_free(a);
+    else if (sample)
+        sim_proc_enter(by, life, on_answer, drop_answer, a);
+    else if (by->up && by->life == life)
+        sim_proc_post(by, ANSWER_NS, on_answer, drop_answer, a);
+    else
+        drop_answer(a);
+}
+
+/* --- landing --- */
+
+static void land(struct sim_io *io, bool torn)
+{
+    struct sim_storage *s = io->storage;
+    int64_t now = sim_now_ns(s->world->sim);
+    if (io->kind == IO_RECORD)
+        sim_record_file_land(&s->records[io->host], io->record, torn, now);
+    else if (s->world->checks)
+        sim_checks_write(s->world->checks, now, io->host, &s->uuid, &io->guest.instance, io->guest.run,
+                         io->guest.counter, io->issued_ns);
+    io->landed = true;
+}
+
+static const struct sim_record_file *record_of(const struct sim_storage *s, const struct hf_uuid *owner)
+{
+    for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
+        if (s->records[i].there && hf_uuid_equal(&s->records[i].host, owner))
+            return &s->records[i];
+    return NULL;
+}
+
+/* On the clock of the process that reads, which has run at this rate since. */
+static int64_t on_clock_ms(const struct sim_proc *p, int64_t true_ns)
+{
+    return (sim_proc_clock_ns(p) - (sim_now_ns(p->sim) - true_ns)) / HF_MS_NS;
+}
+
+/* Of the planned reads those that have ended by now. */
+static void take_reads(struct sim_io *io)
+{
+    struct sim_storage *s = io->storage;
+    int64_t now = sim_now_ns(s->world->sim);
+    bool fails = s->ways[io->host].way.fails;
+    while (io->sample.done < io->sample.planned && io->sample.plan[io->sample.done].end_ns <= now) {
+        size_t i = io->sample.done++;
+        struct hf_sampler_read *r = &io->sample.reads[i];
+        r->start_ms = on_clock_ms(io->by, io->sample.plan[i].start_ns);
+        r->end_ms = on_clock_ms(io->by, io->sample.plan[i].end_ns);
+        if (fails)
+            snprintf(r->error, sizeof r->error, "read the record: Input/output error");
+        else
+            sim_record_file_read(record_of(s, &r->host), io->sample.plan[i].look_ns, r);
+    }
+}
+
+/* The next step of a sample: as many reads as fit into a chunk, one behind the other. */
+static void plan_reads(struct sim_io *io)
+{
+    struct sim_storage *s = io->storage;
+    int64_t begin = sim_now_ns(s->world->sim), at = begin;
+    size_t i = io->sample.done;
+    while (i < io->sample.n && (at == begin || at - begin < CHUNK_NS)) {
+        int64_t ns = draw_latency(s, &s->ways[io->host].way);
+        io->sample.plan[i].start_ns = at;
+        io->sample.plan[i].look_ns = at + sim_rng_between(&s->rng, 0, ns);
+        at += ns;
+        io->sample.plan[i++].end_ns = at;
+    }
+    io->sample.planned = i;
+    io_at(io, at);
+}
+
+static void go(struct sim_io *io)
+{
+    struct sim_host_way *w = &io->storage->ways[io->host];
+    if (!sim_way_passes(&w->way))
+        io->due_ns = -1;
+    else if (io->kind == IO_SAMPLE)
+        plan_reads(io);
+    else
+        io_at(io, sim_now_ns(io->storage->world->sim) + draw_latency(io->storage, &w->way));
+}
+
+static void on_sample(struct sim_io *io)
+{
+    if (!io->by->up || io->by->life != io->life) {
+        sim_io_over(io);
+        return;
+    }
+    take_reads(io);
+    if (io->sample.done == io->sample.n)
+        answer(io, true, "");
+    else
+        go(io);
+}
+
+static void on_io(void *arg)
+{
+    struct sim_io *io = arg;
+    struct sim_storage *s = io->storage;
+    bool counts = !io->over && io->due_ns == sim_now_ns(s->world->sim);
+    io->events--;
+    if (!counts) {
+        if (io->over && io->events == 0)
+            io_free(io);
+    } else if (io->kind == IO_SAMPLE) {
+        on_sample(io);
+    } else if (s->ways[io->host].way.fails && !io->on_its_own && !io->landed) {
+        answer(io, false, "Input/output error");
+    } else {
+        if (!io->landed)
+            land(io, false);
+        answer(io, true, "");
+    }
+}
+
+/* What is under way meets a way that hangs or is cut: some of it has passed already, its answer has not. */
+static void way_broke(struct sim_io *io)
+{
+    struct sim_storage *s = io->storage;
+    if (io->kind == IO_SAMPLE)
+        take_reads(io);
+    else if (!io->landed && !s->ways[io->host].way.cut && sim_rng_below(&s->rng, 2) == 0)
+        land(io, false);
+    io->due_ns = -1;
+}
+
+void sim_storage_kick(struct sim_storage *s, unsigned host)
+{
+    struct sim_host_way *w = &s->ways[host];
+    w->files.hangs = !sim_way_passes(&w->way);
+    w->files.fails = w->way.fails;
+    for (struct sim_io *io = w->ios, *next; io; io = next) {
+        next = io->next;
+        if (io->on_its_own)
+            continue;
+        if (sim_way_passes(&w->way) && io->due_ns < 0)
+            go(io);
+        else if (!sim_way_passes(&w->way) && io->due_ns >= 0)
+            way_broke(io);
+    }
+}
+
+/* --- what is asked --- */
+
+void sim_storage_write_record(struct sim_storage *s, unsigned host, struct sim_proc *by,
+                              const struct hf_lease_record *r, sim_written_cb cb, sim_fn drop, void *arg)
+{
+    struct sim_io *io = io_new(s, host, IO_RECORD, arg);
+    io->by = by;
+    io->life = by->life;
+    io->cb.written = cb;
+    io->drop = drop;
+    io->record = sim_record_new(r);
+    go(io);
+}
+
+void sim_storage_read_records(struct sim_storage *s, unsigned host, struct sim_proc *by,
+                              const struct hf_uuid *owners, size_t n, sim_sampled_cb cb, sim_fn drop,
+                              void *arg)
+{
+    HF_ASSERT(n > 0);
+    struct sim_io *io = io_new(s, host, IO_SAMPLE, arg);
+    io->by = by;
+    io->life = by->life;
+    io->cb.sampled = cb;
+    io->drop = drop;
+    io->sample.reads = hf_alloc_array(n, sizeof *io->sample.reads);
+    io->sample.plan = hf_alloc_array(n, sizeof *io->sample.plan);
+    io->sample.n = n;
+    for (size_t i = 0; i < n; i++)
+        io->sample.reads[i].host = owners[i];
+    go(io);
+}
+
+void sim_storage_guest_write(struct sim_storage *s, unsigned host, const struct hf_uuid *instance,
+                             uint64_t run, uint64_t counter, sim_written_cb done, void *arg)
+{
+    struct sim_io *io = io_new(s, host, IO_GUEST, arg);
+    io->cb.written = done;
+    io->guest.instance = *instance;
+    io->guest.run = run;
+    io->guest.counter = counter;
+    go(io);
+}
+
+/* --- deaths --- */
+
+/* It has left the machine and lands by itself, or is lost. */
+static void leave_alone(struct sim_io *io)
+{
+    struct sim_storage *s = io->storage;
+    const struct sim_storage_way *w = &s->ways[io->host].way;
+    forget_asker(io, "the machine lost power");
+    if (io->landed || w->cut || w->late_ms == 0 || sim_rng_below(&s->rng, 2) == 0) {
+        sim_io_over(io);
+        return;
+    }
+    io->on_its_own = true;
+    io_at(io, sim_now_ns(s->world->sim) + sim_rng_between(&s->rng, 0, w->late_ms * HF_MS_NS));
+}
+
+void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct sim_proc *by)
+{
+    struct sim_host_way *w = &s->ways[host];
+    for (struct sim_io *io = w->ios, *next; io; io = next) {
+        next = io->next;
+        if (io->by != by)
+            continue;
+        forget_asker(io, "");
+        io->orphan = true;
+        if (io->kind == IO_SAMPLE)
+            sim_io_over(io);
+        else if (w->way.late_ms > 0)
+            leave_alone(io);
+    }
+}
+
+bool sim_storage_record_held(const struct sim_storage *s, unsigned host)
+{
+    for (const struct sim_io *io = s->ways[host].ios; io; io = io->next)
+        if (io->kind == IO_RECORD && io->orphan && !io->on_its_own)
+            return true;
+    return false;
+}
+
+void sim_storage_host_died(struct sim_storage *s, unsigned host)
+{
+    struct sim_host_way *w = &s->ways[host];
+    for (struct sim_io *io = w->ios, *next; io; io = next) {
+        next = io->next;
+        if (io->on_its_own)
+            continue;
+        if (io->kind == IO_RECORD && !io->landed && !w->way.cut && w->way.torn_ppm > 0 &&
+            sim_rng_chance(&s->rng, w->way.torn_ppm))
+            land(io, true);
+        if (io->kind == IO_SAMPLE)
+            sim_io_over(io);
+        else
+            leave_alone(io);
+    }
+}
+
+void sim_storage_guest_killed(struct sim_storage *s, unsigned host, const struct hf_uuid *instance)
+{
+    struct sim_host_way *w = &s->ways[host];
+    if (sim_way_passes(&w->way))
+        return; /* they are through in a moment */
+    for (struct sim_io *io = w->ios, *next; io; io = next) {
+        next = io->next;
+        if (io->kind == IO_GUEST && !io->on_its_own && hf_uuid_equal(&io->guest.instance, instance))
+            leave_alone(io);
+    }
+}

@@ -1,0 +1,36 @@
+/* What storage.c (a storage and the ways to it) and storage_io.c (what is on these ways) share. */
+#ifndef HF_SIM_STORAGE_PRIVATE_H
+#define HF_SIM_STORAGE_PRIVATE_H
+
+#include "sim/storage.h"
+#include "sim/storage_record.h"
+#include "sim/world.h"
+
+struct sim_io;
+
+struct sim_host_way {
+    struct sim_storage_way way;
+    struct hf_primary_sim_way files;
+    struct sim_io *ios;
+};
+
+struct sim_storage {
+    struct sim_world *world;
+    struct hf_uuid uuid;
+    char name[SIM_PROC_NAME], path[SIM_PROC_NAME + 8];
+    bool shared;
+    struct sim_rng rng;
+    struct hf_disk_sim *files;
+    struct sim_host_way ways[SIM_HOSTS_MAX];
+    struct sim_record_file records[SIM_HOSTS_MAX]; /* by the host that writes it */
+};
+
+static inline bool sim_way_passes(const struct sim_storage_way *w)
+{
+    return !w->hangs && !w->cut;
+}
+
+/* It is over, whatever became of it: nobody is answered any more. */
+void sim_io_over(struct sim_io *io);
+
+#endif
