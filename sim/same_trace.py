@@ -1,4 +1,5 @@
-"""The same seed gives the same trace, byte for byte. Arguments: two hf-sim, built in different ways (compiler, flags, machine)."""
+"""The same seed gives the same trace, byte for byte. Arguments: two hf-sim, built in different ways (compiler, flags, machine). The
+second one also finds another environment: time zone, locale, log level, and memory that is not zero before it is written."""
 import hashlib
 import os
 import subprocess
@@ -6,12 +7,14 @@ import sys
 import tempfile
 
 SEEDS = ((1, "calm"), (2, "default"), (3, "default"), (4, "storm"))
+ELSEWHERE = {"TZ": "Asia/Kathmandu", "LC_ALL": "C.UTF-8", "HOLDFAST_LOG": "debug", "MALLOC_CONF": "junk:true",
+             "MALLOC_PERTURB_": "165"}
 
 
-def trace(program, seed, profile, folder):
+def trace(program, seed, profile, folder, env):
     path = os.path.join(folder, "trace")
     done = subprocess.run([program, "--seed", str(seed), "--profile", profile, "--trace", path, "--study", "0", "--twice-every", "0"],
-                          cwd=folder, capture_output=True, text=True, check=False)
+                          cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):  # a seed that fails must do so alike
         sys.exit(f"{program}: {done.stderr}")
     with open(path, "rb") as f:
@@ -31,7 +34,8 @@ def main():
     differ = 0
     with tempfile.TemporaryDirectory(prefix="hf-sim-same-") as folder:
         for seed, profile in SEEDS:
-            a, b = (trace(os.path.abspath(p), seed, profile, folder) for p in sys.argv[1:])
+            a = trace(os.path.abspath(sys.argv[1]), seed, profile, folder, dict(os.environ))
+            b = trace(os.path.abspath(sys.argv[2]), seed, profile, folder, ELSEWHERE)
             print(f"seed {seed}, {profile}: {len(a.splitlines())} lines, sha256 {hashlib.sha256(a).hexdigest()}")
             if a != b:
                 differ += 1
