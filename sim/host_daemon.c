@@ -216,7 +216,7 @@ void sim_daemon_end(struct sim_host *h)
     }
     HF_ASSERT(d->closed);
     hf_host_free(d->core);
-    sim_libvirt_client_free(d->hypervisor);
+    d->hypervisor->ops->close(d->hypervisor, NULL, NULL);
     sim_keeper_link_free(d->keeper);
     d->net->ops->close(d->net);
     free(d);

@@ -231,8 +231,10 @@ static void vm_list(struct hf_hypervisor *h, unsigned ms, hf_vm_list_cb cb, void
 
 static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
 {
-    (void)h, (void)closed, (void)arg;
-    HF_ASSERT(!"a simulated daemon is lost, it does not end by itself");
+    HF_ASSERT(!client_of(h)->calls);
+    free(client_of(h));
+    if (closed)
+        closed(arg);
 }
 
 static const struct hf_hypervisor_ops client_ops = {vm_start, vm_shutdown, vm_destroy, vm_reboot,
@@ -415,10 +417,4 @@ void sim_libvirt_client_cancel(struct hf_hypervisor *hv)
             tell(c, hf_error(HF_CANCELLED, "the host daemon ends"), NULL, 0);
         call_free(c);
     }
-}
-
-void sim_libvirt_client_free(struct hf_hypervisor *hv)
-{
-    HF_ASSERT(!client_of(hv)->calls);
-    free(client_of(hv));
 }

@@ -36,7 +36,7 @@ struct sim_host {
     bool powered;
     unsigned pauses;
     bool start_due[SIM_HOST_PROCS]; /* its time came while the machine stood still */
-    uint64_t boot; /* number of this boot, from 1; raised by power off as well */
+    uint64_t boot;                  /* number of this boot, from 1; raised by power off as well */
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     struct {               /* the watchdog: hardware */
         bool armed, waits; /* waits: its event is in the queue */
@@ -84,11 +84,10 @@ void sim_watchdog_off(struct sim_host *h);
 /* --- host_libvirt.c --- */
 void sim_libvirt_begin(struct sim_host *h); /* the process starts */
 void sim_libvirt_end(struct sim_host *h);   /* it has been lost */
-/* The daemon's driver; freed by sim_libvirt_client_lost(). */
+/* The daemon's driver; closed after sim_libvirt_client_cancel(). */
 struct hf_hypervisor *sim_libvirt_connect(struct sim_host *h, const struct hf_hypervisor_events *events);
 /* Its process ends: answers calls under way with CANCELLED, so that the core can free what waits for them. */
 void sim_libvirt_client_cancel(struct hf_hypervisor *hv);
-void sim_libvirt_client_free(struct hf_hypervisor *hv);
 /* The machine's QEMUs, from the machine's own side. */
 struct hf_hypervisor *sim_libvirt_open(struct sim_host *h);
 
