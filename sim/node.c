@@ -167,6 +167,8 @@ static void on_role(void *arg, const struct hf_replica_state *st)
                                              : (st->role == HF_ROLE_FOLLOWER ? "follower" : "candidate"),
                   (unsigned long long)st->leader_id, st->ready ? ", ready" : "");
     if (st->ready && !was_ready) {
+        if (n->w->checks)
+            sim_checks_new_leader(n->w->checks, sim_now_ns(n->w->sim));
         hf_settings_seed(&n->control);
         hf_api_store_addresses(n->api);
     }
