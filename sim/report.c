@@ -27,7 +27,7 @@ void sim_report_add(struct sim_report *r, const struct sim_outcome *o)
     r->seeds++;
     r->violations += o->ending == SIM_ENDED ? s->n_violations : 1;
     r->virtual_ns += s->virtual_ns;
-    r->world_wall_ns += s->wall_ns;
+    r->cpu_ns += o->cpu_ns;
     r->events += s->events;
     r->requests += s->requests;
     r->failovers += s->failovers;
@@ -67,7 +67,7 @@ static double per_second(uint64_t n, int64_t ns)
 
 static double speed(const struct sim_report *r)
 {
-    return r->world_wall_ns > 0 ? seconds(r->virtual_ns) / seconds(r->world_wall_ns) : 0;
+    return r->cpu_ns > 0 ? seconds(r->virtual_ns) / seconds(r->cpu_ns) : 0;
 }
 
 /* --- progress --- */
@@ -115,7 +115,8 @@ void sim_report_table(const struct sim_report *r, FILE *to)
     fprintf(to, "%-16s %12llu\n\n", "all", (unsigned long long)sum_faults(r));
     fprintf(to,
             "%llu seeds from %llu on, profile %s, commit %s\n"
-            "%.1f s on %u processes, %.2f virtual hours: %.0f times real time on one core, %.1f seeds/s\n"
+            "%.1f s on %u processes, %.2f virtual hours: %.0f times real time per core (of processor time), "
+            "%.1f seeds/s\n"
             "%llu failovers, %llu requests answered, %llu events; %llu seeds ran twice\n"
             "%zu seeds failed\n",
             (unsigned long long)r->seeds, (unsigned long long)r->first_seed, r->profile, r->commit,
@@ -212,8 +213,11 @@ void sim_report_json(const struct sim_report *r, FILE *to)
     for (unsigned k = 0; k < SIM_FAULT_KINDS; k++, comma = ", ")
         fprintf(to, "%s\"%s\": %llu", comma, sim_fault_name((enum sim_fault_kind)k),
                 (unsigned long long)r->faults[k]);
-    fprintf(to, "}, \"first_seed\": %llu, \"jobs\": %u, \"seeds_per_s\": %.3f, \"times_real_time\": %.1f",
-            (unsigned long long)r->first_seed, r->jobs, per_second(r->seeds, r->wall_ns), speed(r));
+    fprintf(to,
+            "}, \"first_seed\": %llu, \"jobs\": %u, \"seeds_per_s\": %.3f, \"times_real_time\": %.1f, "
+            "\"cpu_s\": %.3f",
+            (unsigned long long)r->first_seed, r->jobs, per_second(r->seeds, r->wall_ns), speed(r),
+            seconds(r->cpu_ns));
     fprintf(to, ", \"events\": %llu, \"requests\": %llu, \"ran_twice\": %llu, \"failed_seeds\": %zu",
             (unsigned long long)r->events, (unsigned long long)r->requests, (unsigned long long)r->twice,
             r->n_failures);

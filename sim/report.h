@@ -28,7 +28,7 @@ struct sim_report {
     unsigned jobs;
     int64_t began_ns, wall_ns; /* wall: at the end */
     uint64_t seeds, twice, violations;
-    int64_t virtual_ns, world_wall_ns; /* summed over the worlds */
+    int64_t virtual_ns, cpu_ns; /* summed over the worlds */
     uint64_t events, requests, failovers, faults[SIM_FAULT_KINDS];
     size_t n_failures;            /* seeds that failed */
     struct sim_failure *failures; /* the first SIM_FAILURES_MAX; owned */

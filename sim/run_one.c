@@ -25,6 +25,13 @@ int64_t sim_wall_ns(void)
     return (int64_t)t.tv_sec * HF_S_NS + t.tv_nsec;
 }
 
+static int64_t cpu_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * HF_S_NS + t.tv_nsec;
+}
+
 /* --- in this process --- */
 
 hf_status sim_profile_get(const char *name, struct sim_profile *ret)
@@ -89,7 +96,9 @@ static hf_status run(const struct sim_task *t, struct sim_result *ret)
 void sim_run_here(const struct sim_task *t, struct sim_outcome *ret)
 {
     *ret = (struct sim_outcome){.ending = SIM_ENDED};
+    int64_t began_ns = cpu_ns();
     hf_status st = run(t, &ret->result);
+    ret->cpu_ns = cpu_ns() - began_ns;
     ret->result.seed = t->seed;
     if (!hf_ok(st)) {
         ret->ending = SIM_REFUSED;

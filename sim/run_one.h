@@ -31,6 +31,7 @@ enum sim_ending {
 struct sim_outcome {
     enum sim_ending ending;
     char text[800]; /* why, unless ENDED */
+    int64_t cpu_ns; /* of this machine's processor that the run took */
     struct sim_result result;
 };
 
