@@ -166,18 +166,34 @@ static void on_snapshot_sent(struct raft_io_send *inner, int status)
     free(s);
 }
 
+/* Of an entry that is in the log or the last of the newest snapshot; 0: it is not. */
+static raft_term term_of(const struct raft_trail *t, raft_index index)
+{
+    if (index == t->snapshot.index)
+        return t->snapshot.term;
+    for (unsigned i = t->front; index > t->offset && i != t->back; i = (i + 1) % t->size)
+        if (index <= t->records[i].index)
+            return t->records[i].term;
+    return 0;
+}
+
+/* libraft looks up the term of the snapshot that it means to send, loads the newest one, which may be
+ * another, and takes over its index alone. */
 static int send_snapshot(struct hf_io_filter *f, struct raft_io_send *request,
                          const struct raft_message *message, raft_io_send_cb cb)
 {
+    struct raft_message mended = *message;
     struct peer *p = peer_of(f, message->server_id);
-    if (p == NULL || snapshot_under_way(f, p) || HF_BUGGIFY(SNAPSHOT_BUSY))
+    mended.install_snapshot.last_term = term_of(&f->raft->trail, message->install_snapshot.last_index);
+    if (p == NULL || snapshot_under_way(f, p) || mended.install_snapshot.last_term == 0 ||
+        HF_BUGGIFY(SNAPSHOT_BUSY))
         return RAFT_BUSY; /* libraft then frees what it has loaded */
     struct sending *s = HF_NEW(struct sending);
     *s = (struct sending){.outer = request, .cb = cb, .filter = f, .member = message->server_id};
     s->inner.data = s;
     p->sending = true;
     p->snapshot = message->install_snapshot.last_index;
-    int rv = f->send(f->raft->io, &s->inner, message, on_snapshot_sent);
+    int rv = f->send(f->raft->io, &s->inner, &mended, on_snapshot_sent);
     if (rv != 0) {
         p->sending = false;
         free(s);

@@ -8,6 +8,8 @@
  * - One snapshot at a time to a member. While one is on its way libraft goes on with heartbeats; the member
  * refuses each, since what they build on is still to come, and each refusal makes the leader load and send
  * the snapshot anew. And the member's libraft never frees a copy that comes while it installs another.
+ * - A snapshot is sent with the term of its own last entry. libraft may have that of an older snapshot: the member would
+ * refuse what follows as if its committed entries were wrong, and libraft would free that message twice.
  * - Entries that a member has compacted away are cut off what it gets. libraft takes them for entries that it never had: a
  * member whose answers were lost for long is asked to go back further and further, and at the first entry it appends the
  * whole log to the one that it has.

@@ -24,6 +24,10 @@ static void write_some(struct cluster *c, uint64_t n)
     for (uint64_t i = 0; i < n; i++) {
         submit_put(c->replicas[0], NULL, 1, "n", "text", &o);
         cluster_run(c, 100);
+        for (int step = 0; step < 20000 && o.answers == 0; step++)
+            cluster_step(c);
+        assert_int_equal(o.answers, 1);
+        assert_int_equal(o.status, HF_OK);
         assert_int_equal(o.code, HF_OK);
     }
 }
@@ -77,12 +81,47 @@ static void a_late_message_does_not_take_the_commit_index_back(void **state)
     }
 }
 
+static int (*filter_send)(struct raft_io *io, struct raft_io_send *request,
+                          const struct raft_message *message, raft_io_send_cb cb);
+
+/* As when a newer snapshot, whose last entry is of a later term, was there by the time it was loaded. */
+static int send_with_an_older_term(struct raft_io *io, struct raft_io_send *request,
+                                   const struct raft_message *message, raft_io_send_cb cb)
+{
+    struct raft_message m = *message;
+    if (m.type == RAFT_INSTALL_SNAPSHOT)
+        m.install_snapshot.last_term--;
+    return filter_send(io, request, &m, cb);
+}
+
+static void a_snapshot_is_sent_with_the_term_of_its_last_entry(void **state)
+{
+    struct cluster *c = *state;
+    cluster_elect(c, 0);
+    struct raft *leader = raft_fixture_get(&c->fixture, 0), *follower = raft_fixture_get(&c->fixture, 2);
+    filter_send = leader->io->send;
+    leader->io->send = send_with_an_older_term;
+    hf_replica_compact_after(c->replicas[0], COMPACT_ENTRIES);
+    write_some(c, 5);
+    cluster_cut(c, 2, true);
+    write_some(c, 5 * COMPACT_ENTRIES);
+    cluster_cut(c, 2, false);
+    cluster_run(c, 3000);
+    assert_true(follower->trail.snapshot.index > 0);
+    assert_int_equal(follower->trail.snapshot.term, raft_current_term(leader));
+    write_some(c, 5);
+    cluster_run(c, 1000);
+    assert_int_equal(hf_store_revision(hf_replica_store(c->replicas[2])),
+                     hf_store_revision(hf_replica_store(c->replicas[0])));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(a_member_is_not_asked_for_what_it_has_compacted),
         TEST(a_late_message_does_not_take_the_commit_index_back),
+        TEST(a_snapshot_is_sent_with_the_term_of_its_last_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
