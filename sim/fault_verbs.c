@@ -1,19 +1,8 @@
-/* What each kind of fault does to a world. */
+/* What each kind of fault does to a world; fault_ways.c has networks and storages. */
 #include <string.h>
 
 #include "base/sim.h"
 #include "sim/schedule_private.h"
-
-#define LOSS_LIGHT_PPM      20000
-#define LOSS_HEAVY_PPM      250000
-#define DUPLICATE_LIGHT_PPM 20000
-#define DUPLICATE_HEAVY_PPM 100000
-#define TORN_PPM            300000
-
-static bool says(const struct sim_armed *a, const char *word)
-{
-    return strcmp(a->fault->word, word) == 0;
-}
 
 /* --- who is struck --- */
 
@@ -57,13 +46,6 @@ static struct sim_host *host_of(const struct sim_armed *a)
 static struct sim_node *node_of(const struct sim_armed *a)
 {
     return a->node >= 0 ? a->arm->w->nodes[a->node] : NULL;
-}
-
-static int place_of(const struct sim_world *w, int host, int node)
-{
-    if (host >= 0)
-        return (int)sim_host_place(w->hosts[host]);
-    return node >= 0 ? (int)sim_node_place(w->nodes[node]) : -1;
 }
 
 /* --- machines: counted --- */
@@ -173,10 +155,10 @@ static unsigned call_of(const struct sim_armed *a)
 
 static void begin_call(struct sim_armed *a)
 {
-    enum hf_sim_fault how = says(a, "fails")         ? HF_SIM_FAILS
-                            : says(a, "lost-order")  ? HF_SIM_LOST_ORDER
-                            : says(a, "lost-answer") ? HF_SIM_LOST_ANSWER
-                                                     : HF_SIM_LATE;
+    enum hf_sim_fault how = sim_fault_says(a, "fails")         ? HF_SIM_FAILS
+                            : sim_fault_says(a, "lost-order")  ? HF_SIM_LOST_ORDER
+                            : sim_fault_says(a, "lost-answer") ? HF_SIM_LOST_ANSWER
+                                                               : HF_SIM_LATE;
     if (host_of(a))
         sim_host_hypervisor_fault(host_of(a), call_of(a), how, (unsigned)a->fault->number);
 }
@@ -226,9 +208,9 @@ static void set_disk(struct sim_armed *a)
     for (const struct sim_armed *b = a->arm->first; b; b = b->next) {
         if (b->fault->kind != SIM_FAULT_NODE_DISK || b->node != a->node)
             continue;
-        d.hangs |= says(b, "hang");
-        d.full |= says(b, "full");
-        if (says(b, "slow") && b->fault->number > d.delay_ms)
+        d.hangs |= sim_fault_says(b, "hang");
+        d.full |= sim_fault_says(b, "full");
+        if (sim_fault_says(b, "slow") && b->fault->number > d.delay_ms)
             d.delay_ms = b->fault->number;
     }
     *sim_node_disk(node_of(a)) = d;
@@ -257,115 +239,6 @@ static void jump(struct sim_armed *a)
         sim_node_proc(node_of(a))->wall_offset_ms += a->fault->number;
 }
 
-static int64_t max(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* --- the network --- */
-
-static bool in_group(const struct sim_armed *a, unsigned place)
-{
-    struct sim_rng r = sim_rng_make((uint64_t)a->fault->number, "group", place);
-    return sim_rng_below(&r, 2) == 1;
-}
-
-static bool is_cut(const struct sim_armed *a, int from, int to)
-{
-    const struct sim_world *w = a->arm->w;
-    int place = place_of(w, a->host, a->node);
-    switch (a->fault->kind) {
-    case SIM_FAULT_NET_CUT:
-        return from == place || to == place;
-    case SIM_FAULT_NET_ONE_WAY:
-        return from == place && to == place_of(w, a->other_host, a->other_node);
-    case SIM_FAULT_NET_PARTITION:
-        return in_group(a, (unsigned)from) != in_group(a, (unsigned)to);
-    default:
-        return false;
-    }
-}
-
-static void make_poor(const struct sim_armed *a, int from, int to, struct sim_way *way)
-{
-    int place = place_of(a->arm->w, a->host, a->node);
-    if (a->fault->kind != SIM_FAULT_NET_POOR ||
-        (strcmp(a->fault->subject, "all") != 0 && from != place && to != place))
-        return;
-    bool heavy = says(a, "heavy");
-    way->loss_ppm = (uint32_t)max(way->loss_ppm, heavy ? LOSS_HEAVY_PPM : LOSS_LIGHT_PPM);
-    way->duplicate_ppm = (uint32_t)max(way->duplicate_ppm, heavy ? DUPLICATE_HEAVY_PPM : DUPLICATE_LIGHT_PPM);
-    way->delay_ms = max(way->delay_ms, a->fault->number);
-}
-
-static void set_ways(struct sim_armed *a)
-{
-    struct sim_net *net = a->arm->w->net;
-    unsigned n = sim_net_places(net);
-    for (unsigned from = 0; from < n; from++) {
-        for (unsigned to = 0; to < n; to++) {
-            struct sim_way way = {0};
-            for (const struct sim_armed *b = a->arm->first; b && from != to; b = b->next) {
-                way.cut |= is_cut(b, (int)from, (int)to);
-                make_poor(b, (int)from, (int)to, &way);
-            }
-            *sim_net_way(net, from, to) = way;
-        }
-    }
-}
-
-/* --- storages --- */
-
-static void add_storage_fault(const struct sim_armed *b, unsigned host, int storage,
-                              struct sim_storage_way *way)
-{
-    bool all = b->fault->kind == SIM_FAULT_STORAGE_OUT;
-    if (b->storage != storage || (!all && b->host != (int)host))
-        return;
-    switch (b->fault->kind) {
-    case SIM_FAULT_STORAGE_HANG:
-        way->hangs |= says(b, "hang");
-        way->cut |= says(b, "cut");
-        break;
-    case SIM_FAULT_STORAGE_OUT:
-        way->hangs |= says(b, "hang");
-        way->fails |= says(b, "error");
-        break;
-    case SIM_FAULT_STORAGE_ERROR:
-        way->fails = true;
-        break;
-    case SIM_FAULT_STORAGE_LATE:
-        way->delay_ms = max(way->delay_ms, b->fault->number);
-        /* a write that lives longer than F is beyond what fencing on files can bear */
-        way->late_ms = max(way->late_ms, b->fault->number);
-        if (way->late_ms > b->arm->w->timing->guest_write_ms)
-            way->late_ms = b->arm->w->timing->guest_write_ms;
-        way->torn_ppm = TORN_PPM;
-        break;
-    default:
-        break;
-    }
-}
-
-static void set_storage_way(struct sim_arm *arm, unsigned host, int storage)
-{
-    struct sim_storage *s = storage >= 0 ? arm->w->shared[storage] : arm->w->local[host];
-    struct sim_storage_way way = {0};
-    for (const struct sim_armed *b = arm->first; b; b = b->next)
-        add_storage_fault(b, host, storage, &way);
-    *sim_storage_way(s, host) = way;
-    sim_storage_kick(s, host);
-}
-
-static void set_storage(struct sim_armed *a)
-{
-    if (a->fault->kind != SIM_FAULT_STORAGE_OUT && a->host >= 0)
-        set_storage_way(a->arm, (unsigned)a->host, a->storage);
-    for (unsigned h = 0;
-         a->fault->kind == SIM_FAULT_STORAGE_OUT && a->storage >= 0 && h < a->arm->w->sizes.hosts; h++)
-        set_storage_way(a->arm, h, a->storage);
-}
-
 /* --- between two acts --- */
 
 /* Its machine is struck a moment later: not while one of its processes is in the middle of its turn. */
@@ -374,7 +247,7 @@ static void strike_machine(void *arg)
     struct sim_armed *a = arg;
     if (a->holds) {
         a->machine = true;
-        if (says(a, "power"))
+        if (sim_fault_says(a, "power"))
             cut_power(a);
         else
             pause_machine(a);
@@ -389,12 +262,12 @@ static void on_fuse(void *arg, struct sim_proc *p)
     sim_mix(p->sim, (uint64_t)a->fault->number);
     sim_trace(p->sim, p->name, "FAULT strikes before act %lld: %s", (long long)a->fault->number,
               a->fault->word);
-    if (says(a, "crash")) {
+    if (sim_fault_says(a, "crash")) {
         sim_proc_crash(p);
         return;
     }
     sim_proc_stop(p);
-    if (!says(a, "stop"))
+    if (!sim_fault_says(a, "stop"))
         sim_after(p->sim, 0, strike_machine, NULL, a);
 }
 
@@ -430,11 +303,11 @@ void sim_fault_disarm(struct sim_armed *a)
 static void end_at_act(struct sim_armed *a)
 {
     sim_fault_disarm(a);
-    if (a->fired && says(a, "stop"))
+    if (a->fired && sim_fault_says(a, "stop"))
         sim_proc_cont(a->proc);
-    if (a->machine && says(a, "power"))
+    if (a->machine && sim_fault_says(a, "power"))
         give_power(a);
-    if (a->machine && says(a, "pause"))
+    if (a->machine && sim_fault_says(a, "pause"))
         resume_machine(a);
 }
 
@@ -482,14 +355,14 @@ static const struct {
     [SIM_FAULT_NODE_PAUSE] = {pause_machine, resume_machine},
     [SIM_FAULT_NODE_DISK] = {set_disk, set_disk},
     [SIM_FAULT_LEADER_CHANGE] = {change_leader, NULL},
-    [SIM_FAULT_NET_CUT] = {set_ways, set_ways},
-    [SIM_FAULT_NET_ONE_WAY] = {set_ways, set_ways},
-    [SIM_FAULT_NET_PARTITION] = {set_ways, set_ways},
-    [SIM_FAULT_NET_POOR] = {set_ways, set_ways},
-    [SIM_FAULT_STORAGE_HANG] = {set_storage, set_storage},
-    [SIM_FAULT_STORAGE_ERROR] = {set_storage, set_storage},
-    [SIM_FAULT_STORAGE_LATE] = {set_storage, set_storage},
-    [SIM_FAULT_STORAGE_OUT] = {set_storage, set_storage},
+    [SIM_FAULT_NET_CUT] = {sim_fault_set_ways, sim_fault_set_ways},
+    [SIM_FAULT_NET_ONE_WAY] = {sim_fault_set_ways, sim_fault_set_ways},
+    [SIM_FAULT_NET_PARTITION] = {sim_fault_set_ways, sim_fault_set_ways},
+    [SIM_FAULT_NET_POOR] = {sim_fault_set_ways, sim_fault_set_ways},
+    [SIM_FAULT_STORAGE_HANG] = {sim_fault_set_storage, sim_fault_set_storage},
+    [SIM_FAULT_STORAGE_ERROR] = {sim_fault_set_storage, sim_fault_set_storage},
+    [SIM_FAULT_STORAGE_LATE] = {sim_fault_set_storage, sim_fault_set_storage},
+    [SIM_FAULT_STORAGE_OUT] = {sim_fault_set_storage, sim_fault_set_storage},
     [SIM_FAULT_CLOCK_RATE] = {set_rate, set_rate},
     [SIM_FAULT_WALL_JUMP] = {jump, NULL},
     [SIM_FAULT_AT_ACT] = {begin_at_act, end_at_act},

@@ -7,12 +7,12 @@ hf_test(sim_shrink_test SOURCES shrink_test.c LINK hf_sim_schedule)
 
 # The faults of a schedule in a world.
 if(TARGET hf_sim_host AND TARGET hf_sim_node AND TARGET hf_sim_checks)
-  hf_library(hf_sim_faults SOURCES schedule_arm.c fault_verbs.c fault_health.c
+  hf_library(hf_sim_faults SOURCES schedule_arm.c fault_verbs.c fault_ways.c fault_health.c
     LINK hf_sim_schedule hf_sim_host hf_sim_node hf_sim_checks)
 endif()
 
 # On pretended parts: all of the world that faults reach.
-hf_test(sim_schedule_arm_test SOURCES schedule_arm_test.c schedule_arm.c fault_verbs.c fault_health.c
+hf_test(sim_schedule_arm_test SOURCES schedule_arm_test.c schedule_arm.c fault_verbs.c fault_ways.c fault_health.c
   LINK hf_sim_schedule hf_sim_base hf_api)
 
 # The program, and the same one with worlds that only pretend, for its own tests.

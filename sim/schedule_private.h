@@ -5,6 +5,8 @@
 #ifndef HF_SIM_SCHEDULE_PRIVATE_H
 #define HF_SIM_SCHEDULE_PRIVATE_H
 
+#include <string.h>
+
 #include "sim/points.h"
 #include "sim/world.h"
 
@@ -37,6 +39,15 @@ struct sim_arm {
     bool host_faulty[SIM_HOSTS_MAX], storage_out[SIM_STORAGES_MAX], no_quorum, disturbed;
     int64_t echoes_until_ns; /* what was disturbed comes to rest */
 };
+
+static inline bool sim_fault_says(const struct sim_armed *a, const char *word)
+{
+    return strcmp(a->fault->word, word) == 0;
+}
+
+/* --- fault_ways.c: what a kind of fault does when it begins, and when it has ended --- */
+void sim_fault_set_ways(struct sim_armed *a);
+void sim_fault_set_storage(struct sim_armed *a);
 
 /* --- fault_verbs.c --- */
 void sim_fault_begin(struct sim_armed *a);
