@@ -17,6 +17,7 @@
 struct peer {
     raft_id id;             /* 0: unused */
     uint64_t confirmed;     /* highest question of the current term that it has answered */
+    raft_index matched;     /* entries that it has acknowledged in the term of match_term */
     raft_index snapshot;    /* last entry of the snapshot that is on its way */
     bool sending;           /* it is being written to the connection */
     int64_t patience_until; /* ms; until then it is taken to be installing */
@@ -31,6 +32,7 @@ struct hf_io_filter {
     int (*start)(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb received);
     raft_io_recv_cb received;
     raft_term term; /* of the questions */
+    raft_term match_term;
     struct peer peers[MEMBERS_MAX];
 };
 
@@ -201,8 +203,14 @@ static int send_snapshot(struct hf_io_filter *f, struct raft_io_send *request,
     return rv;
 }
 
-/* A refusal while the snapshot is on its way says nothing new: pass it on as a sign of life (an
- * acknowledgement of entry 0, which never takes an acknowledgement back). */
+/* An acknowledgement of entry 0, which never takes an acknowledgement back. */
+static void make_sign_of_life(struct raft_append_entries_result *result)
+{
+    result->rejected = 0;
+    result->last_log_index = 0;
+}
+
+/* A refusal while the snapshot is on its way says nothing new. */
 static void calm(struct hf_io_filter *f, struct raft_message *message)
 {
     struct raft_append_entries_result *result = &message->append_entries_result;
@@ -212,9 +220,32 @@ static void calm(struct hf_io_filter *f, struct raft_message *message)
     if (result->rejected == 0 && result->last_log_index >= p->snapshot) {
         p->patience_until = 0;
     } else if (result->rejected != 0) {
-        result->rejected = 0;
-        result->last_log_index = 0;
+        make_sign_of_life(result);
     }
+}
+
+/* --- refusals that are overtaken --- */
+
+/* A refusal from before a member's last acknowledgement must not take libraft back behind what is
+ * acknowledged: it would build on entries before those, take each answer for an old one, and send that member
+ * nothing any more. */
+static void heed_acknowledged(struct hf_io_filter *f, struct raft_message *message)
+{
+    struct raft_append_entries_result *result = &message->append_entries_result;
+    struct peer *p = peer_of(f, message->server_id);
+    if (p == NULL || result->term != raft_current_term(f->raft) || raft_state(f->raft) != RAFT_LEADER)
+        return;
+    if (f->match_term != result->term) {
+        f->match_term = result->term;
+        for (size_t i = 0; i < MEMBERS_MAX; i++)
+            f->peers[i].matched = 0;
+    }
+    if (result->rejected == 0 && result->last_log_index > p->matched)
+        p->matched = result->last_log_index;
+    else if (result->rejected != 0 && result->rejected <= p->matched)
+        make_sign_of_life(result);
+    else if (result->rejected != 0 && result->last_log_index < p->matched)
+        result->last_log_index = p->matched;
 }
 
 /* --- entries that are compacted already --- */
@@ -234,7 +265,8 @@ static void drop_entries(struct raft_append_entries *m, raft_index n)
     memmove(m->entries, m->entries + n, m->n_entries * sizeof *m->entries);
 }
 
-/* What the last snapshot holds is committed, so it is in the leader's log too: the message may as well begin behind it. */
+/* What the last snapshot holds is committed, so it is in the leader's log too: the message may as well begin
+ * behind it. */
 static void begin_behind_snapshot(const struct hf_io_filter *f, struct raft_append_entries *m)
 {
     raft_index snapshot = f->raft->trail.snapshot.index;
@@ -279,6 +311,7 @@ static void filter_received(struct raft_io *io, struct raft_message *message)
     if (message->type == RAFT_APPEND_ENTRIES_RESULT) {
         if (take_answer(f, message))
             return;
+        heed_acknowledged(f, message);
         calm(f, message);
     }
     if (message->type == RAFT_APPEND_ENTRIES)

@@ -13,6 +13,8 @@
  * - Entries that a member has compacted away are cut off what it gets. libraft takes them for entries that it never had: a
  * member whose answers were lost for long is asked to go back further and further, and at the first entry it appends the
  * whole log to the one that it has.
+ * - A refusal that an acknowledgement has overtaken takes nobody back behind what is acknowledged: libraft would never send that
+ * member an entry again.
  * - A message that ends before what a member knows to be committed does not take its commit index back: a snapshot taken
  * then would hold more than its index says.
  */

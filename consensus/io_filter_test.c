@@ -81,6 +81,30 @@ static void a_late_message_does_not_take_the_commit_index_back(void **state)
     }
 }
 
+static void an_overtaken_refusal_leaves_no_member_behind(void **state)
+{
+    struct cluster *c = *state;
+    cluster_elect(c, 0);
+    write_some(c, 10);
+    struct raft *leader = raft_fixture_get(&c->fixture, 0), *follower = raft_fixture_get(&c->fixture, 1);
+    raft_index last = raft_last_index(follower);
+    struct raft_io_send requests[2];
+    for (int i = 0; i < 2; i++) { /* of the next entry, and of one that it had not yet when it refused */
+        struct raft_message m = {.type = RAFT_APPEND_ENTRIES_RESULT,
+                                 .server_id = leader->id,
+                                 .server_address = leader->address,
+                                 .append_entries_result = {.term = raft_current_term(leader),
+                                                           .rejected = last + 1 - (unsigned)i,
+                                                           .last_log_index = last - (unsigned)i}};
+        assert_int_equal(follower->io->send(follower->io, &requests[i], &m, on_sent), 0);
+        cluster_run(c, 20);
+    }
+    cluster_run(c, 200);
+    write_some(c, 5);
+    cluster_run(c, 1000);
+    assert_int_equal(raft_last_index(follower), raft_last_index(leader));
+}
+
 static int (*filter_send)(struct raft_io *io, struct raft_io_send *request,
                           const struct raft_message *message, raft_io_send_cb cb);
 
@@ -121,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_member_is_not_asked_for_what_it_has_compacted),
         TEST(a_late_message_does_not_take_the_commit_index_back),
+        TEST(an_overtaken_refusal_leaves_no_member_behind),
         TEST(a_snapshot_is_sent_with_the_term_of_its_last_entry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
