@@ -34,7 +34,10 @@ void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, con
         *l = (struct sim_lease){.storage = *storage, .started_ns = started_ns};
         return;
     }
-    if (now_ns - l->started_ns >= at_least_ns(c, c->timing->fence_ms))
+    /* A keeper that starts takes what it finds for L old: it has K to renew it. */
+    bool found = !h->facts.keeper_down && l->started_ns < h->facts.keeper_since_ns;
+    if (now_ns - l->started_ns >= at_least_ns(c, c->timing->fence_ms) ||
+        (found && now_ns - h->facts.keeper_since_ns >= at_least_ns(c, c->timing->kill_ms)))
         l->closed_epoch = h->epoch;
     if (started_ns > l->started_ns)
         l->started_ns = started_ns;

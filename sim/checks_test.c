@@ -208,6 +208,32 @@ BENCH_TEST(a_kill_by_a_keeper_that_starts)
     assert_fine(b);
 }
 
+BENCH_TEST(a_kill_after_a_keeper_renewed_too_late_what_it_had_found)
+{
+    renew(b, 0);
+    sim_checks_keeper(b->c, b->now, 0, false);
+    sim_checks_keeper(b->c, b->now, 0, true);
+    pass(b, b->t->kill_ms);
+    renew(b, 0);
+    pass(b, b->t->lease_ms);
+    renew(b, 0);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_fine(b);
+}
+
+BENCH_TEST(a_kill_after_a_keeper_renewed_in_time_what_it_had_found)
+{
+    renew(b, 0);
+    sim_checks_keeper(b->c, b->now, 0, false);
+    sim_checks_keeper(b->c, b->now, 0, true);
+    pass(b, b->t->kill_ms / 2);
+    renew(b, 0);
+    pass(b, b->t->lease_ms);
+    renew(b, 0);
+    kill(b, SIM_KILLED_BY_KEEPER);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "by its keeper");
+}
+
 BENCH_TEST(a_kill_after_a_lease_was_closed_and_renewed)
 {
     renew(b, 0);
@@ -380,6 +406,8 @@ int main(void)
         cmocka_unit_test(a_kill_of_what_was_to_stop),
         cmocka_unit_test(a_kill_in_a_fenced_epoch),
         cmocka_unit_test(a_kill_by_a_keeper_that_starts),
+        cmocka_unit_test(a_kill_after_a_keeper_renewed_too_late_what_it_had_found),
+        cmocka_unit_test(a_kill_after_a_keeper_renewed_in_time_what_it_had_found),
         cmocka_unit_test(a_kill_after_a_lease_was_closed_and_renewed),
         cmocka_unit_test(a_reset_of_a_host_that_did_nothing_wrong),
         cmocka_unit_test(a_reset_of_a_faulty_host),
