@@ -241,7 +241,10 @@ def bench(words):
 
 def sim(words):
     """hf-sim with these words; --compilers compares the traces of two compilers' programs instead."""
-    build = build_preset("sim", "hf-sim", say=sys.stderr)
+    try:
+        build = build_preset("sim", "hf-sim", say=sys.stderr)
+    except KeyboardInterrupt:
+        sys.exit(130)
     if words == ["--compilers"]:
         tally = Tally()
         compare_compilers(tally, build)
