@@ -314,7 +314,8 @@ static void what_is_not_assigned_any_more_is_let_go_but_runs_live(void **state)
     world_free(w);
 }
 
-/* Silence proves something only where the watchdog is hardware: the leader must not judge by what was true at attach. */
+/* Silence proves something only where the watchdog is hardware: the leader must not judge by what was true at
+ * attach. */
 static void a_changed_watchdog_is_said_at_once(void **state)
 {
     struct world *w = world_attached();
@@ -350,7 +351,8 @@ static void leases_are_reported_as_the_profile_says(void **state)
     (void)state;
     world_forget(w);
     world_step(w, 10000);
-    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE), 12); /* profile default: every 0.8 s */
+    assert_int_equal(world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE),
+                     12); /* profile default: every 0.8 s */
     assert_int_equal(world_lease(w)->n_own, 1);
     assert_string_equal(world_lease(w)->own[0]->primary_storage_uuid, SHARED);
     assert_int_equal(world_lease(w)->n_observations, 0);
@@ -376,6 +378,61 @@ static void leases_are_reported_as_the_profile_says(void **state)
     world_free(w);
 }
 
+/* A sample of one peer's record, which has one run; returns how many of its runs the next report tells. */
+static size_t runs_told(struct world *w, uint64_t sequence)
+{
+    struct hf_lease_run run = {.instance = uuid_of(VM1), .run = 7};
+    struct hf_observation seen = {.storage = uuid_of(SHARED),
+                                  .host = uuid_of(VM2),
+                                  .epoch = 3,
+                                  .sequence = sequence,
+                                  .samples_good = true,
+                                  .runs = &run,
+                                  .n_runs = 1};
+    w->reader.cb(w->reader.arg, &w->reader.storage, &seen, 1);
+    world_forget(w);
+    world_step(w, 900);
+    assert_int_equal(world_lease(w)->n_observations, 1);
+    assert_int_equal(world_lease(w)->observations[0]->sequence, sequence);
+    return world_lease(w)->observations[0]->n_runs;
+}
+
+static void observe_vm2(struct world *w)
+{
+    Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    Holdfast__V1__Observe o = HOLDFAST__V1__OBSERVE__INIT;
+    char *peers[] = {(char *)VM2};
+    o.primary_storage_uuid = (char *)SHARED;
+    o.host_uuids = peers;
+    o.n_host_uuids = 1;
+    m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_OBSERVE;
+    m.observe = &o;
+    world_send(w, &m);
+}
+
+static void a_peers_runs_are_told_once_per_value(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    observe_vm2(w);
+    assert_int_equal(runs_told(w, 5), 1);
+    assert_int_equal(runs_told(w, 5), 0);
+    assert_int_equal(runs_told(w, 5), 0);
+    assert_int_equal(runs_told(w, 6), 1);
+    assert_int_equal(runs_told(w, 6), 0);
+    world_close_stream(w); /* the next leader knows nothing */
+    world_open(w);
+    world_welcome(w, 1);
+    world_base(w);
+    world_synced(w);
+    world_step(w, 1000);
+    assert_int_equal(runs_told(w, 6), 1);
+    assert_int_equal(runs_told(w, 6), 0);
+    world_step(w, 10000); /* should it have been missed */
+    assert_int_equal(runs_told(w, 6), 1);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +453,7 @@ int main(void)
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),
         cmocka_unit_test(a_changed_watchdog_is_said_at_once),
         cmocka_unit_test(leases_are_reported_as_the_profile_says),
+        cmocka_unit_test(a_peers_runs_are_told_once_per_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,17 @@
 
 #define RETRY_FIRST_MS      500
 #define RETRY_MAX_MS        10000
-#define REPORT_CHANGE_SHARE 200 /* a change of the free space below 1/200 of the storage is not reported */
+#define RUNS_AGAIN_MS       10000 /* a peer's runs are told again, should the leader have missed them */
+#define REPORT_CHANGE_SHARE 200   /* a change of the free space below 1/200 of the storage is not reported */
+
+/* A value of a peer's record, as the leader is told of it: with its runs, and then for a while without. */
+struct value {
+    struct hf_uuid host;
+    uint64_t epoch, sequence;
+    bool brief;    /* seen without its runs: they were told */
+    uint64_t sync; /* after this welcome the runs were told; 0: they were not */
+    int64_t told_ms;
+};
 
 struct hf_storage_rec {
     struct hf_storage_rec *next;
@@ -36,6 +46,7 @@ struct hf_storage_rec {
     struct hf_uuid *peers;
     size_t n_peers;
     Holdfast__V1__Observation **seen; /* of the reader's last sample */
+    struct value *values;             /* of these */
     size_t n_seen;
 };
 
@@ -52,7 +63,9 @@ static void clear_seen(struct hf_storage_rec *r)
     for (size_t i = 0; i < r->n_seen; i++)
         holdfast__v1__observation__free_unpacked(r->seen[i], NULL);
     free(r->seen);
+    free(r->values);
     r->seen = NULL;
+    r->values = NULL;
     r->n_seen = 0;
 }
 
@@ -236,15 +249,48 @@ static void on_lease_removed(void *arg, hf_status st)
     hf_host_call_end(h);
 }
 
+/* What is known of this value from the last sample: the reader's order stays unless its peers change. */
+static struct value value_of(const struct hf_storage_rec *r, size_t i, const struct hf_observation *o)
+{
+    const struct hf_host *h = r->host;
+    const struct value *last = i < r->n_seen ? &r->values[i] : NULL;
+    if (!last || last->sync == 0 || !hf_uuid_equal(&last->host, &o->host) || last->epoch != o->epoch ||
+        last->sequence != o->sequence || last->sync != h->attach.sync || o->error[0] != '\0' ||
+        hf_env_now_ms(h->d.env) - last->told_ms >= RUNS_AGAIN_MS)
+        return (struct value){.host = o->host, .epoch = o->epoch, .sequence = o->sequence};
+    struct value same = *last;
+    same.brief = true;
+    return same;
+}
+
 static void on_sample(void *arg, const struct hf_uuid *storage, const struct hf_observation *seen, size_t n)
 {
     struct hf_storage_rec *r = arg;
+    struct value *values = hf_alloc_array(n + 1, sizeof *values);
     HF_ASSERT(hf_uuid_equal(storage, &r->uuid));
+    for (size_t i = 0; i < n; i++)
+        values[i] = value_of(r, i, &seen[i]);
     clear_seen(r);
+    r->values = values;
     r->seen = hf_alloc_array(n + 1, sizeof *r->seen);
     r->n_seen = n;
-    for (size_t i = 0; i < n; i++)
-        r->seen[i] = hf_observation_to_pb(&seen[i]);
+    for (size_t i = 0; i < n; i++) {
+        struct hf_observation o = seen[i];
+        if (values[i].brief)
+            o.n_runs = 0;
+        r->seen[i] = hf_observation_to_pb(&o);
+    }
+}
+
+/* A report has left. */
+static void set_told(struct hf_storage_rec *r)
+{
+    for (size_t i = 0; i < r->n_seen; i++) {
+        if (r->values[i].brief || r->values[i].sync == r->host->attach.sync)
+            continue;
+        r->values[i].sync = r->host->attach.sync;
+        r->values[i].told_ms = hf_env_now_ms(r->host->d.env);
+    }
 }
 
 static void want_reader(struct hf_storage_rec *r)
@@ -326,6 +372,8 @@ void hf_storage_recs_report_leases(struct hf_host *h)
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE;
     m.lease = &l;
     hf_host_send(h, &m);
+    for (struct hf_storage_rec *r = h->storages; r && hf_attach_granted(h); r = r->next)
+        set_told(r);
     free(own);
     free(ids);
     free(l.own);
