@@ -11,7 +11,7 @@
 #include "base/uuid.h"
 
 #define HF_KEEPER_MAGIC        0x4b504648u /* "HFPK" */
-#define HF_KEEPER_WIRE_VERSION 1
+#define HF_KEEPER_WIRE_VERSION 2
 #define HF_KEEPER_STORAGES_MAX 16
 #define HF_KEEPER_RUNS_MAX     256  /* runs that are not over */
 #define HF_KEEPER_TOMBS_MAX    1024 /* tombstones kept */
@@ -88,7 +88,8 @@ struct hf_keeper_wire_run {
     struct hf_uuid instance;
     uint64_t run;
     int32_t pid;
-    uint32_t state; /* 0 pending, 1 live, 2 tombstoned */
+    uint16_t state;  /* 0 pending, 1 live, 2 tombstoned */
+    uint16_t frozen; /* its processes are told to stand still: a lease that it needs is in doubt */
 };
 
 #define HF_KEEPER_PACKET_MAX                                                                                 \

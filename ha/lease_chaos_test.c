@@ -29,7 +29,8 @@ struct disk {
 };
 
 struct guest {
-    bool exists, stuck;
+    bool exists, stuck, stopped;
+    bool unseen;    /* born after the start of the last survey that was answered */
     bool permitted; /* the keeper said yes to this run, and nothing has ended it */
     bool born;      /* of this run; a process that has ended does not come back */
     uint64_t run, tomb;
@@ -216,15 +217,36 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
         w->n_procs = 0;
         for (size_t g = 0; g < INSTANCES; g++) {
             if (w->guests[g].exists)
-                w->procs[w->n_procs++] = (struct hf_lease_proc){.instance = guest_id(g), .pid = 100 + (int)g};
+                w->procs[w->n_procs++] = (struct hf_lease_proc){
+                    .instance = guest_id(g), .pid = 100 + (int)g, .stopped = w->guests[g].stopped};
         }
     } else if (e->kind == HF_LEASE_KILL && e->subject.b[0] == 0xb0) {
         struct guest *g = &w->guests[e->subject.b[1]];
         g->exists = g->exists && g->stuck;
+    } else if (e->kind == HF_LEASE_FREEZE) {
+        w->guests[e->subject.b[1]].stopped = true;
+    } else if (e->kind == HF_LEASE_THAW && w->now_ms < (int64_t)e->number) {
+        w->guests[e->subject.b[1]].stopped = false;
     } else if (e->kind == HF_LEASE_PET) {
         check_pet(w);
     } else if (e->kind == HF_LEASE_REPLY) {
         check_answer(w, e);
+    }
+}
+
+/* After each step: who needs a lease that is in doubt stands still, who has all its leases fresh does not;
+ * who needs a lost one is killed. One born since the last look is caught by the next. */
+static void check_frozen(struct world *w)
+{
+    for (size_t i = 0; i < INSTANCES; i++) {
+        const struct guest *g = &w->guests[i];
+        bool doubt = false, doomed = w->epoch_over;
+        for (size_t s = 0; s < STORAGES; s++) {
+            doubt |= g->needs[s] && !fresh(w, s);
+            doomed |= g->needs[s] && w->disks[s].over;
+        }
+        if (g->exists && g->permitted && !doomed && !g->unseen)
+            CHECK(w, g->stopped == doubt);
     }
 }
 
@@ -236,6 +258,7 @@ static void step(struct world *w, const struct hf_lease_event *e)
     for (size_t i = 0; i < w->out.n; i++)
         carry_out(w, &w->out.list[i]);
     check_words(w);
+    check_frozen(w);
 }
 
 static void tick(struct world *w)
@@ -254,6 +277,8 @@ static void answer_survey(struct world *w)
                                .n_procs = w->n_procs};
     struct hf_lease_proc procs[INSTANCES];
     memcpy(procs, w->procs, sizeof procs); /* the step may begin the next survey */
+    for (size_t i = 0; e.ok && i < w->n_procs; i++)
+        w->guests[procs[i].instance.b[1]].unseen = false;
     e.procs = procs;
     w->surveying = false;
     step(w, &e);
@@ -361,7 +386,7 @@ static void disturb(struct world *w)
         break;
     default:
         if (may_be_born(w, number))
-            g->exists = g->born = true;
+            g->exists = g->born = g->unseen = true, g->stopped = false;
     }
 }
 

@@ -263,7 +263,7 @@ static void ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct
         reply_ok(r, token);
         return;
     }
-    r->pids[r->state.n_runs] = 0;
+    r->guests[r->state.n_runs] = (struct hf_lease_guest){.pid = 0};
     struct hf_keeper_state_run *run = &r->state.runs[r->state.n_runs++];
     memset(run, 0, sizeof *run);
     run->instance = q->subject;

@@ -21,6 +21,9 @@ struct hf_lease_effect *hf_lease_emit(struct hf_lease_rules *r, enum hf_lease_ef
 void hf_lease_note(struct hf_lease_rules *r, const char *fmt, ...)
 {
     va_list ap;
+    if (r->n_notes == HF_LEASE_NOTES_MAX)
+        return;
+    r->n_notes++;
     va_start(ap, fmt);
     vsnprintf(hf_lease_emit(r, HF_LEASE_NOTE)->text, HF_LEASE_EFFECT_TEXT, fmt, ap);
     va_end(ap);
@@ -67,26 +70,23 @@ bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *s
 void hf_lease_close_epoch(struct hf_lease_rules *r)
 {
     r->state.epoch_closed = 1;
-    r->persist = r->changed = true;
-    hf_lease_kill_doomed(r);
+    r->persist = r->changed = r->closed = true;
     r->survey_now = true;
 }
 
 void hf_lease_close(struct hf_lease_rules *r, struct hf_lease *l)
 {
     l->closed = true;
-    r->persist = r->changed = true;
+    r->persist = r->changed = r->closed = true;
     hf_lease_note(r, "storage %s: no renewal for %lld ms: closed for ever in epoch %llu, its runs are killed",
                   hf_lease_name(&l->storage).text, (long long)(r->now_ms - l->base_ms),
                   (unsigned long long)r->state.epoch);
-    if (hf_lease_was_closed(r, &l->storage)) {
-        hf_lease_kill_doomed(r);
-    } else if (r->state.n_closed < HF_KEEPER_CLOSED_MAX) {
+    if (hf_lease_was_closed(r, &l->storage))
+        return;
+    if (r->state.n_closed < HF_KEEPER_CLOSED_MAX)
         r->state.closed[r->state.n_closed++] = l->storage;
-        hf_lease_kill_doomed(r);
-    } else {
+    else
         hf_lease_close_epoch(r); /* no room to remember it: the epoch ends with it */
-    }
 }
 
 /* --- events --- */
@@ -104,6 +104,7 @@ static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e
     }
     r->unseen = false;
     hf_lease_survey_runs(r, e->procs, e->n_procs);
+    hf_lease_survey_frozen(r, e->procs, e->n_procs);
     hf_lease_answer_waiting(r, e->survey, e->procs, e->n_procs);
     hf_lease_kill_strays(r, e->procs, e->n_procs);
     bool clean = e->n_procs == 0 && r->state.n_runs == 0;
@@ -240,11 +241,8 @@ static const char *petting_problem(struct hf_lease_rules *r)
         const struct hf_keeper_state_run *run = &r->state.runs[i];
         if (HF_MUTANT(PENDING_UNCOUNTED) && !run->live)
             continue;
-        for (uint32_t k = 0; k < run->n_storages; k++) {
-            const struct hf_lease *l = hf_lease_find(r, &run->storages[k]);
-            if (!l || !hf_lease_is_fresh(r, l))
-                return "a run remains that needs a lease which is not fresh";
-        }
+        if (hf_lease_run_doubt(r, run))
+            return "a run remains that needs a lease which is not fresh";
     }
     return NULL;
 }
@@ -271,7 +269,9 @@ static bool survey_wanted(const struct hf_lease_rules *r)
     if (r->survey_now || r->orphans || r->strays || r->unseen || r->n_waiting > 0)
         return true;
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
-        if (!r->state.runs[i].live || hf_lease_run_is_doomed(r, &r->state.runs[i]))
+        const struct hf_lease_guest *g = &r->guests[i];
+        if (!r->state.runs[i].live || hf_lease_run_is_doomed(r, &r->state.runs[i]) ||
+            (g->order == HF_GUEST_FROZEN && !g->stopped) || g->order == HF_GUEST_THAWING)
             return true;
     }
     return false;
@@ -334,7 +334,8 @@ void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *
     r->now_ms = now_ms;
     r->out = ret;
     ret->n = 0;
-    r->persist = r->changed = false;
+    r->n_notes = 0;
+    r->persist = r->changed = r->closed = false;
 
     check_leases(r); /* before the event: an answer that comes after L+K is used by nobody */
     if (e->kind == HF_LEASE_RENEWED)
@@ -346,6 +347,9 @@ void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *
     hf_lease_answer_waiting(r, 0, NULL, 0);
     check_leases(r);
     end_idle_epoch(r);
+    if (r->closed)
+        hf_lease_kill_doomed(r);
+    hf_lease_freeze_and_thaw(r);
     renew(r);
     survey(r);
     pet(r);

@@ -1,15 +1,17 @@
-/* The keeper's core (DESIGN.md section 5, rules 1, 4, 8, 9, 11): leases per storage, runs and tombstones,
- * when to pet the watchdog, when to close and kill. Pure: an event with its time goes in, effects come out;
- * hf_lease.c carries them out in their order.
+/* The keeper's core (DESIGN.md section 5, rules 1, 4, 8-11): leases per storage, runs and tombstones, when to
+ * pet the watchdog, when to freeze, to close and to kill. Pure: an event with its time goes in, effects come
+ * out; hf_lease.c carries them out in their order.
  *
  * The story of a lease: a renewal is written every R, one at a time, and counts from its start. Past age L
- * the lease is in doubt: no permit, and no petting while a run needs it. A good renewal whose answer is used
- * before L+K ends the doubt. At L+K (epoch, storage) is closed for ever and every run that needs it is killed
- * and verified gone; when then no run is left on the host, the epoch itself is closed, so that a new one can
- * be granted.
+ * the lease is in doubt: no permit, no petting while a run needs it, and every run with a disk there is
+ * frozen: its processes stand still until they are thawed or killed. A good renewal whose answer is used
+ * before L+K ends the doubt and thaws. At L+K (epoch, storage) is closed for ever and every run that needs it
+ * is killed and verified gone; when then no run is left on the host, the epoch itself is closed, so that a
+ * new one can be granted.
  *
  * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no
- * lease: each counts as L old until it has renewed it itself.
+ * lease: each counts as L old until it has renewed it itself, so its first step freezes the runs that need
+ * one.
  */
 #ifndef HF_HA_LEASE_RULES_H
 #define HF_HA_LEASE_RULES_H
@@ -21,18 +23,23 @@
 
 #define HF_LEASE_SURVEY_MS                                                                                   \
     200 /* between two looks at the processes while something has to die or to be seen */
-#define HF_LEASE_LOOK_MS 2000 /* between two looks otherwise: a guest without a permit does not live longer  \
-                               */
+#define HF_LEASE_LOOK_MS                                                                                     \
+    2000 /* between two looks otherwise: a guest without a permit does not live longer                       \
+          */
 #define HF_LEASE_REQUEST_MS  5000 /* longest that a request waits for processes to be gone; then TIMEOUT */
 #define HF_LEASE_WAITING_MAX 64   /* requests that wait for a look at the processes */
 #define HF_LEASE_PROCS_MAX   512  /* processes of guests in one survey */
-#define HF_LEASE_EFFECTS_MAX 1024
+#define HF_LEASE_EFFECTS_MAX                                                                                 \
+    2560 /* of one step: a kill per run and per process, a freeze or thaw per run, … */
+#define HF_LEASE_NOTES_MAX   512 /* of one step: the log loses lines before anything else is lost */
 #define HF_LEASE_EFFECT_TEXT 256
 
 /* A process of a guest, as a survey saw it. */
 struct hf_lease_proc {
     struct hf_uuid instance; /* zero: dying, cannot be told apart any more */
     int pid;
+    bool stopped; /* none of its threads can run a guest's instruction: all are stopped or hang in the kernel
+                   */
 };
 
 enum hf_lease_event_kind {
@@ -58,7 +65,15 @@ enum hf_lease_effect_kind {
     HF_LEASE_PERSIST, /* write the state; replies behind it may leave only when that worked */
     HF_LEASE_RENEW,   /* write the record of this storage (hf_lease_rules_record) */
     HF_LEASE_KILL,    /* SIGKILL every process of this instance (zero: those that cannot be told apart) */
-    HF_LEASE_SURVEY,  /* look for processes of guests, after the kills before it */
+    /* Stop every thread of every process of this instance; those that hang in the kernel stop when they leave
+     * it. Asked for again until a survey has seen it. Whatever the guest itself is in (paused by its user,
+     * incoming) stays as it is. */
+    HF_LEASE_FREEZE,
+    /* Let them go on, if the clock still stands below number (a thaw that comes late must not happen: the
+     * core has then gone on to freeze or to kill, or is about to). Not carried out after a later FREEZE or
+     * KILL. */
+    HF_LEASE_THAW,
+    HF_LEASE_SURVEY, /* look for processes of guests, after the kills, freezes and thaws before it */
     HF_LEASE_PET,
     HF_LEASE_REPLY,   /* token, code, text */
     HF_LEASE_CHANGED, /* tell all who listen that the view changed */
@@ -68,7 +83,7 @@ enum hf_lease_effect_kind {
 struct hf_lease_effect {
     enum hf_lease_effect_kind kind;
     struct hf_uuid subject; /* storage or instance */
-    uint64_t number;        /* RENEW: sequence; SURVEY: its number; REPLY: token */
+    uint64_t number;        /* RENEW: sequence; THAW: time; SURVEY: its number; REPLY: token */
     enum hf_code code;
     char text[HF_LEASE_EFFECT_TEXT];
 };

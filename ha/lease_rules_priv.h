@@ -1,5 +1,6 @@
 /* Inside of the keeper's core, shared by lease_rules.c (time and leases), lease_runs.c (runs, tombstones,
- * processes), lease_requests.c (what hostd asks) and lease_view.c (what others see). */
+ * processes), lease_freeze.c (who stands still), lease_requests.c (what hostd asks) and lease_view.c (what
+ * others see). */
 #ifndef HF_HA_LEASE_RULES_PRIV_H
 #define HF_HA_LEASE_RULES_PRIV_H
 
@@ -31,6 +32,17 @@ struct hf_lease {
                              the last */
 };
 
+/* What is known of a run's processes, beside it in the table. */
+struct hf_lease_guest {
+    int pid; /* from the last survey; 0: none seen */
+    enum {
+        HF_GUEST_FREE,
+        HF_GUEST_FROZEN,  /* told to stand still */
+        HF_GUEST_THAWING, /* told to go on; no survey has seen it do so yet */
+    } order;
+    bool stopped; /* the last survey saw its processes stand still */
+};
+
 /* A request that waits for a look at the processes. */
 struct hf_lease_waiting {
     uint64_t token;
@@ -52,16 +64,16 @@ struct hf_lease_rules {
     struct hf_lease leases[HF_KEEPER_STORAGES_MAX];
     struct hf_lease_waiting waiting[HF_LEASE_WAITING_MAX];
     size_t n_waiting;
-    int pids[HF_KEEPER_RUNS_MAX]; /* of state.runs, from the last survey */
-    bool orphans;                 /* started without a state: kill what there is, believe in nothing before */
-    bool strays;                  /* the last survey saw processes that no run accounts for */
-    bool unseen;                  /* no survey has succeeded yet */
-    bool clean;                   /* the last survey saw none, and no permit was given since */
-    uint64_t survey;              /* number of the last survey asked for */
-    bool surveying;               /* its answer is not here yet */
-    bool survey_now;              /* something wants a look */
-    int64_t next_survey_ms;       /* while something has to die or to be seen */
-    int64_t next_look_ms;         /* in any case */
+    struct hf_lease_guest guests[HF_KEEPER_RUNS_MAX]; /* of state.runs */
+    bool orphans;           /* started without a state: kill what there is, believe in nothing before */
+    bool strays;            /* the last survey saw processes that no run accounts for */
+    bool unseen;            /* no survey has succeeded yet */
+    bool clean;             /* the last survey saw none, and no permit was given since */
+    uint64_t survey;        /* number of the last survey asked for */
+    bool surveying;         /* its answer is not here yet */
+    bool survey_now;        /* something wants a look */
+    int64_t next_survey_ms; /* while something has to die or to be seen */
+    int64_t next_look_ms;   /* in any case */
     int64_t next_pet_ms;
     enum {
         HF_PETTING_NOT_YET,
@@ -71,7 +83,9 @@ struct hf_lease_rules {
     /* of the running step */
     int64_t now_ms;
     struct hf_lease_effects *out;
+    size_t n_notes;
     bool persist, changed;
+    bool closed; /* something was: the runs that need it are killed at the end of the step */
 };
 
 /* effects */
@@ -104,6 +118,14 @@ void hf_lease_kill_doomed(struct hf_lease_rules *r);
 void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
 bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
                         int *ret_pid);
+
+/* freeze and thaw */
+/* The storage whose lease this run needs and does not have fresh, or NULL. */
+const struct hf_uuid *hf_lease_run_doubt(struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
+/* Orders what each run's present doubt wants. */
+void hf_lease_freeze_and_thaw(struct hf_lease_rules *r);
+/* Asks again for what the survey has not seen obeyed. */
+void hf_lease_survey_frozen(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
 
 /* requests (lease_requests.c) */
 void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);

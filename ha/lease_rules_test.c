@@ -3,8 +3,8 @@
  * "lease_rules_test FILE" prints a file as the code would have it.
  *
  * Commands: profile, start, restart, lose-state, disk, at, epoch, end-epoch, term, add, remove, begin, born,
- * register, die, stuck, unstuck, end, kill-run, pause-until, no-watchdog, show, record. What the core notes,
- * kills and answers is said with its time. */
+ * register, die, stuck, unstuck, deaf, hears, end, kill-run, pause-until, no-watchdog, show, record. What the
+ * core notes, kills and answers is said with its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,7 +46,9 @@ struct world {
     } names[NAMES_MAX];
     size_t n_names;
     struct hf_lease_proc procs[NAMES_MAX];
-    bool stuck[NAMES_MAX], told[NAMES_MAX]; /* told: its kill has been said */
+    /* stuck: it does not die; deaf: it hangs in the kernel where no order to stop reaches it; told: its kill
+     * has been said */
+    bool stuck[NAMES_MAX], deaf[NAMES_MAX], told[NAMES_MAX];
     size_t n_procs;
     int next_pid;
     int64_t last_pet_ms;
@@ -126,6 +128,7 @@ static void kill_procs(struct world *w, const struct hf_uuid *instance)
     for (size_t i = 0; i < w->n_procs; i++) {
         if (!hf_uuid_equal(&w->procs[i].instance, instance) || w->stuck[i]) {
             w->stuck[kept] = w->stuck[i];
+            w->deaf[kept] = w->deaf[i];
             w->told[kept] = w->told[i];
             w->procs[kept++] = w->procs[i];
         }
@@ -144,6 +147,23 @@ static void say_kill(struct world *w, const struct hf_uuid *instance)
     }
 }
 
+/* Said once per process that it changes. */
+static void stop_procs(struct world *w, const struct hf_lease_effect *e, bool stop)
+{
+    if (!stop && w->now_ms >= (int64_t)e->number)
+        return;
+    for (size_t i = 0; i < w->n_procs; i++) {
+        if (!hf_uuid_equal(&w->procs[i].instance, &e->subject) || w->deaf[i] || w->procs[i].stopped == stop)
+            continue;
+        w->procs[i].stopped = stop;
+        if (stop)
+            hf_scenario_say(w->s, "%lld freeze %s", (long long)w->now_ms, name_of(w, &e->subject));
+        else
+            hf_scenario_say(w->s, "%lld thaw %s if before %lld", (long long)w->now_ms,
+                            name_of(w, &e->subject), (long long)e->number);
+    }
+}
+
 static void carry_out(struct world *w, const struct hf_lease_effect *e)
 {
     char *text = with_names(w, e->text);
@@ -158,6 +178,12 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
     case HF_LEASE_KILL:
         say_kill(w, &e->subject);
         kill_procs(w, &e->subject);
+        break;
+    case HF_LEASE_FREEZE:
+        stop_procs(w, e, true);
+        break;
+    case HF_LEASE_THAW:
+        stop_procs(w, e, false);
         break;
     case HF_LEASE_SURVEY:
         w->surveying = true;
@@ -342,8 +368,8 @@ static bool do_show(struct world *w)
                         storage[i].closed ? " closed" : "", storage[i].suspended ? " suspended" : "");
     }
     for (uint32_t i = 0; i < v->n_runs; i++)
-        hf_scenario_say(w->s, "run %s/%llu %s", name_of(w, &run[i].instance), (unsigned long long)run[i].run,
-                        states[run[i].state]);
+        hf_scenario_say(w->s, "run %s/%llu %s%s", name_of(w, &run[i].instance),
+                        (unsigned long long)run[i].run, states[run[i].state], run[i].frozen ? " frozen" : "");
     return true;
 }
 
@@ -378,12 +404,15 @@ static bool do_process(struct world *w, char **words, size_t n)
         return false;
     struct hf_uuid u = uuid_of(w, words[1]);
     if (strcmp(words[0], "born") == 0) {
-        w->stuck[w->n_procs] = w->told[w->n_procs] = false;
+        w->stuck[w->n_procs] = w->deaf[w->n_procs] = w->told[w->n_procs] = false;
         w->procs[w->n_procs++] = (struct hf_lease_proc){.instance = u, .pid = w->next_pid++};
         return true;
     }
     for (size_t i = 0; i < w->n_procs; i++) {
-        if (hf_uuid_equal(&w->procs[i].instance, &u))
+        bool deafness = strcmp(words[0], "deaf") == 0 || strcmp(words[0], "hears") == 0;
+        if (hf_uuid_equal(&w->procs[i].instance, &u) && deafness)
+            w->deaf[i] = strcmp(words[0], "deaf") == 0;
+        else if (hf_uuid_equal(&w->procs[i].instance, &u))
             w->stuck[i] = strcmp(words[0], "stuck") == 0;
     }
     if (strcmp(words[0], "die") == 0)
@@ -438,13 +467,42 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
     if (strcmp(c, "disk") == 0)
         return do_disk(w, words, n);
     if (strcmp(c, "born") == 0 || strcmp(c, "die") == 0 || strcmp(c, "stuck") == 0 ||
-        strcmp(c, "unstuck") == 0)
+        strcmp(c, "unstuck") == 0 || strcmp(c, "deaf") == 0 || strcmp(c, "hears") == 0)
         return do_process(w, words, n);
     if (strcmp(c, "show") == 0)
         return do_show(w);
     if (strcmp(c, "record") == 0)
         return n == 2 && do_record(w, words[1]);
     return do_request(w, words, n);
+}
+
+/* The most that one step can ask for: after a pause every lease of a full host is lost at once. */
+static void test_everything_lost_at_once(void **state)
+{
+    (void)state;
+    static struct hf_keeper_state s;
+    static struct hf_lease_effects out;
+    const struct hf_ha_timing *t = hf_ha_timing_find("fast");
+    s.epoch = 1;
+    s.n_storages = HF_KEEPER_STORAGES_MAX;
+    s.n_runs = HF_KEEPER_RUNS_MAX;
+    for (uint32_t i = 0; i < s.n_storages; i++)
+        s.storages[i] = (struct hf_keeper_state_storage){.uuid = {{0xa0, (uint8_t)i}}, .dir = "/mnt"};
+    for (uint32_t i = 0; i < s.n_runs; i++) {
+        s.runs[i].instance = (struct hf_uuid){{0xb0, (uint8_t)i, (uint8_t)(i >> 8)}};
+        s.runs[i].run = s.runs[i].live = 1;
+        s.runs[i].n_storages = HF_KEEPER_STORAGES_MAX;
+        for (uint32_t k = 0; k < HF_KEEPER_STORAGES_MAX; k++)
+            s.runs[i].storages[k] = s.storages[k].uuid;
+    }
+    struct hf_lease_rules *r = hf_lease_rules_create(t, "boot", &s, 0);
+    struct hf_lease_event tick = {.kind = HF_LEASE_TICK};
+    hf_lease_rules_step(r, &tick, t->kill_ms, &out);
+    size_t kills = 0;
+    for (size_t i = 0; i < out.n; i++)
+        kills += out.list[i].kind == HF_LEASE_KILL;
+    assert_int_equal(kills, HF_KEEPER_RUNS_MAX);
+    hf_lease_rules_free(r);
 }
 
 static void test_scenarios(void **state)
@@ -461,6 +519,7 @@ int main(int argc, char **argv)
         destroy(world);
         return ok ? 0 : 1;
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scenarios)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scenarios),
+                                       cmocka_unit_test(test_everything_lost_at_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,7 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
         size_t i = (size_t)(held - s->runs);
         s->n_runs--;
         s->runs[i] = s->runs[s->n_runs];
-        r->pids[i] = r->pids[s->n_runs];
+        r->guests[i] = r->guests[s->n_runs];
         memset(&s->runs[s->n_runs], 0, sizeof s->runs[0]);
     }
     if (!HF_MUTANT(TOMBSTONE_NOT_WRITTEN))
@@ -144,8 +144,8 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
             hf_lease_bury(r, run->instance, run->run);
             continue; /* another run took its place in the table */
         }
-        r->changed |= r->pids[i] != pid;
-        r->pids[i] = pid;
+        r->changed |= r->guests[i].pid != pid;
+        r->guests[i].pid = pid;
         i++;
     }
 }

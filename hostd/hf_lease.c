@@ -138,7 +138,13 @@ static void carry_out(struct keeper *k, const struct hf_lease_effect *e)
         renew(k, &e->subject, e->number);
         return;
     case HF_LEASE_KILL:
-        hf_keeper_procs_kill(k->procs, &e->subject);
+        hf_keeper_procs_order(k->procs, HF_KEEPER_KILL, &e->subject, 0);
+        return;
+    case HF_LEASE_FREEZE:
+        hf_keeper_procs_order(k->procs, HF_KEEPER_FREEZE, &e->subject, 0);
+        return;
+    case HF_LEASE_THAW:
+        hf_keeper_procs_order(k->procs, HF_KEEPER_THAW, &e->subject, (int64_t)e->number);
         return;
     case HF_LEASE_SURVEY:
         hf_keeper_procs_survey(k->procs, e->number);

@@ -225,7 +225,7 @@ static void start_ready(struct fixture *f)
 
 static pid_t start_run(struct fixture *f, const struct hf_uuid *vm, uint64_t run)
 {
-    CALL(f, begin_run, vm, 1, run, &f->s1, 1);
+    CALL(f, begin_run, vm, f->epoch, run, &f->s1, 1);
     assert_int_equal(f->code, HF_OK);
     pid_t pid = guest_start(vm, GUEST_PLAIN);
     CALL(f, register_run, vm, run, pid);
@@ -335,6 +335,50 @@ static void test_storage_lost(void **state)
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     assert_int_equal(read_record(f)->epoch, 2);
+}
+
+static char state_of(pid_t pid)
+{
+    char path[64], line[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *in = fopen(path, "re");
+    if (in && !fgets(line, sizeof line, in))
+        line[0] = '\0';
+    if (in)
+        fclose(in);
+    const char *end = strrchr(line, ')');
+    return end && strlen(end) > 2 ? end[2] : '?';
+}
+
+/* Loses the storage until the run is frozen and gives it back at once. false: the machine was so slow that
+ * L+K was over first. */
+static bool freezes_and_thaws(struct fixture *f, pid_t pid)
+{
+    assert_int_equal(mount("tmpfs", "/mnt/s1", "tmpfs", 0, "size=8m"), 0);
+    VIEW_UNTIL(f, f->storage.closed || (f->runs[0].frozen && state_of(pid) == 'T'));
+    assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
+    VIEW_UNTIL(f, f->storage.closed || (!f->runs[0].frozen && state_of(pid) == 'S'));
+    return !f->storage.closed;
+}
+
+/* Between L and L+K the guest stands still, then goes on: the same process, the same run. */
+static void test_freeze_and_thaw(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    for (uint64_t epoch = 1; epoch <= 5; epoch++) {
+        pid_t pid = start_run(f, &f->vm1, epoch);
+        if (freezes_and_thaws(f, pid)) {
+            assert_true(guest_lives(pid));
+            assert_int_equal(f->runs[0].state, HF_RUN_LIVE);
+            assert_int_equal(f->runs[0].pid, pid);
+            return;
+        }
+        VIEW_UNTIL(f, f->clean);
+        CALL(f, set_epoch, &f->host, epoch + 1);
+        VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
+    }
+    fail_msg("five times L+K was over before the storage was back");
 }
 
 static void test_end_epoch(void **state)
@@ -483,6 +527,7 @@ static int body(void)
         T(test_restart_keeps),
         T(test_state_lost),
         T(test_storage_lost),
+        T(test_freeze_and_thaw),
         T(test_end_epoch),
         T(test_watchdog),
         T(test_connections),

@@ -23,6 +23,7 @@ struct hf_keeper_run {
     struct hf_uuid instance;
     uint64_t run;
     enum hf_keeper_run_state state;
+    bool frozen; /* told to stand still: a lease that it needs is in doubt */
     int pid;
 };
 

@@ -29,6 +29,13 @@ static void play_guest(const char *kind)
         pthread_create(&other, NULL, wait_for_ever, NULL);
         pthread_exit(NULL);
     }
+    /* A parent waits for its vfork in the kernel until the child ends. */
+    if (strcmp(kind, "in-kernel") == 0) {
+        pthread_t other;
+        pthread_create(&other, NULL, wait_for_ever, NULL);
+        if (vfork() == 0)
+            wait_for_ever(NULL);
+    }
     wait_for_ever(NULL);
 }
 
@@ -88,7 +95,10 @@ pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind)
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         execl(path, "qemu-system-x86_64", "-name", name, "-uuid", uuid,
-              kind == GUEST_LEADER_ENDED ? "leader-ended" : "plain", (char *)NULL);
+              kind == GUEST_LEADER_ENDED ? "leader-ended"
+              : kind == GUEST_IN_KERNEL  ? "in-kernel"
+                                         : "plain",
+              (char *)NULL);
         _exit(127);
     }
     usleep(100000); /* it is past exec, and its first thread has ended where it should */

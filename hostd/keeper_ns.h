@@ -16,6 +16,7 @@ int keeper_ns_main(int argc, char **argv, int (*body)(void));
 
 enum guest_kind {
     GUEST_PLAIN,
+    GUEST_IN_KERNEL,    /* its first thread hangs in the kernel (state D), another one runs */
     GUEST_LEADER_ENDED, /* its first thread has ended, another one lives: what a half-dead QEMU looks like */
     GUEST_FOREIGN,      /* a QEMU that is not ours: its name is no UUID */
 };

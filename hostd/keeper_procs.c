@@ -2,13 +2,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/keeper_scan.h"
 
-/* A good kill is seen by the survey right behind it. */
+/* What a good order does is seen by the survey right behind it. */
 #define SETTLE_US 20000
 
 struct hf_keeper_procs {
@@ -17,8 +18,12 @@ struct hf_keeper_procs {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     /* between loop and thread, under the lock */
-    struct hf_uuid kills[HF_LEASE_PROCS_MAX];
-    size_t n_kills;
+    struct order {
+        enum hf_keeper_order order;
+        struct hf_uuid instance;
+        int64_t until_ms;
+    } orders[HF_LEASE_PROCS_MAX];
+    size_t n_orders;
     uint64_t survey; /* number asked for; 0: none */
     /* the thread's */
     struct hf_keeper_scan scan;
@@ -66,17 +71,39 @@ static struct hf_keeper_letter *survey_letter(struct hf_keeper_procs *p, uint64_
     snprintf(letter->text, sizeof letter->text, "%s", hf_status_message(st));
     letter->n_procs = s->n_known;
     for (size_t i = 0; i < s->n_known; i++)
-        letter->procs[i] = (struct hf_lease_proc){.instance = s->known[i].instance, .pid = s->known[i].pid};
+        letter->procs[i] = (struct hf_lease_proc){
+            .instance = s->known[i].instance, .pid = s->known[i].pid, .stopped = s->known[i].stopped};
     return letter;
 }
 
-static void carry_out(struct hf_keeper_procs *p, const struct hf_uuid *kills, size_t n_kills, uint64_t survey)
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t); /* the clock of the rules */
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void obey(struct hf_keeper_procs *p, const struct order *orders, size_t n_orders)
+{
+    for (size_t i = 0; i < n_orders; i++) {
+        const struct order *o = &orders[i];
+        if (o->order == HF_KEEPER_KILL)
+            hf_keeper_scan_kill(&p->scan, &o->instance);
+        else if (o->order == HF_KEEPER_FREEZE)
+            hf_keeper_scan_freeze(&p->scan, &o->instance);
+        else if (now_ms() < o->until_ms)
+            hf_keeper_scan_thaw(&p->scan, &o->instance);
+    }
+}
+
+/* First those that are known: looking for others takes time, and reading of a process that hangs may hang. */
+static void carry_out(struct hf_keeper_procs *p, const struct order *orders, size_t n_orders, uint64_t survey)
 {
     hf_status st = HF_STATUS_OK;
-    if (n_kills > 0) {
+    if (n_orders > 0) {
+        obey(p, orders, n_orders);
         st = hf_keeper_scan_update(&p->scan); /* what it found before an error is killed all the same */
-        for (size_t i = 0; i < n_kills; i++)
-            hf_keeper_scan_kill(&p->scan, &kills[i]);
+        obey(p, orders, n_orders);
         usleep(SETTLE_US);
     }
     if (survey > 0) {
@@ -90,18 +117,18 @@ static void carry_out(struct hf_keeper_procs *p, const struct hf_uuid *kills, si
 static void *procs_main(void *arg)
 {
     struct hf_keeper_procs *p = arg;
-    static struct hf_uuid kills[HF_LEASE_PROCS_MAX];
+    static struct order orders[HF_LEASE_PROCS_MAX];
     for (;;) {
         pthread_mutex_lock(&p->lock);
-        while (p->n_kills == 0 && p->survey == 0)
+        while (p->n_orders == 0 && p->survey == 0)
             pthread_cond_wait(&p->wake, &p->lock);
-        size_t n_kills = p->n_kills;
+        size_t n_orders = p->n_orders;
         uint64_t survey = p->survey;
-        memcpy(kills, p->kills, n_kills * sizeof kills[0]);
-        p->n_kills = 0;
+        memcpy(orders, p->orders, n_orders * sizeof orders[0]);
+        p->n_orders = 0;
         p->survey = 0;
         pthread_mutex_unlock(&p->lock);
-        carry_out(p, kills, n_kills, survey);
+        carry_out(p, orders, n_orders, survey);
     }
     return NULL;
 }
@@ -116,15 +143,19 @@ struct hf_keeper_procs *hf_keeper_procs_create(struct hf_keeper_inbox *inbox)
     return p;
 }
 
-void hf_keeper_procs_kill(struct hf_keeper_procs *p, const struct hf_uuid *instance)
+void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_keeper_order order,
+                           const struct hf_uuid *instance, int64_t until_ms)
 {
     pthread_mutex_lock(&p->lock);
-    bool have = false;
-    for (size_t i = 0; i < p->n_kills && !have; i++)
-        have = hf_uuid_equal(&p->kills[i], instance);
-    /* A full list drops this one: the rules ask again as long as the process is seen. */
-    if (!have && p->n_kills < HF_LEASE_PROCS_MAX)
-        p->kills[p->n_kills++] = *instance;
+    size_t i = 0;
+    while (i < p->n_orders && !hf_uuid_equal(&p->orders[i].instance, instance))
+        i++;
+    /* A full list drops this one: the rules ask again until they see it obeyed. */
+    bool kept = i < p->n_orders && p->orders[i].order == HF_KEEPER_KILL;
+    if (!kept && i < HF_LEASE_PROCS_MAX)
+        p->orders[i] = (struct order){.order = order, .instance = *instance, .until_ms = until_ms};
+    if (i == p->n_orders && i < HF_LEASE_PROCS_MAX)
+        p->n_orders++;
     pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
 }

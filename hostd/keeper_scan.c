@@ -95,6 +95,17 @@ static bool thread_lives(int pid, int tid, void *arg)
     return read_stat(path, &s) && !is_dead_state(s.state);
 }
 
+/* Whether it can come back to the guest's code: not when it is stopped, and not before it leaves the kernel.
+ */
+static bool thread_may_run(int pid, int tid, void *arg)
+{
+    (void)arg;
+    char path[64];
+    struct stat_line s;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
+    return read_stat(path, &s) && !is_dead_state(s.state) && s.state != 'T' && s.state != 'D';
+}
+
 struct match {
     char *buf;
     struct hf_uuid uuid;
@@ -188,25 +199,58 @@ hf_status hf_keeper_scan_update(struct hf_keeper_scan *s)
     if (hf_ok(st) && errno != 0)
         st = hf_errno(errno, "read /proc");
     closedir(dir);
+    for (size_t i = 0; i < s->n_known; i++)
+        s->known[i].stopped = !any_thread(s->known[i].pid, thread_may_run, NULL);
     return st;
 }
 
-static void kill_one(const struct hf_keeper_known *k)
+static void signal_one(const struct hf_keeper_known *k, int sig)
 {
     int fd = (int)syscall(SYS_pidfd_open, k->pid, 0);
     if (fd < 0)
         return;
     /* The handle is taken before the identity is checked, so that a reused pid cannot be hit. */
-    if (is_same_process(k->pid, k->start) && syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) != 0 &&
+    if (is_same_process(k->pid, k->start) && syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) != 0 &&
         errno != ESRCH)
-        hf_warn("kill process %d: %s", k->pid, strerror(errno));
+        hf_warn("signal %d for process %d: %s", sig, k->pid, strerror(errno));
     close(fd);
+}
+
+static void signal_all(const struct hf_keeper_scan *s, const struct hf_uuid *instance, int sig)
+{
+    for (size_t i = 0; i < s->n_known; i++) {
+        if (hf_uuid_equal(&s->known[i].instance, instance))
+            signal_one(&s->known[i], sig);
+    }
 }
 
 void hf_keeper_scan_kill(const struct hf_keeper_scan *s, const struct hf_uuid *instance)
 {
+    signal_all(s, instance, SIGKILL);
+}
+
+void hf_keeper_scan_thaw(const struct hf_keeper_scan *s, const struct hf_uuid *instance)
+{
+    signal_all(s, instance, SIGCONT); /* takes back the stops of all threads that are still under way */
+}
+
+/* The first thread that takes its stop stops all others; each that hangs in the kernel stops when it leaves
+ * it. */
+static bool stop_thread(int pid, int tid, void *arg)
+{
+    const struct hf_keeper_known *k = arg;
+    if (is_same_process(pid, k->start))
+        (void)syscall(SYS_tgkill, pid, tid, SIGSTOP);
+    return false;
+}
+
+void hf_keeper_scan_freeze(const struct hf_keeper_scan *s, const struct hf_uuid *instance)
+{
     for (size_t i = 0; i < s->n_known; i++) {
-        if (hf_uuid_equal(&s->known[i].instance, instance))
-            kill_one(&s->known[i]);
+        struct hf_keeper_known k = s->known[i];
+        if (!hf_uuid_equal(&k.instance, instance))
+            continue;
+        signal_one(&k, SIGSTOP);
+        any_thread(k.pid, stop_thread, &k);
     }
 }

@@ -80,12 +80,68 @@ static void test_leader_ended(void **state)
     assert_false(guest_lives(a));
 }
 
+static bool all_stopped(void)
+{
+    size_t n = update();
+    bool stopped = n > 0;
+    for (size_t i = 0; i < n; i++)
+        stopped &= scan.known[i].stopped;
+    return stopped;
+}
+
+static bool comes_to_be(bool stopped)
+{
+    for (int i = 0; i < 500 && all_stopped() != stopped; i++)
+        usleep(10000);
+    return all_stopped() == stopped;
+}
+
+static void test_freeze_thaw(void **state)
+{
+    (void)state;
+    struct hf_uuid vm1 = hf_uuid_of_text("vm1"), vm2 = hf_uuid_of_text("vm2");
+    pid_t a = guest_start(&vm1, GUEST_PLAIN);
+    assert_int_equal(update(), 1);
+    assert_false(scan.known[0].stopped);
+    hf_keeper_scan_freeze(&scan, &vm2);
+    assert_false(all_stopped());
+    hf_keeper_scan_freeze(&scan, &vm1);
+    assert_true(comes_to_be(true));
+    hf_keeper_scan_freeze(&scan, &vm1);
+    hf_keeper_scan_thaw(&scan, &vm1); /* undoes any number of them */
+    assert_true(comes_to_be(false));
+    hf_keeper_scan_freeze(&scan, &vm1);
+    assert_true(comes_to_be(true));
+    kill_and_wait(&vm1); /* it dies without being thawed */
+    assert_int_equal(scan.n_known, 0);
+    assert_false(guest_lives(a));
+}
+
+/* A stop for the process alone would wait for its first thread. */
+static void test_freeze_past_a_thread_in_the_kernel(void **state)
+{
+    (void)state;
+    struct hf_uuid vm1 = hf_uuid_of_text("vm1");
+    pid_t a = guest_start(&vm1, GUEST_IN_KERNEL);
+    assert_true(update() >= 1);
+    assert_false(all_stopped());
+    hf_keeper_scan_freeze(&scan, &vm1);
+    assert_true(comes_to_be(true));
+    hf_keeper_scan_thaw(&scan, &vm1);
+    assert_true(comes_to_be(false));
+    kill_and_wait(&vm1);
+    assert_int_equal(scan.n_known, 0);
+    assert_false(guest_lives(a));
+}
+
 static int body(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cmdline),
         cmocka_unit_test(test_find_kill_verify),
         cmocka_unit_test(test_leader_ended),
+        cmocka_unit_test(test_freeze_thaw),
+        cmocka_unit_test(test_freeze_past_a_thread_in_the_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
