@@ -312,6 +312,17 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* The present epoch of a host if it is fenced, else 0. The next grant proves it over and ends the need of a
+ * mark. */
+static uint64_t fenced_epoch(const struct build *b, const char *host_uuid)
+{
+    const Holdfast__V1__Host *h = HF_WORLD_GET(b->w, HOST, Host, host_uuid);
+    if (h == NULL || h->status == NULL || h->status->epoch == 0)
+        return 0;
+    struct hf_uuid fence = hf_fence_uuid(host_uuid, h->status->epoch);
+    return hf_world_find_uuid(b->w, HOLDFAST__V1__KIND__FENCE, &fence) != NULL ? h->status->epoch : 0;
+}
+
 /* In the ring of the storage's hosts, each reads those that follow it: every host is read by as many as it
  * reads. */
 static void add_observe(struct build *b, char *storage_uuid)
@@ -331,8 +342,20 @@ static void add_observe(struct build *b, char *storage_uuid)
     Holdfast__V1__Observe o = HOLDFAST__V1__OBSERVE__INIT;
     o.primary_storage_uuid = storage_uuid;
     o.host_uuids = peers;
-    for (size_t i = 1; i < n && o.n_host_uuids < HF_OBSERVE_HOSTS_MAX; i++)
-        peers[o.n_host_uuids++] = ring[(self + i) % n];
+    Holdfast__V1__Observe__Mark marks[HF_OBSERVE_HOSTS_MAX], *list[HF_OBSERVE_HOSTS_MAX];
+    o.marks = list;
+    for (size_t i = 1; i < n && o.n_host_uuids < HF_OBSERVE_HOSTS_MAX; i++) {
+        char *peer = ring[(self + i) % n];
+        uint64_t epoch = fenced_epoch(b, peer);
+        peers[o.n_host_uuids++] = peer;
+        if (epoch == 0)
+            continue;
+        Holdfast__V1__Observe__Mark *m = &marks[o.n_marks];
+        holdfast__v1__observe__mark__init(m);
+        m->host_uuid = peer;
+        m->epoch = epoch;
+        list[o.n_marks++] = m;
+    }
     add(b, true, HOLDFAST__V1__KIND__PRIMARY_STORAGE, storage_uuid, &o.base);
     free(ring);
 }

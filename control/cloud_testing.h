@@ -57,6 +57,7 @@ struct fake_host {
     bool silent;             /* it hangs: says nothing, hears nothing; its record stands still */
     bool no_network;         /* its stream is cut and cannot be opened; its record moves */
     bool no_storage;         /* it cannot write its record nor read others' */
+    bool no_marks;           /* it cannot write fence marks */
     int64_t silent_since_ms; /* the watchdog resets a host that hangs */
     int64_t storage_back_ms; /* since then it has read and written in every sample */
     int64_t renewed_ms;      /* start of the last renewal that succeeded */
@@ -87,6 +88,11 @@ struct fake_host {
     size_t n_runs;
     char peers[HOSTS_MAX][HF_UUID_STR];
     size_t n_peers;
+    struct fake_mark {
+        char host[HF_UUID_STR];
+        uint64_t epoch;
+    } marks[HOSTS_MAX]; /* that it was told to write; written at once where its storage answers */
+    size_t n_marks;
     char images[8][HF_UUID_STR];
     size_t n_images;
     unsigned volumes_deleted;

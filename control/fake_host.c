@@ -330,6 +330,12 @@ static void take(struct fake_host *h, const Holdfast__V1__ControlMessage *m)
         h->n_peers = 0;
         for (size_t i = 0; i < m->observe->n_host_uuids; i++)
             snprintf(h->peers[h->n_peers++], HF_UUID_STR, "%s", m->observe->host_uuids[i]);
+        h->n_marks = 0;
+        for (size_t i = 0; i < m->observe->n_marks; i++) {
+            struct fake_mark *mark = &h->marks[h->n_marks++];
+            snprintf(mark->host, sizeof mark->host, "%s", m->observe->marks[i]->host_uuid);
+            mark->epoch = m->observe->marks[i]->epoch;
+        }
     }
 }
 
@@ -362,6 +368,14 @@ struct seen {
     Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
 };
 
+static uint64_t marked_epoch(const struct fake_host *h, const char *host_uuid)
+{
+    for (size_t i = 0; i < h->n_marks && !h->no_marks; i++)
+        if (strcmp(h->marks[i].host, host_uuid) == 0)
+            return h->marks[i].epoch;
+    return 0;
+}
+
 static void observe(const struct fake_host *h, const struct fake_host *p, struct seen *s)
 {
     holdfast__v1__observation__init(&s->m);
@@ -374,6 +388,7 @@ static void observe(const struct fake_host *h, const struct fake_host *p, struct
         return;
     s->m.epoch = p->record.epoch;
     s->m.sequence = p->record.sequence;
+    s->m.marked_epoch = marked_epoch(h, p->uuid);
     s->m.boot_id = (char *)p->record.boot_id;
     s->m.unchanged_ms = now_ms(p) - p->record.changed_ms;
     s->m.closed = p->record.closed;

@@ -183,6 +183,7 @@ static inline Evidence *evidence(struct fence *f, int kind, const char *storage)
         e->observer_host_uuid = H2;
         e->required_ms = 20000;
         e->silent_ms = 20001;
+        e->marked = 1;
     }
     f->storages[i] = (char *)storage;
     if (storage != NULL) {

@@ -291,6 +291,32 @@ static void a_host_that_hung_and_was_fenced_kills_and_returns(void **state)
     free_message(f);
 }
 
+/* Rule 12: the fence is committed, then the observers are told to write its mark; without one silence is no
+ * proof. */
+static void silence_counts_only_behind_the_mark(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    c->hosts[1].no_marks = c->hosts[2].no_marks = true;
+    host_power_off(&c->hosts[0]);
+    assert_int_equal(c->hosts[1].n_marks, 0);
+    cloud_run(c, 60000);
+    assert_true(is_fenced(c, 0, 1));
+    assert_int_equal(instance_run(c, 1), 1);
+    assert_true(host_says(c, 0, "mark"));
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(c->hosts[i].n_marks, 1);
+        assert_string_equal(c->hosts[i].marks[0].host, c->hosts[0].uuid);
+        assert_int_equal(c->hosts[i].marks[0].epoch, 1);
+    }
+    c->hosts[2].no_marks = false;
+    assert_true(wait_state(c, 1, STATE(RUNNING), 10000));
+    assert_int_equal(instance_run(c, 1), 2);
+    host_power_on(&c->hosts[0]);
+    cloud_run(c, 10000);
+    assert_int_equal(c->hosts[1].n_marks, 0); /* the next grant proves that life over */
+}
+
 static void many_hosts_lost_at_once_hold_and_alarm(void **state)
 {
     struct cloud *c = *state;
@@ -379,6 +405,7 @@ int main(void)
         TEST(its_record_tells_of_runs_that_ended),
         TEST(a_machine_with_a_copied_identity_frees_nothing),
         TEST(without_a_watchdog_silence_proves_nothing),
+        TEST(silence_counts_only_behind_the_mark),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),
         TEST(many_hosts_lost_at_once_hold_and_alarm),

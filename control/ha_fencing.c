@@ -173,6 +173,7 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
         hf_pb_set(&ev->observer_host_uuid, hf_uuid_format(&a->observer, uuid));
     ev->silent_ms = a->silent_ms;
     ev->required_ms = a->required_ms;
+    ev->marked = a->marked;
     hf_warn("host '%s': epoch %llu is proven over: %s", h->name, (unsigned long long)h->epoch, a->text);
 }
 

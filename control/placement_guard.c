@@ -346,6 +346,11 @@ static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e,
         return refuse(
             g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
             g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
+    if (!e->marked)
+        return refuse(
+            g,
+            "fence '%s': silence is no evidence before the fence mark is written and the record read again",
+            g->change->name);
     const char *watchdog = host != NULL && host->status != NULL ? host->status->watchdog : "";
     if ((watchdog[0] == '\0' || strcmp(watchdog, "none") == 0) && !HF_MUTANT(SILENCE_WITHOUT_WATCHDOG))
         return refuse(g, "fence '%s': silence is no evidence for a host without a watchdog", g->change->name);

@@ -339,6 +339,10 @@ static void no_bound(Evidence *e)
 {
     e->required_ms = 0;
 }
+static void no_mark(Evidence *e)
+{
+    e->marked = false;
+}
 static void no_observer(Evidence *e)
 {
     e->observer_host_uuid = "";
@@ -362,6 +366,7 @@ static void evidence_is_about_its_own_fence(void **state)
     assert_false(one_piece(&b, EVIDENCE(SILENCE), too_short));
     assert_false(one_piece(&b, EVIDENCE(SILENCE), no_bound));
     assert_false(one_piece(&b, EVIDENCE(SILENCE), no_observer));
+    assert_false(one_piece(&b, EVIDENCE(SILENCE), no_mark));
     assert_true(one_piece(&b, EVIDENCE(OPERATOR), NULL));
     assert_false(one_piece(&b, EVIDENCE(OPERATOR), no_statement));
     assert_false(one_piece(&b, EVIDENCE(NEXT_EPOCH), NULL)); /* epoch 3 was not granted */

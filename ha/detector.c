@@ -15,6 +15,8 @@ struct seen {
     uint64_t epoch, sequence;
     int64_t unchanged_ms;
     bool good;
+    uint64_t marked_epoch;
+    char mark_error[HF_OBSERVATION_ERROR_MAX];
     char error[HF_OBSERVATION_ERROR_MAX];
 };
 
@@ -177,7 +179,9 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
                        .epoch = o->epoch,
                        .sequence = o->sequence,
                        .unchanged_ms = o->unchanged_ms,
+                       .marked_epoch = o->marked_epoch,
                        .good = o->samples_good && o->error[0] == '\0'};
+    memcpy(s->mark_error, o->mark_error, sizeof s->mark_error);
     snprintf(s->error, sizeof s->error, "%s",
              o->error[0] ? o->error
              : s->good   ? ""
@@ -207,13 +211,17 @@ bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *h
     return !(h && h->stream_closed) && *ret_lost_ms < timing->contact_ms;
 }
 
-/* Of the good and recent views of the newest value the one that has lasted longest, or NULL. */
-static const struct seen *best_view(const struct record *r, uint64_t epoch, int64_t oldest_ms)
+/* Of the good and recent views of the newest value, by those that have marked this epoch if it is not 0, the
+ * one that has lasted longest, or NULL. */
+static const struct seen *best_view(const struct record *r, uint64_t epoch, uint64_t marked,
+                                    int64_t oldest_ms)
 {
     const struct seen *best = NULL;
     for (size_t i = 0; i < r->n_seen; i++) {
         const struct seen *s = &r->seen[i];
         if (s->arrived_ms < oldest_ms || !s->good || s->epoch != epoch || s->sequence != r->sequence)
+            continue;
+        if (marked != 0 && s->marked_epoch != marked)
             continue;
         if (!best || s->unchanged_ms > best->unchanged_ms)
             best = s;
@@ -240,6 +248,21 @@ static struct hf_sign sign_without_view(const struct record *r, int64_t oldest_m
     return sign;
 }
 
+/* What those say who have marked this epoch, or why nobody could. */
+static void add_marked(struct hf_sign *sign, const struct record *r, uint64_t epoch, int64_t oldest_ms)
+{
+    const struct seen *view = best_view(r, r->epoch, epoch, oldest_ms);
+    sign->marked_ms = view ? view->unchanged_ms : -1;
+    if (view)
+        sign->mark_observer = view->observer;
+    for (size_t i = 0; !view && i < r->n_seen; i++) {
+        if (r->seen[i].arrived_ms >= oldest_ms && r->seen[i].mark_error[0] != '\0')
+            memcpy(sign->mark_error, r->seen[i].mark_error, sizeof sign->mark_error);
+    }
+    if (HF_MUTANT(CONTACT_IS_PROOF))
+        sign->marked_ms = sign->unchanged_ms;
+}
+
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,
                                 const struct hf_uuid *storage, const struct hf_ha_timing *timing,
                                 int64_t now_ms)
@@ -249,12 +272,12 @@ struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uui
     struct hf_sign sign = {.state = HF_SIGN_NONE};
     if (!r)
         return sign;
-    const struct seen *view = best_view(r, r->epoch, now_ms - timing->contact_ms);
+    const struct seen *view = best_view(r, r->epoch, 0, now_ms - timing->contact_ms);
     if (!view || r->epoch < epoch) {
         sign = sign_without_view(r, now_ms - timing->contact_ms);
         if (HF_MUTANT(OUTAGE_IS_SILENCE) && sign.state == HF_SIGN_OUT) {
             sign.state = HF_SIGN_STILL;
-            sign.unchanged_ms = now_ms - h->last_ms;
+            sign.unchanged_ms = sign.marked_ms = now_ms - h->last_ms;
         }
     } else if (r->epoch > epoch ||
                (r->moved_ms > h->last_ms + timing->own_fresh_ms && now_ms - r->moved_ms < timing->fence_ms &&
@@ -266,6 +289,7 @@ struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uui
         sign.state = HF_SIGN_STILL;
         sign.unchanged_ms = HF_MUTANT(CONTACT_IS_PROOF) ? now_ms - h->last_ms : view->unchanged_ms;
         sign.observer = view->observer;
+        add_marked(&sign, r, epoch, now_ms - timing->contact_ms);
     }
     sign.closed_and_killed = r->closed_killed >= epoch && epoch > 0;
     if (HF_MUTANT(SIGN_OF_OLD_EPOCH))

@@ -3,7 +3,8 @@
  * in milliseconds of the leader's clock that counts pauses.
  *
  * A sign belongs to (host, epoch, storage): a record of another epoch says nothing about this one. Of several
- * observers those count that see the newest value; of these the one that has seen it stand still longest.
+ * observers those count that see the newest value; of these the one that has seen it stand still longest. For
+ * proof only those count that have written the fence mark before their last read (rule 12).
  */
 #ifndef HF_HA_DETECTOR_H
 #define HF_HA_DETECTOR_H
@@ -24,7 +25,10 @@ enum hf_sign_state {
 struct hf_sign {
     enum hf_sign_state state;
     int64_t unchanged_ms; /* STILL: on the observer's clock, in good samples only; MOVING: since it moved */
-    struct hf_uuid observer;              /* STILL, MOVING, OUT: who says so */
+    struct hf_uuid observer; /* STILL, MOVING, OUT: who says so */
+    int64_t marked_ms; /* STILL: as unchanged_ms, of those whose last read began after their mark; -1: none */
+    struct hf_uuid mark_observer;              /* marked_ms >= 0: who says so */
+    char mark_error[HF_OBSERVATION_ERROR_MAX]; /* STILL, marked_ms < 0, and not "": why one could not mark */
     bool closed_and_killed;               /* the record of this epoch said so at some time: for ever true */
     char error[HF_OBSERVATION_ERROR_MAX]; /* OUT: of that observer */
 };

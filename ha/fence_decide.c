@@ -199,12 +199,30 @@ static const char *watchdog_problem(const struct plan *p, const struct hf_fence_
     return NULL;
 }
 
+/* Rule 12: the read that ends the silence began after its observer had written the mark. Why that is not so,
+ * or NULL. */
+static const char *mark_problem(const struct hf_fence_host *h, const struct hf_fence_storage *s, char *out,
+                                size_t len)
+{
+    if (s->sign.marked_ms >= h->timing->silence_ms || HF_MUTANT(EVIDENCE_WITHOUT_SILENCE))
+        return NULL;
+    if (s->sign.marked_ms >= 0)
+        snprintf(out, len,
+                 "fenced; since its mark is on '%s' an observer has seen its record stand still for %s of %s",
+                 s->name, seconds(s->sign.marked_ms).text, seconds(h->timing->silence_ms).text);
+    else
+        snprintf(out, len,
+                 "fenced and silent on '%s', but nobody has written its mark there and read again%s%.100s",
+                 s->name, s->sign.mark_error[0] ? ": " : "", s->sign.mark_error);
+    return out;
+}
+
 /* Fenced: is there proof for this storage? */
 static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const struct hf_fence_storage *s)
 {
     char text[256];
     const char *problem;
-    struct hf_fence_action *a = NULL;
+    struct hf_fence_action *a = NULL, *hold;
     if (s->sign.closed_and_killed) {
         a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name,
                 (ull)h->epoch);
@@ -220,15 +238,20 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
     } else if (s->sign.unchanged_ms < h->timing->silence_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
         add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof",
             s->name, seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+    } else if ((problem = mark_problem(h, s, text, sizeof text)) != NULL) {
+        hold = add(p, h, HF_FENCE_HOLD, "%s", problem);
+        if (s->sign.mark_error[0] != '\0')
+            alarm_about(hold);
     } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
         alarm_about(add(p, h, HF_FENCE_HOLD, "fenced and silent on '%s', but %s: hold", s->name, problem));
     } else {
         a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' stood still for %s, %s were needed", s->name,
-                seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+                seconds(s->sign.marked_ms).text, seconds(h->timing->silence_ms).text);
         if (a) {
             a->evidence = HF_EVIDENCE_SILENCE;
-            a->observer = s->sign.observer;
-            a->silent_ms = s->sign.unchanged_ms;
+            a->observer = s->sign.mark_observer;
+            a->silent_ms = HF_MUTANT(EVIDENCE_WITHOUT_SILENCE) ? s->sign.unchanged_ms : s->sign.marked_ms;
+            a->marked = true;
             a->required_ms = HF_MUTANT(EVIDENCE_WITHOUT_SILENCE) ? 1 : h->timing->silence_ms;
         }
     }

@@ -4,8 +4,9 @@
  * tick.
  *
  * The story of a lost host: contact is lost; its records stand still for L+K → the fence of (host, epoch) is
- * committed; they stand still for T, and the host has a watchdog → evidence for each storage is committed;
- * restart_plan.h takes over.
+ * committed; observers write the mark of (host, epoch) on each of its storages and read on; the records stand
+ * still for T, and the host has a watchdog → evidence for each storage is committed; restart_plan.h takes
+ * over.
  */
 #ifndef HF_HA_FENCE_DECIDE_H
 #define HF_HA_FENCE_DECIDE_H
@@ -78,6 +79,7 @@ struct hf_fence_action {
     struct hf_uuid storage;
     struct hf_uuid observer; /* SILENCE */
     int64_t silent_ms, required_ms;
+    bool marked; /* SILENCE: the last read began after the observer had written the fence mark */
     char text[HF_FENCE_TEXT_MAX];
 };
 

@@ -217,22 +217,28 @@ static bool do_gone(struct world *w, char **words, size_t n)
     return n > 1;
 }
 
-/* see OBSERVER HOST STORAGE [epoch N] [seq N] [unchanged MS] [closed] [killed] [bad] [error TEXT] */
+/* see OBSERVER HOST STORAGE [epoch N] [seq N] [unchanged MS] [closed] [killed] [bad] [marked]
+ * [mark-error TEXT] [error TEXT] */
 static bool do_see(struct world *w, char **words, size_t n)
 {
     struct host *observer = n > 3 ? find_host(w, words[1]) : NULL, *h = n > 3 ? find_host(w, words[2]) : NULL;
     if (!observer || !h)
         return false;
     const char *error = hf_scenario_value(words, n, "error");
-    struct hf_observation o = {.storage = w->storages[storage_index(w, words[3])].uuid,
-                               .host = h->uuid,
-                               .epoch = (uint64_t)hf_scenario_number(words, n, "epoch", (int64_t)h->epoch),
-                               .sequence = (uint64_t)hf_scenario_number(words, n, "seq", 1),
-                               .unchanged_ms = hf_scenario_number(words, n, "unchanged", 0),
-                               .samples_good = !hf_scenario_has(words, n, "bad") && !error,
-                               .closed = hf_scenario_has(words, n, "closed"),
-                               .killed = hf_scenario_has(words, n, "killed")};
+    struct hf_observation o = {
+        .storage = w->storages[storage_index(w, words[3])].uuid,
+        .host = h->uuid,
+        .epoch = (uint64_t)hf_scenario_number(words, n, "epoch", (int64_t)h->epoch),
+        .sequence = (uint64_t)hf_scenario_number(words, n, "seq", 1),
+        .unchanged_ms = hf_scenario_number(words, n, "unchanged", 0),
+        .marked_epoch = (uint64_t)hf_scenario_number(
+            words, n, "marked", hf_scenario_has(words, n, "marked") ? (int64_t)h->epoch : 0),
+        .samples_good = !hf_scenario_has(words, n, "bad") && !error,
+        .closed = hf_scenario_has(words, n, "closed"),
+        .killed = hf_scenario_has(words, n, "killed")};
     snprintf(o.error, sizeof o.error, "%s", error ? error : "");
+    const char *mark_error = hf_scenario_value(words, n, "mark-error");
+    snprintf(o.mark_error, sizeof o.mark_error, "%s", mark_error ? mark_error : "");
     hf_detector_observe(w->detector, &observer->uuid, &o, w->now_ms);
     return true;
 }

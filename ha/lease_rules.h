@@ -8,6 +8,8 @@
  * before L+K ends the doubt and thaws. At L+K (epoch, storage) is closed for ever and every run that needs it
  * is killed and verified gone; when then no run is left on the host, the epoch itself is closed, so that a
  * new one can be granted.
+ * A renewal writes the record and then reads the fence mark (ha/fence_mark.h). One that finds it set is none:
+ * the control plane has fenced this life, so the epoch is closed and all its runs are killed.
  *
  * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no
  * lease: each counts as L old until it has renewed it itself, so its first step freezes the runs that need
@@ -44,7 +46,7 @@ struct hf_lease_proc {
 
 enum hf_lease_event_kind {
     HF_LEASE_TICK,
-    HF_LEASE_RENEWED,   /* storage, ok, text */
+    HF_LEASE_RENEWED,   /* storage, ok, marked, text */
     HF_LEASE_SURVEYED,  /* survey, ok, procs */
     HF_LEASE_REQUESTED, /* token, request */
 };
@@ -52,7 +54,8 @@ enum hf_lease_event_kind {
 struct hf_lease_event {
     enum hf_lease_event_kind kind;
     struct hf_uuid storage;
-    bool ok;
+    bool ok;          /* RENEWED: the record was written, and then the fence mark was read */
+    bool marked;      /* RENEWED and ok: the mark was set */
     const char *text; /* RENEWED and not ok: why */
     uint64_t survey;  /* the number that the effect carried */
     const struct hf_lease_proc *procs;
@@ -63,7 +66,8 @@ struct hf_lease_event {
 
 enum hf_lease_effect_kind {
     HF_LEASE_PERSIST, /* write the state; replies behind it may leave only when that worked */
-    HF_LEASE_RENEW,   /* write the record of this storage (hf_lease_rules_record) */
+    HF_LEASE_RENEW,   /* write the record of this storage (hf_lease_rules_record), then read the mark of its
+                         epoch */
     HF_LEASE_KILL,    /* SIGKILL every process of this instance (zero: those that cannot be told apart) */
     /* Stop every thread of every process of this instance; those that hang in the kernel stop when they leave
      * it. Asked for again until a survey has seen it. Whatever the guest itself is in (paused by its user,

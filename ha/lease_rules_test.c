@@ -2,9 +2,9 @@
  * answer, hang or fail, processes that die or do not, and a watchdog that counts; time moves by "at".
  * "lease_rules_test FILE" prints a file as the code would have it.
  *
- * Commands: profile, start, restart, lose-state, disk, at, epoch, end-epoch, term, add, remove, begin, born,
- * register, die, stuck, unstuck, deaf, hears, end, kill-run, pause-until, no-watchdog, show, record. What the
- * core notes, kills and answers is said with its time. */
+ * Commands: profile, start, restart, lose-state, disk, mark, at, epoch, end-epoch, term, add, remove, begin,
+ * born, register, die, stuck, unstuck, deaf, hears, end, kill-run, pause-until, no-watchdog, show, record.
+ * What the core notes, kills and answers is said with its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +26,8 @@ enum disk_mode { DISK_OK, DISK_HANG, DISK_FAIL };
 struct disk {
     struct hf_uuid storage;
     enum disk_mode mode;
+    uint64_t marked_epoch; /* 0: none */
+    uint64_t write_epoch;
     bool writing;
     int64_t started_ms;
 };
@@ -173,6 +175,7 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
         d = disk_of(w, &e->subject);
         HF_ASSERT(!d->writing); /* rule 8: one write in flight */
         d->writing = true;
+        d->write_epoch = hf_lease_rules_state(w->rules)->epoch;
         d->started_ms = w->now_ms;
         break;
     case HF_LEASE_KILL:
@@ -248,6 +251,7 @@ static void answer_disk(struct world *w, struct disk *d)
     struct hf_lease_event e = {.kind = HF_LEASE_RENEWED,
                                .storage = d->storage,
                                .ok = d->mode == DISK_OK,
+                               .marked = d->marked_epoch == d->write_epoch,
                                .text = "input/output error"};
     d->writing = false;
     step(w, &e);
@@ -398,6 +402,14 @@ static bool do_disk(struct world *w, char **words, size_t n)
     return true;
 }
 
+/* mark STORAGE: somebody fences the present epoch there */
+static bool do_mark(struct world *w, const char *name)
+{
+    struct hf_uuid u = uuid_of(w, name);
+    disk_of(w, &u)->marked_epoch = hf_lease_rules_state(w->rules)->epoch;
+    return true;
+}
+
 static bool do_process(struct world *w, char **words, size_t n)
 {
     if (n != 2)
@@ -464,6 +476,8 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
         w->no_watchdog = true;
         return true;
     }
+    if (strcmp(c, "mark") == 0)
+        return n == 2 && do_mark(w, words[1]);
     if (strcmp(c, "disk") == 0)
         return do_disk(w, words, n);
     if (strcmp(c, "born") == 0 || strcmp(c, "die") == 0 || strcmp(c, "stuck") == 0 ||

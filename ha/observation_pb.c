@@ -19,6 +19,8 @@ Holdfast__V1__Observation *hf_observation_to_pb(const struct hf_observation *o)
     m->host_uuid = uuid_text(&o->host);
     m->boot_id = hf_strdup(o->boot_id);
     m->error = hf_strdup(o->error);
+    m->mark_error = hf_strdup(o->mark_error);
+    m->marked_epoch = o->marked_epoch;
     m->epoch = o->epoch;
     m->sequence = o->sequence;
     m->unchanged_ms = o->unchanged_ms;
@@ -50,6 +52,7 @@ hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m,
                                .samples_good = m->samples_good,
                                .closed = m->closed,
                                .killed = m->killed,
+                               .marked_epoch = m->marked_epoch,
                                .runs = runs,
                                .n_runs = m->n_runs};
     if (!hf_uuid_parse(m->primary_storage_uuid, &o.storage))
@@ -68,6 +71,7 @@ hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m,
     }
     snprintf(o.boot_id, sizeof o.boot_id, "%s", m->boot_id);
     snprintf(o.error, sizeof o.error, "%s", m->error);
+    snprintf(o.mark_error, sizeof o.mark_error, "%s", m->mark_error);
     *ret = o;
     return HF_STATUS_OK;
 }

@@ -18,6 +18,8 @@ struct peer {
     uint64_t epoch, sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     bool closed, killed;
+    uint64_t marked_epoch;
+    char mark_error[HF_OBSERVATION_ERROR_MAX];
     struct hf_lease_run *runs;
     size_t n_runs;
     char error[HF_OBSERVATION_ERROR_MAX]; /* of the last sample */
@@ -135,10 +137,12 @@ static const struct hf_observation *observations(struct hf_sampler *s, size_t *r
                                      .sequence = p->sequence,
                                      .closed = p->closed,
                                      .killed = p->killed,
+                                     .marked_epoch = p->marked_epoch,
                                      .runs = p->runs,
                                      .n_runs = p->n_runs};
         memcpy(o->boot_id, p->boot_id, sizeof o->boot_id);
         memcpy(o->error, p->error, sizeof o->error);
+        memcpy(o->mark_error, p->mark_error, sizeof o->mark_error);
         o->samples_good = p->counting && p->error[0] == '\0';
         if (o->samples_good && p->last_start_ms > p->first_end_ms)
             o->unchanged_ms = p->last_start_ms - p->first_end_ms;
@@ -185,6 +189,7 @@ static const char *own_problem(struct hf_sampler *s, const struct hf_sampler_rea
 static void take_read(struct peer *p, struct hf_sampler_read *r)
 {
     memcpy(p->error, r->error, sizeof p->error);
+    memcpy(p->mark_error, r->mark_error, sizeof p->mark_error);
     if (r->error[0] != '\0') {
         p->counting = false;
         return;
@@ -199,6 +204,7 @@ static void take_read(struct peer *p, struct hf_sampler_read *r)
     p->sequence = r->sequence;
     p->closed = r->closed;
     p->killed = r->killed;
+    p->marked_epoch = r->marked_epoch;
     memcpy(p->boot_id, r->boot_id, sizeof p->boot_id);
     free(p->runs);
     p->runs = r->runs;

@@ -107,6 +107,13 @@ static struct hf_lease_reader *reader_create(struct hf_env *env, const struct hf
     return NULL;
 }
 
+static void reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n)
+{
+    (void)r;
+    (void)marks;
+    (void)n;
+}
+
 static void reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n)
 {
     (void)r, (void)hosts, (void)n;
@@ -159,6 +166,7 @@ static void dial(struct bench *b, const char *const *addresses, size_t n)
         .open_storage = open_storage,
         .reader_create = reader_create,
         .reader_set_peers = reader_set_peers,
+        .reader_set_marks = reader_set_marks,
         .reader_close = reader_close,
         .send = send_up,
         .redial = redial,

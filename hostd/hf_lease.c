@@ -206,6 +206,7 @@ static void on_letters(struct keeper *k)
         struct hf_lease_event e = {.kind = l->kind,
                                    .storage = l->storage,
                                    .ok = l->ok,
+                                   .marked = l->marked,
                                    .text = l->text,
                                    .survey = l->survey,
                                    .procs = l->procs,

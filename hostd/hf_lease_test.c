@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "ha/keeper_wire.h"
 #include "ha/lease_record.h"
+#include "hostd/fence_mark_file.h"
 #include "hostd/keeper_client.h"
 #include "hostd/keeper_ns.h"
 
@@ -190,11 +191,9 @@ static int teardown(void **state)
     assert_int_equal(uv_loop_close(&f->loop), 0);
     while (umount2("/mnt/s1", MNT_DETACH) == 0)
         ;
-    char path[256], name[HF_LEASE_FILE_NAME_MAX];
-    snprintf(path, sizeof path, "%s/%s", f->disk, hf_lease_file_name(&f->host, name));
-    unlink(path);
-    rmdir(f->disk);
-    return 0;
+    char rm[96];
+    snprintf(rm, sizeof rm, "rm -r %s", f->disk);
+    return system(rm);
 }
 
 static struct hf_lease_record *read_record(struct fixture *f)
@@ -393,6 +392,32 @@ static void test_end_epoch(void **state)
     assert_true(f->clean && f->epoch_closed);
 }
 
+/* Somebody fences this life on the storage: the keeper finds the mark behind its next renewal. */
+static void test_fence_mark(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    assert_true(hf_ok(hf_fence_mark_write("/mnt/s1", &f->host, 7))); /* of another life */
+    turn_ms(f, 1200);
+    view(f);
+    assert_false(f->epoch_closed);
+    assert_true(hf_ok(hf_fence_mark_write("/mnt/s1", &f->host, 1)));
+    VIEW_UNTIL(f, f->epoch_closed && f->clean);
+    assert_false(guest_lives(pid));
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (!read_record(f)->closed || !read_record(f)->killed) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 50);
+    }
+    CALL(f, set_epoch, &f->host, 2);
+    assert_int_equal(f->code, HF_OK);
+    VIEW_UNTIL(f, !f->epoch_closed && f->storage.age_ms < 3000);
+    char path[256], name[HF_FENCE_MARK_NAME_MAX];
+    snprintf(path, sizeof path, "/mnt/s1/%s", hf_fence_mark_name(&f->host, 1, name));
+    assert_int_equal(access(path, F_OK), -1); /* the life that it fenced is proven over */
+}
+
 static size_t drain(int fd, char *last)
 {
     char buf[4096];
@@ -529,6 +554,7 @@ static int body(void)
         T(test_storage_lost),
         T(test_freeze_and_thaw),
         T(test_end_epoch),
+        T(test_fence_mark),
         T(test_watchdog),
         T(test_connections),
         T(test_malformed_packets),

@@ -372,6 +372,25 @@ static void leases_are_reported_as_the_profile_says(void **state)
     assert_int_equal(world_lease(w)->observations[0]->unchanged_ms, 9000);
     assert_string_equal(world_lease(w)->observations[0]->host_uuid, VM2);
 
+    Holdfast__V1__Observe__Mark mark = HOLDFAST__V1__OBSERVE__MARK__INIT, *marks[] = {&mark};
+    mark.host_uuid = (char *)VM2;
+    mark.epoch = 3;
+    o.marks = marks;
+    o.n_marks = 1;
+    world_send(w, &m);
+    assert_int_equal(w->reader_marks, 1);
+    assert_int_equal(w->reader_mark.epoch, 3);
+    assert_true(hf_uuid_equal(&w->reader_mark.host, &seen.host));
+    seen.marked_epoch = 3;
+    w->reader.cb(w->reader.arg, &w->reader.storage, &seen, 1);
+    world_step(w, 1000);
+    assert_int_equal(world_lease(w)->observations[0]->marked_epoch, 3);
+    mark.epoch = 0;
+    world_send(w, &m);
+    assert_non_null(world_refusal(w));
+    world_forget(w);
+    o.n_marks = 0;
+
     o.primary_storage_uuid = (char *)LOCAL; /* carries no heartbeats */
     world_send(w, &m);
     assert_non_null(world_refusal(w));

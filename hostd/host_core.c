@@ -32,7 +32,8 @@ static void look_timer(void *arg);
 void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d)
 {
     HF_ASSERT(!h->started && d->env && d->hypervisor && d->keeper && d->net && d->send && d->redial);
-    HF_ASSERT(d->open_storage && d->reader_create && d->reader_set_peers && d->reader_close);
+    HF_ASSERT(d->open_storage && d->reader_create && d->reader_set_peers && d->reader_set_marks &&
+              d->reader_close);
     h->d = *d;
     h->started = true;
     hf_timer_start(d->env, &h->look_timer, HF_HOST_LOOK_MS, look_timer, h);

@@ -46,6 +46,7 @@ struct hf_host_drivers {
      * simulated one. */
     struct hf_lease_reader *(*reader_create)(struct hf_env *env, const struct hf_lease_reader_options *o);
     void (*reader_set_peers)(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n);
+    void (*reader_set_marks)(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n);
     void (*reader_close)(struct hf_lease_reader *r);
     /* One message up the open stream; m is borrowed. */
     void (*send)(void *arg, const Holdfast__V1__HostMessage *m);

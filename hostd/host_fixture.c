@@ -64,6 +64,14 @@ static void reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *ho
     ((struct world *)r)->reader_peers = n;
 }
 
+static void reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n)
+{
+    struct world *w = (struct world *)r;
+    w->reader_marks = n;
+    if (n > 0)
+        w->reader_mark = marks[0];
+}
+
 static void reader_close(struct hf_lease_reader *r)
 {
     ((struct world *)r)->reader_open = false;
@@ -102,6 +110,7 @@ static void start_hostd(struct world *w)
         .open_storage = open_storage,
         .reader_create = reader_create,
         .reader_set_peers = reader_set_peers,
+        .reader_set_marks = reader_set_marks,
         .reader_close = reader_close,
         .send = on_send,
         .redial = on_redial,

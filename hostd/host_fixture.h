@@ -52,7 +52,8 @@ struct world {
     /* the reader of peers' records */
     struct hf_lease_reader_options reader;
     bool reader_open;
-    size_t reader_peers;
+    size_t reader_peers, reader_marks;
+    struct hf_lease_mark reader_mark; /* the first */
     /* the leader */
     uint64_t term, epoch;
     struct said *said;

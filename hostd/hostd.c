@@ -201,6 +201,7 @@ static hf_status start(struct daemon *d)
         .open_storage = open_storage,
         .reader_create = hf_lease_reader_create,
         .reader_set_peers = hf_lease_reader_set_peers,
+        .reader_set_marks = hf_lease_reader_set_marks,
         .reader_close = hf_lease_reader_close,
         .send = send_up,
         .redial = redial,

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "hostd/fence_mark_file.h"
 
 struct hf_keeper_disk {
     /* fixed */
@@ -19,7 +20,9 @@ struct hf_keeper_disk {
     /* between loop and thread, under the lock */
     bool job;
     /* the thread's while it has the job, else the loop's */
-    struct hf_uuid storage;
+    struct hf_uuid storage, host;
+    uint64_t epoch;
+    char dir[HF_KEEPER_DIR_MAX];
     char path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
     uint8_t *slot;
     off_t offset;
@@ -28,6 +31,7 @@ struct hf_keeper_disk {
     char open_path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
     dev_t dev; /* file system of open_path when it was first opened */
     bool dev_known;
+    uint64_t forgot_epoch; /* the marks before this one are removed */
 };
 
 static void close_file(struct hf_keeper_disk *d)
@@ -45,6 +49,7 @@ static hf_status open_file(struct hf_keeper_disk *d)
     if (strcmp(d->open_path, d->path) != 0) {
         close_file(d);
         d->dev_known = false;
+        d->forgot_epoch = 0;
         memcpy(d->open_path, d->path, sizeof d->path);
     }
     if (d->fd >= 0 && (stat(d->path, &by_path) != 0 || fstat(d->fd, &by_fd) != 0 ||
@@ -82,6 +87,17 @@ static hf_status write_record(struct hf_keeper_disk *d)
     return st;
 }
 
+/* Rule 8: first the record, then the mark. */
+static hf_status renew(struct hf_keeper_disk *d, bool *ret_marked)
+{
+    HF_TRY(write_record(d));
+    HF_TRY(hf_fence_mark_read(d->dir, &d->host, d->epoch, ret_marked));
+    if (d->forgot_epoch != d->epoch)
+        hf_fence_mark_forget_before(d->dir, &d->host, d->epoch);
+    d->forgot_epoch = d->epoch;
+    return HF_STATUS_OK;
+}
+
 static void *disk_main(void *arg)
 {
     struct hf_keeper_disk *d = arg;
@@ -91,8 +107,8 @@ static void *disk_main(void *arg)
             pthread_cond_wait(&d->wake, &d->lock);
         pthread_mutex_unlock(&d->lock);
 
-        hf_status st = write_record(d);
         struct hf_keeper_letter *letter = HF_NEW(struct hf_keeper_letter);
+        hf_status st = renew(d, &letter->marked);
         letter->kind = HF_LEASE_RENEWED;
         letter->storage = d->storage;
         letter->ok = hf_ok(st);
@@ -127,6 +143,9 @@ void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storag
     pthread_mutex_lock(&d->lock);
     HF_ASSERT(!d->job);
     d->storage = *storage;
+    d->host = record->host;
+    d->epoch = record->epoch;
+    snprintf(d->dir, sizeof d->dir, "%s", dir);
     snprintf(d->path, sizeof d->path, "%s/%s", dir, hf_lease_file_name(&record->host, name));
     hf_lease_record_encode(record, d->slot);
     d->offset = (off_t)(record->sequence % 2) * HF_LEASE_SLOT_BYTES;

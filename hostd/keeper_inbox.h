@@ -10,7 +10,7 @@ struct hf_keeper_letter {
     struct hf_keeper_letter *next;
     enum hf_lease_event_kind kind; /* RENEWED or SURVEYED */
     struct hf_uuid storage;
-    bool ok;
+    bool ok, marked;
     char text[HF_LEASE_EFFECT_TEXT / 2];
     uint64_t survey;
     size_t n_procs;

@@ -13,19 +13,28 @@
 #include "base/mem.h"
 #include "base/worker.h"
 #include "ha/sampler.h"
+#include "hostd/fence_mark_file.h"
 
 struct hf_lease_reader {
     struct hf_env *env;
     struct hf_lease_reader_options o;
     char *dir;
     struct hf_sampler *sampler;
+    struct pending_mark *marks;
+    size_t n_marks;
     struct hf_worker *worker; /* one thread */
     struct hf_timer next;
     int64_t started_ms; /* the sample under way, or the last */
     bool closed;
 };
 
-/* One sample on the worker's thread: the own record, then each peer's. */
+struct pending_mark {
+    struct hf_lease_mark mark;
+    bool written;
+    char error[HF_OBSERVATION_ERROR_MAX];
+};
+
+/* One sample on the worker's thread: the marks, the own record, then each peer's. */
 struct sample {
     struct hf_job job;
     struct hf_lease_reader *reader; /* the loop's */
@@ -35,6 +44,8 @@ struct sample {
     struct hf_sampler_read own;
     struct hf_sampler_read *reads;
     size_t n_reads;
+    struct pending_mark *marks; /* a copy; what is written now is told to the reader */
+    size_t n_marks;
 };
 
 static int64_t clock_ms(void)
@@ -78,14 +89,44 @@ static void read_one(const struct sample *s, uint8_t *buf, struct hf_sampler_rea
         hf_sampler_digest(buf, n > 0 ? (size_t)n : 0, s->any_cluster ? NULL : &s->cluster, r);
 }
 
+/* Rule 12: what is read of a host's record behind this was read after its mark was written. */
+static void write_marks(struct sample *s, struct hf_job *job)
+{
+    for (size_t i = 0; i < s->n_marks && !hf_job_expired(job); i++) {
+        struct pending_mark *m = &s->marks[i];
+        if (m->written)
+            continue;
+        hf_status st = hf_fence_mark_write(s->dir, &m->mark.host, m->mark.epoch);
+        m->written = hf_ok(st);
+        snprintf(m->error, sizeof m->error, "%s", hf_status_message(st));
+        hf_status_drop(st);
+    }
+}
+
+static void tell_marks(const struct sample *s, struct hf_sampler_read *r)
+{
+    for (size_t i = 0; i < s->n_marks; i++) {
+        const struct pending_mark *m = &s->marks[i];
+        if (!hf_uuid_equal(&m->mark.host, &r->host))
+            continue;
+        if (m->written)
+            r->marked_epoch = m->mark.epoch;
+        else
+            memcpy(r->mark_error, m->error, sizeof r->mark_error);
+    }
+}
+
 static void sample_work(struct hf_job *job)
 {
     struct sample *s = hf_container_of(job, struct sample, job);
+    write_marks(s, job);
     uint8_t *buf = aligned_alloc(4096, HF_LEASE_FILE_BYTES);
     HF_ASSERT(buf);
     read_one(s, buf, &s->own);
-    for (size_t i = 0; i < s->n_reads && !hf_job_expired(job); i++)
+    for (size_t i = 0; i < s->n_reads && !hf_job_expired(job); i++) {
+        tell_marks(s, &s->reads[i]);
         read_one(s, buf, &s->reads[i]);
+    }
     free(buf);
 }
 
@@ -96,6 +137,7 @@ static void sample_end(struct hf_job *job)
         free(s->reads[i].runs);
     free(s->own.runs);
     free(s->reads);
+    free(s->marks);
     free(s->dir);
     free(s);
 }
@@ -103,6 +145,15 @@ static void sample_end(struct hf_job *job)
 /* --- on the loop --- */
 
 static void start_sample(void *arg);
+
+static void remember_marks(struct hf_lease_reader *r, const struct sample *s)
+{
+    for (size_t i = 0; i < s->n_marks; i++)
+        for (size_t k = 0; k < r->n_marks; k++)
+            if (hf_uuid_equal(&r->marks[k].mark.host, &s->marks[i].mark.host) &&
+                r->marks[k].mark.epoch == s->marks[i].mark.epoch)
+                r->marks[k].written |= s->marks[i].written;
+}
 
 static void sample_done(struct hf_job *job, hf_status st)
 {
@@ -113,6 +164,7 @@ static void sample_done(struct hf_job *job, hf_status st)
     size_t n;
     const struct hf_observation *seen;
     if (hf_ok(st)) {
+        remember_marks(r, s);
         seen = hf_sampler_sample(r->sampler, &s->own, s->reads, s->n_reads, &n);
     } else {
         char error[HF_OBSERVATION_ERROR_MAX];
@@ -141,6 +193,10 @@ static void start_sample(void *arg)
     for (size_t i = 0; i < s->n_reads; i++)
         s->reads[i].host = peers[i];
     free(peers);
+    s->n_marks = r->n_marks;
+    s->marks = hf_alloc_array(r->n_marks + 1, sizeof s->marks[0]);
+    if (r->n_marks > 0)
+        memcpy(s->marks, r->marks, r->n_marks * sizeof s->marks[0]);
     r->started_ms = hf_env_now_ms(r->env);
     hf_worker_submit(r->worker, &s->job, (unsigned)r->o.timing->io_timeout_ms);
 }
@@ -177,10 +233,27 @@ void hf_lease_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *
     free(peers);
 }
 
+void hf_lease_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n)
+{
+    HF_ASSERT(n <= HF_LEASE_READER_PEERS_MAX);
+    struct pending_mark *now = hf_alloc_array(n + 1, sizeof now[0]);
+    for (size_t i = 0; i < n; i++) {
+        now[i].mark = marks[i];
+        for (size_t k = 0; k < r->n_marks; k++)
+            if (hf_uuid_equal(&r->marks[k].mark.host, &marks[i].host) &&
+                r->marks[k].mark.epoch == marks[i].epoch)
+                now[i] = r->marks[k];
+    }
+    free(r->marks);
+    r->marks = now;
+    r->n_marks = n;
+}
+
 static void worker_closed(void *arg)
 {
     struct hf_lease_reader *r = arg;
     hf_sampler_free(r->sampler);
+    free(r->marks);
     free(r->dir);
     free(r);
 }

@@ -38,6 +38,17 @@ struct hf_lease_reader *hf_lease_reader_create(struct hf_env *env, const struct 
  * logged once). A peer that stays in the list keeps its count. */
 void hf_lease_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n);
 
+/* A life that is fenced, whose mark is to be written here (rule 12). */
+struct hf_lease_mark {
+    struct hf_uuid host;
+    uint64_t epoch;
+};
+
+/* Replaces the list of marks (at most HF_LEASE_READER_PEERS_MAX). Each is written at the beginning of a
+ * sample, again in the next one as long as that fails; what its host's record then holds is read after it,
+ * and the observation says so. A mark that is written stays. */
+void hf_lease_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n);
+
 /* No callback from here on. Memory goes when the job in flight, if any, has ended. */
 void hf_lease_reader_close(struct hf_lease_reader *r);
 

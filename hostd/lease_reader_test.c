@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "hostd/fence_mark_file.h"
 #include "hostd/lease_reader.h"
 
 #define WAIT_MS 30000
@@ -104,6 +105,9 @@ static int teardown(void **state)
     unlink(path);
     file_path(f, &f->peer, path);
     unlink(path);
+    char name[HF_FENCE_MARK_NAME_MAX];
+    snprintf(path, sizeof path, "%s/%s", f->dir, hf_fence_mark_name(&f->peer, 3, name));
+    unlink(path);
     rmdir(f->dir);
     return 0;
 }
@@ -144,6 +148,47 @@ static void test_own_record_stops(void **state)
     assert_int_equal(f->of_peer.unchanged_ms, 0);
 }
 
+/* What is said with the mark was read after it was written; other hosts, and other lives of this one, have
+ * none. */
+static void test_mark_before_the_read(void **state)
+{
+    struct fixture *f = *state;
+    bool is = false;
+    f->peer_moves = false;
+    TURN_UNTIL(f, f->of_peer.unchanged_ms >= 400);
+    assert_int_equal(f->of_peer.marked_epoch, 0);
+    struct hf_lease_mark mark = {.host = f->peer, .epoch = 3};
+    hf_lease_reader_set_marks(f->reader, &mark, 1);
+    TURN_UNTIL(f, f->of_peer.marked_epoch == 3);
+    assert_true(hf_ok(hf_fence_mark_read(f->dir, &f->peer, 3, &is)));
+    assert_true(is);
+    assert_true(f->of_peer.unchanged_ms >= 400); /* the count goes on */
+    assert_int_equal(f->of_ghost.marked_epoch, 0);
+    f->peer_moves = true; /* a host that has not heard of it */
+    TURN_UNTIL(f, f->of_peer.unchanged_ms == 0);
+    assert_int_equal(f->of_peer.marked_epoch, 3);
+    hf_lease_reader_set_marks(f->reader, NULL, 0);
+    TURN_UNTIL(f, f->of_peer.marked_epoch == 0);
+}
+
+/* The reason is told, and the record is read all the same. */
+static void test_mark_cannot_be_written(void **state)
+{
+    struct fixture *f = *state;
+    char path[256], name[HF_FENCE_MARK_NAME_MAX];
+    snprintf(path, sizeof path, "%s/%s", f->dir, hf_fence_mark_name(&f->peer, 3, name));
+    assert_int_equal(symlink("/dev/null", path), 0);
+    TURN_UNTIL(f, f->samples >= 3 && f->of_peer.samples_good);
+    struct hf_lease_mark mark = {.host = f->peer, .epoch = 3};
+    hf_lease_reader_set_marks(f->reader, &mark, 1);
+    TURN_UNTIL(f, f->of_peer.mark_error[0] != '\0');
+    assert_true(f->of_peer.samples_good);
+    assert_int_equal(f->of_peer.marked_epoch, 0);
+    unlink(path);
+    TURN_UNTIL(f, f->of_peer.marked_epoch == 3);
+    assert_string_equal(f->of_peer.mark_error, "");
+}
+
 /* The storage is gone altogether: no sample is good, and no file is taken for a host that was never there. */
 static void test_directory_gone(void **state)
 {
@@ -167,6 +212,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_moves_then_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_record_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_mark_before_the_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_mark_cannot_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directory_gone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,8 @@ struct hf_storage_rec {
     struct hf_lease_reader *reader;
     struct hf_uuid *peers;
     size_t n_peers;
+    struct hf_lease_mark *marks;
+    size_t n_marks;
     Holdfast__V1__Observation **seen; /* of the reader's last sample */
     struct value *values;             /* of these */
     size_t n_seen;
@@ -55,6 +57,7 @@ static void storage_free(struct hf_storage_rec *r)
     free(r->path);
     free(r->message);
     free(r->peers);
+    free(r->marks);
     free(r);
 }
 
@@ -309,6 +312,41 @@ static void want_reader(struct hf_storage_rec *r)
                                         .arg = r};
     r->reader = h->d.reader_create(h->d.env, &o);
     h->d.reader_set_peers(r->reader, r->peers, r->n_peers);
+    h->d.reader_set_marks(r->reader, r->marks, r->n_marks);
+}
+
+static hf_status parse_observe(const Holdfast__V1__Observe *o, struct hf_uuid *peers,
+                               struct hf_lease_mark *marks)
+{
+    for (size_t i = 0; i < o->n_host_uuids; i++)
+        if (!hf_uuid_parse(o->host_uuids[i], &peers[i]))
+            return hf_error(HF_INVALID, "observe: '%s' is no UUID of a host", o->host_uuids[i]);
+    for (size_t i = 0; i < o->n_marks; i++) {
+        marks[i].epoch = o->marks[i]->epoch;
+        if (!hf_uuid_parse(o->marks[i]->host_uuid, &marks[i].host) || marks[i].epoch == 0)
+            return hf_error(HF_INVALID, "observe: a mark for epoch %llu of host '%s' cannot be",
+                            (unsigned long long)marks[i].epoch, o->marks[i]->host_uuid);
+    }
+    return HF_STATUS_OK;
+}
+
+/* Takes both lists. */
+static void take_observe(struct hf_storage_rec *r, struct hf_uuid *peers, size_t n_peers,
+                         struct hf_lease_mark *marks, size_t n_marks)
+{
+    struct hf_host *h = r->host;
+    free(r->peers);
+    free(r->marks);
+    r->peers = peers;
+    r->n_peers = n_peers;
+    r->marks = marks;
+    r->n_marks = n_marks;
+    if (!r->reader) {
+        want_reader(r);
+        return;
+    }
+    h->d.reader_set_peers(r->reader, peers, n_peers);
+    h->d.reader_set_marks(r->reader, marks, n_marks);
 }
 
 hf_status hf_storage_rec_observe(struct hf_host *h, const Holdfast__V1__Observe *o)
@@ -323,19 +361,17 @@ hf_status hf_storage_rec_observe(struct hf_host *h, const Holdfast__V1__Observe 
     if (o->n_host_uuids > HF_LEASE_READER_PEERS_MAX)
         return hf_error(HF_OUT_OF_RANGE, "observe: %zu hosts, the maximum is %d", o->n_host_uuids,
                         HF_LEASE_READER_PEERS_MAX);
+    if (o->n_marks > o->n_host_uuids)
+        return hf_error(HF_OUT_OF_RANGE, "observe: %zu marks for %zu hosts", o->n_marks, o->n_host_uuids);
     struct hf_uuid *peers = hf_alloc_array(o->n_host_uuids + 1, sizeof *peers);
-    for (size_t i = 0; i < o->n_host_uuids; i++)
-        if (!hf_uuid_parse(o->host_uuids[i], &peers[i])) {
-            free(peers);
-            return hf_error(HF_INVALID, "observe: '%s' is no UUID of a host", o->host_uuids[i]);
-        }
-    free(r->peers);
-    r->peers = peers;
-    r->n_peers = o->n_host_uuids;
-    if (r->reader)
-        h->d.reader_set_peers(r->reader, r->peers, r->n_peers);
-    else
-        want_reader(r);
+    struct hf_lease_mark *marks = hf_alloc_array(o->n_marks + 1, sizeof *marks);
+    hf_status st = parse_observe(o, peers, marks);
+    if (!hf_ok(st)) {
+        free(peers);
+        free(marks);
+        return st;
+    }
+    take_observe(r, peers, o->n_host_uuids, marks, o->n_marks);
     return HF_STATUS_OK;
 }
 
