@@ -6,7 +6,7 @@
 #include "ha/lease_record.h"
 
 #define MAGIC   "HFKEEPER"
-#define VERSION 1u
+#define VERSION 2u
 
 struct head {
     char magic[8];

@@ -16,7 +16,8 @@
 struct hf_keeper_state_run {
     struct hf_uuid instance;
     uint64_t run;
-    uint32_t live; /* a process was seen */
+    uint16_t live;  /* a process was seen, or let through the gate */
+    uint16_t gated; /* none is born without the gate's yes */
     uint32_t n_storages;
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX]; /* leases that it needs */
 };

@@ -1,7 +1,7 @@
-/* The packets between hostd and its keeper (hf-lease) on a unix socket of type SOCK_SEQPACKET: one packet,
- * one message, in the machine's own byte order (both ends run on one host). hostd sends requests; the keeper
- * answers each once, in any order, and sends HF_KEEPER_CHANGED when its view changed. Raise the version when
- * a layout or an enum changes.
+/* The packets between hostd, the gate (hf-qemu) and their keeper (hf-lease) on unix sockets of type
+ * SOCK_SEQPACKET: one packet, one message, in the machine's own byte order (both ends run on one host). hostd
+ * sends requests; the keeper answers each once, in any order, and sends HF_KEEPER_CHANGED when its view
+ * changed. Raise the version when a layout or an enum changes.
  */
 #ifndef HF_HA_KEEPER_WIRE_H
 #define HF_HA_KEEPER_WIRE_H
@@ -18,6 +18,7 @@
 #define HF_KEEPER_DIR_MAX      1024
 #define HF_KEEPER_TEXT_MAX     512
 #define HF_KEEPER_SOCKET       "/run/holdfast/keeper.sock"
+#define HF_KEEPER_GATE_SOCKET  "/run/holdfast/gate.sock" /* where QEMU's user may ask */
 #define HF_KEEPER_STATE        "/run/holdfast/keeper.state"
 
 enum hf_keeper_op {
@@ -26,10 +27,12 @@ enum hf_keeper_op {
     HF_KEEPER_SEE_TERM,       /* number: term */
     HF_KEEPER_ADD_STORAGE,    /* subject: storage, dir */
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */
-    HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages */
+    HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
     HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill */
     HF_KEEPER_END_EPOCH,      /* epoch, starting */
+    HF_KEEPER_GATE, /* by the gate's socket only. subject: instance, number: run; pid is filled in from the
+                       asker */
     HF_KEEPER_REPLY = 64,
     HF_KEEPER_VIEW_REPLY,
     HF_KEEPER_CHANGED,
@@ -51,7 +54,7 @@ struct hf_keeper_request {
     uint8_t kill;
     uint8_t n_storages;
     uint8_t starting; /* orders to start are under way: a permit may yet become a process */
-    uint8_t reserved;
+    uint8_t gated;    /* its QEMU asks the gate before it is born */
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX];
     char dir[HF_KEEPER_DIR_MAX]; /* ended by zero */
 };

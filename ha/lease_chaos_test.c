@@ -13,11 +13,12 @@
 #include "base/mem.h"
 #include "ha/lease_rules.h"
 
-#define SEEDS     300
-#define STEPS     1200
-#define STORAGES  3
-#define INSTANCES 4
-#define NEVER     (-1000000)
+#define SEEDS      300
+#define STEPS      1200
+#define STORAGES   3
+#define INSTANCES  4
+#define NEVER      (-1000000)
+#define TOKEN_GATE 2 /* and above: the guest that asks */
 
 struct disk {
     bool writing, hangs, fails;
@@ -30,9 +31,11 @@ struct disk {
 
 struct guest {
     bool exists, stuck, stopped;
-    bool unseen;    /* born after the start of the last survey that was answered */
-    bool permitted; /* the keeper said yes to this run, and nothing has ended it */
-    bool born;      /* of this run; a process that has ended does not come back */
+    bool unseen;     /* born after the start of the last survey that was answered */
+    bool gated;      /* its process asks before it is born, at any time and whatever became of the run */
+    uint64_t knocks; /* run in whose name it asks */
+    bool permitted;  /* the keeper said yes to this run, and nothing has ended it */
+    bool born;       /* of this run; a process that has ended does not come back */
     uint64_t run, tomb;
     bool needs[STORAGES];
 };
@@ -123,8 +126,23 @@ static void check_permit(struct world *w)
         g->needs[storage] = true;
     }
     g->born = g->permitted && g->run == w->asked.number && g->born;
+    if (!g->permitted)
+        g->gated = w->asked.gated;
     g->permitted = true;
     g->run = w->asked.number;
+}
+
+/* Born with all that a run needs at this moment, once. */
+static void check_gate(struct world *w, const struct hf_lease_effect *e)
+{
+    struct guest *g = &w->guests[e->number - TOKEN_GATE];
+    if (e->code != HF_OK)
+        return;
+    CHECK(w, g->permitted && g->gated && !g->born && g->knocks == g->run && !w->epoch_over);
+    for (size_t i = 0; i < STORAGES; i++)
+        CHECK(w, !g->needs[i] || fresh(w, i));
+    g->exists = g->born = g->unseen = true;
+    g->stopped = false;
 }
 
 static void check_ended(struct world *w)
@@ -160,6 +178,10 @@ static void check_epoch(struct world *w)
 
 static void check_answer(struct world *w, const struct hf_lease_effect *e)
 {
+    if (e->number >= TOKEN_GATE) {
+        check_gate(w, e);
+        return;
+    }
     CHECK(w, w->waiting);
     w->waiting = false;
     if (e->code != HF_OK)
@@ -328,6 +350,7 @@ static void ask(struct world *w)
                                   .subject = guest_id(g)};
     q.epoch = w->epoch;
     q.kill = draw(w, 2) != 0;
+    q.gated = draw(w, 2) != 0;
     q.number = w->guests[g].permitted && draw(w, 4) ? w->guests[g].run : w->guests[g].tomb + draw(w, 3);
     for (size_t i = 0; i < STORAGES; i++) {
         if (draw(w, 3) == 0)
@@ -348,14 +371,27 @@ static void ask(struct world *w)
     step(w, &e);
 }
 
-/* Births only of what has a permit, once, and not while hostd asks for its end: there is no gate, so hostd
- * vouches for that. */
+/* Without a gate births only of what has a permit, once, and not while hostd asks for its end: it vouches for
+ * that. */
 static bool may_be_born(const struct world *w, size_t g)
 {
     bool ending =
         w->waiting && (w->asked.head.op == HF_KEEPER_END_EPOCH || w->asked.head.op == HF_KEEPER_SET_EPOCH ||
                        (w->asked.head.op == HF_KEEPER_END_RUN && w->asked.subject.b[1] == g));
     return w->guests[g].permitted && !w->guests[g].born && !w->epoch_over && !ending;
+}
+
+/* With a gate whoever is late may try: libvirt brings to life what it was told long ago. */
+static void knock(struct world *w, size_t number)
+{
+    struct guest *g = &w->guests[number];
+    g->knocks = draw(w, 4) ? g->run : g->tomb + draw(w, 3);
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_GATE,
+                                  .subject = guest_id(number),
+                                  .number = g->knocks,
+                                  .pid = 100 + (int)number};
+    struct hf_lease_event e = {.kind = HF_LEASE_REQUESTED, .token = TOKEN_GATE + number, .request = &q};
+    step(w, &e);
 }
 
 static void disturb(struct world *w)
@@ -385,7 +421,9 @@ static void disturb(struct world *w)
             w->now_ms += (int64_t)draw(w, 6000); /* the keeper stands still */
         break;
     default:
-        if (may_be_born(w, number))
+        if (g->gated && !g->born)
+            knock(w, number);
+        else if (!g->gated && may_be_born(w, number))
             g->exists = g->born = g->unseen = true, g->stopped = false;
     }
 }

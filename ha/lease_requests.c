@@ -268,9 +268,65 @@ static void ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct
     memset(run, 0, sizeof *run);
     run->instance = q->subject;
     run->run = q->number;
+    run->gated = q->gated;
     run->n_storages = q->n_storages;
     memcpy(run->storages, q->storages, q->n_storages * sizeof q->storages[0]);
     r->clean = false;
+    r->persist = r->changed = true;
+    reply_ok(r, token);
+}
+
+/* --- the gate --- */
+
+static bool end_is_asked_for(const struct hf_lease_rules *r, const struct hf_uuid *instance)
+{
+    for (size_t i = 0; i < r->n_waiting; i++) {
+        if (r->waiting[i].op == HF_KEEPER_END_RUN && hf_uuid_equal(&r->waiting[i].subject, instance))
+            return true;
+    }
+    return false;
+}
+
+/* Rule 2: why this process may not become the run's QEMU, or "". */
+static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+{
+    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
+    const struct hf_uuid *doubt;
+    text[0] = '\0';
+    if (r->state.epoch_closed)
+        snprintf(text, len, "epoch %llu of this host is closed", (ull)r->state.epoch);
+    else if (tomb && tomb->run >= q->number)
+        snprintf(text, len, "it is over");
+    else if (!run || run->run != q->number)
+        snprintf(text, len, "it has no permit");
+    else if (hf_lease_run_is_doomed(r, run))
+        snprintf(text, len, "a storage that it needs is closed on this host");
+    else if ((doubt = hf_lease_run_doubt(r, run)) != NULL)
+        snprintf(text, len, "the lease on storage %s is not fresh", hf_lease_name(doubt).text);
+    else if (end_is_asked_for(r, &q->subject))
+        snprintf(text, len, "its end is asked for");
+    else if (run->live && r->guests[run - r->state.runs].pid != q->pid)
+        snprintf(text, len, "it was started before");
+}
+
+static void ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    char text[HF_LEASE_EFFECT_TEXT / 2];
+    gate_problem(r, q, text, sizeof text);
+    if (text[0] != '\0') {
+        hf_lease_reply(r, token, HF_PRECONDITION, "start of run %llu of instance %s refused: %s",
+                       (ull)q->number, hf_lease_name(&q->subject).text, text);
+        return;
+    }
+    struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    struct hf_lease_guest *g = &r->guests[run - r->state.runs];
+    struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_WATCH);
+    e->subject = q->subject;
+    e->number = (uint64_t)q->pid;
+    run->live = 1;
+    g->pid = q->pid;
+    g->survey = r->survey + 1;
     r->persist = r->changed = true;
     reply_ok(r, token);
 }
@@ -331,6 +387,9 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
         return;
     case HF_KEEPER_END_EPOCH:
         ask_end_epoch(r, token, q);
+        return;
+    case HF_KEEPER_GATE:
+        ask_gate(r, token, q);
         return;
     default:
         hf_lease_reply(r, token, HF_UNIMPLEMENTED, "request %u is not known", q->head.op);

@@ -278,7 +278,8 @@ static bool survey_wanted(const struct hf_lease_rules *r)
         return true;
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_lease_guest *g = &r->guests[i];
-        if (!r->state.runs[i].live || hf_lease_run_is_doomed(r, &r->state.runs[i]) ||
+        const struct hf_keeper_state_run *run = &r->state.runs[i];
+        if ((!run->live && !run->gated) || hf_lease_run_is_doomed(r, run) ||
             (g->order == HF_GUEST_FROZEN && !g->stopped) || g->order == HF_GUEST_THAWING)
             return true;
     }

@@ -11,6 +11,11 @@
  * A renewal writes the record and then reads the fence mark (ha/fence_mark.h). One that finds it set is none:
  * the control plane has fenced this life, so the epoch is closed and all its runs are killed.
  *
+ * The gate (rule 2): a run whose permit says so (gated) is born only when its process has asked at exec and
+ * heard yes; one yes per run, never while its end is asked for. So no process of it can come later than this
+ * core knows, and a permit without a process is over as soon as a survey says so. Runs that are not gated are
+ * looked for instead.
+ *
  * Times are milliseconds of a clock that counts pauses. A keeper that starts with a state believes in no
  * lease: each counts as L old until it has renewed it itself, so its first step freezes the runs that need
  * one.
@@ -78,6 +83,9 @@ enum hf_lease_effect_kind {
      * KILL. */
     HF_LEASE_THAW,
     HF_LEASE_SURVEY, /* look for processes of guests, after the kills, freezes and thaws before it */
+    /* From now on until it is gone process `number` is one of this instance, whatever can be read of it: it
+     * was let through the gate and is about to become QEMU. Before any survey behind it. */
+    HF_LEASE_WATCH,
     HF_LEASE_PET,
     HF_LEASE_REPLY,   /* token, code, text */
     HF_LEASE_CHANGED, /* tell all who listen that the view changed */
@@ -87,7 +95,7 @@ enum hf_lease_effect_kind {
 struct hf_lease_effect {
     enum hf_lease_effect_kind kind;
     struct hf_uuid subject; /* storage or instance */
-    uint64_t number;        /* RENEW: sequence; THAW: time; SURVEY: its number; REPLY: token */
+    uint64_t number;        /* RENEW: sequence; THAW: time; WATCH: pid; SURVEY: its number; REPLY: token */
     enum hf_code code;
     char text[HF_LEASE_EFFECT_TEXT];
 };

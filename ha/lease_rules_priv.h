@@ -40,7 +40,8 @@ struct hf_lease_guest {
         HF_GUEST_FROZEN,  /* told to stand still */
         HF_GUEST_THAWING, /* told to go on; no survey has seen it do so yet */
     } order;
-    bool stopped; /* the last survey saw its processes stand still */
+    bool stopped;    /* the last survey saw its processes stand still */
+    uint64_t survey; /* the first that must see the process which was let through the gate */
 };
 
 /* A request that waits for a look at the processes. */

@@ -3,8 +3,8 @@
  * "lease_rules_test FILE" prints a file as the code would have it.
  *
  * Commands: profile, start, restart, lose-state, disk, mark, at, epoch, end-epoch, term, add, remove, begin,
- * born, register, die, stuck, unstuck, deaf, hears, end, kill-run, pause-until, no-watchdog, show, record.
- * What the core notes, kills and answers is said with its time. */
+ * born, register, die, stuck, unstuck, deaf, hears, gate, end, kill-run, pause-until, no-watchdog, show,
+ * record. What the core notes, kills and answers is said with its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -202,6 +202,10 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
     case HF_LEASE_NOTE:
         hf_scenario_say(w->s, "%lld %s", (long long)w->now_ms, text);
         break;
+    case HF_LEASE_WATCH:
+        hf_scenario_say(w->s, "%lld watch process %llu of %s", (long long)w->now_ms,
+                        (unsigned long long)e->number, name_of(w, &e->subject));
+        break;
     case HF_LEASE_PERSIST:
     case HF_LEASE_CHANGED:
         break;
@@ -325,7 +329,7 @@ static bool do_request(struct world *w, char **words, size_t n)
                {"term", HF_KEEPER_SEE_TERM},         {"add", HF_KEEPER_ADD_STORAGE},
                {"remove", HF_KEEPER_REMOVE_STORAGE}, {"begin", HF_KEEPER_BEGIN_RUN},
                {"register", HF_KEEPER_REGISTER_RUN}, {"end", HF_KEEPER_END_RUN},
-               {"kill-run", HF_KEEPER_END_RUN}};
+               {"kill-run", HF_KEEPER_END_RUN},      {"gate", HF_KEEPER_GATE}};
     struct hf_keeper_request q = {.head.op = 0};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         if (strcmp(words[0], ops[i].word) == 0)
@@ -334,6 +338,8 @@ static bool do_request(struct world *w, char **words, size_t n)
     if (q.head.op == 0 || n < 2)
         return false;
     q.kill = strcmp(words[0], "kill-run") == 0;
+    q.gated = hf_scenario_has(words, n, "gated");
+    q.pid = (int32_t)hf_scenario_number(words, n, "pid", w->next_pid);
     q.epoch = (uint64_t)hf_scenario_number(words, n, "epoch", 1);
     q.number = (uint64_t)hf_scenario_number(words, n, "run", 1);
     if (q.head.op == HF_KEEPER_SET_EPOCH || q.head.op == HF_KEEPER_END_EPOCH)
@@ -519,6 +525,46 @@ static void test_everything_lost_at_once(void **state)
     hf_lease_rules_free(r);
 }
 
+static void request_of(struct hf_lease_rules *r, const struct hf_keeper_request *q,
+                       struct hf_lease_effects *out)
+{
+    struct hf_lease_event e = {.kind = HF_LEASE_REQUESTED, .token = 1, .request = q};
+    hf_lease_rules_step(r, &e, 0, out);
+}
+
+static void survey_sees_nothing(struct hf_lease_rules *r, uint64_t survey, struct hf_lease_effects *out)
+{
+    struct hf_lease_event e = {.kind = HF_LEASE_SURVEYED, .survey = survey, .ok = true};
+    hf_lease_rules_step(r, &e, 0, out);
+}
+
+/* A look that began before the gate said yes proves nothing of the process that came through it. */
+static void test_gate_during_a_survey(void **state)
+{
+    (void)state;
+    static struct hf_keeper_state s;
+    static struct hf_lease_effects out;
+    const struct hf_keeper_state *now;
+    s.epoch = 1;
+    s.n_runs = 1;
+    s.runs[0] = (struct hf_keeper_state_run){.instance = {{0xb0}}, .run = 4, .gated = 1};
+    struct hf_lease_rules *r = hf_lease_rules_create(hf_ha_timing_find("fast"), "boot", &s, 0);
+    struct hf_lease_event tick = {.kind = HF_LEASE_TICK};
+    struct hf_keeper_request gate = {
+        .head.op = HF_KEEPER_GATE, .subject = s.runs[0].instance, .number = 4, .pid = 100};
+    struct hf_keeper_request end = {.head.op = HF_KEEPER_END_EPOCH, .epoch = 1};
+    now = hf_lease_rules_state(r);
+    hf_lease_rules_step(r, &tick, 0, &out); /* survey 1 begins */
+    request_of(r, &gate, &out);
+    assert_int_equal(now->runs[0].live, 1);
+    request_of(r, &end, &out);
+    survey_sees_nothing(r, 1, &out);
+    assert_int_equal(now->n_runs, 1);
+    survey_sees_nothing(r, 2, &out);
+    assert_int_equal(now->n_runs, 0);
+    hf_lease_rules_free(r);
+}
+
 static void test_scenarios(void **state)
 {
     (void)state;
@@ -534,6 +580,7 @@ int main(int argc, char **argv)
         return ok ? 0 : 1;
     }
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_scenarios),
-                                       cmocka_unit_test(test_everything_lost_at_once)};
+                                       cmocka_unit_test(test_everything_lost_at_once),
+                                       cmocka_unit_test(test_gate_during_a_survey)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,9 +138,10 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
             run->live = 1;
             if (doomed && !HF_MUTANT(NO_KILL))
                 hf_lease_kill(r, &run->instance);
-        } else if (run->live && doomed) {
-            hf_lease_note(r, "run %llu of instance %s: killed and verified gone",
-                          (unsigned long long)run->run, hf_lease_name(&run->instance).text);
+        } else if ((run->live || run->gated) && doomed && r->survey >= r->guests[i].survey) {
+            hf_lease_note(r, "run %llu of instance %s: %s", (unsigned long long)run->run,
+                          hf_lease_name(&run->instance).text,
+                          run->live ? "killed and verified gone" : "it was not born and will not be");
             hf_lease_bury(r, run->instance, run->run);
             continue; /* another run took its place in the table */
         }

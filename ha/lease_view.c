@@ -91,7 +91,7 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
         *run++ = (struct hf_keeper_wire_run){.instance = s->runs[i].instance,
                                              .run = s->runs[i].run,
                                              .pid = r->guests[i].pid,
-                                             .state = (uint16_t)s->runs[i].live,
+                                             .state = s->runs[i].live,
                                              .frozen = r->guests[i].order == HF_GUEST_FROZEN};
     for (uint32_t i = 0; i < s->n_tombs; i++)
         *run++ =

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "hostd/guest_args.h"
 
 #define X(s) ((const xmlChar *)(s))
 
@@ -84,6 +85,14 @@ static void add_identity(xmlNode *domain, const struct hf_vm_spec *s)
     add_mark(domain, s);
     ADD(domain, "memory", number(s->memory_bytes / 1024, text), "unit", "KiB");
     ADD(domain, "vcpu", number(s->cpus, text), "placement", "static");
+}
+
+/* Names the run where the gate can read it: in the arguments of QEMU. */
+static void add_run(xmlNode *domain, const struct hf_vm_spec *s)
+{
+    char run[24];
+    ADD(ADD(domain, "sysinfo", NULL, "type", "fwcfg"), "entry", number(s->run, run), "name",
+        HF_GUEST_RUN_KEY);
 }
 
 static void add_cpu(xmlNode *domain, const struct hf_domain_xml_options *o)
@@ -178,6 +187,7 @@ hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_dom
     HF_ASSERT(doc && domain && xmlNewProp(domain, X("type"), X(o->kvm ? "kvm" : "qemu")));
     xmlDocSetRootElement(doc, domain);
     add_identity(domain, spec);
+    add_run(domain, spec);
     add_platform(domain, o);
     add_devices(domain, spec, o);
     *ret = to_text(domain);

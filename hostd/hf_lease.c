@@ -34,7 +34,7 @@
 #define FDS_OWN           3 /* timer, inbox, signals */
 
 struct options {
-    const char *profile, *socket, *state, *watchdog, *stand_in;
+    const char *profile, *socket, *gate, *state, *watchdog, *stand_in;
 };
 
 struct keeper {
@@ -145,6 +145,9 @@ static void carry_out(struct keeper *k, const struct hf_lease_effect *e)
         return;
     case HF_LEASE_THAW:
         hf_keeper_procs_order(k->procs, HF_KEEPER_THAW, &e->subject, (int64_t)e->number);
+        return;
+    case HF_LEASE_WATCH:
+        hf_keeper_procs_watch(k->procs, &e->subject, (int)e->number);
         return;
     case HF_LEASE_SURVEY:
         hf_keeper_procs_survey(k->procs, e->number);
@@ -322,7 +325,7 @@ static hf_status start(struct keeper *k)
     k->server.request = on_request;
     k->server.view = on_view;
     k->server.arg = k;
-    HF_TRY(hf_keeper_server_init(&k->server, k->options.socket));
+    HF_TRY(hf_keeper_server_init(&k->server, k->options.socket, k->options.gate));
     HF_TRY(hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, k->timing));
     harden();
     k->procs = hf_keeper_procs_create(&k->inbox);
@@ -343,6 +346,7 @@ static void usage(FILE *out)
         "Without its state file it kills every guest of ours that it finds, so start one per host only.\n\n"
         "  --profile NAME            durations: fast, default or san (default)\n"
         "  --socket PATH             where hostd asks (" HF_KEEPER_SOCKET ")\n"
+        "  --gate PATH               where a QEMU asks before it is born (" HF_KEEPER_GATE_SOCKET ")\n"
         "  --state PATH              what survives a restart; must be lost at reboot (" HF_KEEPER_STATE ")\n"
         "  --watchdog DEVICE         hardware watchdog, for example /dev/watchdog0\n"
         "  --watchdog-stand-in FIFO  something outside this host that resets it when nobody writes\n"
@@ -353,13 +357,10 @@ static void usage(FILE *out)
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"profile", required_argument, NULL, 'p'},
-        {"socket", required_argument, NULL, 's'},
-        {"state", required_argument, NULL, 't'},
-        {"watchdog", required_argument, NULL, 'w'},
-        {"watchdog-stand-in", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"profile", required_argument, NULL, 'p'},  {"socket", required_argument, NULL, 's'},
+        {"gate", required_argument, NULL, 'g'},     {"state", required_argument, NULL, 't'},
+        {"watchdog", required_argument, NULL, 'w'}, {"watchdog-stand-in", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -368,6 +369,9 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case 's':
             o->socket = optarg;
+            break;
+        case 'g':
+            o->gate = optarg;
             break;
         case 't':
             o->state = optarg;
@@ -397,8 +401,10 @@ static int parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-    static struct keeper k = {
-        .options = {.profile = "default", .socket = HF_KEEPER_SOCKET, .state = HF_KEEPER_STATE}};
+    static struct keeper k = {.options = {.profile = "default",
+                                          .socket = HF_KEEPER_SOCKET,
+                                          .gate = HF_KEEPER_GATE_SOCKET,
+                                          .state = HF_KEEPER_STATE}};
     int end = parse(argc, argv, &k.options);
     if (end)
         return end - 1;
@@ -418,5 +424,6 @@ int main(int argc, char **argv)
     hf_info("told to end; the watchdog %s", idle ? "is disarmed" : "goes on counting: guests run");
     hf_keeper_watchdog_close(&k.watchdog, idle);
     unlink(k.options.socket);
+    unlink(k.options.gate);
     _exit(0); /* threads that hang in a storage are left behind */
 }

@@ -138,8 +138,9 @@ static void start_keeper(struct fixture *f)
     f->pid = fork();
     assert_true(f->pid >= 0);
     if (f->pid == 0) {
-        execl(HF_LEASE_PATH, "hf-lease", "--profile", "fast", "--socket", "/mnt/run/keeper.sock", "--state",
-              "/mnt/run/keeper.state", "--watchdog-stand-in", "/mnt/watchdog", (char *)NULL);
+        execl(HF_LEASE_PATH, "hf-lease", "--profile", "fast", "--socket", "/mnt/run/keeper.sock", "--gate",
+              "/mnt/run/gate.sock", "--state", "/mnt/run/keeper.state", "--watchdog-stand-in",
+              "/mnt/watchdog", (char *)NULL);
         _exit(127);
     }
     turn_until(f, &f->up);
@@ -224,7 +225,7 @@ static void start_ready(struct fixture *f)
 
 static pid_t start_run(struct fixture *f, const struct hf_uuid *vm, uint64_t run)
 {
-    CALL(f, begin_run, vm, f->epoch, run, &f->s1, 1);
+    CALL(f, begin_run, vm, f->epoch, run, &f->s1, 1, false);
     assert_int_equal(f->code, HF_OK);
     pid_t pid = guest_start(vm, GUEST_PLAIN);
     CALL(f, register_run, vm, run, pid);
@@ -255,7 +256,7 @@ static void test_permits_and_tombstones(void **state)
 {
     struct fixture *f = *state;
     start_ready(f);
-    CALL(f, begin_run, &f->vm1, 2, 1, &f->s1, 1);
+    CALL(f, begin_run, &f->vm1, 2, 1, &f->s1, 1, false);
     assert_int_equal(f->code, HF_PRECONDITION);
     assert_non_null(strstr(f->text, "it is of epoch 2, this host lives epoch 1"));
     pid_t pid = start_run(f, &f->vm1, 4);
@@ -265,7 +266,7 @@ static void test_permits_and_tombstones(void **state)
     CALL(f, end_run, &f->vm1, 4, true);
     assert_int_equal(f->code, HF_OK);
     assert_false(guest_lives(pid));
-    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1);
+    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1, false);
     assert_int_equal(f->code, HF_PRECONDITION);
     assert_non_null(strstr(f->text, "run 4 has a tombstone"));
     CALL(f, see_term, 9);
@@ -291,7 +292,7 @@ static void test_restart_keeps(void **state)
     assert_int_equal(f->runs[0].state, HF_RUN_LIVE);
     assert_int_equal(f->runs[0].pid, pid);
     assert_true(guest_lives(pid));
-    CALL(f, begin_run, &f->vm2, 1, 2, &f->s1, 1);
+    CALL(f, begin_run, &f->vm2, 1, 2, &f->s1, 1, false);
     assert_int_equal(f->code, HF_PRECONDITION);
 }
 
@@ -322,7 +323,7 @@ static void test_storage_lost(void **state)
     assert_false(guest_lives(pid));
     assert_true(f->epoch_closed);
     assert_int_equal(f->runs[0].state, HF_RUN_TOMBSTONED);
-    CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1);
+    CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1, false);
     assert_int_equal(f->code, HF_PRECONDITION);
     /* Back again: the record says so, and it stays closed; the next epoch may begin. */
     assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
@@ -418,6 +419,110 @@ static void test_fence_mark(void **state)
     assert_int_equal(access(path, F_OK), -1); /* the life that it fenced is proven over */
 }
 
+/* A start of this run through the gate, as libvirt does it. Its standard error goes to err. */
+static pid_t start_through_gate(struct fixture *f, const struct hf_uuid *vm, uint64_t run, const char *err)
+{
+    char hex[HF_UUID_STR], name[96], fw_cfg[96];
+    (void)f;
+    snprintf(name, sizeof name, "guest=%s,debug-threads=on", hf_uuid_format(vm, hex));
+    snprintf(fw_cfg, sizeof fw_cfg, "name=opt/org.holdfast/run,string=%llu", (unsigned long long)run);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int fd = open(err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        dup2(fd, 2);
+        execl(HF_GATE_PATH, "hf-qemu", "-name", name, "-uuid", hex, "plain", "-fw_cfg", fw_cfg, (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static bool says(const char *path, const char *what)
+{
+    char text[512] = "";
+    FILE *in = fopen(path, "re");
+    assert_non_null(in);
+    size_t n = fread(text, 1, sizeof text - 1, in);
+    text[n] = '\0';
+    fclose(in);
+    return strstr(text, what) != NULL;
+}
+
+static void refused(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
+/* Rule 2: nothing is born without a permit, nor twice, nor after its end; what came through counts at once.
+ */
+static void test_gate(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
+    assert_true(says("/mnt/err", "holdfast: start of run 4 of instance "));
+    assert_true(says("/mnt/err", "it has no permit"));
+    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1, true);
+    assert_int_equal(f->code, HF_OK);
+    refused(start_through_gate(f, &f->vm1, 5, "/mnt/err"));
+    pid_t pid = start_through_gate(f, &f->vm1, 4, "/mnt/err");
+    VIEW_UNTIL(f, f->n_runs == 1 && f->runs[0].state == HF_RUN_LIVE && f->runs[0].pid == pid);
+    refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
+    assert_true(says("/mnt/err", "it was started before"));
+    assert_true(guest_lives(pid));
+    CALL(f, end_run, &f->vm1, 4, true);
+    assert_int_equal(f->code, HF_OK);
+    assert_false(guest_lives(pid));
+    refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
+    assert_true(says("/mnt/err", "it is over"));
+}
+
+/* An order to start that a fence has overtaken, and a keeper that is not there. */
+static void test_gate_after_fence(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1, true);
+    assert_true(hf_ok(hf_fence_mark_write("/mnt/s1", &f->host, 1)));
+    VIEW_UNTIL(f, f->epoch_closed && f->clean && f->runs[0].state == HF_RUN_TOMBSTONED);
+    refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
+    assert_true(says("/mnt/err", "epoch 1 of this host is closed"));
+    end_keeper(f, SIGKILL);
+    refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
+    assert_true(says("/mnt/err", "the keeper (hf-lease) cannot be asked"));
+}
+
+/* Questions about what QEMU can do, and other people's guests, need no keeper. */
+static void test_gate_lets_others_through(void **state)
+{
+    struct fixture *f = *state;
+    (void)f;
+    start_keeper(f);
+    end_keeper(f, SIGKILL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl(HF_GATE_PATH, "hf-qemu", "-name", "guest=somebody-elses", "-uuid",
+              "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", "plain", (char *)NULL);
+        _exit(127);
+    }
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    char path[64], comm[32] = "";
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    while (strncmp(comm, "qemu", 4) != 0) { /* the name that a guest of this test gives itself */
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 20);
+        FILE *in = fopen(path, "re");
+        assert_non_null(in);
+        if (!fgets(comm, sizeof comm, in))
+            comm[0] = '\0';
+        fclose(in);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 static size_t drain(int fd, char *last)
 {
     char buf[4096];
@@ -477,8 +582,8 @@ static void test_connections(void **state)
     view(f);
     pid_t second = fork();
     if (second == 0) {
-        execl(HF_LEASE_PATH, "hf-lease", "--socket", "/mnt/run/other.sock", "--state",
-              "/mnt/run/keeper.state", (char *)NULL);
+        execl(HF_LEASE_PATH, "hf-lease", "--socket", "/mnt/run/other.sock", "--gate",
+              "/mnt/run/other-gate.sock", "--state", "/mnt/run/keeper.state", (char *)NULL);
         _exit(127);
     }
     assert_int_equal(waitpid(second, &status, 0), second);
@@ -555,6 +660,9 @@ static int body(void)
         T(test_freeze_and_thaw),
         T(test_end_epoch),
         T(test_fence_mark),
+        T(test_gate),
+        T(test_gate_after_fence),
+        T(test_gate_lets_others_through),
         T(test_watchdog),
         T(test_connections),
         T(test_malformed_packets),

@@ -31,6 +31,7 @@ struct hf_host_options {
     const char *hostname, *management_ip, *accelerator, *version;
     unsigned cpus;
     uint64_t memory_bytes;
+    bool gated;              /* the hypervisor starts guests through the gate */
     const char *console_dir; /* serial console logs, "<dir>/<instance uuid>.log"; NULL: none */
 };
 

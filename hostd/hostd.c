@@ -1,5 +1,6 @@
 /* hostd, the host daemon: plugs the real drivers into the core and runs the loop. See hostd/README.md. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "hostd/vm_libvirt.h"
 
 #define PROBE_MS 5000
+#define GATE     "hf-qemu"
 #define PATIENCE_MS                                                                                          \
     5000 /* for calls under way at the end; a hung storage must not keep the daemon from ending */
 
@@ -147,16 +149,40 @@ static struct hf_host *make_core(struct daemon *d, const char *accel)
         .cpus = d->o.cpus ? d->o.cpus : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
         .memory_bytes = d->o.memory_bytes ? d->o.memory_bytes : machine_memory(),
         .console_dir = d->console_dir,
+        .gated = d->o.emulator == NULL,
     };
     _Static_assert(sizeof o.secret == sizeof d->identity.secret, "one secret");
     memcpy(o.secret, d->identity.secret, sizeof o.secret);
     return hf_host_create(&o);
 }
 
+/* The gate lies beside this program. */
+static hf_status find_gate(char path[PATH_MAX])
+{
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof GATE);
+    if (n < 0)
+        return hf_errno(errno, "find the directory of this program");
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    HF_ASSERT(slash);
+    memcpy(slash + 1, GATE, sizeof GATE);
+    if (access(path, X_OK) != 0)
+        return hf_errno(errno, "find the gate, %s", path);
+    return HF_STATUS_OK;
+}
+
 static hf_status open_drivers(struct daemon *d, const char *accel)
 {
-    struct hf_vm_libvirt_options vm = {
-        .uri = d->o.libvirt_uri, .accelerator = accel, .cpu_mode = "none", .cache_mode = "none"};
+    char gate[PATH_MAX];
+    if (!d->o.emulator)
+        HF_TRY(find_gate(gate));
+    struct hf_vm_libvirt_options vm = {.uri = d->o.libvirt_uri,
+                                       .accelerator = accel,
+                                       .emulator = d->o.emulator ? d->o.emulator : gate,
+                                       .cpu_mode = "none",
+                                       .cache_mode = "none"};
+    if (d->o.emulator)
+        hf_warn("guests are started with %s: the keeper is not asked when they are born", d->o.emulator);
     struct hf_hypervisor_events vm_events = hf_host_hypervisor_events(d->host);
     struct hf_keeper_events keeper_events = hf_host_keeper_events(d->host);
     struct hf_control_link_options link = {

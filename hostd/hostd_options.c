@@ -22,6 +22,9 @@ const char hf_hostd_help[] =
     "  --keeper-socket PATH  where hf-lease listens                 [" HF_KEEPER_SOCKET "]\n"
     "  --libvirt-uri URI     hypervisor                             [qemu:///system]\n"
     "  --accel auto|kvm|tcg  auto: found by running a guest         [auto]\n"
+    "  --emulator PATH       starts guests in place of the gate, hf-qemu beside this program; then the "
+    "keeper is\n"
+    "                        not asked when a guest is born: for tests only\n"
     "  --cpus N              processors to offer                    [all of this machine]\n"
     "  --memory SIZE         memory to offer, for example 16GiB     [all of this machine]\n"
     "  --tls-ca FILE         certificates that the control nodes' ones are checked against; without it: no "
@@ -40,6 +43,7 @@ enum {
     KEEPER,
     LIBVIRT,
     ACCEL,
+    EMULATOR,
     CPUS,
     MEMORY,
     CA,
@@ -59,6 +63,7 @@ static const struct option table[] = {
     {"accel", required_argument, NULL, ACCEL},
     {"cpus", required_argument, NULL, CPUS},
     {"memory", required_argument, NULL, MEMORY},
+    {"emulator", required_argument, NULL, EMULATOR},
     {"tls-ca", required_argument, NULL, CA},
     {"tls-cert", required_argument, NULL, CERT},
     {"tls-key", required_argument, NULL, KEY},
@@ -133,6 +138,8 @@ static const char **text_option(struct hf_hostd_options *o, int option)
         return &o->libvirt_uri;
     case ACCEL:
         return &o->accelerator;
+    case EMULATOR:
+        return &o->emulator;
     case CA:
         return &o->tls.ca;
     case CERT:

@@ -192,7 +192,7 @@ static void ask_permit(struct hf_instance_rec *r)
     struct hf_uuid storages[HF_INSTANCE_DISKS_MAX];
     size_t n = leased_storages(r, storages);
     hf_instance_call_begin(r);
-    k->ops->begin_run(k, &r->uuid, r->epoch, r->run, storages, n, on_permit, r);
+    k->ops->begin_run(k, &r->uuid, r->epoch, r->run, storages, n, r->host->o.gated, on_permit, r);
 }
 
 void hf_instance_start_step(struct hf_instance_rec *r)

@@ -168,12 +168,14 @@ static void do_remove_storage(struct hf_keeper *k, const struct hf_uuid *storage
 }
 
 static void do_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
-                         const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg)
+                         const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
+                         void *arg)
 {
     HF_ASSERT(n_storages <= HF_KEEPER_STORAGES_MAX);
     struct hf_keeper_request q = {
         .head.op = HF_KEEPER_BEGIN_RUN, .subject = *instance, .epoch = epoch, .number = run};
     q.n_storages = (uint8_t)n_storages;
+    q.gated = gated;
     if (n_storages > 0)
         memcpy(q.storages, storages, n_storages * sizeof storages[0]);
     start_call(k, &q, cb, NULL, arg);

@@ -66,9 +66,11 @@ struct hf_keeper_ops {
     void (*remove_storage)(struct hf_keeper *k, const struct hf_uuid *storage, hf_keeper_cb cb, void *arg);
     /* Permit for one start: refused (PRECONDITION) when the epoch differs, the run is tombstoned, a lease of
      * these storages is not fresh or closed, or another run of the instance is not over. The run is PENDING
-     * from here. */
+     * from here. gated: the hypervisor starts it through the gate (hf-qemu), so that it is not born without
+     * the keeper's yes at that moment. */
     void (*begin_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
-                      const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg);
+                      const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
+                      void *arg);
     /* QEMU is born: the run is LIVE. */
     void (*register_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
                          hf_keeper_cb cb, void *arg);

@@ -24,42 +24,15 @@ struct hf_keeper_procs {
         int64_t until_ms;
     } orders[HF_LEASE_PROCS_MAX];
     size_t n_orders;
+    struct watch {
+        struct hf_uuid instance;
+        int pid;
+    } watches[HF_KEEPER_RUNS_MAX];
+    size_t n_watches;
     uint64_t survey; /* number asked for; 0: none */
     /* the thread's */
     struct hf_keeper_scan scan;
 };
-
-/* The value behind an option, or NULL. */
-static const char *option_value(const char *args, size_t len, const char *option)
-{
-    const char *end = args + len;
-    while (args < end) {
-        size_t n = strnlen(args, (size_t)(end - args));
-        const char *next = args + n + 1;
-        if (strcmp(args, option) == 0)
-            return next < end ? next : NULL;
-        args = next;
-    }
-    return NULL;
-}
-
-bool hf_keeper_cmdline_match(const char *args, size_t len, struct hf_uuid *ret)
-{
-    struct hf_uuid by_name, by_uuid;
-    char hex[HF_UUID_STR] = "";
-    if (len == 0 || args[len - 1] != '\0')
-        return false;
-    const char *name = option_value(args, len, "-name"), *uuid = option_value(args, len, "-uuid");
-    if (!name || !uuid || strncmp(name, "guest=", 6) != 0)
-        return false;
-    snprintf(hex, sizeof hex, "%.32s", name + 6);
-    char after = strlen(hex) == 32 ? name[6 + 32] : 'x';
-    if ((after != '\0' && after != ',') || !hf_uuid_parse(hex, &by_name) || !hf_uuid_parse(uuid, &by_uuid) ||
-        !hf_uuid_equal(&by_name, &by_uuid))
-        return false;
-    *ret = by_name;
-    return true;
-}
 
 static struct hf_keeper_letter *survey_letter(struct hf_keeper_procs *p, uint64_t number, hf_status st)
 {
@@ -118,16 +91,22 @@ static void *procs_main(void *arg)
 {
     struct hf_keeper_procs *p = arg;
     static struct order orders[HF_LEASE_PROCS_MAX];
+    static struct watch watches[HF_KEEPER_RUNS_MAX];
     for (;;) {
         pthread_mutex_lock(&p->lock);
-        while (p->n_orders == 0 && p->survey == 0)
+        while (p->n_orders == 0 && p->n_watches == 0 && p->survey == 0)
             pthread_cond_wait(&p->wake, &p->lock);
         size_t n_orders = p->n_orders;
         uint64_t survey = p->survey;
         memcpy(orders, p->orders, n_orders * sizeof orders[0]);
         p->n_orders = 0;
+        size_t n_watches = p->n_watches;
+        memcpy(watches, p->watches, n_watches * sizeof watches[0]);
+        p->n_watches = 0;
         p->survey = 0;
         pthread_mutex_unlock(&p->lock);
+        for (size_t i = 0; i < n_watches; i++)
+            hf_keeper_scan_watch(&p->scan, &watches[i].instance, watches[i].pid);
         carry_out(p, orders, n_orders, survey);
     }
     return NULL;
@@ -156,6 +135,20 @@ void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_keeper_order order
         p->orders[i] = (struct order){.order = order, .instance = *instance, .until_ms = until_ms};
     if (i == p->n_orders && i < HF_LEASE_PROCS_MAX)
         p->n_orders++;
+    pthread_cond_signal(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void hf_keeper_procs_watch(struct hf_keeper_procs *p, const struct hf_uuid *instance, int pid)
+{
+    pthread_mutex_lock(&p->lock);
+    size_t i = 0;
+    while (i < p->n_watches && !hf_uuid_equal(&p->watches[i].instance, instance))
+        i++;
+    HF_ASSERT(i < HF_KEEPER_RUNS_MAX); /* one process per run comes through the gate */
+    p->watches[i] = (struct watch){.instance = *instance, .pid = pid};
+    if (i == p->n_watches)
+        p->n_watches++;
     pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->lock);
 }

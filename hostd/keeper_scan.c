@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "hostd/keeper_procs.h"
+#include "hostd/guest_args.h"
 
 #define CMDLINE_MAX (64 * 1024)
 #define PF_KTHREAD  0x00200000u
@@ -120,7 +120,7 @@ static bool thread_matches(int pid, int tid, void *arg)
     ssize_t n = read_file(path, m->buf, CMDLINE_MAX);
     if (n == CMDLINE_MAX)
         m->buf[n - 1] = '\0'; /* what identifies a guest stands near the front */
-    return n > 0 && hf_keeper_cmdline_match(m->buf, (size_t)n, &m->uuid);
+    return n > 0 && hf_guest_args_match(m->buf, (size_t)n, &m->uuid);
 }
 
 static bool is_same_process(int pid, unsigned long long start)
@@ -163,6 +163,23 @@ static struct hf_keeper_known *find_known(struct hf_keeper_scan *s, int pid)
             return &s->known[i];
     }
     return NULL;
+}
+
+void hf_keeper_scan_watch(struct hf_keeper_scan *s, const struct hf_uuid *instance, int pid)
+{
+    char path[64];
+    struct stat_line stat;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    if (!read_stat(path, &stat))
+        return; /* it has ended already */
+    struct hf_keeper_known *k = find_known(s, pid);
+    if (!k && s->n_known == HF_LEASE_PROCS_MAX) {
+        hf_warn("process %d is not watched: there are %d already", pid, HF_LEASE_PROCS_MAX);
+        return; /* the looks fail as well, so nothing is taken for gone */
+    }
+    if (!k)
+        k = &s->known[s->n_known++];
+    *k = (struct hf_keeper_known){.instance = *instance, .pid = pid, .start = stat.start};
 }
 
 static void drop_gone(struct hf_keeper_scan *s)

@@ -18,6 +18,8 @@ struct hf_keeper_scan {
 /* Brings the list up to date: after it, known holds exactly the guests' processes that are not gone. An error
  * means that nothing is proven gone. */
 hf_status hf_keeper_scan_update(struct hf_keeper_scan *s) HF_MUST_USE;
+/* Puts a process that is alive on the list. */
+void hf_keeper_scan_watch(struct hf_keeper_scan *s, const struct hf_uuid *instance, int pid);
 /* SIGKILL for those of the list that belong to this instance; it ends stopped ones as well. */
 void hf_keeper_scan_kill(const struct hf_keeper_scan *s, const struct hf_uuid *instance);
 /* Stops every thread of these, and lets them go on. Each thread gets a SIGSTOP of its own: one for the

@@ -6,8 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hostd/guest_args.h"
 #include "hostd/keeper_ns.h"
-#include "hostd/keeper_procs.h"
 #include "hostd/keeper_scan.h"
 
 static struct hf_keeper_scan scan;
@@ -32,7 +32,7 @@ static void test_cmdline(void **state)
                                0xaa, 0xaa, 0xaa}};
 #define A32  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define A36  "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
-#define M(s) hf_keeper_cmdline_match(s, sizeof s, &u)
+#define M(s) hf_guest_args_match(s, sizeof s, &u)
     assert_true(M("q\0-name\0guest=" A32 ",debug-threads=on\0-S\0-uuid\0" A36));
     assert_true(hf_uuid_equal(&u, &want));
     assert_true(M("q\0-uuid\0" A36 "\0-name\0guest=" A32));
@@ -42,7 +42,15 @@ static void test_cmdline(void **state)
     assert_false(M("grep\0guest=" A32));
     assert_false(M("q\0-name\0guest=" A32));
     assert_false(M("q\0-uuid\0" A36 "\0-name"));
-    assert_false(hf_keeper_cmdline_match("", 0, &u));
+    assert_false(hf_guest_args_match("", 0, &u));
+#define R(s) hf_guest_args_run(s, sizeof s)
+    assert_int_equal(R("q\0-fw_cfg\0name=opt/org.holdfast/run,string=17\0-S"), 17);
+    assert_int_equal(R("q\0-fw_cfg\0name=opt/other,string=3\0-fw_cfg\0name=opt/org.holdfast/run,string=4"),
+                     4);
+    assert_int_equal(R("q\0-fw_cfg\0name=opt/org.holdfast/run,string=4x"), 0);
+    assert_int_equal(R("q\0-fw_cfg\0name=opt/org.holdfast/run,string=-4"), 0);
+    assert_int_equal(R("q\0-fw_cfg"), 0);
+    assert_int_equal(hf_guest_args_run("", 0), 0);
 }
 
 static void test_find_kill_verify(void **state)
@@ -78,6 +86,23 @@ static void test_leader_ended(void **state)
     kill_and_wait(&vm1);
     assert_int_equal(scan.n_known, 0);
     assert_false(guest_lives(a));
+}
+
+/* Known before anything can be read of it: here a process whose arguments are not those of a guest. */
+static void test_watch(void **state)
+{
+    (void)state;
+    struct hf_uuid vm1 = hf_uuid_of_text("vm1");
+    pid_t a = guest_start(&vm1, GUEST_FOREIGN);
+    assert_int_equal(update(), 0);
+    hf_keeper_scan_watch(&scan, &vm1, a);
+    assert_int_equal(update(), 1);
+    hf_keeper_scan_watch(&scan, &vm1, a);
+    assert_int_equal(update(), 1);
+    kill_and_wait(&vm1);
+    assert_false(guest_lives(a));
+    hf_keeper_scan_watch(&scan, &vm1, a); /* it is gone */
+    assert_int_equal(update(), 0);
 }
 
 static bool all_stopped(void)
@@ -137,11 +162,9 @@ static void test_freeze_past_a_thread_in_the_kernel(void **state)
 static int body(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cmdline),
-        cmocka_unit_test(test_find_kill_verify),
-        cmocka_unit_test(test_leader_ended),
-        cmocka_unit_test(test_freeze_thaw),
-        cmocka_unit_test(test_freeze_past_a_thread_in_the_kernel),
+        cmocka_unit_test(test_cmdline),      cmocka_unit_test(test_find_kill_verify),
+        cmocka_unit_test(test_leader_ended), cmocka_unit_test(test_watch),
+        cmocka_unit_test(test_freeze_thaw),  cmocka_unit_test(test_freeze_past_a_thread_in_the_kernel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,37 +11,46 @@
 #include "base/assert.h"
 #include "base/log.h"
 
+#define CONNS_ALL (HF_KEEPER_CONNS_MAX + HF_KEEPER_GATES_MAX)
+
 static struct hf_keeper_head head_of(enum hf_keeper_op op, uint64_t id)
 {
     return (struct hf_keeper_head){
         .magic = HF_KEEPER_MAGIC, .version = HF_KEEPER_WIRE_VERSION, .op = (uint16_t)op, .id = id};
 }
 
-hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path)
+static hf_status listen_on(const char *path, mode_t mask, int *ret_fd)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    HF_ASSERT(s->request && s->view);
-    for (size_t i = 0; i < HF_KEEPER_CONNS_MAX; i++)
-        s->conns[i].fd = -1;
     if (strlen(path) >= sizeof addr.sun_path)
         return hf_error(HF_INVALID, "socket path '%s' is longer than %zu bytes", path,
                         sizeof addr.sun_path - 1);
     memcpy(addr.sun_path, path, strlen(path));
-    s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s->listen_fd < 0)
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
         return hf_errno(errno, "create a socket");
+    *ret_fd = fd;
     /* The lock on the state file has shown that no other keeper lives here. */
     if (unlink(path) != 0 && errno != ENOENT)
         return hf_errno(errno, "remove the old socket %s", path);
-    mode_t mask = umask(0177);
-    int rc = bind(s->listen_fd, (struct sockaddr *)&addr, sizeof addr);
+    mode_t before = umask(mask);
+    int rc = bind(fd, (struct sockaddr *)&addr, sizeof addr);
     int err = errno;
-    umask(mask);
+    umask(before);
     if (rc != 0)
         return hf_errno(err, "bind %s", path);
-    if (listen(s->listen_fd, HF_KEEPER_CONNS_MAX) != 0)
+    if (listen(fd, HF_KEEPER_GATES_MAX) != 0)
         return hf_errno(errno, "listen on %s", path);
     return HF_STATUS_OK;
+}
+
+hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path, const char *gate_path)
+{
+    HF_ASSERT(s->request && s->view);
+    for (size_t i = 0; i < CONNS_ALL; i++)
+        s->conns[i].fd = -1;
+    HF_TRY(listen_on(path, 0177, &s->listen_fd));
+    return listen_on(gate_path, 0111, &s->gate_fd);
 }
 
 static void conn_close(struct hf_keeper_server *s, struct hf_keeper_conn *c)
@@ -116,12 +125,27 @@ static void conn_serve(struct hf_keeper_server *s, struct hf_keeper_conn *c)
     const char *problem = len > 0 ? packet_problem(&q, len) : NULL;
     if (problem)
         hf_warn("a client of the keeper is cut off: %s", problem);
-    if (len <= 0 || problem)
+    if (len <= 0 || problem) {
         conn_close(s, c);
+        return;
+    }
+    bool gate = c->pid != 0;
+    q.pid = gate ? c->pid : q.pid;
+    if (gate != (q.head.op == HF_KEEPER_GATE))
+        conn_reply(s, c, q.head.id, HF_DENIED, "that is not asked here");
     else if (q.head.op == HF_KEEPER_VIEW)
         conn_view(s, c, q.head.id);
     else
         conn_request(s, c, &q);
+}
+
+static struct hf_keeper_conn *free_conn(struct hf_keeper_server *s, size_t first, size_t n)
+{
+    for (size_t i = first; i < first + n; i++) {
+        if (s->conns[i].fd < 0)
+            return &s->conns[i];
+    }
+    return NULL;
 }
 
 static void accept_one(struct hf_keeper_server *s)
@@ -129,21 +153,43 @@ static void accept_one(struct hf_keeper_server *s)
     int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    for (size_t i = 0; i < HF_KEEPER_CONNS_MAX; i++) {
-        if (s->conns[i].fd >= 0)
-            continue;
-        s->conns[i] = (struct hf_keeper_conn){.fd = fd, .serial = ++s->next_serial};
+    struct hf_keeper_conn *c = free_conn(s, 0, HF_KEEPER_CONNS_MAX);
+    if (c) {
+        *c = (struct hf_keeper_conn){.fd = fd, .serial = ++s->next_serial};
         return;
     }
     hf_warn("the keeper serves %d connections already: one more is refused", HF_KEEPER_CONNS_MAX);
     close(fd);
 }
 
+static void accept_gate(struct hf_keeper_server *s)
+{
+    struct ucred who = {0};
+    socklen_t len = sizeof who;
+    int fd = accept4(s->gate_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0 || who.pid <= 0) {
+        hf_warn("who stands before the gate cannot be told: refused");
+        close(fd);
+        return;
+    }
+    struct hf_keeper_conn *c = free_conn(s, HF_KEEPER_CONNS_MAX, HF_KEEPER_GATES_MAX);
+    if (!c) {
+        c = &s->conns[HF_KEEPER_CONNS_MAX];
+        for (size_t i = HF_KEEPER_CONNS_MAX; i < CONNS_ALL; i++)
+            c = s->conns[i].serial < c->serial ? &s->conns[i] : c;
+        conn_close(s, c);
+    }
+    *c = (struct hf_keeper_conn){.fd = fd, .serial = ++s->next_serial, .pid = who.pid};
+}
+
 nfds_t hf_keeper_server_poll(const struct hf_keeper_server *s, struct pollfd *fds)
 {
     nfds_t n = 0;
     fds[n++] = (struct pollfd){.fd = s->listen_fd, .events = POLLIN};
-    for (size_t i = 0; i < HF_KEEPER_CONNS_MAX; i++) {
+    fds[n++] = (struct pollfd){.fd = s->gate_fd, .events = POLLIN};
+    for (size_t i = 0; i < CONNS_ALL; i++) {
         if (s->conns[i].fd >= 0)
             fds[n++] = (struct pollfd){.fd = s->conns[i].fd, .events = POLLIN};
     }
@@ -152,14 +198,16 @@ nfds_t hf_keeper_server_poll(const struct hf_keeper_server *s, struct pollfd *fd
 
 void hf_keeper_server_serve(struct hf_keeper_server *s, const struct pollfd *fds, nfds_t n)
 {
-    for (nfds_t k = 1; k < n; k++) {
-        for (size_t i = 0; fds[k].revents != 0 && i < HF_KEEPER_CONNS_MAX; i++) {
+    for (nfds_t k = 2; k < n; k++) {
+        for (size_t i = 0; fds[k].revents != 0 && i < CONNS_ALL; i++) {
             if (s->conns[i].fd == fds[k].fd) {
                 conn_serve(s, &s->conns[i]);
                 break;
             }
         }
     }
+    if (fds[1].revents != 0)
+        accept_gate(s);
     if (fds[0].revents != 0)
         accept_one(s); /* last: a new connection must not take the place of one just closed in this round */
 }
@@ -171,7 +219,7 @@ void hf_keeper_server_reply(struct hf_keeper_server *s, uint64_t token, enum hf_
         if (a.conn == 0 || a.token != token)
             continue;
         s->asked[i].conn = 0;
-        for (size_t k = 0; k < HF_KEEPER_CONNS_MAX; k++) {
+        for (size_t k = 0; k < CONNS_ALL; k++) {
             if (s->conns[k].fd >= 0 && s->conns[k].serial == a.conn)
                 conn_reply(s, &s->conns[k], a.id, code, text);
         }

@@ -1,6 +1,8 @@
-/* The keeper's unix socket: takes hostd's packets, remembers who asked what, sends answers. Several
- * connections at once; hostd may die and another one come. Non-blocking: whoever does not read its answers is
- * cut off. */
+/* The keeper's unix sockets: take packets, remember who asked what, send answers. One is hostd's; several
+ * connections at once, hostd may die and another one come. The other is the gate's, open to every user, since
+ * QEMU has one of its own: there only HF_KEEPER_GATE is taken, and the process that asks is who the kernel
+ * says it is. Non-blocking: whoever does not read its answers is cut off, and so is the one that has waited
+ * longest when too many stand before the gate. */
 #ifndef HF_HOSTD_KEEPER_SERVER_H
 #define HF_HOSTD_KEEPER_SERVER_H
 
@@ -9,16 +11,18 @@
 #include "base/status.h"
 #include "ha/keeper_wire.h"
 
-#define HF_KEEPER_CONNS_MAX    16
+#define HF_KEEPER_CONNS_MAX    16  /* of hostd */
+#define HF_KEEPER_GATES_MAX    64  /* processes before the gate */
 #define HF_KEEPER_REQUESTS_MAX 256 /* asked and not answered, over all connections */
-#define HF_KEEPER_POLL_MAX     (1 + HF_KEEPER_CONNS_MAX)
+#define HF_KEEPER_POLL_MAX     (2 + HF_KEEPER_CONNS_MAX + HF_KEEPER_GATES_MAX)
 
 struct hf_keeper_server {
-    int listen_fd;
+    int listen_fd, gate_fd;
     struct hf_keeper_conn {
         int fd; /* -1: free */
         uint64_t serial;
-    } conns[HF_KEEPER_CONNS_MAX];
+        int pid;                                        /* of a process before the gate; 0: hostd */
+    } conns[HF_KEEPER_CONNS_MAX + HF_KEEPER_GATES_MAX]; /* those before the gate behind the others */
     struct hf_keeper_asked {
         uint64_t conn; /* serial; 0: free */
         uint64_t id;
@@ -32,8 +36,9 @@ struct hf_keeper_server {
     void *arg;
 };
 
-/* Replaces a socket that an earlier keeper left. The functions and arg must be set. */
-hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path) HF_MUST_USE;
+/* Replaces sockets that an earlier keeper left. The functions and arg must be set. */
+hf_status hf_keeper_server_init(struct hf_keeper_server *s, const char *path,
+                                const char *gate_path) HF_MUST_USE;
 /* Fills in what to poll for; returns how many entries of at most HF_KEEPER_POLL_MAX. */
 nfds_t hf_keeper_server_poll(const struct hf_keeper_server *s, struct pollfd *fds);
 /* Serves what poll found. */

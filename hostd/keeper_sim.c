@@ -310,8 +310,10 @@ static void k_remove_storage(struct hf_keeper *k, const struct hf_uuid *s, hf_ke
 }
 
 static void k_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
-                        const struct hf_uuid *storages, size_t n_storages, hf_keeper_cb cb, void *arg)
+                        const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
+                        void *arg)
 {
+    (void)gated; /* births are not asked about here */
     struct request q = {.op = HF_KEEPER_SIM_BEGIN_RUN,
                         .subject = *instance,
                         .epoch = epoch,
