@@ -9,6 +9,7 @@
 #include "control/image_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_session.h"
 #include "control/volume_controller.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -87,6 +88,7 @@ static void add_storages(struct build *b)
         s.type = shared ? "SharedMountPoint" : "LocalStorage";
         s.path = ps->spec->path;
         s.heartbeat = shared;
+        s.session = shared ? hf_storage_session(b->host->status, ps->meta->uuid) : 0;
         s.reserved_bytes = ps->spec->reserved_bytes > 0
                                ? ps->spec->reserved_bytes
                                : (uint64_t)hf_setting_int(b->store, "primaryStorage.reservedCapacity");

@@ -93,6 +93,7 @@ struct fake_host {
         uint64_t epoch;
     } marks[HOSTS_MAX]; /* that it was told to write; written at once where its storage answers */
     size_t n_marks;
+    uint64_t session, closed_session; /* of SHARED: as assigned; what its keeper says that it has closed */
     char images[8][HF_UUID_STR];
     size_t n_images;
     unsigned volumes_deleted;

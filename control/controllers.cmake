@@ -1,7 +1,7 @@
 # The controllers of a control node: the placement guard (pure, also in every follower), the controllers' pure core, and the
 # gRPC driver of the hosts' streams.
 hf_library(hf_placement_guard
-  SOURCES placement_guard.c guard_object.c
+  SOURCES placement_guard.c guard_object.c storage_session.c
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c

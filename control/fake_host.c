@@ -264,6 +264,8 @@ static void take_assignment(struct fake_host *h, const Holdfast__V1__Assignment 
     switch (a->object_case) {
     case HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE:
         report_storage(h, a->storage);
+        if (strcmp(a->storage->uuid, SHARED) == 0)
+            h->session = a->storage->session;
         break;
     case HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE:
         report_image(h, a->image);
@@ -393,6 +395,7 @@ static void observe(const struct fake_host *h, const struct fake_host *p, struct
     s->m.unchanged_ms = now_ms(p) - p->record.changed_ms;
     s->m.closed = p->record.closed;
     s->m.killed = p->record.closed;
+    s->m.session = UINT64_MAX; /* it closes whole epochs only */
     s->m.runs = s->list;
     for (size_t i = 0; i < p->n_runs; i++) {
         s->reports[i] = report_of(&p->runs[i]);
@@ -407,6 +410,12 @@ static void report_leases(struct fake_host *h)
     Holdfast__V1__LeaseReport m = HOLDFAST__V1__LEASE_REPORT__INIT;
     m.epoch = h->epoch;
     m.observations = list;
+    Holdfast__V1__LeaseReport__Own own = HOLDFAST__V1__LEASE_REPORT__OWN__INIT, *owns[] = {&own};
+    own.primary_storage_uuid = SHARED;
+    own.session = h->session;
+    own.closed = h->session <= h->closed_session;
+    m.own = owns;
+    m.n_own = h->session > 0;
     for (size_t i = 0; i < h->n_peers; i++) {
         struct fake_host *p = peer(h, h->peers[i]);
         if (p == NULL)

@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "control/instance_controller.h"
+#include "control/placement_guard.h"
+#include "control/storage_session.h"
 #include "ha/observation_pb.h"
 
 struct hf_ha_controller *hf_ha_create(struct hf_controllers *c)
@@ -31,6 +33,32 @@ const struct hf_ha_timing *hf_ha_host_timing(const struct hf_controllers *c, con
 
 /* --- what is heard --- */
 
+/* A host that says that its keeper has closed a storage gets the next session of it: nothing of the last one
+ * comes back, and what the last one proved does not prove this one. */
+static void open_sessions(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__LeaseReport *r)
+{
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
+    const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
+    if (h == NULL || h->status == NULL || o->busy || r->epoch != h->status->epoch || r->epoch == 0)
+        return;
+    struct hf_uuid fence = hf_fence_uuid(host_uuid, r->epoch);
+    if (hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) != NULL)
+        return;
+    struct hf_edit *e = NULL;
+    for (size_t i = 0; i < r->n_own; i++) {
+        const char *storage = r->own[i]->primary_storage_uuid;
+        uint64_t session = hf_storage_session(h->status, storage);
+        if (!r->own[i]->closed || r->own[i]->session != session || session == UINT64_MAX)
+            continue;
+        if (e == NULL)
+            e = hf_edit_create(&c->editor, "open storages of host '%s' again", h->meta->name);
+        Holdfast__V1__Host *changed = hf_edit_change(e, o);
+        hf_storage_session_set(changed->status, storage, session + 1);
+    }
+    if (e != NULL)
+        hf_edit_commit(e, NULL, NULL);
+}
+
 void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
                   const Holdfast__V1__LeaseReport *r)
 {
@@ -51,6 +79,7 @@ void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoc
         hf_status_drop(st);
     }
     free(runs);
+    open_sessions(c, host_uuid, r);
 }
 
 void hf_ha_detached(struct hf_controllers *c, const char *host_uuid, int64_t silent_ms)
@@ -83,7 +112,9 @@ bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, u
             continue;
         const struct hf_ha_timing *timing = hf_ha_host_timing(c, h);
         struct hf_sign sign =
-            hf_detector_sign(c->ha->detector, &o->uuid, epoch, &storage, timing, hf_controllers_now_ms(c));
+            hf_detector_sign(c->ha->detector, &o->uuid, epoch, &storage,
+                             hf_storage_session(h->status, cl->spec->primary_storage_uuids[i]), timing,
+                             hf_controllers_now_ms(c));
         bool seen = sign.state == HF_SIGN_STILL || sign.state == HF_SIGN_MOVING;
         if (seen && !sign.closed_and_killed && sign.unchanged_ms < timing->contact_ms)
             return true;

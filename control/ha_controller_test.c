@@ -317,6 +317,32 @@ static void silence_counts_only_behind_the_mark(void **state)
     assert_int_equal(c->hosts[1].n_marks, 0); /* the next grant proves that life over */
 }
 
+/* A keeper that has closed a storage gets its next session, once; a fenced life gets none. */
+static void a_closed_storage_gets_a_new_session(void **state)
+{
+    struct cloud *c = *state;
+    struct fake_host *h = &c->hosts[0];
+    cloud_run(c, 3000);
+    assert_int_equal(h->session, 1);
+    h->closed_session = 1;
+    cloud_run(c, 5000);
+    assert_int_equal(h->session, 2);
+    cloud_run(c, 5000);
+    assert_int_equal(h->session, 2);
+    assert_int_equal(c->hosts[1].session, 1);
+    h->closed_session = 2;
+    cloud_run(c, 5000);
+    assert_int_equal(h->session, 3);
+    host_power_off(h);
+    h->closed_session = 0;
+    cloud_run(c, 30000);
+    assert_true(is_fenced(c, 0, 1));
+    host_power_on(h);
+    cloud_run(c, 10000);
+    assert_int_equal(h->epoch, 2);
+    assert_int_equal(h->session, 1);
+}
+
 static void many_hosts_lost_at_once_hold_and_alarm(void **state)
 {
     struct cloud *c = *state;
@@ -406,6 +432,7 @@ int main(void)
         TEST(a_machine_with_a_copied_identity_frees_nothing),
         TEST(without_a_watchdog_silence_proves_nothing),
         TEST(silence_counts_only_behind_the_mark),
+        TEST(a_closed_storage_gets_a_new_session),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),
         TEST(many_hosts_lost_at_once_hold_and_alarm),

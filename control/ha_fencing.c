@@ -10,6 +10,7 @@
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_session.h"
 #include "ha/fence_decide.h"
 
 #define CONDITION_HA "HA" /* of a host: why its fence is held */
@@ -77,7 +78,8 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
             .in_use = lost && in_use(c, h, uuid),
             .proven = f != NULL && hf_fence_covers(f, &uuid, 1),
             .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid,
-                                     hf_ha_host_timing(c, h), hf_controllers_now_ms(c)),
+                                     hf_storage_session(h->status, uuid), hf_ha_host_timing(c, h),
+                                     hf_controllers_now_ms(c)),
         };
     }
     *ret_n = n;
@@ -174,6 +176,7 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
     ev->silent_ms = a->silent_ms;
     ev->required_ms = a->required_ms;
     ev->marked = a->marked;
+    ev->session = a->session == HF_LEASE_ALL_SESSIONS ? 0 : a->session;
     hf_warn("host '%s': epoch %llu is proven over: %s", h->name, (unsigned long long)h->epoch, a->text);
 }
 

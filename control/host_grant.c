@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "control/fence_object.h"
 #include "control/kinds.h"
+#include "control/storage_session.h"
 
 bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
 {
@@ -129,7 +130,10 @@ static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h
         h->status->state_since_ms = hf_env_wall_ms(env);
         changed = true;
     }
-    changed |= h->status->epoch != epoch;
+    if (h->status->epoch != epoch) {
+        hf_storage_sessions_clear(h->status);
+        changed = true;
+    }
     h->status->epoch = epoch;
     if (changed)
         hf_txn_put_message(t, env, &h->base);

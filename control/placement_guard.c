@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "control/guard_object.h"
 #include "holdfast/v1/infra.pb-c.h"
+#include "control/storage_session.h"
 
 /* What a check of one change may see, and where its refusal goes. */
 struct guard_case {
@@ -316,6 +317,37 @@ static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
     return true;
 }
 
+/* A session is one opening of a storage in an epoch: it grows by one, and not behind a fence, whose evidence
+ * names it.
+ */
+static bool check_sessions(struct guard_case *g, const Holdfast__V1__Host *before,
+                           const Holdfast__V1__Host *after)
+{
+    char uuid[HF_UUID_STR];
+    hf_uuid_format(&g->change->uuid, uuid);
+    const Holdfast__V1__HostStatus *b = before != NULL ? before->status : NULL, *a = after->status;
+    for (size_t i = 0; b != NULL && i < b->n_storage_sessions; i++) {
+        const char *storage = b->storage_sessions[i]->primary_storage_uuid;
+        if (hf_storage_session(a, storage) < b->storage_sessions[i]->session)
+            return refuse(g, "host '%s': the session of storage %s only grows", g->change->name, storage);
+    }
+    for (size_t i = 0; a != NULL && i < a->n_storage_sessions; i++) {
+        const char *storage = a->storage_sessions[i]->primary_storage_uuid;
+        uint64_t was = hf_storage_session(b, storage), is = hf_storage_session(a, storage);
+        if (is == was)
+            continue;
+        if (is != was + 1)
+            return refuse(
+                g, "host '%s': the session of storage %s may grow by one from %" PRIu64 ", not to %" PRIu64,
+                g->change->name, storage, was, is);
+        Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, uuid, a->epoch);
+        if (f != NULL)
+            return refuse(g, "host '%s': epoch %" PRIu64 " is fenced: no storage is opened in it again",
+                          g->change->name, a->epoch);
+    }
+    return true;
+}
+
 static bool check_host(struct guard_case *g)
 {
     const struct hf_change *c = g->change;
@@ -331,7 +363,9 @@ static bool check_host(struct guard_case *g)
     uint64_t from = before != NULL && before->status != NULL ? before->status->epoch : 0;
     uint64_t to = after->status != NULL ? after->status->epoch : 0;
     if (to == from)
-        return true;
+        return check_sessions(g, before, after);
+    if (after->status->n_storage_sessions > 0)
+        return refuse(g, "host '%s': in a new epoch every storage begins in its first session", c->name);
     if (before == NULL)
         return refuse(g, "host '%s': a new host has no epoch yet", c->name);
     return check_epoch_grant(g, from, to);
@@ -357,6 +391,19 @@ static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e,
     return true;
 }
 
+/* What a record says of one session proves nothing of the next. */
+static bool check_closed(struct guard_case *g, const Holdfast__V1__Evidence *e,
+                         const Holdfast__V1__Host *host)
+{
+    const Holdfast__V1__HostStatus *st = host != NULL ? host->status : NULL;
+    for (size_t i = 0; e->session != 0 && st != NULL && st->epoch == e->epoch && i < e->n_storage_uuids; i++)
+        if (hf_storage_session(st, e->storage_uuids[i]) > e->session)
+            return refuse(
+                g, "fence '%s': session %" PRIu64 " of storage %s is closed, but a later one was opened",
+                g->change->name, e->session, e->storage_uuids[i]);
+    return true;
+}
+
 static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f,
                            const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
 {
@@ -365,7 +412,7 @@ static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f,
                       g->change->name, e->epoch, e->host_uuid);
     switch (e->kind) {
     case HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED:
-        return true;
+        return check_closed(g, e, host);
     case HOLDFAST__V1__EVIDENCE__KIND__SILENCE:
         return check_silence(g, e, host);
     case HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH: {

@@ -377,6 +377,60 @@ static void evidence_is_about_its_own_fence(void **state)
     bench_stop(&b);
 }
 
+static bool put_sessions(struct bench *b, uint64_t epoch, uint64_t session)
+{
+    Host h = HOLDFAST__V1__HOST__INIT;
+    Holdfast__V1__HostStatus st = HOLDFAST__V1__HOST_STATUS__INIT;
+    Holdfast__V1__HostStatus__StorageSession s = HOLDFAST__V1__HOST_STATUS__STORAGE_SESSION__INIT,
+                                             *list[] = {&s};
+    h.status = &st;
+    st.epoch = epoch;
+    st.watchdog = "hardware";
+    s.primary_storage_uuid = (char *)S1;
+    s.session = session;
+    st.storage_sessions = list;
+    st.n_storage_sessions = session > 0;
+    if (!allowed(b, KIND(HOST), H1, "host-1", &h.base))
+        return false;
+    stored(b, KIND(HOST), H1, "host-1", &h.base);
+    return true;
+}
+
+static void of_session_1(Evidence *e)
+{
+    e->session = 1;
+}
+
+static void of_session_2(Evidence *e)
+{
+    e->session = 2;
+}
+
+/* A storage is opened again by the next number only, in a life that is not fenced; the word of an earlier
+ * opening is no evidence. */
+static void sessions_grow_by_one(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_start(&b);
+    store_host(&b, H1, "host-1", 2);
+    assert_false(put_sessions(&b, 2, 3));
+    assert_true(put_sessions(&b, 2, 2));
+    assert_true(put_sessions(&b, 2, 2));
+    assert_false(put_sessions(&b, 2, 0));
+    assert_false(one_piece(&b, EVIDENCE(CLOSED_AND_KILLED), of_session_1));
+    assert_true(one_piece(&b, EVIDENCE(CLOSED_AND_KILLED), of_session_2));
+    assert_true(one_piece(&b, EVIDENCE(CLOSED_AND_KILLED), NULL)); /* of the whole epoch */
+    struct fence f;
+    fence(&f, H1, 2);
+    evidence(&f, (int)EVIDENCE(CLOSED_AND_KILLED), S1);
+    stored(&b, KIND(FENCE), f.uuid, f.name, &f.m.base);
+    assert_false(put_sessions(&b, 2, 3));
+    assert_false(put_sessions(&b, 3, 2));
+    assert_true(put_sessions(&b, 3, 0));
+    bench_stop(&b);
+}
+
 static void silence_needs_a_watchdog(void **state)
 {
     (void)state;
@@ -428,6 +482,7 @@ int main(void)
         cmocka_unit_test(fences_are_for_ever),
         cmocka_unit_test(evidence_is_about_its_own_fence),
         cmocka_unit_test(silence_needs_a_watchdog),
+        cmocka_unit_test(sessions_grow_by_one),
         cmocka_unit_test(damaged_bytes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

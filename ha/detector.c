@@ -25,7 +25,8 @@ struct record {
     struct hf_uuid storage;
     uint64_t epoch, sequence; /* newest value that anyone has read; epoch 0: none */
     int64_t moved_ms;         /* when a newer value than one known arrived; -1: never */
-    uint64_t closed_killed;   /* highest epoch of which it said so */
+    uint64_t closed_killed;   /* highest epoch of which it said so, */
+    uint64_t closed_session;  /* and the highest session of that */
     struct seen *seen;
     size_t n_seen;
 };
@@ -188,8 +189,12 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
                          : "its own samples are not good");
     if (o->error[0] != '\0' || o->epoch == 0)
         return;
-    if (o->closed && o->killed && o->epoch > r->closed_killed)
+    if (o->closed && o->killed && o->epoch > r->closed_killed) {
         r->closed_killed = o->epoch;
+        r->closed_session = o->session;
+    } else if (o->closed && o->killed && o->epoch == r->closed_killed && o->session > r->closed_session) {
+        r->closed_session = o->session;
+    }
     if (!is_newer(o, r))
         return;
     /* The first value that is heard of may be old: only a newer one than that is a movement. */
@@ -264,8 +269,8 @@ static void add_marked(struct hf_sign *sign, const struct record *r, uint64_t ep
 }
 
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,
-                                const struct hf_uuid *storage, const struct hf_ha_timing *timing,
-                                int64_t now_ms)
+                                const struct hf_uuid *storage, uint64_t session,
+                                const struct hf_ha_timing *timing, int64_t now_ms)
 {
     const struct host *h = find_host(d, host);
     const struct record *r = h ? find_record(h, storage) : NULL;
@@ -291,7 +296,9 @@ struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uui
         sign.observer = view->observer;
         add_marked(&sign, r, epoch, now_ms - timing->contact_ms);
     }
-    sign.closed_and_killed = r->closed_killed >= epoch && epoch > 0;
+    sign.closed_and_killed = epoch > 0 && (r->closed_killed > epoch ||
+                                           (r->closed_killed == epoch && r->closed_session >= session));
+    sign.closed_session = r->closed_killed > epoch ? HF_LEASE_ALL_SESSIONS : r->closed_session;
     if (HF_MUTANT(SIGN_OF_OLD_EPOCH))
         sign.closed_and_killed = r->closed_killed > 0;
     return sign;

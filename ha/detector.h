@@ -29,7 +29,8 @@ struct hf_sign {
     int64_t marked_ms; /* STILL: as unchanged_ms, of those whose last read began after their mark; -1: none */
     struct hf_uuid mark_observer;              /* marked_ms >= 0: who says so */
     char mark_error[HF_OBSERVATION_ERROR_MAX]; /* STILL, marked_ms < 0, and not "": why one could not mark */
-    bool closed_and_killed;               /* the record of this epoch said so at some time: for ever true */
+    bool closed_and_killed;  /* the record said so of this epoch and session at some time: for ever true */
+    uint64_t closed_session; /* closed_and_killed: the session that it named */
     char error[HF_OBSERVATION_ERROR_MAX]; /* OUT: of that observer */
 };
 
@@ -52,10 +53,11 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
 /* Whether the host is in contact; ret_lost_ms: how long ago the last message came, if not. */
 bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host,
                             const struct hf_ha_timing *timing, int64_t now_ms, int64_t *ret_lost_ms);
-/* The sign of one host's life on one storage; timing is the host's own. */
+/* The sign of one host's life on one storage, whose present session there is this one; timing is the host's
+ * own. */
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,
-                                const struct hf_uuid *storage, const struct hf_ha_timing *timing,
-                                int64_t now_ms);
+                                const struct hf_uuid *storage, uint64_t session,
+                                const struct hf_ha_timing *timing, int64_t now_ms);
 /* The run list of the newest record of this epoch that anyone has read, or NULL: the host's own report, also
  * when only the storage can carry it. Valid until the next observation. */
 const struct hf_lease_run *hf_detector_record_runs(const struct hf_detector *d, const struct hf_uuid *host,

@@ -226,8 +226,10 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
     if (s->sign.closed_and_killed) {
         a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name,
                 (ull)h->epoch);
-        if (a)
+        if (a) {
             a->evidence = HF_EVIDENCE_CLOSED_AND_KILLED;
+            a->session = s->sign.closed_session;
+        }
     } else if ((problem = watchdog_problem(p, h)) != NULL) {
         alarm_about(add(p, h, HF_FENCE_HOLD,
                         "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",

@@ -78,6 +78,8 @@ struct hf_fence_action {
     bool everything; /* EVIDENCE: covers every storage, also local ones; else the one below */
     struct hf_uuid storage;
     struct hf_uuid observer; /* SILENCE */
+    uint64_t session; /* CLOSED_AND_KILLED of one storage: what its record named; HF_LEASE_ALL_SESSIONS: the
+                         epoch */
     int64_t silent_ms, required_ms;
     bool marked; /* SILENCE: the last read began after the observer had written the fence mark */
     char text[HF_FENCE_TEXT_MAX];

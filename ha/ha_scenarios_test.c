@@ -1,9 +1,9 @@
 /* The decisions of HA as text: testdata/fence holds one file per case, with what is known at which time and
  * the exact plan. "ha_scenarios_test FILE" prints a file as the code would have it.
  *
- * Commands: profile, settings, host, lease, instance set the scene; at, contact, gone, see, says-closed,
- * operator, grant are what happens; decide and plan say what follows; commit makes what the last decide said
- * come true. */
+ * Commands: profile, settings, host, lease, session, instance set the scene; at, contact, gone, see,
+ * says-closed, operator, grant are what happens; decide and plan say what follows; commit makes what the last
+ * decide said come true. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,6 +46,7 @@ struct world {
         char operator_word[128];
         uint64_t fenced_epoch;
         size_t leases[STORAGES_MAX], n_leases;
+        uint64_t sessions[STORAGES_MAX]; /* beside the leases */
     } hosts[HOSTS_MAX];
     size_t n_hosts;
     struct {
@@ -167,6 +168,7 @@ static bool do_lease(struct world *w, char **words, size_t n)
         struct host *h = find_host(w, words[i]);
         if (!h)
             return false;
+        h->sessions[h->n_leases] = 1;
         h->leases[h->n_leases++] = storage_index(w, words[1]);
     }
     return n > 2;
@@ -193,6 +195,17 @@ static bool do_instance(struct world *w, char **words, size_t n)
     return true;
 }
 
+/* session STORAGE HOST N: a new one was granted */
+static bool do_session(struct world *w, char **words, size_t n)
+{
+    struct host *h = n == 4 ? find_host(w, words[2]) : NULL;
+    for (size_t i = 0; h && i < h->n_leases; i++) {
+        if (h->leases[i] == storage_index(w, words[1]))
+            h->sessions[i] = strtoull(words[3], NULL, 10);
+    }
+    return h != NULL;
+}
+
 /* --- what happens --- */
 
 static bool do_contact(struct world *w, char **words, size_t n)
@@ -217,7 +230,7 @@ static bool do_gone(struct world *w, char **words, size_t n)
     return n > 1;
 }
 
-/* see OBSERVER HOST STORAGE [epoch N] [seq N] [unchanged MS] [closed] [killed] [bad] [marked]
+/* see OBSERVER HOST STORAGE [epoch N] [seq N] [unchanged MS] [closed] [killed] [session N] [bad] [marked]
  * [mark-error TEXT] [error TEXT] */
 static bool do_see(struct world *w, char **words, size_t n)
 {
@@ -235,6 +248,7 @@ static bool do_see(struct world *w, char **words, size_t n)
             words, n, "marked", hf_scenario_has(words, n, "marked") ? (int64_t)h->epoch : 0),
         .samples_good = !hf_scenario_has(words, n, "bad") && !error,
         .closed = hf_scenario_has(words, n, "closed"),
+        .session = (uint64_t)hf_scenario_number(words, n, "session", 1),
         .killed = hf_scenario_has(words, n, "killed")};
     snprintf(o.error, sizeof o.error, "%s", error ? error : "");
     const char *mark_error = hf_scenario_value(words, n, "mark-error");
@@ -328,12 +342,13 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
             hf_detector_in_contact(w->detector, &h->uuid, h->timing, w->now_ms, &hosts[i].lost_ms);
         for (size_t k = 0; k < h->n_leases; k++) {
             const struct hf_uuid *uuid = &w->storages[h->leases[k]].uuid;
-            storages[i][k] = (struct hf_fence_storage){
-                .uuid = *uuid,
-                .name = w->storages[h->leases[k]].name,
-                .in_use = in_use(w, h, uuid),
-                .proven = covers(w, h, uuid),
-                .sign = hf_detector_sign(w->detector, &h->uuid, h->epoch, uuid, h->timing, w->now_ms)};
+            storages[i][k] =
+                (struct hf_fence_storage){.uuid = *uuid,
+                                          .name = w->storages[h->leases[k]].name,
+                                          .in_use = in_use(w, h, uuid),
+                                          .proven = covers(w, h, uuid),
+                                          .sign = hf_detector_sign(w->detector, &h->uuid, h->epoch, uuid,
+                                                                   h->sessions[k], h->timing, w->now_ms)};
         }
     }
     struct hf_fence_view view = {.settings = w->settings, .hosts = hosts, .n_hosts = w->n_hosts};
@@ -432,6 +447,8 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
         return do_host(w, words, n);
     if (strcmp(c, "lease") == 0)
         return do_lease(w, words, n);
+    if (strcmp(c, "session") == 0)
+        return do_session(w, words, n);
     if (strcmp(c, "instance") == 0)
         return do_instance(w, words, n);
     if (strcmp(c, "at") == 0 && n == 2) {

@@ -31,18 +31,25 @@ struct hf_keeper_tomb {
 
 struct hf_keeper_state_storage {
     struct hf_uuid uuid;
+    uint64_t session; /* of this epoch, counted from 1 */
     char dir[HF_KEEPER_DIR_MAX];
 };
 
+/* Sessions of this storage up to and including this one are closed in this epoch. */
+struct hf_keeper_state_closed {
+    struct hf_uuid uuid;
+    uint64_t session;
+};
+
 struct hf_keeper_state {
-    struct hf_uuid host;
+    struct hf_uuid host, cluster;
     uint64_t epoch;
     uint64_t max_term;
     uint32_t epoch_closed;
     uint32_t n_storages, n_closed, n_runs, n_tombs;
     uint32_t reserved;
     struct hf_keeper_state_storage storages[HF_KEEPER_STORAGES_MAX];
-    struct hf_uuid closed[HF_KEEPER_CLOSED_MAX];
+    struct hf_keeper_state_closed closed[HF_KEEPER_CLOSED_MAX];
     struct hf_keeper_state_run runs[HF_KEEPER_RUNS_MAX];
     struct hf_keeper_tomb tombs[HF_KEEPER_TOMBS_MAX]; /* oldest first */
 };

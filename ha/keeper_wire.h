@@ -23,9 +23,9 @@
 
 enum hf_keeper_op {
     HF_KEEPER_VIEW = 1,
-    HF_KEEPER_SET_EPOCH,      /* subject: host, epoch */
+    HF_KEEPER_SET_EPOCH,      /* subject: host, epoch, storages[0]: cluster */
     HF_KEEPER_SEE_TERM,       /* number: term */
-    HF_KEEPER_ADD_STORAGE,    /* subject: storage, dir */
+    HF_KEEPER_ADD_STORAGE,    /* subject: storage, dir, number: session */
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */
     HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
@@ -85,6 +85,7 @@ struct hf_keeper_wire_storage {
     int64_t age_ms;
     uint8_t closed, suspended;
     uint8_t reserved[6];
+    uint64_t session;
 };
 
 struct hf_keeper_wire_run {

@@ -24,6 +24,7 @@ struct disk {
     bool writing, hangs, fails;
     int64_t started_ms;
     uint64_t write_epoch;
+    uint64_t session, write_session;
     int64_t good_ms; /* start of the last good write of this epoch that was answered in time; NEVER */
     bool believed;   /* since the keeper's last start */
     bool over;       /* reached L+K in this epoch: for ever */
@@ -162,6 +163,21 @@ static void check_nothing_runs(struct world *w)
         CHECK(w, !w->guests[g].exists);
 }
 
+/* A new session begins with nothing of the last: no run that needs the storage, no lease. */
+static void check_session(struct world *w)
+{
+    size_t i = w->asked.subject.b[1];
+    struct disk *d = &w->disks[i];
+    CHECK(w, w->asked.number >= d->session);
+    if (w->asked.number == d->session)
+        return;
+    for (size_t g = 0; g < INSTANCES; g++)
+        CHECK(w, !w->guests[g].permitted || !w->guests[g].needs[i]);
+    d->session = w->asked.number;
+    d->good_ms = NEVER;
+    d->believed = d->over = false;
+}
+
 static void check_epoch(struct world *w)
 {
     if (w->asked.epoch == w->epoch)
@@ -173,6 +189,7 @@ static void check_epoch(struct world *w)
     for (size_t i = 0; i < STORAGES; i++) {
         w->disks[i].good_ms = NEVER;
         w->disks[i].believed = w->disks[i].over = false;
+        w->disks[i].session = 1;
     }
 }
 
@@ -190,6 +207,8 @@ static void check_answer(struct world *w, const struct hf_lease_effect *e)
         check_permit(w);
     else if (w->asked.head.op == HF_KEEPER_END_RUN)
         check_ended(w);
+    else if (w->asked.head.op == HF_KEEPER_ADD_STORAGE)
+        check_session(w);
     else if (w->asked.head.op == HF_KEEPER_SET_EPOCH)
         check_epoch(w);
     else if (w->asked.head.op == HF_KEEPER_END_EPOCH && w->asked.epoch == w->epoch)
@@ -232,6 +251,7 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
         d->writing = true;
         d->started_ms = w->now_ms;
         d->write_epoch = w->epoch;
+        d->write_session = d->session;
     } else if (e->kind == HF_LEASE_SURVEY) {
         CHECK(w, !w->surveying);
         w->surveying = true;
@@ -314,7 +334,8 @@ static void answer_disk(struct world *w, size_t i)
     d->writing = false;
     note_time(w);
     bool in_time = w->now_ms - d->started_ms < w->t->lease_ms + w->t->kill_ms;
-    if (e.ok && d->write_epoch == w->epoch && !d->over && in_time && !w->epoch_over) {
+    if (e.ok && d->write_epoch == w->epoch && d->write_session == d->session && !d->over && in_time &&
+        !w->epoch_over) {
         d->good_ms = d->started_ms;
         d->believed = true;
     }
@@ -358,6 +379,8 @@ static void ask(struct world *w)
     }
     if (q.head.op == HF_KEEPER_ADD_STORAGE) {
         q.subject = storage_id(draw(w, STORAGES));
+        q.number = w->disks[q.subject.b[1]].session + draw(w, 2);
+        q.number += q.number == 0;
         snprintf(q.dir, sizeof q.dir, "/mnt");
     } else if (q.head.op == HF_KEEPER_SET_EPOCH) {
         q.subject = (struct hf_uuid){{0xc0}};

@@ -18,6 +18,7 @@ enum {
     AT_SEQUENCE = 96,
     AT_FLAGS = 104,
     AT_N_RUNS = 108,
+    AT_SESSION = 112,
     AT_RUNS = 512,
     RUN_BYTES = 32,
 };
@@ -76,6 +77,7 @@ void hf_lease_record_encode(const struct hf_lease_record *r, uint8_t slot[HF_LEA
     put64(slot + AT_SEQUENCE, r->sequence);
     put32(slot + AT_FLAGS, (r->closed ? FLAG_CLOSED : 0) | (r->killed ? FLAG_KILLED : 0));
     put32(slot + AT_N_RUNS, (uint32_t)r->n_runs);
+    put64(slot + AT_SESSION, r->session);
     for (size_t i = 0; i < r->n_runs; i++) {
         uint8_t *p = slot + AT_RUNS + i * RUN_BYTES;
         memcpy(p, r->runs[i].instance.b, 16);
@@ -102,6 +104,7 @@ static enum hf_lease_decode decode_body(const uint8_t *slot, struct hf_lease_rec
     memcpy(ret->boot_id, slot + AT_BOOT_ID, HF_LEASE_BOOT_ID_MAX - 1);
     ret->epoch = get64(slot + AT_EPOCH);
     ret->sequence = get64(slot + AT_SEQUENCE);
+    ret->session = get64(slot + AT_SESSION);
     ret->closed = closed;
     ret->killed = killed;
     ret->n_runs = n;

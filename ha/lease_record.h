@@ -20,6 +20,7 @@
 #define HF_LEASE_FILE_BYTES    (2 * HF_LEASE_SLOT_BYTES)
 #define HF_LEASE_FILE_NAME_MAX 72
 #define HF_LEASE_BOOT_ID_MAX   40
+#define HF_LEASE_ALL_SESSIONS  UINT64_MAX /* the whole epoch is meant */
 /* Live runs are never left out of a record; of the tombstones the newest that fit are in it. */
 #define HF_LEASE_RECORD_RUNS_MAX 496
 
@@ -34,7 +35,8 @@ struct hf_lease_record {
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     uint64_t epoch;
     uint64_t sequence; /* raised by every write of this epoch */
-    bool closed;       /* (epoch, storage) is closed for ever */
+    uint64_t session;  /* of this storage in this epoch, to which closed and killed refer; 0: not said */
+    bool closed;       /* (epoch, storage, session) is closed for ever */
     bool killed;       /* and everything that needed it is verified gone */
     size_t n_runs;
     struct hf_lease_run runs[HF_LEASE_RECORD_RUNS_MAX];

@@ -8,6 +8,8 @@
 
 typedef unsigned long long ull;
 
+#define FIRST_SESSION 1
+
 void hf_lease_reply(struct hf_lease_rules *r, uint64_t token, enum hf_code code, const char *fmt, ...)
 {
     struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_REPLY);
@@ -41,6 +43,7 @@ static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const stru
         .subject = q->subject,
         .epoch = q->epoch,
         .number = q->number,
+        .cluster = q->storages[0],
     };
     r->survey_now = true;
 }
@@ -69,10 +72,27 @@ static void ask_set_epoch(struct hf_lease_rules *r, uint64_t token, const struct
     }
 }
 
+static void save_storages(struct hf_lease_rules *r)
+{
+    struct hf_keeper_state *s = &r->state;
+    memset(s->storages, 0, sizeof s->storages);
+    s->n_storages = 0;
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (!r->leases[i].used || !r->leases[i].watched)
+            continue;
+        struct hf_keeper_state_storage *x = &s->storages[s->n_storages++];
+        x->uuid = r->leases[i].storage;
+        x->session = r->leases[i].session;
+        memcpy(x->dir, r->leases[i].dir, sizeof x->dir);
+    }
+    r->persist = r->changed = true;
+}
+
 static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w)
 {
     struct hf_keeper_state *s = &r->state;
     s->host = w->subject;
+    s->cluster = w->cluster;
     s->epoch = w->epoch;
     s->epoch_closed = 0;
     s->n_closed = 0;
@@ -80,9 +100,10 @@ static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting 
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
         struct hf_lease *l = &r->leases[i];
         l->known = l->believed = l->closed = l->doubted = l->tried = false;
+        l->session = FIRST_SESSION;
         l->next_ms = r->now_ms;
     }
-    r->persist = r->changed = true;
+    save_storages(r);
     hf_lease_note(r, "epoch %llu begins for host %s", (ull)s->epoch, hf_lease_name(&s->host).text);
 }
 
@@ -119,21 +140,6 @@ static void ask_end_epoch(struct hf_lease_rules *r, uint64_t token, const struct
 
 /* --- storages --- */
 
-static void save_storages(struct hf_lease_rules *r)
-{
-    struct hf_keeper_state *s = &r->state;
-    memset(s->storages, 0, sizeof s->storages);
-    s->n_storages = 0;
-    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
-        if (!r->leases[i].used || !r->leases[i].watched)
-            continue;
-        struct hf_keeper_state_storage *x = &s->storages[s->n_storages++];
-        x->uuid = r->leases[i].storage;
-        memcpy(x->dir, r->leases[i].dir, sizeof x->dir);
-    }
-    r->persist = r->changed = true;
-}
-
 static struct hf_lease *free_lease(struct hf_lease_rules *r)
 {
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
@@ -143,10 +149,39 @@ static struct hf_lease *free_lease(struct hf_lease_rules *r)
     return NULL;
 }
 
+/* A storage that was closed is opened again by a number from the log, when nothing of the last session is
+ * left: its lease begins anew, unknown until it is renewed. false: refused. */
+static bool change_session(struct hf_lease_rules *r, uint64_t token, struct hf_lease *l, uint64_t session)
+{
+    struct hf_lease_name name = hf_lease_name(&l->storage);
+    if (session < l->session || r->state.epoch_closed) {
+        hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: session %llu is over: %s", name.text,
+                       (ull)session,
+                       r->state.epoch_closed ? "the epoch is closed" : "a later one was opened");
+        return false;
+    }
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        if (!hf_lease_run_needs(&r->state.runs[i], &l->storage))
+            continue;
+        hf_lease_reply(r, token, HF_PRECONDITION,
+                       "add storage %s: run %llu of instance %s is left of session %llu", name.text,
+                       (ull)r->state.runs[i].run, hf_lease_name(&r->state.runs[i].instance).text,
+                       (ull)l->session);
+        return false;
+    }
+    hf_lease_note(r, "storage %s: session %llu begins", name.text, (ull)session);
+    l->session = session;
+    l->known = l->believed = l->closed = l->doubted = false;
+    l->next_ms = r->now_ms;
+    save_storages(r);
+    return true;
+}
+
 static void ask_add_storage(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     struct hf_lease_name name = hf_lease_name(&q->subject);
     struct hf_lease *l = hf_lease_find(r, &q->subject);
+    uint64_t session = q->number > 0 ? q->number : FIRST_SESSION;
     if (r->state.epoch == 0) {
         hf_lease_reply(r, token, HF_PRECONDITION, "add storage %s: no epoch was granted yet", name.text);
         return;
@@ -170,11 +205,14 @@ static void ask_add_storage(struct hf_lease_rules *r, uint64_t token, const stru
         }
         l->used = true;
         l->storage = q->subject;
+        l->session = session;
         l->closed = hf_lease_was_closed(r, &q->subject);
         l->next_ms = r->now_ms;
         l->sequence = (uint64_t)r->now_ms;
         snprintf(l->dir, sizeof l->dir, "%s", q->dir);
     }
+    if (session != l->session && !change_session(r, token, l, session))
+        return;
     if (!l->watched) {
         l->watched = true;
         save_storages(r);
@@ -237,7 +275,7 @@ static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_kee
         if (!l || !l->watched)
             snprintf(text, len, "no lease is kept on storage %s", name.text);
         else if (l->closed)
-            snprintf(text, len, "storage %s is closed in epoch %llu", name.text, (ull)s->epoch);
+            snprintf(text, len, "storage %s is closed (session %llu)", name.text, (ull)l->session);
         else if (!hf_lease_is_fresh(r, l))
             snprintf(text, len, "the lease on storage %s is not fresh", name.text);
     }

@@ -60,11 +60,31 @@ bool hf_lease_is_fresh(const struct hf_lease_rules *r, const struct hf_lease *l)
 
 bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
+    const struct hf_lease *l = NULL;
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
+            l = &r->leases[i];
+    }
     for (uint32_t i = 0; i < r->state.n_closed; i++) {
-        if (hf_uuid_equal(&r->state.closed[i], storage))
-            return true;
+        if (hf_uuid_equal(&r->state.closed[i].uuid, storage))
+            return !l || l->session <= r->state.closed[i].session;
     }
     return false;
+}
+
+/* false: no room. */
+static bool remember_closed(struct hf_lease_rules *r, const struct hf_lease *l)
+{
+    struct hf_keeper_state *s = &r->state;
+    uint32_t i = 0;
+    while (i < s->n_closed && !hf_uuid_equal(&s->closed[i].uuid, &l->storage))
+        i++;
+    if (i == HF_KEEPER_CLOSED_MAX)
+        return false;
+    if (i == s->n_closed)
+        s->n_closed++;
+    s->closed[i] = (struct hf_keeper_state_closed){.uuid = l->storage, .session = l->session};
+    return true;
 }
 
 void hf_lease_close_epoch(struct hf_lease_rules *r)
@@ -78,14 +98,10 @@ void hf_lease_close(struct hf_lease_rules *r, struct hf_lease *l)
 {
     l->closed = true;
     r->persist = r->changed = r->closed = true;
-    hf_lease_note(r, "storage %s: no renewal for %lld ms: closed for ever in epoch %llu, its runs are killed",
-                  hf_lease_name(&l->storage).text, (long long)(r->now_ms - l->base_ms),
-                  (unsigned long long)r->state.epoch);
-    if (hf_lease_was_closed(r, &l->storage))
-        return;
-    if (r->state.n_closed < HF_KEEPER_CLOSED_MAX)
-        r->state.closed[r->state.n_closed++] = l->storage;
-    else
+    hf_lease_note(
+        r, "storage %s: no renewal for %lld ms: session %llu is closed for ever, its runs are killed",
+        hf_lease_name(&l->storage).text, (long long)(r->now_ms - l->base_ms), (unsigned long long)l->session);
+    if (!remember_closed(r, l))
         hf_lease_close_epoch(r); /* no room to remember it: the epoch ends with it */
 }
 
@@ -154,9 +170,10 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         l->closed = false;
         r->state.n_closed = 0;
     }
-    /* A write of an earlier epoch, of a closed lease, or one that took longer than a lease lives, renews
-     * nothing. */
+    /* A write of an earlier epoch or session, of a closed lease, or one that took longer than a lease lives,
+     * renews nothing. */
     if ((!e->ok && !HF_MUTANT(FAILED_RENEWAL_COUNTS)) || l->closed || l->write_epoch != r->state.epoch ||
+        l->write_session != l->session ||
         (r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms &&
          !HF_MUTANT(LEASE_FROM_ANSWER)))
         return;
@@ -202,7 +219,8 @@ static void check_leases(struct hf_lease_rules *r)
     }
 }
 
-/* A closed storage takes no start any more in this epoch. Once nothing runs here, a new epoch costs nothing.
+/* A closed storage takes no start before a new session or epoch. Once nothing runs here, a new epoch costs
+ * nothing.
  */
 static void end_idle_epoch(struct hf_lease_rules *r)
 {
@@ -223,6 +241,7 @@ static void renew(struct hf_lease_rules *r)
             continue;
         l->in_flight = true;
         l->write_epoch = r->state.epoch;
+        l->write_session = l->session;
         l->write_ms = r->now_ms;
         if (!l->tried)
             l->first_ms = r->now_ms;
@@ -386,6 +405,7 @@ static void load_leases(struct hf_lease_rules *r)
             l->believed = true;
         }
         l->doubted = l->known;
+        l->session = s->storages[i].session;
         l->closed = hf_lease_was_closed(r, &l->storage);
         l->next_ms = r->now_ms;
         l->sequence = (uint64_t)r->now_ms;

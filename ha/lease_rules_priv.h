@@ -22,14 +22,16 @@ struct hf_lease {
     bool doubted;   /* said so in the log */
     bool suspended; /* the last write failed or hangs */
     bool in_flight;
-    uint64_t write_epoch; /* of the write in flight */
-    int64_t base_ms;      /* start of the last good renewal */
-    bool tried;           /* first_ms holds */
-    int64_t first_ms;     /* start of the first write of this epoch: answered or not, it may have landed */
-    int64_t write_ms;     /* start of the write in flight, or of the last one */
-    int64_t next_ms;      /* next renewal */
-    uint64_t sequence;    /* of the last record; starts at the clock, so that a restarted keeper goes on above
-                             the last */
+    uint64_t session;       /* the log's number for this opening of the storage */
+    uint64_t write_epoch;   /* of the write in flight */
+    uint64_t write_session; /* likewise */
+    int64_t base_ms;        /* start of the last good renewal */
+    bool tried;             /* first_ms holds */
+    int64_t first_ms;       /* start of the first write of this epoch: answered or not, it may have landed */
+    int64_t write_ms;       /* start of the write in flight, or of the last one */
+    int64_t next_ms;        /* next renewal */
+    uint64_t sequence; /* of the last record; starts at the clock, so that a restarted keeper goes on above
+                          the last */
 };
 
 /* What is known of a run's processes, beside it in the table. */
@@ -51,7 +53,7 @@ struct hf_lease_waiting {
     int64_t deadline_ms;
     uint16_t op;
     bool kill, starting;
-    struct hf_uuid subject;
+    struct hf_uuid subject, cluster;
     uint64_t epoch, number;
 };
 

@@ -348,6 +348,8 @@ static bool do_request(struct world *w, char **words, size_t n)
         q.number = strtoull(words[1], NULL, 10);
     else
         q.subject = uuid_of(w, words[1]);
+    if (q.head.op == HF_KEEPER_ADD_STORAGE)
+        q.number = (uint64_t)hf_scenario_number(words, n, "session", 1);
     if (q.head.op == HF_KEEPER_SET_EPOCH)
         q.subject = uuid_of(w, "host");
     snprintf(q.dir, sizeof q.dir, "/mnt/%s", words[1]);
@@ -388,7 +390,12 @@ static bool do_record(struct world *w, const char *name)
     struct hf_lease_record *r = HF_NEW(struct hf_lease_record);
     struct hf_uuid u = uuid_of(w, name);
     hf_lease_rules_record(w->rules, &u, 1, r);
-    hf_scenario_say(w->s, "record on %s: epoch %llu%s%s", name, (unsigned long long)r->epoch,
+    char session[32] = "";
+    if (r->session == HF_LEASE_ALL_SESSIONS)
+        snprintf(session, sizeof session, " all sessions");
+    else if (r->session != 1)
+        snprintf(session, sizeof session, " session %llu", (unsigned long long)r->session);
+    hf_scenario_say(w->s, "record on %s: epoch %llu%s%s%s", name, (unsigned long long)r->epoch, session,
                     r->closed ? " closed" : "", r->killed ? " killed" : "");
     for (size_t i = 0; i < r->n_runs; i++)
         hf_scenario_say(w->s, "record run %s/%llu %s", name_of(w, &r->runs[i].instance),

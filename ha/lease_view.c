@@ -48,10 +48,13 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
 {
     const struct hf_keeper_state *s = &r->state;
     memset(ret, 0, sizeof *ret);
+    ret->cluster = s->cluster;
     ret->host = s->host;
     snprintf(ret->boot_id, sizeof ret->boot_id, "%s", r->boot_id);
     ret->epoch = s->epoch;
     ret->sequence = sequence;
+    const struct hf_lease *l = find(r, storage);
+    ret->session = s->epoch_closed || !l ? HF_LEASE_ALL_SESSIONS : l->session;
     ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
     ret->killed = ret->closed && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));
     for (uint32_t i = 0; i < s->n_runs; i++)
@@ -83,6 +86,7 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
             .age_ms = l->known && l->believed ? now_ms - l->base_ms : INT64_MAX,
             .closed = s->epoch_closed || l->closed,
             .suspended = l->suspended,
+            .session = l->session,
         };
         v->n_storages++;
     }

@@ -16,6 +16,7 @@ struct hf_observation {
         unchanged_ms; /* end of the first read of this value → start of the last, on the observer's clock */
     bool samples_good; /* the observer's own write and read succeeded in every sample of that time */
     bool closed, killed;
+    uint64_t session;      /* to which these refer */
     uint64_t marked_epoch; /* the last read began after this observer had written the mark of this epoch; 0:
                               none */
     const struct hf_lease_run *runs; /* the record's run list; borrowed */

@@ -21,6 +21,7 @@ Holdfast__V1__Observation *hf_observation_to_pb(const struct hf_observation *o)
     m->error = hf_strdup(o->error);
     m->mark_error = hf_strdup(o->mark_error);
     m->marked_epoch = o->marked_epoch;
+    m->session = o->session;
     m->epoch = o->epoch;
     m->sequence = o->sequence;
     m->unchanged_ms = o->unchanged_ms;
@@ -53,6 +54,7 @@ hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m,
                                .closed = m->closed,
                                .killed = m->killed,
                                .marked_epoch = m->marked_epoch,
+                               .session = m->session,
                                .runs = runs,
                                .n_runs = m->n_runs};
     if (!hf_uuid_parse(m->primary_storage_uuid, &o.storage))

@@ -18,6 +18,7 @@ struct peer {
     uint64_t epoch, sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     bool closed, killed;
+    uint64_t session;
     uint64_t marked_epoch;
     char mark_error[HF_OBSERVATION_ERROR_MAX];
     struct hf_lease_run *runs;
@@ -58,6 +59,7 @@ void hf_sampler_digest(const uint8_t *file, size_t len, const struct hf_uuid *cl
         read->sequence = r->sequence;
         read->closed = r->closed;
         read->killed = r->killed;
+        read->session = r->session;
         memcpy(read->boot_id, r->boot_id, sizeof read->boot_id);
         read->n_runs = r->n_runs;
         read->runs = hf_alloc_array(r->n_runs + 1, sizeof read->runs[0]);
@@ -137,6 +139,7 @@ static const struct hf_observation *observations(struct hf_sampler *s, size_t *r
                                      .sequence = p->sequence,
                                      .closed = p->closed,
                                      .killed = p->killed,
+                                     .session = p->session,
                                      .marked_epoch = p->marked_epoch,
                                      .runs = p->runs,
                                      .n_runs = p->n_runs};
@@ -205,6 +208,7 @@ static void take_read(struct peer *p, struct hf_sampler_read *r)
     p->closed = r->closed;
     p->killed = r->killed;
     p->marked_epoch = r->marked_epoch;
+    p->session = r->session;
     memcpy(p->boot_id, r->boot_id, sizeof p->boot_id);
     free(p->runs);
     p->runs = r->runs;

@@ -23,6 +23,7 @@ struct hf_sampler_read {
     uint64_t epoch, sequence;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     bool closed, killed;
+    uint64_t session;
     uint64_t marked_epoch; /* of the mark that was written before this read began; 0: none */
     char mark_error[HF_OBSERVATION_ERROR_MAX]; /* one that was asked for and could not be written: why */
     struct hf_lease_run *runs;                 /* from malloc */

@@ -40,7 +40,7 @@ struct fixture {
     struct hf_keeper_storage storage;
     size_t n_storages, n_runs;
     struct hf_keeper_run runs[8];
-    struct hf_uuid host, s1, vm1, vm2;
+    struct hf_uuid host, cluster, s1, vm1, vm2;
     char disk[64]; /* what is mounted at /mnt/s1: a folder on a disk, since not every kernel's tmpfs can pass
                       its cache */
 };
@@ -170,6 +170,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->disk));
     assert_int_equal(mount(f->disk, "/mnt/s1", NULL, MS_BIND, NULL), 0);
     f->host = hf_uuid_of_text("host");
+    f->cluster = hf_uuid_of_text("cluster");
     f->s1 = hf_uuid_of_text("s1");
     f->vm1 = hf_uuid_of_text("vm1");
     f->vm2 = hf_uuid_of_text("vm2");
@@ -207,7 +208,7 @@ static struct hf_lease_record *read_record(struct fixture *f)
     assert_non_null(in);
     size_t len = fread(file, 1, sizeof file, in);
     fclose(in);
-    assert_int_equal(hf_lease_file_decode(file, len, NULL, &f->host, &r), HF_LEASE_GOOD);
+    assert_int_equal(hf_lease_file_decode(file, len, &f->cluster, &f->host, &r), HF_LEASE_GOOD);
     return &r;
 }
 
@@ -216,9 +217,9 @@ static void start_ready(struct fixture *f)
 {
     start_keeper(f);
     VIEW_UNTIL(f, f->clean);
-    CALL(f, set_epoch, &f->host, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1);
     assert_int_equal(f->code, HF_OK);
-    CALL(f, add_storage, &f->s1, "/mnt/s1");
+    CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
 }
@@ -329,9 +330,9 @@ static void test_storage_lost(void **state)
     assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
     VIEW_UNTIL(f, !f->storage.suspended);
     assert_true(read_record(f)->closed && read_record(f)->killed);
-    CALL(f, set_epoch, &f->host, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1);
     assert_int_equal(f->code, HF_PRECONDITION);
-    CALL(f, set_epoch, &f->host, 2);
+    CALL(f, set_epoch, &f->host, &f->cluster, 2);
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     assert_int_equal(read_record(f)->epoch, 2);
@@ -348,6 +349,36 @@ static char state_of(pid_t pid)
         fclose(in);
     const char *end = strrchr(line, ')');
     return end && strlen(end) > 2 ? end[2] : '?';
+}
+
+/* A storage that was closed is opened again in its next session, and the other guests do not notice. */
+static void test_next_session(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    CALL(f, begin_run, &f->vm2, 1, 1, NULL, 0, false);
+    pid_t local = guest_start(&f->vm2, GUEST_PLAIN);
+    CALL(f, register_run, &f->vm2, 1, local);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    assert_int_equal(mount("tmpfs", "/mnt/s1", "tmpfs", 0, "size=8m"), 0);
+    VIEW_UNTIL(f, f->storage.closed);
+    VIEW_UNTIL(f, f->n_runs == 2 && f->runs[1].state == HF_RUN_TOMBSTONED);
+    assert_false(guest_lives(pid));
+    assert_int_equal(f->storage.session, 1);
+    assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
+    CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
+    CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1, false);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    CALL(f, add_storage, &f->s1, "/mnt/s1", 2);
+    assert_int_equal(f->code, HF_OK);
+    VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
+    assert_int_equal(f->storage.session, 2);
+    assert_int_equal(read_record(f)->session, 2);
+    assert_false(read_record(f)->closed);
+    start_run(f, &f->vm1, 5);
+    view(f);
+    assert_false(f->epoch_closed);
+    assert_true(guest_lives(local));
 }
 
 /* Loses the storage until the run is frozen and gives it back at once. false: the machine was so slow that
@@ -375,7 +406,7 @@ static void test_freeze_and_thaw(void **state)
             return;
         }
         VIEW_UNTIL(f, f->clean);
-        CALL(f, set_epoch, &f->host, epoch + 1);
+        CALL(f, set_epoch, &f->host, &f->cluster, epoch + 1);
         VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     }
     fail_msg("five times L+K was over before the storage was back");
@@ -411,7 +442,7 @@ static void test_fence_mark(void **state)
         assert_true(hf_env_now_ms(f->env) < end);
         turn_ms(f, 50);
     }
-    CALL(f, set_epoch, &f->host, 2);
+    CALL(f, set_epoch, &f->host, &f->cluster, 2);
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->epoch_closed && f->storage.age_ms < 3000);
     char path[256], name[HF_FENCE_MARK_NAME_MAX];
@@ -658,6 +689,7 @@ static int body(void)
         T(test_state_lost),
         T(test_storage_lost),
         T(test_freeze_and_thaw),
+        T(test_next_session),
         T(test_end_epoch),
         T(test_fence_mark),
         T(test_gate),

@@ -13,7 +13,7 @@
 
 #define HF_HOST_LOOK_MS          10000 /* list the hypervisor's domains at least this often while runs are here */
 #define HF_HOST_LIST_DEADLINE_MS 10000
-#define HF_HOST_LEASE_REPORT_MS  1000 /* until the keeper has told its profile */
+#define HF_HOST_LEASE_REPORT_MS  1000  /* until the keeper has told its profile */
 #define HF_HOST_INBOX_MAX        65536 /* messages of the leader that wait for the keeper; more: dial again */
 #define HF_HOST_RUNS_MAX         65536 /* runs of a keeper's view; more are not looked at */
 #define HF_HOST_RECORDS_MAX      16384 /* records of one kind; more assignments are refused */
@@ -46,13 +46,14 @@ struct hf_attach {
     enum hf_attach_gate gate;
     struct hf_inbox_entry *first, **last;
     size_t inbox_len;
-    uint64_t granting;   /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
-    uint64_t sync;       /* raised by every welcome; an assignment carries it until the leader says Synced */
-    bool synced;         /* at least once in this epoch: the set of assignments is whole */
-    char said_watchdog[16], said_profile[16]; /* in the last hello: what the leader judges this host's silence by */
-    bool ending;         /* the epoch is being closed: no record takes a step */
-    bool end_call;       /* keeper.end_epoch under way */
-    unsigned end_starts; /* starts under way when that call was made */
+    uint64_t granting; /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
+    uint64_t sync;     /* raised by every welcome; an assignment carries it until the leader says Synced */
+    bool synced;       /* at least once in this epoch: the set of assignments is whole */
+    char said_watchdog[16],
+        said_profile[16]; /* in the last hello: what the leader judges this host's silence by */
+    bool ending;          /* the epoch is being closed: no record takes a step */
+    bool end_call;        /* keeper.end_epoch under way */
+    unsigned end_starts;  /* starts under way when that call was made */
     struct hf_timer end_timer, hello_timer, lease_timer;
     struct hf_backoff end_backoff;
 };
@@ -80,6 +81,7 @@ struct hf_host {
     unsigned calls;  /* driver calls under way */
     unsigned starts; /* hypervisor starts among them */
 
+    struct hf_uuid cluster; /* from the last welcome; zero: not told */
     struct hf_host_view view;
     struct hf_attach attach;
     struct hf_timer view_timer;

@@ -113,7 +113,8 @@ static unsigned starts(const struct hf_host *h)
     return HF_MUTANT(PENDING_IS_OVER) ? 0 : h->starts;
 }
 
-/* That nothing runs is a promise only while nothing may begin: in an open epoch the next start may be a step away. */
+/* That nothing runs is a promise only while nothing may begin: in an open epoch the next start may be a step
+ * away. */
 static bool clean(const struct hf_host *h)
 {
     return h->view.clean && starts(h) == 0 && (h->view.epoch == 0 || h->view.epoch_closed);
@@ -345,6 +346,8 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
     const Holdfast__V1__Welcome *w = m->welcome;
     if (a->state == HF_ATTACH_VIEW || a->ending)
         return; /* answers a hello that another one overtakes */
+    if (!hf_uuid_parse(w->cluster_id, &h->cluster))
+        h->cluster = (struct hf_uuid){{0}}; /* then records of any are taken */
     if (w->pending || w->epoch == 0) {
         if (a->state == HF_ATTACH_HELLO)
             hf_info("this host is not part of the cloud yet: add it (holdfast host create, uuid %s)", h->id);
@@ -363,7 +366,7 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
         a->gate = HF_GATE_EPOCH;
         a->granting = w->epoch;
         hf_host_call_begin(h);
-        h->d.keeper->ops->set_epoch(h->d.keeper, &h->o.uuid, w->epoch, on_epoch, h);
+        h->d.keeper->ops->set_epoch(h->d.keeper, &h->o.uuid, &h->cluster, w->epoch, on_epoch, h);
     }
 }
 

@@ -177,6 +177,40 @@ static void a_second_run_does_not_begin_beside_the_first(void **state)
     world_free(w);
 }
 
+/* The leader's next session opens a storage again that the keeper had closed; until then nothing starts
+ * there. */
+static void a_closed_storage_is_opened_in_its_next_session(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid shared = uuid_of(SHARED), vm = uuid_of(VM1);
+    Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
+    (void)state;
+    hf_keeper_sim_close_storage(w->keeper_sim, &shared);
+    world_step(w, 5000);
+    assert_true(world_lease(w)->own[0]->closed);
+    assert_int_equal(world_lease(w)->own[0]->session, 1);
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    assert_false(hf_vm_machine_runs(w->machine, &vm));
+    s.uuid = (char *)SHARED;
+    s.type = "SharedMountPoint";
+    s.path = "/mnt/shared";
+    s.heartbeat = true;
+    s.session = 2;
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE;
+    a.storage = &s;
+    m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN;
+    m.assign = &a;
+    world_send(w, &m);
+    world_step(w, 40000);
+    assert_false(world_lease(w)->own[0]->closed);
+    assert_int_equal(world_lease(w)->own[0]->session, 2);
+    assert_true(hf_vm_machine_runs(w->machine, &vm));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_lost_answer_of_a_start_that_happened),
         cmocka_unit_test(a_lost_order_to_start_is_given_again),
         cmocka_unit_test(a_late_start_is_not_started_twice),
+        cmocka_unit_test(a_closed_storage_is_opened_in_its_next_session),
         cmocka_unit_test(a_start_that_hangs_is_not_stopped),
         cmocka_unit_test(a_start_that_hangs_outlives_a_lease),
         cmocka_unit_test(a_start_that_fails),

@@ -138,10 +138,11 @@ static void do_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
     start_call(k, &q, NULL, cb, arg);
 }
 
-static void do_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
-                         void *arg)
+static void do_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
+                         uint64_t epoch, hf_keeper_cb cb, void *arg)
 {
     struct hf_keeper_request q = {.head.op = HF_KEEPER_SET_EPOCH, .subject = *host, .epoch = epoch};
+    q.storages[0] = *cluster;
     start_call(k, &q, cb, NULL, arg);
 }
 
@@ -152,9 +153,9 @@ static void do_see_term(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, voi
 }
 
 static void do_add_storage(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir,
-                           hf_keeper_cb cb, void *arg)
+                           uint64_t session, hf_keeper_cb cb, void *arg)
 {
-    struct hf_keeper_request q = {.head.op = HF_KEEPER_ADD_STORAGE, .subject = *storage};
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_ADD_STORAGE, .subject = *storage, .number = session};
     /* A path that is too long stays empty, which the keeper refuses. */
     if (strlen(dir) < sizeof q.dir)
         memcpy(q.dir, dir, strlen(dir) + 1);

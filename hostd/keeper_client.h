@@ -29,9 +29,10 @@ struct hf_keeper_run {
 
 struct hf_keeper_storage {
     struct hf_uuid uuid;
-    int64_t age_ms; /* since the start of the last good renewal; INT64_MAX: none yet */
-    bool closed;    /* (epoch, storage) is closed for ever */
-    bool suspended; /* the storage's last write or mark read failed or hangs */
+    int64_t age_ms;   /* since the start of the last good renewal; INT64_MAX: none yet */
+    bool closed;      /* (epoch, storage) is closed for ever */
+    bool suspended;   /* the storage's last write or mark read failed or hangs */
+    uint64_t session; /* to which closed refers */
 };
 
 struct hf_keeper_view {
@@ -55,14 +56,14 @@ typedef void (*hf_keeper_view_cb)(void *arg, hf_status st, const struct hf_keepe
 struct hf_keeper_ops {
     void (*view)(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg);
     /* A new life: refused unless clean. Persisted before the answer. */
-    void (*set_epoch)(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
-                      void *arg);
+    void (*set_epoch)(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
+                      uint64_t epoch, hf_keeper_cb cb, void *arg);
     /* Remembers the highest Raft term; CONFLICT when this one is lower than what it has seen. */
     void (*see_term)(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void *arg);
-    /* Renew a lease in this directory (the storage's root) from now on / no longer (refused while a run needs
-     * it). */
-    void (*add_storage)(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir, hf_keeper_cb cb,
-                        void *arg);
+    /* Renew a lease in this directory (the storage's root) from now on, in this session of the storage (a
+     * higher one is refused while a run of the last needs it) / no longer (refused while a run needs it). */
+    void (*add_storage)(struct hf_keeper *k, const struct hf_uuid *storage, const char *dir, uint64_t session,
+                        hf_keeper_cb cb, void *arg);
     void (*remove_storage)(struct hf_keeper *k, const struct hf_uuid *storage, hf_keeper_cb cb, void *arg);
     /* Permit for one start: refused (PRECONDITION) when the epoch differs, the run is tombstoned, a lease of
      * these storages is not fresh or closed, or another run of the instance is not over. The run is PENDING

@@ -108,8 +108,10 @@ static hf_status set_epoch(struct hf_keeper_sim *k, const struct request *q)
     k->host = q->subject;
     k->epoch = q->epoch;
     k->closed = false;
-    for (size_t i = 0; i < k->n_storages; i++)
+    for (size_t i = 0; i < k->n_storages; i++) {
         k->storages[i].closed = false;
+        k->storages[i].session = 1;
+    }
     return HF_STATUS_OK;
 }
 
@@ -124,11 +126,15 @@ static hf_status see_term(struct hf_keeper_sim *k, const struct request *q)
 
 static hf_status add_storage(struct hf_keeper_sim *k, const struct request *q)
 {
-    if (storage(k, &q->subject))
+    struct hf_keeper_storage *s = storage(k, &q->subject);
+    if (s) {
+        s->closed = s->closed && q->number <= s->session;
+        s->session = q->number > s->session ? q->number : s->session;
         return HF_STATUS_OK;
+    }
     if (k->n_storages == HF_KEEPER_SIM_STORAGES_MAX)
         return hf_error(HF_EXHAUSTED, "too many storages");
-    k->storages[k->n_storages++] = (struct hf_keeper_storage){.uuid = q->subject};
+    k->storages[k->n_storages++] = (struct hf_keeper_storage){.uuid = q->subject, .session = q->number};
     return HF_STATUS_OK;
 }
 
@@ -285,9 +291,10 @@ static void k_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
     ask(k, (struct request){.op = HF_KEEPER_SIM_VIEW, .view_cb = cb, .arg = arg});
 }
 
-static void k_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, uint64_t epoch, hf_keeper_cb cb,
-                        void *arg)
+static void k_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
+                        uint64_t epoch, hf_keeper_cb cb, void *arg)
 {
+    (void)cluster; /* it writes no records */
     ask(k, (struct request){
                .op = HF_KEEPER_SIM_SET_EPOCH, .subject = *host, .epoch = epoch, .cb = cb, .arg = arg});
 }
@@ -297,11 +304,12 @@ static void k_see_term(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void
     ask(k, (struct request){.op = HF_KEEPER_SIM_SEE_TERM, .number = term, .cb = cb, .arg = arg});
 }
 
-static void k_add_storage(struct hf_keeper *k, const struct hf_uuid *s, const char *dir, hf_keeper_cb cb,
-                          void *arg)
+static void k_add_storage(struct hf_keeper *k, const struct hf_uuid *s, const char *dir, uint64_t session,
+                          hf_keeper_cb cb, void *arg)
 {
     HF_ASSERT(dir[0] == '/');
-    ask(k, (struct request){.op = HF_KEEPER_SIM_ADD_STORAGE, .subject = *s, .cb = cb, .arg = arg});
+    ask(k, (struct request){
+               .op = HF_KEEPER_SIM_ADD_STORAGE, .subject = *s, .number = session, .cb = cb, .arg = arg});
 }
 
 static void k_remove_storage(struct hf_keeper *k, const struct hf_uuid *s, hf_keeper_cb cb, void *arg)

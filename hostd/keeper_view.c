@@ -33,8 +33,11 @@ hf_status hf_keeper_view_decode(const uint8_t *packet, size_t len, struct hf_kee
     const struct hf_keeper_wire_run *wr = (const void *)(ws + w->n_storages);
     ret->runs = hf_alloc_array(w->n_runs + 1, sizeof *ret->runs);
     for (uint32_t i = 0; i < w->n_storages; i++)
-        ret->storages[i] = (struct hf_keeper_storage){
-            .uuid = ws[i].uuid, .age_ms = ws[i].age_ms, .closed = ws[i].closed, .suspended = ws[i].suspended};
+        ret->storages[i] = (struct hf_keeper_storage){.uuid = ws[i].uuid,
+                                                      .age_ms = ws[i].age_ms,
+                                                      .closed = ws[i].closed,
+                                                      .suspended = ws[i].suspended,
+                                                      .session = ws[i].session};
     for (uint32_t i = 0; i < w->n_runs; i++)
         ret->runs[i] = (struct hf_keeper_run){.instance = wr[i].instance,
                                               .run = wr[i].run,

@@ -28,6 +28,7 @@ struct hf_storage_rec {
     char id[HF_UUID_STR];
     char *path;
     bool heartbeat;
+    uint64_t session; /* in which the keeper is to open it */
     uint64_t reserved_bytes;
     uint64_t sync;
     struct hf_primary *primary; /* NULL: could not be opened (message says why) */
@@ -211,7 +212,7 @@ static bool keeper_has(const struct hf_storage_rec *r)
 {
     for (size_t i = 0; i < r->host->view.n_storages; i++)
         if (hf_uuid_equal(&r->host->view.storages[i].uuid, &r->uuid))
-            return true;
+            return r->host->view.storages[i].session >= r->session;
     return false;
 }
 
@@ -225,7 +226,7 @@ static void want_lease(struct hf_storage_rec *r)
         return;
     r->leasing = true;
     call_begin(r);
-    k->ops->add_storage(k, &r->uuid, r->path, on_lease, r);
+    k->ops->add_storage(k, &r->uuid, r->path, r->session, on_lease, r);
 }
 
 /* The keeper has lost its lease: it permits nothing there any more. Said, so that the leader places what
@@ -302,11 +303,10 @@ static void want_reader(struct hf_storage_rec *r)
     const struct hf_ha_timing *timing = hf_ha_timing_find(h->view.profile);
     if (r->reader || r->n_peers == 0 || !r->heartbeat || !h->view.known || !timing)
         return;
-    /* Keepers are not told which cloud they belong to: records of any are taken, hosts' UUIDs tell them
-     * apart. */
     struct hf_lease_reader_options o = {.storage = r->uuid,
                                         .dir = r->path,
                                         .own_host = h->o.uuid,
+                                        .cluster = h->cluster,
                                         .timing = timing,
                                         .cb = on_sample,
                                         .arg = r};
@@ -399,6 +399,7 @@ void hf_storage_recs_report_leases(struct hf_host *h)
         own[i].primary_storage_uuid = hf_uuid_format(&h->view.storages[i].uuid, ids[i]);
         own[i].age_ms = h->view.storages[i].age_ms;
         own[i].closed = h->view.storages[i].closed;
+        own[i].session = h->view.storages[i].session;
         l.own[l.n_own++] = &own[i];
     }
     l.observations = hf_alloc_array(count_seen(h) + 1, sizeof *l.observations);
@@ -501,6 +502,7 @@ hf_status hf_storage_rec_assign(struct hf_host *h, const Holdfast__V1__StorageAs
     } else {
         check(r);
     }
+    r->session = a->session > 0 ? a->session : 1;
     r->sync = h->attach.sync;
     see_closed(r);
     want_lease(r);

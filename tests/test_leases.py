@@ -61,12 +61,11 @@ def test_storage_in_doubt_freezes_and_thaws(cloud):
     assert cloud.run_of("cold-1") == run and host.qemu_pids(cloud.uuid("cold-1")) == [pid]
     assert cloud.state("cold-1") == "RUNNING" and cloud.copies("cold-1") == 1
 
-    domain = cloud.uuid("cold-1")
-    host.virsh("suspend", domain)
-    assert host.virsh("domstate", domain).strip() == "paused"
+    cloud.cli.run("instance", "pause", "cold-1")
+    cloud.wait_state("cold-1", "PAUSED")
     if freezes_and_goes_on(cloud, "cold-1", host, pid):
-        assert host.virsh("domstate", domain).strip() == "paused"
-        host.virsh("resume", domain)
+        assert host.virsh("domstate", cloud.uuid("cold-1")).strip() == "paused"
+        assert cloud.state("cold-1") == "PAUSED"
     cloud.delete("cold-1")
 
 
