@@ -224,8 +224,8 @@ bool hf_ha_fence(struct hf_controllers *c)
     const struct hf_store *s = hf_control_store(c->control);
     struct hf_fence_view view = {
         .settings = {.ha_enabled = hf_setting_bool(s, "ha.enable"),
-                     .accept_stand_in =
-                         true, /* a keeper has one only when it was told so in its configuration */
+                     .accept_stand_in = true, /* a keeper takes one only where it was told that this is a
+                                                 laboratory (hf-lease --lab) */
                      .mass_share = (unsigned)hf_setting_int(s, "ha.massLossShare")},
         .hosts = p.hosts,
         .n_hosts = p.n,

@@ -241,134 +241,6 @@ static void ask_remove_storage(struct hf_lease_rules *r, uint64_t token, const s
 
 /* --- runs --- */
 
-/* A permit may be asked for again when its answer was lost, but what the run needs stays what it was. */
-static bool same_storages(const struct hf_keeper_state_run *run, const struct hf_keeper_request *q)
-{
-    return run->n_storages == q->n_storages &&
-           memcmp(run->storages, q->storages, q->n_storages * sizeof q->storages[0]) == 0;
-}
-
-/* Writes why a permit is refused to text and returns its code, or HF_OK. */
-static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text,
-                                   size_t len)
-{
-    const struct hf_keeper_state *s = &r->state;
-    const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
-    const struct hf_keeper_state_run *held = hf_lease_run_find(r, &q->subject);
-    if ((q->epoch != s->epoch && !HF_MUTANT(ORDER_OF_OLD_EPOCH)) || s->epoch == 0)
-        snprintf(text, len, "it is of epoch %llu, this host lives epoch %llu", (ull)q->epoch, (ull)s->epoch);
-    else if (s->epoch_closed)
-        snprintf(text, len, "epoch %llu is closed", (ull)s->epoch);
-    else if (q->number == 0)
-        snprintf(text, len, "runs are counted from 1");
-    else if (tomb && q->number <= tomb->run)
-        snprintf(text, len, "run %llu has a tombstone", (ull)tomb->run);
-    else if (held && (held->run != q->number || held->live))
-        snprintf(text, len, "run %llu is not over", (ull)held->run);
-    else if (held && !same_storages(held, q))
-        snprintf(text, len, "it has a permit that needs other storages");
-    else
-        text[0] = '\0';
-    for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++) {
-        const struct hf_lease *l = hf_lease_find(r, &q->storages[i]);
-        struct hf_lease_name name = hf_lease_name(&q->storages[i]);
-        if (!l || !l->watched)
-            snprintf(text, len, "no lease is kept on storage %s", name.text);
-        else if (l->closed)
-            snprintf(text, len, "storage %s is closed (session %llu)", name.text, (ull)l->session);
-        else if (!hf_lease_is_fresh(r, l))
-            snprintf(text, len, "the lease on storage %s is not fresh", name.text);
-    }
-    if (text[0] != '\0')
-        return HF_PRECONDITION;
-    if (!held && s->n_runs == HF_KEEPER_RUNS_MAX) {
-        snprintf(text, len, "this host has %d runs already", HF_KEEPER_RUNS_MAX);
-        return HF_EXHAUSTED;
-    }
-    return HF_OK;
-}
-
-static void ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
-{
-    char text[HF_LEASE_EFFECT_TEXT / 2];
-    enum hf_code code = permit_problem(r, q, text, sizeof text);
-    if (code != HF_OK) {
-        hf_lease_reply(r, token, code, "start run %llu of instance %s: %s", (ull)q->number,
-                       hf_lease_name(&q->subject).text, text);
-        return;
-    }
-    if (hf_lease_run_find(r, &q->subject)) {
-        reply_ok(r, token);
-        return;
-    }
-    r->guests[r->state.n_runs] = (struct hf_lease_guest){.pid = 0};
-    struct hf_keeper_state_run *run = &r->state.runs[r->state.n_runs++];
-    memset(run, 0, sizeof *run);
-    run->instance = q->subject;
-    run->run = q->number;
-    run->gated = q->gated;
-    run->n_storages = q->n_storages;
-    memcpy(run->storages, q->storages, q->n_storages * sizeof q->storages[0]);
-    r->clean = false;
-    r->persist = r->changed = true;
-    reply_ok(r, token);
-}
-
-/* --- the gate --- */
-
-static bool end_is_asked_for(const struct hf_lease_rules *r, const struct hf_uuid *instance)
-{
-    for (size_t i = 0; i < r->n_waiting; i++) {
-        if (r->waiting[i].op == HF_KEEPER_END_RUN && hf_uuid_equal(&r->waiting[i].subject, instance))
-            return true;
-    }
-    return false;
-}
-
-/* Rule 2: why this process may not become the run's QEMU, or "". */
-static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
-{
-    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
-    const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
-    const struct hf_uuid *doubt;
-    text[0] = '\0';
-    if (r->state.epoch_closed)
-        snprintf(text, len, "epoch %llu of this host is closed", (ull)r->state.epoch);
-    else if (tomb && tomb->run >= q->number)
-        snprintf(text, len, "it is over");
-    else if (!run || run->run != q->number)
-        snprintf(text, len, "it has no permit");
-    else if (hf_lease_run_is_doomed(r, run))
-        snprintf(text, len, "a storage that it needs is closed on this host");
-    else if ((doubt = hf_lease_run_doubt(r, run)) != NULL)
-        snprintf(text, len, "the lease on storage %s is not fresh", hf_lease_name(doubt).text);
-    else if (end_is_asked_for(r, &q->subject))
-        snprintf(text, len, "its end is asked for");
-    else if (run->live && r->guests[run - r->state.runs].pid != q->pid)
-        snprintf(text, len, "it was started before");
-}
-
-static void ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
-{
-    char text[HF_LEASE_EFFECT_TEXT / 2];
-    gate_problem(r, q, text, sizeof text);
-    if (text[0] != '\0') {
-        hf_lease_reply(r, token, HF_PRECONDITION, "start of run %llu of instance %s refused: %s",
-                       (ull)q->number, hf_lease_name(&q->subject).text, text);
-        return;
-    }
-    struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
-    struct hf_lease_guest *g = &r->guests[run - r->state.runs];
-    struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_WATCH);
-    e->subject = q->subject;
-    e->number = (uint64_t)q->pid;
-    run->live = 1;
-    g->pid = q->pid;
-    g->survey = r->survey + 1;
-    r->persist = r->changed = true;
-    reply_ok(r, token);
-}
-
 static void ask_register_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
@@ -415,7 +287,7 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
         ask_remove_storage(r, token, q);
         return;
     case HF_KEEPER_BEGIN_RUN:
-        ask_begin_run(r, token, q);
+        hf_lease_ask_begin_run(r, token, q);
         return;
     case HF_KEEPER_REGISTER_RUN:
         ask_register_run(r, token, q);
@@ -427,7 +299,7 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
         ask_end_epoch(r, token, q);
         return;
     case HF_KEEPER_GATE:
-        ask_gate(r, token, q);
+        hf_lease_ask_gate(r, token, q);
         return;
     default:
         hf_lease_reply(r, token, HF_UNIMPLEMENTED, "request %u is not known", q->head.op);

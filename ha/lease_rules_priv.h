@@ -1,6 +1,6 @@
 /* Inside of the keeper's core, shared by lease_rules.c (time and leases), lease_runs.c (runs, tombstones,
- * processes), lease_freeze.c (who stands still), lease_requests.c (what hostd asks) and lease_view.c (what
- * others see). */
+ * processes), lease_freeze.c (who stands still), lease_births.c (permits, the gate), lease_requests.c (what
+ * hostd asks) and lease_view.c (what others see). */
 #ifndef HF_HA_LEASE_RULES_PRIV_H
 #define HF_HA_LEASE_RULES_PRIV_H
 
@@ -135,6 +135,10 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
 /* Answers the requests that this survey settles, and those whose time is over (procs NULL: only these). */
 void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const struct hf_lease_proc *procs,
                              size_t n);
+
+/* births (lease_births.c) */
+void hf_lease_ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
+void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
 
 /* A UUID as text for one sentence. */
 struct hf_lease_name {

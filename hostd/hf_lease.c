@@ -35,6 +35,7 @@
 
 struct options {
     const char *profile, *socket, *gate, *state, *watchdog, *stand_in;
+    bool lab;
 };
 
 struct keeper {
@@ -349,7 +350,10 @@ static void usage(FILE *out)
         "  --gate PATH               where a QEMU asks before it is born (" HF_KEEPER_GATE_SOCKET ")\n"
         "  --state PATH              what survives a restart; must be lost at reboot (" HF_KEEPER_STATE ")\n"
         "  --watchdog DEVICE         hardware watchdog, for example /dev/watchdog0\n"
-        "  --watchdog-stand-in FIFO  something outside this host that resets it when nobody writes\n"
+        "  --watchdog-stand-in FIFO  something outside this host that resets it when nobody writes; counts "
+        "as a\n"
+        "                            watchdog, so it needs --lab\n"
+        "  --lab                     this is a laboratory, where something stands behind that FIFO\n"
         "  --help\n");
 }
 
@@ -357,10 +361,15 @@ static void usage(FILE *out)
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"profile", required_argument, NULL, 'p'},  {"socket", required_argument, NULL, 's'},
-        {"gate", required_argument, NULL, 'g'},     {"state", required_argument, NULL, 't'},
-        {"watchdog", required_argument, NULL, 'w'}, {"watchdog-stand-in", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"profile", required_argument, NULL, 'p'},
+        {"socket", required_argument, NULL, 's'},
+        {"gate", required_argument, NULL, 'g'},
+        {"state", required_argument, NULL, 't'},
+        {"watchdog", required_argument, NULL, 'w'},
+        {"watchdog-stand-in", required_argument, NULL, 'f'},
+        {"lab", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -382,6 +391,9 @@ static int parse(int argc, char **argv, struct options *o)
         case 'f':
             o->stand_in = optarg;
             break;
+        case 'l':
+            o->lab = true;
+            break;
         case 'h':
             usage(stdout);
             return 1;
@@ -392,8 +404,11 @@ static int parse(int argc, char **argv, struct options *o)
     }
     const char *wrong = optind < argc                ? "it takes no arguments but options"
                         : o->watchdog && o->stand_in ? "--watchdog and --watchdog-stand-in exclude each other"
-                        : o->state[0] != '/'         ? "--state must be an absolute path"
-                                                     : NULL;
+                        : o->stand_in && !o->lab
+                            ? "--watchdog-stand-in proves nothing outside of a laboratory: "
+                              "say --lab if this is one"
+                        : o->state[0] != '/' ? "--state must be an absolute path"
+                                             : NULL;
     if (wrong)
         fprintf(stderr, "hf-lease: %s\n", wrong);
     return wrong ? 3 : 0;

@@ -140,7 +140,7 @@ static void start_keeper(struct fixture *f)
     if (f->pid == 0) {
         execl(HF_LEASE_PATH, "hf-lease", "--profile", "fast", "--socket", "/mnt/run/keeper.sock", "--gate",
               "/mnt/run/gate.sock", "--state", "/mnt/run/keeper.state", "--watchdog-stand-in",
-              "/mnt/watchdog", (char *)NULL);
+              "/mnt/watchdog", "--lab", (char *)NULL);
         _exit(127);
     }
     turn_until(f, &f->up);
@@ -624,6 +624,53 @@ static void test_connections(void **state)
     assert_int_equal(f->code, HF_UNAVAILABLE);
 }
 
+/* A process that hangs in the kernel with SIGKILL pending is not gone: nothing is promised of it, the
+ * watchdog is not petted when its lease is lost, and the word "killed" waits until it is. */
+static void test_stuck_in_the_kernel(void **state)
+{
+    struct fixture *f = *state;
+    char last = 'x';
+    int hung = hung_fs_mount();
+    if (hung < 0)
+        skip();
+    int dog = open("/mnt/watchdog", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    start_ready(f);
+    CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1, false);
+    pid_t pid = guest_start(&f->vm1, GUEST_STUCK);
+    CALL(f, register_run, &f->vm1, 4, pid);
+    assert_int_equal(f->code, HF_OK);
+    CALL(f, end_run, &f->vm1, 4, true);
+    assert_int_equal(f->code, HF_TIMEOUT);
+    assert_int_equal(state_of(pid), 'D');
+    view(f);
+    assert_int_equal(f->runs[0].state, HF_RUN_LIVE);
+    turn_ms(f, 1000);
+    assert_true(drain(dog, &last) >= 1); /* its lease is fresh */
+
+    assert_int_equal(mount("tmpfs", "/mnt/s1", "tmpfs", 0, "size=8m"), 0);
+    VIEW_UNTIL(f, f->storage.closed);
+    assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
+    drain(dog, &last);
+    VIEW_UNTIL(f, !f->storage.suspended);
+    turn_ms(f, 2000);
+    assert_int_equal(drain(dog, &last), 0);
+    assert_int_equal(state_of(pid), 'D');
+    assert_true(read_record(f)->closed);
+    assert_false(read_record(f)->killed);
+    view(f);
+    assert_false(f->clean);
+
+    hung_fs_release(hung);
+    VIEW_UNTIL(f, f->clean);
+    assert_false(guest_lives(pid));
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (!read_record(f)->killed || drain(dog, &last) == 0) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 100);
+    }
+    close(dog);
+}
+
 static int raw_connection(void)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/mnt/run/keeper.sock"};
@@ -696,6 +743,7 @@ static int body(void)
         T(test_gate_after_fence),
         T(test_gate_lets_others_through),
         T(test_watchdog),
+        T(test_stuck_in_the_kernel),
         T(test_connections),
         T(test_malformed_packets),
     };

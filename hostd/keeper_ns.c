@@ -1,6 +1,8 @@
 #include "hostd/keeper_ns.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,6 +11,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +31,10 @@ static void play_guest(const char *kind)
         pthread_t other;
         pthread_create(&other, NULL, wait_for_ever, NULL);
         pthread_exit(NULL);
+    }
+    if (strcmp(kind, "stuck") == 0) {
+        struct stat st;
+        (void)stat("/mnt/hung/name", &st);
     }
     /* A parent waits for its vfork in the kernel until the child ends. */
     if (strcmp(kind, "in-kernel") == 0) {
@@ -96,6 +103,7 @@ pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind)
         sigprocmask(SIG_SETMASK, &none, NULL);
         execl(path, "qemu-system-x86_64", "-name", name, "-uuid", uuid,
               kind == GUEST_LEADER_ENDED ? "leader-ended"
+              : kind == GUEST_STUCK      ? "stuck"
               : kind == GUEST_IN_KERNEL  ? "in-kernel"
                                          : "plain",
               (char *)NULL);
@@ -108,4 +116,51 @@ pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind)
 bool guest_lives(pid_t pid)
 {
     return waitpid(pid, NULL, WNOHANG) == 0;
+}
+
+/* Takes the kernel's requests; answers the first, which opens the conversation, and no other. Once a request
+ * has been read, whoever waits for it cannot be killed any more. */
+static void *serve_nothing(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    static char buf[128 * 1024];
+    struct {
+        struct fuse_out_header head;
+        struct fuse_init_out init;
+    } answer = {.head = {.len = sizeof answer}, .init = {.major = FUSE_KERNEL_VERSION, .max_write = 4096}};
+    for (ssize_t n; (n = read(fd, buf, sizeof buf)) > 0;) {
+        const struct fuse_in_header *q = (const void *)buf;
+        if (q->opcode != FUSE_INIT)
+            continue;
+        const struct fuse_init_in *in = (const void *)(buf + sizeof *q);
+        answer.head.unique = q->unique;
+        answer.init.minor = in->minor;
+        HF_ASSERT(write(fd, &answer, sizeof answer) == sizeof answer);
+    }
+    return NULL;
+}
+
+int hung_fs_mount(void)
+{
+    char options[96];
+    pthread_t thread;
+    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+    HF_ASSERT(mkdir("/mnt/hung", 0755) == 0 || errno == EEXIST);
+    if (mount("hung", "/mnt/hung", "fuse", 0, options) != 0) {
+        close(fd);
+        return -1;
+    }
+    HF_ASSERT(pthread_create(&thread, NULL, serve_nothing, (void *)(intptr_t)fd) == 0);
+    pthread_detach(thread);
+    return fd;
+}
+
+void hung_fs_release(int fd)
+{
+    umount2("/mnt/hung", MNT_FORCE); /* ends the conversation: those who wait get an error */
+    umount2("/mnt/hung", MNT_DETACH);
+    close(fd);
 }

@@ -17,6 +17,7 @@ int keeper_ns_main(int argc, char **argv, int (*body)(void));
 enum guest_kind {
     GUEST_PLAIN,
     GUEST_IN_KERNEL,    /* its first thread hangs in the kernel (state D), another one runs */
+    GUEST_STUCK,        /* hangs in a file system that does not answer (hung_fs_mount): no signal ends it */
     GUEST_LEADER_ENDED, /* its first thread has ended, another one lives: what a half-dead QEMU looks like */
     GUEST_FOREIGN,      /* a QEMU that is not ours: its name is no UUID */
 };
@@ -24,6 +25,10 @@ enum guest_kind {
 /* A process with the arguments of a guest. It dies only by a signal and is not reaped: a zombie must count as
  * gone. */
 pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind);
+/* A file system at /mnt/hung whose server answers nothing: whoever looks a name up there waits in the kernel
+ * until hung_fs_release, killed or not. -1: this machine has no FUSE. */
+int hung_fs_mount(void);
+void hung_fs_release(int fd);
 /* Whether it still runs; reaps it if not. */
 bool guest_lives(pid_t pid);
 

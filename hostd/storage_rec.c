@@ -40,7 +40,7 @@ struct hf_storage_rec {
     struct hf_timer timer;
     /* the lease */
     bool leased, leasing;
-    bool closed; /* in this epoch, which goes on because of other runs: no start here before the next one */
+    bool closed; /* in its session: no start here before the next one */
     struct hf_timer lease_timer;
     struct hf_backoff backoff;
     struct hf_lease_reader *reader;

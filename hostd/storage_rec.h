@@ -21,10 +21,9 @@ struct hf_storage_rec *hf_storage_rec_find(struct hf_host *h, const struct hf_uu
 struct hf_primary *hf_storage_rec_primary(struct hf_storage_rec *r);
 /* The last check was good. message: why not; valid until the next check. */
 bool hf_storage_rec_ok(const struct hf_storage_rec *r, const char **message);
-/* The keeper has closed it for the rest of this epoch. */
+/* The keeper has closed it: nothing starts there before its next session. */
 #define HF_STORAGE_CLOSED                                                                                    \
-    "its lease was lost: it takes no start before this host's next epoch, which begins when nothing runs "   \
-    "here"
+    "its lease was lost: it takes no start on this host before the leader opens it again"
 bool hf_storage_rec_closed(const struct hf_storage_rec *r);
 bool hf_storage_rec_heartbeat(const struct hf_storage_rec *r);
 

@@ -177,7 +177,7 @@ class Host:
         return ["/usr/sbin/libvirtd", "-d"]
 
     def _hf_lease(self):
-        watchdog = ["--watchdog-stand-in", "/dev/watchdog"] if self.config.watchdog else []
+        watchdog = ["--watchdog-stand-in", "/dev/watchdog", "--lab"] if self.config.watchdog else []
         return ["/run/lab/bin/hf-lease", "--profile", self.config.profile, *watchdog]
 
     def _hostd(self):
