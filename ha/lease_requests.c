@@ -100,6 +100,7 @@ static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting 
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
         struct hf_lease *l = &r->leases[i];
         l->known = l->believed = l->closed = l->doubted = l->tried = false;
+        l->good_ms = 0;
         l->session = FIRST_SESSION;
         l->next_ms = r->now_ms;
     }
@@ -150,7 +151,8 @@ static struct hf_lease *free_lease(struct hf_lease_rules *r)
 }
 
 /* A storage that was closed is opened again by a number from the log, when nothing of the last session is
- * left: its lease begins anew, unknown until it is renewed. false: refused. */
+ * left and records can be written to it (those of a closed storage still are): its lease begins anew, unknown
+ * until it is renewed. false: refused. */
 static bool change_session(struct hf_lease_rules *r, uint64_t token, struct hf_lease *l, uint64_t session)
 {
     struct hf_lease_name name = hf_lease_name(&l->storage);
@@ -169,9 +171,16 @@ static bool change_session(struct hf_lease_rules *r, uint64_t token, struct hf_l
                        (ull)l->session);
         return false;
     }
+    if (l->good_ms == 0 || r->now_ms - l->good_ms >= r->timing->lease_ms) {
+        hf_lease_reply(r, token, HF_PRECONDITION,
+                       "add storage %s: session %llu cannot begin: it is still lost", name.text,
+                       (ull)session);
+        return false;
+    }
     hf_lease_note(r, "storage %s: session %llu begins", name.text, (ull)session);
     l->session = session;
     l->known = l->believed = l->closed = l->doubted = false;
+    l->first_ms = l->good_ms; /* observers count on, whatever the session */
     l->next_ms = r->now_ms;
     save_storages(r);
     return true;

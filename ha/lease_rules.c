@@ -170,6 +170,8 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         l->closed = false;
         r->state.n_closed = 0;
     }
+    if (e->ok && l->write_epoch == r->state.epoch)
+        l->good_ms = l->write_ms;
     /* A write of an earlier epoch or session, of a closed lease, or one that took longer than a lease lives,
      * renews nothing. */
     if ((!e->ok && !HF_MUTANT(FAILED_RENEWAL_COUNTS)) || l->closed || l->write_epoch != r->state.epoch ||
@@ -400,6 +402,8 @@ static void load_leases(struct hf_lease_rules *r)
         memcpy(l->dir, s->storages[i].dir, sizeof l->dir);
         l->known = s->epoch > 0;
         l->base_ms = r->now_ms - r->timing->lease_ms; /* its age is not known: it counts as L old */
+        l->tried = l->known;
+        l->first_ms = l->good_ms = l->base_ms;
         if (HF_MUTANT(RESTART_BELIEVES)) {
             l->base_ms = r->now_ms;
             l->believed = true;

@@ -27,9 +27,11 @@ struct hf_lease {
     uint64_t write_session; /* likewise */
     int64_t base_ms;        /* start of the last good renewal */
     bool tried;             /* first_ms holds */
-    int64_t first_ms;       /* start of the first write of this epoch: answered or not, it may have landed */
-    int64_t write_ms;       /* start of the write in flight, or of the last one */
-    int64_t next_ms;        /* next renewal */
+    int64_t first_ms;  /* start of the first write of this epoch: answered or not, it may have landed; in a
+                          later session of the last that was good before */
+    int64_t good_ms;   /* start of the last write of this epoch that was good, closed or not */
+    int64_t write_ms;  /* start of the write in flight, or of the last one */
+    int64_t next_ms;   /* next renewal */
     uint64_t sequence; /* of the last record; starts at the clock, so that a restarted keeper goes on above
                           the last */
 };

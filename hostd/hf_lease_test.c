@@ -366,6 +366,7 @@ static void test_next_session(void **state)
     assert_false(guest_lives(pid));
     assert_int_equal(f->storage.session, 1);
     assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
+    VIEW_UNTIL(f, !f->storage.suspended);
     CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
     CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1, false);
     assert_int_equal(f->code, HF_PRECONDITION);
