@@ -29,7 +29,8 @@ struct hf_vm_sim_guest {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     int pid;
-    bool runs; /* virtual CPUs execute */
+    bool frozen; /* by hf_vm_machine_freeze() */
+    bool runs;   /* virtual CPUs execute */
     const char *const *disks;
     size_t n_disks;
 };
@@ -78,6 +79,8 @@ bool hf_vm_machine_kill_all(struct hf_vm_machine *m);
 void hf_vm_machine_set_unkillable(struct hf_vm_machine *m, bool unkillable);
 /* The kernel holds nothing of it any more: a QEMU that was killed meanwhile ends. */
 void hf_vm_machine_let_go(struct hf_vm_machine *m, const struct hf_uuid *uuid);
+/* SIGSTOP and SIGCONT, which whoever asks the hypervisor does not see; nothing when there is none. */
+void hf_vm_machine_freeze(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool frozen);
 /* QEMU stops the guest by itself, as after an I/O error: paused until it is resumed. */
 void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 

@@ -10,6 +10,7 @@ struct hf_sim_vm {
     uint64_t epoch, run;
     int pid;
     bool paused;
+    bool frozen;         /* its process is stopped by a signal: the hypervisor does not know */
     bool killed;         /* it has ended, but the kernel holds the process */
     enum hf_vm_gone why; /* how */
     unsigned boots;

@@ -29,7 +29,8 @@ static struct hf_vm_sim_guest guest_of(const struct hf_sim_vm *v)
                                     .epoch = v->epoch,
                                     .run = v->run,
                                     .pid = v->pid,
-                                    .runs = !v->paused && !v->killed,
+                                    .runs = !v->paused && !v->killed && !v->frozen,
+                                    .frozen = v->frozen,
                                     .disks = (const char *const *)v->disks,
                                     .n_disks = v->n_disks};
 }
@@ -154,7 +155,7 @@ bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, u
 bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
-    return v && !v->paused && !v->killed;
+    return v && !v->paused && !v->killed && !v->frozen;
 }
 
 unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid)
@@ -215,6 +216,15 @@ void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uui
     struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
     HF_ASSERT(v);
     hf_sim_vm_set_paused(m, v, true);
+}
+
+void hf_vm_machine_freeze(struct hf_vm_machine *m, const struct hf_uuid *uuid, bool frozen)
+{
+    struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
+    if (!v || v->frozen == frozen)
+        return;
+    v->frozen = frozen;
+    tell_runs(m, v);
 }
 
 void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w)
