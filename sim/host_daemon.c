@@ -185,6 +185,7 @@ void sim_daemon_begin(struct sim_host *h)
         .open_storage = open_storage,
         .reader_create = sim_reader_create,
         .reader_set_peers = sim_reader_set_peers,
+        .reader_set_marks = sim_reader_set_marks,
         .reader_close = sim_reader_close,
         .send = send_up,
         .redial = redial,

@@ -54,13 +54,17 @@ struct renewal {
     struct sim_keeper *keeper;
     struct hf_uuid storage;
     int64_t started_ns;
+    struct sim_storage *at;
+    uint64_t epoch;
 };
 
 static void renewed(struct renewal *r, bool ok, const char *why)
 {
     struct sim_keeper *k = r->keeper;
     struct hf_lease_event e = {.kind = HF_LEASE_RENEWED, .storage = r->storage, .ok = ok, .text = why};
-    if (ok && sim_host_checks(k->host))
+    /* The mark is read behind the record. */
+    e.marked = ok && r->at && sim_storage_marked(r->at, &k->host->uuid, r->epoch);
+    if (ok && !e.marked && sim_host_checks(k->host))
         sim_checks_renewed(sim_host_checks(k->host), sim_now_ns(k->host->sim), k->host->number, &r->storage,
                            r->started_ns);
     free(r);
@@ -84,7 +88,7 @@ static void act_renew(void *arg)
     const char *dir = hf_lease_rules_dir(k->rules, &f->subject);
     struct sim_storage *s = dir ? sim_host_storage_at(k->host, dir) : NULL;
     struct renewal *r = HF_NEW(struct renewal);
-    *r = (struct renewal){k, f->subject, f->step_ns};
+    *r = (struct renewal){k, f->subject, f->step_ns, s, hf_lease_rules_state(k->rules)->epoch};
     if (s) {
         struct hf_lease_record record;
         hf_lease_rules_record(k->rules, &f->subject, f->number, &record);
@@ -108,7 +112,7 @@ static void add_proc(void *arg, const struct hf_vm_sim_guest *g)
 {
     struct survey *s = arg;
     if (s->n < HF_LEASE_PROCS_MAX)
-        s->procs[s->n++] = (struct hf_lease_proc){.instance = g->uuid, .pid = g->pid};
+        s->procs[s->n++] = (struct hf_lease_proc){.instance = g->uuid, .pid = g->pid, .stopped = g->frozen};
 }
 
 static void on_scanned(void *arg)
@@ -194,6 +198,21 @@ static void act_kill(void *arg)
     free(f);
 }
 
+static void act_freeze(void *arg)
+{
+    struct effect *f = arg;
+    hf_vm_machine_freeze(f->keeper->host->vms, &f->subject, true);
+    free(f);
+}
+
+static void act_thaw(void *arg)
+{
+    struct effect *f = arg;
+    if (now_ms(f->keeper) < (int64_t)f->number)
+        hf_vm_machine_freeze(f->keeper->host->vms, &f->subject, false);
+    free(f);
+}
+
 static void act_survey(void *arg)
 {
     struct effect *f = arg;
@@ -266,9 +285,10 @@ static void act_reply(void *arg)
 static void carry_out(struct sim_keeper *k, const struct hf_lease_effect *e)
 {
     static const sim_fn acts[] = {
-        [HF_LEASE_PERSIST] = act_persist, [HF_LEASE_RENEW] = act_renew, [HF_LEASE_KILL] = act_kill,
-        [HF_LEASE_SURVEY] = act_survey,   [HF_LEASE_PET] = act_pet,     [HF_LEASE_REPLY] = act_reply,
-        [HF_LEASE_CHANGED] = act_changed,
+        [HF_LEASE_PERSIST] = act_persist, [HF_LEASE_RENEW] = act_renew,   [HF_LEASE_KILL] = act_kill,
+        [HF_LEASE_SURVEY] = act_survey,   [HF_LEASE_PET] = act_pet,       [HF_LEASE_REPLY] = act_reply,
+        [HF_LEASE_CHANGED] = act_changed, [HF_LEASE_FREEZE] = act_freeze, [HF_LEASE_THAW] = act_thaw,
+        [HF_LEASE_WATCH] = free,
     };
     if (e->kind == HF_LEASE_NOTE) {
         sim_trace(k->host->sim, k->proc->name, "%s", e->text);

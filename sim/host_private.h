@@ -117,6 +117,7 @@ struct hf_hypervisor *sim_daemon_hypervisor(const struct sim_host *h);
 /* --- host_reader.c: hf_host_drivers' reader; env is that of the host's daemon --- */
 struct hf_lease_reader *sim_reader_create(struct hf_env *env, const struct hf_lease_reader_options *o);
 void sim_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *hosts, size_t n);
+void sim_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n);
 void sim_reader_close(struct hf_lease_reader *r);
 
 #endif

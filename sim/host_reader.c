@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/lease_reader.h"
 #include "sim/host_private.h"
@@ -22,6 +23,11 @@ struct hf_lease_reader {
     struct hf_sampler *sampler;
     struct hf_uuid *owners; /* own host first, then the peers */
     size_t n_owners;
+    struct {
+        struct hf_lease_mark mark;
+        bool written;
+    } marks[HF_LEASE_READER_PEERS_MAX];
+    size_t n_marks;
     struct sample *under_way;
     struct hf_timer next, deadline;
     bool queued; /* waits for the sample that hangs */
@@ -56,6 +62,10 @@ static void on_sampled(void *arg, struct hf_sampler_read *reads, size_t n)
             begin_reads(r);
         return;
     }
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < r->n_marks; k++)
+            if (r->marks[k].written && hf_uuid_equal(&r->marks[k].mark.host, &reads[i].host))
+                reads[i].marked_epoch = r->marks[k].mark.epoch;
     size_t n_seen;
     const struct hf_observation *seen = hf_sampler_sample(r->sampler, &reads[0], reads + 1, n - 1, &n_seen);
     conclude(r, seen, n_seen);
@@ -87,6 +97,10 @@ static void act_read(void *arg)
 {
     struct sample *s = arg;
     struct hf_lease_reader *r = s->reader;
+    for (size_t i = 0; i < r->n_marks; i++)
+        r->marks[i].written =
+            r->marks[i].written ||
+            sim_storage_mark(r->storage, r->host->number, &r->marks[i].mark.host, r->marks[i].mark.epoch);
     sim_storage_read_records(r->storage, r->host->number, &r->host->procs[SIM_HOSTD], r->owners, r->n_owners,
                              on_sampled, drop_sample, s);
 }
@@ -133,6 +147,23 @@ void sim_reader_set_peers(struct hf_lease_reader *r, const struct hf_uuid *hosts
         if (!hf_uuid_equal(&hosts[i], &r->o.own_host))
             r->owners[r->n_owners++] = hosts[i];
     hf_sampler_set_peers(r->sampler, r->owners + 1, r->n_owners - 1);
+}
+
+/* A mark that is new is not written before the next sample begins. */
+void sim_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n)
+{
+    HF_ASSERT(n <= HF_LEASE_READER_PEERS_MAX);
+    bool written[HF_LEASE_READER_PEERS_MAX] = {false};
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < r->n_marks; k++)
+            if (r->marks[k].mark.epoch == marks[i].epoch &&
+                hf_uuid_equal(&r->marks[k].mark.host, &marks[i].host))
+                written[i] = r->marks[k].written;
+    for (size_t i = 0; i < n; i++) {
+        r->marks[i].mark = marks[i];
+        r->marks[i].written = written[i];
+    }
+    r->n_marks = n;
 }
 
 void sim_reader_close(struct hf_lease_reader *r)

@@ -86,6 +86,27 @@ static bool is_whole(const struct sim_storage_way *w)
     return sim_way_passes(w) && !w->fails && w->delay_ms == 0;
 }
 
+bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch)
+{
+    for (size_t i = 0; i < s->n_marks; i++)
+        if (s->marks[i].epoch == epoch && hf_uuid_equal(&s->marks[i].owner, owner))
+            return true;
+    return false;
+}
+
+bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch)
+{
+    const struct sim_storage_way *w = &s->ways[host].way;
+    if (!sim_way_passes(w) || w->fails)
+        return false;
+    if (sim_storage_marked(s, owner, epoch))
+        return true;
+    HF_ASSERT(s->n_marks < SIM_MARKS_MAX);
+    s->marks[s->n_marks].owner = *owner;
+    s->marks[s->n_marks++].epoch = epoch;
+    return true;
+}
+
 bool sim_storage_works(const struct sim_storage *s, unsigned host)
 {
     unsigned first = s->shared ? 0 : host, last = s->shared ? SIM_HOSTS_MAX - 1 : host;

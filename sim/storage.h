@@ -66,6 +66,12 @@ void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct 
 /* The kernel still holds a record write of a process that has died. */
 bool sim_storage_record_held(const struct sim_storage *s, unsigned host);
 
+/* --- fence marks, each in one instant --- */
+#define SIM_MARKS_MAX 1024
+/* False: the way of this host does not work now. */
+bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch);
+bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch);
+
 /* --- guests --- */
 /* A write of a running guest, which lands on its own time and tells the checks. done is called once, from no
  * process: when it was answered, or (ok false) when nobody will. */

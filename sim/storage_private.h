@@ -23,6 +23,11 @@ struct sim_storage {
     struct hf_disk_sim *files;
     struct sim_host_way ways[SIM_HOSTS_MAX];
     struct sim_record_file records[SIM_HOSTS_MAX]; /* by the host that writes it */
+    struct {
+        struct hf_uuid owner;
+        uint64_t epoch;
+    } marks[SIM_MARKS_MAX];
+    size_t n_marks;
 };
 
 static inline bool sim_way_passes(const struct sim_storage_way *w)

@@ -14,6 +14,7 @@ struct sim_record *sim_record_new(const struct hf_lease_record *from)
     memcpy(r->boot_id, from->boot_id, sizeof r->boot_id);
     r->epoch = from->epoch;
     r->sequence = from->sequence;
+    r->session = from->session;
     r->closed = from->closed;
     r->killed = from->killed;
     r->n_runs = from->n_runs;
@@ -100,6 +101,7 @@ void sim_record_file_read(const struct sim_record_file *f, int64_t at_ns, struct
     const struct sim_record *r = v->newest;
     ret->epoch = r->epoch;
     ret->sequence = r->sequence;
+    ret->session = r->session;
     ret->closed = r->closed;
     ret->killed = r->killed;
     memcpy(ret->boot_id, r->boot_id, sizeof ret->boot_id);

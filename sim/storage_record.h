@@ -13,7 +13,7 @@ struct sim_record {
     unsigned refs;
     struct hf_uuid host;
     char boot_id[HF_LEASE_BOOT_ID_MAX];
-    uint64_t epoch, sequence;
+    uint64_t epoch, sequence, session;
     bool closed, killed;
     size_t n_runs;
     struct hf_lease_run runs[];
