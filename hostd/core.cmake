@@ -1,7 +1,7 @@
 # The host daemon: a core that links nothing of the outside, simulated drivers behind the same vtables, the program.
 hf_library(hf_hostd_core
   SOURCES host_core.c host_attach.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c instance_stop.c
-          storage_rec.c image_rec.c volume_rec.c network_rec.c
+          storage_rec.c peer_values.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
 hf_library(hf_hostd_sim SOURCES vm_sim.c vm_sim_qemu.c keeper_sim.c LINK hf_base_sim hf_storage_sim hf_net_sim)

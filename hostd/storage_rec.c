@@ -4,22 +4,12 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "ha/observation_pb.h"
+#include "hostd/peer_values.h"
 #include "hostd/storage_rec.h"
 
 #define RETRY_FIRST_MS      500
 #define RETRY_MAX_MS        10000
-#define RUNS_AGAIN_MS       10000 /* a peer's runs are told again, should the leader have missed them */
-#define REPORT_CHANGE_SHARE 200   /* a change of the free space below 1/200 of the storage is not reported */
-
-/* A value of a peer's record, as the leader is told of it: with its runs, and then for a while without. */
-struct value {
-    struct hf_uuid host;
-    uint64_t epoch, sequence;
-    bool brief;    /* seen without its runs: they were told */
-    uint64_t sync; /* after this welcome the runs were told; 0: they were not */
-    int64_t told_ms;
-};
+#define REPORT_CHANGE_SHARE 200 /* a change of the free space below 1/200 of the storage is not reported */
 
 struct hf_storage_rec {
     struct hf_storage_rec *next;
@@ -48,9 +38,7 @@ struct hf_storage_rec {
     size_t n_peers;
     struct hf_lease_mark *marks;
     size_t n_marks;
-    Holdfast__V1__Observation **seen; /* of the reader's last sample */
-    struct value *values;             /* of these */
-    size_t n_seen;
+    struct hf_peer_values peer_values; /* of the reader's last sample */
 };
 
 static void storage_free(struct hf_storage_rec *r)
@@ -60,17 +48,6 @@ static void storage_free(struct hf_storage_rec *r)
     free(r->peers);
     free(r->marks);
     free(r);
-}
-
-static void clear_seen(struct hf_storage_rec *r)
-{
-    for (size_t i = 0; i < r->n_seen; i++)
-        holdfast__v1__observation__free_unpacked(r->seen[i], NULL);
-    free(r->seen);
-    free(r->values);
-    r->seen = NULL;
-    r->values = NULL;
-    r->n_seen = 0;
 }
 
 static void call_begin(struct hf_storage_rec *r)
@@ -253,48 +230,12 @@ static void on_lease_removed(void *arg, hf_status st)
     hf_host_call_end(h);
 }
 
-/* What is known of this value from the last sample: the reader's order stays unless its peers change. */
-static struct value value_of(const struct hf_storage_rec *r, size_t i, const struct hf_observation *o)
-{
-    const struct hf_host *h = r->host;
-    const struct value *last = i < r->n_seen ? &r->values[i] : NULL;
-    if (!last || last->sync == 0 || !hf_uuid_equal(&last->host, &o->host) || last->epoch != o->epoch ||
-        last->sequence != o->sequence || last->sync != h->attach.sync || o->error[0] != '\0' ||
-        hf_env_now_ms(h->d.env) - last->told_ms >= RUNS_AGAIN_MS)
-        return (struct value){.host = o->host, .epoch = o->epoch, .sequence = o->sequence};
-    struct value same = *last;
-    same.brief = true;
-    return same;
-}
-
 static void on_sample(void *arg, const struct hf_uuid *storage, const struct hf_observation *seen, size_t n)
 {
     struct hf_storage_rec *r = arg;
-    struct value *values = hf_alloc_array(n + 1, sizeof *values);
+    struct hf_host *h = r->host;
     HF_ASSERT(hf_uuid_equal(storage, &r->uuid));
-    for (size_t i = 0; i < n; i++)
-        values[i] = value_of(r, i, &seen[i]);
-    clear_seen(r);
-    r->values = values;
-    r->seen = hf_alloc_array(n + 1, sizeof *r->seen);
-    r->n_seen = n;
-    for (size_t i = 0; i < n; i++) {
-        struct hf_observation o = seen[i];
-        if (values[i].brief)
-            o.n_runs = 0;
-        r->seen[i] = hf_observation_to_pb(&o);
-    }
-}
-
-/* A report has left. */
-static void set_told(struct hf_storage_rec *r)
-{
-    for (size_t i = 0; i < r->n_seen; i++) {
-        if (r->values[i].brief || r->values[i].sync == r->host->attach.sync)
-            continue;
-        r->values[i].sync = r->host->attach.sync;
-        r->values[i].told_ms = hf_env_now_ms(r->host->d.env);
-    }
+    hf_peer_values_sample(&r->peer_values, seen, n, h->attach.sync, hf_env_now_ms(h->d.env));
 }
 
 static void want_reader(struct hf_storage_rec *r)
@@ -381,7 +322,7 @@ static size_t count_seen(const struct hf_host *h)
 {
     size_t n = 0;
     for (const struct hf_storage_rec *r = h->storages; r; r = r->next)
-        n += r->n_seen;
+        n += r->peer_values.n;
     return n;
 }
 
@@ -404,13 +345,13 @@ void hf_storage_recs_report_leases(struct hf_host *h)
     }
     l.observations = hf_alloc_array(count_seen(h) + 1, sizeof *l.observations);
     for (struct hf_storage_rec *r = h->storages; r; r = r->next)
-        for (size_t i = 0; i < r->n_seen; i++)
-            l.observations[l.n_observations++] = r->seen[i];
+        for (size_t i = 0; i < r->peer_values.n; i++)
+            l.observations[l.n_observations++] = r->peer_values.seen[i];
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_LEASE;
     m.lease = &l;
     hf_host_send(h, &m);
     for (struct hf_storage_rec *r = h->storages; r && hf_attach_granted(h); r = r->next)
-        set_told(r);
+        hf_peer_values_told(&r->peer_values, h->attach.sync, hf_env_now_ms(h->d.env));
     free(own);
     free(ids);
     free(l.own);
@@ -447,7 +388,7 @@ static void storage_end(struct hf_storage_rec *r)
     if (r->primary)
         r->primary->ops->close(r->primary);
     r->primary = NULL;
-    clear_seen(r);
+    hf_peer_values_clear(&r->peer_values);
     r->dead = true;
     if (r->calls == 0)
         storage_free(r);
