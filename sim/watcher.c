@@ -118,8 +118,8 @@ static struct seen *seen_of(struct sim_watcher *t, const struct hf_uuid *uuid)
     return o;
 }
 
-/* What was not in the snapshot is not there any more; what came and went before it is never told of, so that an
- * older list cannot be compared. */
+/* What was not in the snapshot is not there any more; what came and went before it is never told of, so that
+ * an older list cannot be compared. */
 static void end_snapshot(struct sim_watcher *t, uint64_t revision)
 {
     t->in_snapshot = false;
