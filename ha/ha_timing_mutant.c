@@ -42,17 +42,15 @@ static void break_one(struct hf_ha_timing *t)
 const struct hf_ha_timing *hf_ha_timing_mutated(const struct hf_ha_timing *t)
 {
     static struct hf_ha_timing changed[PROFILES_MAX];
+    unsigned i = 0;
     if (hf_mutant_active == HF_MUTANT_NONE)
         return t;
-    for (unsigned i = 0; i < PROFILES_MAX; i++) {
-        if (hf_ha_timing_at(i) != t)
-            continue;
-        changed[i] = *t;
-        break_one(&changed[i]);
-        return &changed[i];
-    }
-    HF_ASSERT(!"a profile of the table");
-    return t;
+    while (i < PROFILES_MAX && hf_ha_timing_at(i) != t)
+        i++;
+    HF_ASSERT(i < PROFILES_MAX);
+    changed[i] = *t;
+    break_one(&changed[i]);
+    return &changed[i];
 }
 
 const struct hf_ha_timing *hf_ha_timing_sound(const char *profile)
