@@ -8,6 +8,7 @@
  *
  * Parameters (-D)
  *   USES0 USES1        what the two instances use: 1 is A, 2 is B, 3 is both
+ *   LATEST_SESSION     evidence counts when it is of the latest session, whichever the placement names
  *   RUNS SESSIONS      bounds; one epoch: host 1 ends it, when it is fenced, by killing all
  * Faults: leases are lost and come back, kills take time, guests end, the network may be cut between any two steps
  */
@@ -57,7 +58,11 @@ byte said_closed[2];         /* per storage: sessions that the record has called
 #define check_copies   assert(!(copy1[0] != 0 && copy2[0]) && !(copy1[1] != 0 && copy2[1]))
 
 /* Guard: does evidence cover a storage of this instance, in the session that its placement names? */
+#ifdef LATEST_SESSION
+#define proves(i, s)   (proven[s] >= granted[s])
+#else
 #define proves(i, s)   (proven[s] >= ((s) == A -> session_a[i] : session_b[i]))
+#endif
 #define covered(i)     ((proves(i, A) && (needs(i, A) || !R5_COVERS_A_STORAGE)) || \
                         (proves(i, B) && (needs(i, B) || !R5_COVERS_A_STORAGE)))
 /* The order of the present placement fits what the keeper knows. */
