@@ -29,8 +29,10 @@ class Children:
         with self.lock:
             if self.ended:
                 raise ModelError("interrupted")
-            child = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+            # TMPDIR: a compiler that is killed leaves its files in the folder that goes with the run
+            child = subprocess.Popen(argv, cwd=cwd, env=dict(os.environ, TMPDIR=cwd), stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                     start_new_session=True)
             self.running.add(child)
         try:
             return child.communicate(timeout=timeout)[0], child.returncode
