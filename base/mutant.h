@@ -39,11 +39,14 @@
     X(GRANT_TO_UNCLEAN,        "rule 7",   "The next epoch is granted to a host on which something may still run.") \
     /* leases */ \
     X(LEASE_FROM_ANSWER,       "rule 8",   "The lease counts from the answer to a renewal, however late it comes, not from its start.") \
+    X(MARK_NOT_READ,            "rule 8",   "A keeper does not heed the mark that says that its epoch is fenced.") \
     X(FAILED_RENEWAL_COUNTS,   "rule 8",   "A renewal that failed renews the lease.") \
     X(KILLED_TOO_EARLY,        "rule 9",   "The record says 'closed and killed' as soon as it is closed.") \
     X(LIVE_RUN_IS_OVER,        "rule 9",   "The leader reads the live runs of a lost host's record as ended ones.") \
     X(NO_KILL,                 "rule 10",  "The keeper closes a lost storage and kills nothing.") \
     X(CLOSED_STORAGE_REOPENS,  "rule 10",  "A renewal opens a storage again that was closed.") \
+    X(NOT_FROZEN,               "rule 10",  "A guest runs on past L, until it is killed.") \
+    X(NOT_THAWED,               "rule 10",  "A guest that was frozen stays frozen when its lease is renewed.") \
     X(PETS_WITHOUT_LEASE,      "rule 11",  "The watchdog is petted whatever the leases say.") \
     X(RESTART_BELIEVES,        "rule 11",  "A keeper that starts again takes every lease for fresh.") \
     /* fencing and judgement */ \

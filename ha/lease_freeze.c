@@ -45,7 +45,7 @@ void hf_lease_freeze_and_thaw(struct hf_lease_rules *r)
         if (hf_lease_run_is_doomed(r, run))
             continue; /* it is killed as it stands: SIGKILL ends a stopped process as well */
         const struct hf_uuid *doubt = hf_lease_run_doubt(r, run);
-        if (doubt && g->order != HF_GUEST_FROZEN) {
+        if (doubt && g->order != HF_GUEST_FROZEN && !HF_MUTANT(NOT_FROZEN)) {
             hf_lease_note(r, "run %llu of instance %s: frozen: the lease on storage %s is in doubt",
                           (unsigned long long)run->run, hf_lease_name(&run->instance).text,
                           hf_lease_name(doubt).text);
@@ -53,7 +53,7 @@ void hf_lease_freeze_and_thaw(struct hf_lease_rules *r)
             g->stopped = false;
             freeze(r, run);
             r->changed = r->survey_now = true;
-        } else if (!doubt && g->order == HF_GUEST_FROZEN) {
+        } else if (!doubt && g->order == HF_GUEST_FROZEN && !HF_MUTANT(NOT_THAWED)) {
             hf_lease_note(r, "run %llu of instance %s: thawed", (unsigned long long)run->run,
                           hf_lease_name(&run->instance).text);
             g->order = HF_GUEST_THAWING;

@@ -158,7 +158,7 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         hf_lease_note(r, "storage %s: renewals succeed again", hf_lease_name(&l->storage).text);
     r->changed |= l->suspended == e->ok;
     l->suspended = !e->ok;
-    if (e->ok && e->marked && l->write_epoch == r->state.epoch) {
+    if (e->ok && e->marked && l->write_epoch == r->state.epoch && !HF_MUTANT(MARK_NOT_READ)) {
         if (!r->state.epoch_closed)
             hf_lease_note(
                 r, "epoch %llu is fenced, says the mark on storage %s: closed for ever, every run is killed",
