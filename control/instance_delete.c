@@ -20,18 +20,18 @@ static void order_delete(struct hf_controllers *c, struct hf_world_object *o)
     hf_edit_commit(e, NULL, NULL);
 }
 
-/* True: the root volume is gone, or its file is. Else it is being seen to. */
-static bool root_is_gone(struct hf_controllers *c, struct hf_world_object *root)
+/* True: the root volume is gone, or its file is. Else it is being seen to. An order that could not be
+ * committed changes nothing that would mark this instance: it is looked at again. */
+static bool root_is_gone(struct hf_controllers *c, struct hf_world_object *o, struct hf_world_object *root)
 {
     if (root == NULL)
         return true;
-    if (root->busy)
-        return false;
-    if (!((const Volume *)(void *)root->message)->spec->deleting) {
+    if (!root->busy && ((const Volume *)(void *)root->message)->spec->deleting)
+        return hf_volume_file_gone(c, root);
+    if (!root->busy)
         order_delete(c, root);
-        return false;
-    }
-    return hf_volume_file_gone(c, root);
+    hf_controllers_wake(c, o, HF_EDIT_RETRY_MS);
+    return false;
 }
 
 static bool any_busy(struct hf_controllers *c, const Instance *i)
@@ -72,7 +72,7 @@ void hf_instance_delete_step(struct hf_controllers *c, struct hf_world_object *o
     const Instance *i = (const Instance *)(void *)o->message;
     struct hf_world_object *root =
         hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, i->spec->root_volume_uuid);
-    if (!root_is_gone(c, root))
+    if (!root_is_gone(c, o, root))
         return; /* its next change marks this instance */
     if (any_busy(c, i)) {
         hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
