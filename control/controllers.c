@@ -208,6 +208,7 @@ static void attached(void *arg, const char *host_uuid, uint64_t epoch)
     struct hf_controllers *c = arg;
     if (!c->working)
         return;
+    hf_ha_attached(c, host_uuid);
     hf_host_assignments_attached(c->assignments, host_uuid, epoch);
     host_changed(c, host_uuid);
 }

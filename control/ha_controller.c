@@ -33,6 +33,18 @@ const struct hf_ha_timing *hf_ha_host_timing(const struct hf_controllers *c, con
 
 /* --- what is heard --- */
 
+/* The host was in contact at at_ms. Its instances are looked at again when that is news: while it was lost
+ * they were noted as unknown, and nothing else may change about them. */
+static void hear(struct hf_controllers *c, const struct hf_uuid *host, int64_t at_ms)
+{
+    struct hf_world_object *o = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__HOST, host);
+    const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
+    bool lost = h != NULL && hf_ha_contact_lost(c, h);
+    hf_detector_contact(c->ha->detector, host, at_ms);
+    if (lost && !hf_ha_contact_lost(c, h))
+        hf_controllers_mark_instances(c, h->meta->uuid);
+}
+
 /* A host that says that its keeper has closed a storage gets the next session of it: nothing of the last one
  * comes back, and what the last one proved does not prove this one. */
 static void open_sessions(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__LeaseReport *r)
@@ -67,7 +79,7 @@ void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoc
     if (!hf_uuid_parse(host_uuid, &observer))
         return;
     int64_t now = hf_controllers_now_ms(c);
-    hf_detector_contact(c->ha->detector, &observer, now);
+    hear(c, &observer, now);
     struct hf_lease_run *runs = hf_alloc_array(HF_LEASE_RECORD_RUNS_MAX, sizeof *runs);
     for (size_t i = 0; i < r->n_observations; i++) {
         struct hf_observation o;
@@ -80,6 +92,13 @@ void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoc
     }
     free(runs);
     open_sessions(c, host_uuid, r);
+}
+
+void hf_ha_attached(struct hf_controllers *c, const char *host_uuid)
+{
+    struct hf_uuid host;
+    if (hf_uuid_parse(host_uuid, &host))
+        hear(c, &host, hf_controllers_now_ms(c));
 }
 
 void hf_ha_detached(struct hf_controllers *c, const char *host_uuid, int64_t silent_ms)
@@ -129,7 +148,7 @@ static void hear_streams(struct hf_controllers *c)
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i);
         struct hf_host_contact contact;
         if (hf_host_link_contact(c->control->host_link, hf_message_meta(o->message)->uuid, &contact))
-            hf_detector_contact(c->ha->detector, &o->uuid, hf_controllers_now_ms(c) - contact.silent_ms);
+            hear(c, &o->uuid, hf_controllers_now_ms(c) - contact.silent_ms);
     }
 }
 

@@ -33,6 +33,8 @@ void hf_ha_free(struct hf_ha_controller *ha);
 /* A host's lease report: contact, and what it saw of its peers. */
 void hf_ha_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
                   const Holdfast__V1__LeaseReport *r);
+/* Its Hello was answered: there is contact, before anybody looks at its instances. */
+void hf_ha_attached(struct hf_controllers *c, const char *host_uuid);
 /* Its stream is over; its last message came silent_ms ago (the end of a dead stream is no contact). */
 void hf_ha_detached(struct hf_controllers *c, const char *host_uuid, int64_t silent_ms);
 

@@ -108,7 +108,8 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
     return (struct hf_instance_facts){
         .wall_ms = hf_controllers_wall_ms(c),
         .seen = seen ? mem->seen : NULL,
-        .contact = h != NULL && !hf_ha_contact_lost(c, h),
+        .contact = h != NULL && h->status != NULL && i->placement->epoch == h->status->epoch &&
+                   !hf_ha_contact_lost(c, h), /* with the life that it was placed in */
         .never_stop = hf_instance_never_stop(c, i),
         .user_starts = op != NULL,
         .user_restarts = op != NULL && i->placement != NULL && op->target_run > i->placement->run,
