@@ -110,6 +110,13 @@ static void end_copy(struct sim_instance *i, int64_t now_ns, unsigned host, uint
     *p = (struct sim_copy){host, run, now_ns};
 }
 
+void sim_frozen_copy_killed(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run)
+{
+    struct sim_copy *p = find_copy(i->past, i->n_past < SIM_PAST_MAX ? i->n_past : SIM_PAST_MAX, host, run);
+    if (p != NULL && find_copy(i->copies, i->n_copies, host, run) == NULL)
+        p->at_ns = now_ns;
+}
+
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, bool runs)
 {
@@ -136,8 +143,8 @@ static struct sim_newest_write *newest_on(struct sim_instance *i, const struct h
     return n;
 }
 
-/* SIM_LATE_WRITE, see checks.h. ret_ended: when its copy ceased to execute; SIM_EVER_NS: it still does, or
- * never did. */
+/* SIM_LATE_WRITE, see checks.h. ret_ended: when its copy ceased to execute, or was killed after that;
+ * SIM_EVER_NS: it still executes, or never did. */
 static bool late_write_allowed(const struct sim_checks *c, struct sim_instance *i, int64_t now_ns,
                                unsigned host, uint64_t run, int64_t issued_ns, int64_t *ret_ended_ns)
 {

@@ -66,9 +66,10 @@ void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const 
                      uint64_t run, bool runs);
 /* A guest's write landed. Once a write of run r has landed on a storage, none of an older run may, with one
  * allowance (SIM_LATE_WRITE): a write that was under way when its copy ceased to execute may land within F
- * (guest_write_ms) of that moment, when the end of its run was proven by the host itself or its next epoch:
- * these proofs do not wait for F. Silence does (T includes F, rule 13): a run that was ended by nothing but
- * silence has no allowance. What an older copy writes while it executes is never allowed. */
+ * (guest_write_ms) of that moment, or of the kill of a copy that was frozen before, when the end of its run
+ * was proven by the host itself or its next epoch: these proofs do not wait for F. Silence does (T includes
+ * F, rule 13): a run that was ended by nothing but silence has no allowance. What an older copy writes while
+ * it executes is never allowed. */
 void sim_checks_write(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
                       const struct hf_uuid *instance, uint64_t run, uint64_t counter, int64_t issued_ns);
 /* Writes that landed under that allowance. */

@@ -252,6 +252,10 @@ struct sim_says sim_says_of(const struct sim_instance *i);
 /* "h3" as the simulator's traces say, or its stored name. */
 const char *sim_host_text(const struct sim_known_host *h);
 
+/* --- check_copies.c --- */
+/* A copy that no longer executed was killed: what it had under way was its own until now. */
+void sim_frozen_copy_killed(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run);
+
 /* --- check_kills.c --- */
 void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch,
                        const struct sim_store_storage *s);

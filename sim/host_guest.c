@@ -208,6 +208,7 @@ void sim_guests_tell_kill(struct sim_host *h, const struct hf_uuid *instance, en
     if (!sim_host_checks(h))
         return;
     for (struct sim_guest *g = h->guests; g; g = g->next)
-        if ((!instance || hf_uuid_equal(&g->uuid, instance)) && g->runs && !g->ordered)
+        if ((!instance || hf_uuid_equal(&g->uuid, instance)) && !g->ordered &&
+            (g->runs || by == SIM_KILLED_BY_KEEPER)) /* it kills what it has frozen */
             sim_checks_kill(sim_host_checks(h), sim_now_ns(h->sim), h->number, &g->uuid, g->run, by);
 }
