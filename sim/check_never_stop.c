@@ -115,6 +115,8 @@ static bool storage_excuses(const struct sim_instance *i)
 static bool host_excuses(const struct sim_checks *c, const struct sim_instance *i)
 {
     const struct sim_placement *p = &i->placement;
+    if (p->host != NULL && p->end == SIM_OPEN && p->host->facts.lost && c->storages_out > 0)
+        return true; /* the fence of a lost host waits for every storage that nobody can read (rule 18) */
     if (p->host != NULL && p->end == SIM_OPEN && !p->host->facts.lost)
         return !is_up(p->host);
     if (p->host != NULL && p->end == SIM_OPEN && !p->host->watchdog)

@@ -256,6 +256,7 @@ void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct h
     sim_never_stop_before(c, now_ns);
     s->out = out;
     s->out_since_ns = now_ns;
+    c->storages_out += out ? 1 : -1;
 }
 
 void sim_checks_quorum(struct sim_checks *c, int64_t now_ns, bool quorum)

@@ -195,6 +195,7 @@ struct sim_checks {
     /* the world */
     struct sim_known_host *by_number[SIM_HOSTS_MAX];
     bool no_quorum, disturbed;
+    int storages_out;
     int64_t calm_since_ns; /* quorum, nothing disturbed */
     uint64_t late_writes, failovers;
     /* the store */
