@@ -72,9 +72,9 @@ class UmlLab:
     def in_fabric(self, *argv, **how):
         return run("ip", "netns", "exec", self.fabric, *argv, **how)
 
-    def link(self, port, up):
-        """A cable of the fabric: a bridge (all that hang on it) or a machine's port."""
-        run("ip", "-n", self.fabric, "link", "set", port, "up" if up else "down")
+    def cut(self, bridge, is_cut):
+        """All cables of a bridge at once."""
+        run("ip", "-n", self.fabric, "link", "set", bridge, "down" if is_cut else "up")
 
     def take_down(self):
         root = Cgroup(f"holdfast-{self.name}")
@@ -168,7 +168,9 @@ class UmlMachine:
         self._cgroup.thaw()
 
     def cable(self, number, up):
-        self.lab.link(self.ports[number], up)
+        """The cable of vec<number>. Its port stays up: UML's driver gives up one that is down for good."""
+        master = ["master", self.nics[number][0]] if up else ["nomaster"]
+        run("ip", "-n", self.lab.fabric, "link", "set", self.ports[number], *master)
 
     # Orders
 
