@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "base/pb_copy.h"
 #include "control/command.h"
 
 enum op_kind { OP_CHANGE, OP_ADD, OP_DELETE, OP_REQUIRE };
@@ -68,17 +69,6 @@ static struct op *add_op(struct hf_edit *e, enum op_kind op, uint32_t kind, cons
     return o;
 }
 
-static ProtobufCMessage *copy_message(const ProtobufCMessage *m)
-{
-    size_t n = protobuf_c_message_get_packed_size(m);
-    uint8_t *bytes = hf_alloc(n);
-    protobuf_c_message_pack(m, bytes);
-    ProtobufCMessage *copy = protobuf_c_message_unpack(m->descriptor, NULL, n, bytes);
-    HF_ASSERT(copy != NULL);
-    free(bytes);
-    return copy;
-}
-
 void *hf_edit_change(struct hf_edit *e, struct hf_world_object *o)
 {
     for (size_t i = 0; i < e->n_ops; i++)
@@ -87,7 +77,7 @@ void *hf_edit_change(struct hf_edit *e, struct hf_world_object *o)
     HF_ASSERT(!o->busy);
     o->busy = true;
     struct op *op = add_op(e, OP_CHANGE, o->kind, &o->uuid, o->revision);
-    op->message = copy_message(o->message);
+    op->message = hf_pb_copy(o->message);
     return op->message;
 }
 

@@ -1,3 +1,4 @@
+#include "base/pb_copy.h"
 #include "control/cloud_testing.h"
 #include "ha/ha_timing.h"
 
@@ -16,21 +17,11 @@ static bool alive(const struct fake_host *h)
 
 /* --- the stream --- */
 
-static Holdfast__V1__ControlMessage *copy_message(const Holdfast__V1__ControlMessage *m)
-{
-    size_t n = holdfast__v1__control_message__get_packed_size(m);
-    uint8_t *bytes = hf_alloc(n);
-    holdfast__v1__control_message__pack(m, bytes);
-    Holdfast__V1__ControlMessage *copy = holdfast__v1__control_message__unpack(NULL, n, bytes);
-    free(bytes);
-    return copy;
-}
-
 static void send_cb(void *arg, const Holdfast__V1__ControlMessage *m)
 {
     struct fake_host *h = arg;
     assert_true(h->n_inbox < INBOX_MAX);
-    h->inbox[h->n_inbox++] = copy_message(m);
+    h->inbox[h->n_inbox++] = hf_pb_copy(&m->base);
 }
 
 static void end_cb(void *arg, hf_status st)

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 #include "control/conditions.h"
 
 #define STATE(name)     HOLDFAST__V1__IMAGE_STATUS__STATE__##name
@@ -201,16 +202,6 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     }
 }
 
-static Holdfast__V1__ImageReport *copy_report(const Holdfast__V1__ImageReport *r)
-{
-    size_t n = holdfast__v1__image_report__get_packed_size(r);
-    uint8_t *bytes = hf_alloc(n);
-    holdfast__v1__image_report__pack(r, bytes);
-    Holdfast__V1__ImageReport *copy = holdfast__v1__image_report__unpack(NULL, n, bytes);
-    free(bytes);
-    return copy;
-}
-
 void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__ImageReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__IMAGE, r->image_uuid);
@@ -222,7 +213,7 @@ void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Hold
         return; /* of an instance's own first use: it says itself when that fails */
     if (mem->seen != NULL)
         holdfast__v1__image_report__free_unpacked(mem->seen, NULL);
-    mem->seen = copy_report(r);
+    mem->seen = hf_pb_copy(&r->base);
     hf_controllers_mark(c, o);
 }
 

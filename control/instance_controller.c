@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "base/pb_copy.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
 #include "control/instance_step.h"
@@ -63,16 +64,6 @@ static bool about(const Holdfast__V1__Placement *p, const char *host_uuid, const
            (p->run == r->run || HF_MUTANT(END_OF_ANOTHER_RUN));
 }
 
-static InstanceReport *copy_report(const InstanceReport *r)
-{
-    size_t n = holdfast__v1__instance_report__get_packed_size(r);
-    uint8_t *bytes = hf_alloc(n);
-    holdfast__v1__instance_report__pack(r, bytes);
-    InstanceReport *copy = holdfast__v1__instance_report__unpack(NULL, n, bytes);
-    free(bytes);
-    return copy;
-}
-
 void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid, const InstanceReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, r->instance_uuid);
@@ -85,7 +76,7 @@ void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid, co
         return;
     if (mem->seen != NULL)
         holdfast__v1__instance_report__free_unpacked(mem->seen, NULL);
-    mem->seen = copy_report(r);
+    mem->seen = hf_pb_copy(&r->base);
     snprintf(mem->seen_host, sizeof mem->seen_host, "%s", host_uuid);
     hf_controllers_mark(c, o);
 }
@@ -205,12 +196,8 @@ static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const
 /* A planted bug: from now on this node takes the placement for committed, and orders the start. */
 static void believe(struct hf_controllers *c, struct hf_world_object *o, const Instance *placed)
 {
-    size_t n = holdfast__v1__instance__get_packed_size(placed);
-    uint8_t *bytes = hf_alloc(n);
-    holdfast__v1__instance__pack(placed, bytes);
     protobuf_c_message_free_unpacked(o->message, NULL);
-    o->message = protobuf_c_message_unpack(placed->base.descriptor, NULL, n, bytes);
-    free(bytes);
+    o->message = hf_pb_copy(&placed->base);
     hf_host_assignments_mark(c->assignments, NULL);
 }
 

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 #include "hostd/image_rec.h"
 #include "hostd/storage_rec.h"
 
@@ -31,17 +32,6 @@ struct hf_image_rec {
 };
 
 static void fetch(void *arg);
-
-static Holdfast__V1__ImageAssignment *copy_of(const Holdfast__V1__ImageAssignment *a)
-{
-    size_t len = holdfast__v1__image_assignment__get_packed_size(a);
-    uint8_t *buf = hf_alloc(len + 1);
-    holdfast__v1__image_assignment__pack(a, buf);
-    Holdfast__V1__ImageAssignment *copy = holdfast__v1__image_assignment__unpack(NULL, len, buf);
-    free(buf);
-    HF_ASSERT(copy);
-    return copy;
-}
 
 static bool same_source(const Holdfast__V1__ImageAssignment *a, const Holdfast__V1__ImageAssignment *b)
 {
@@ -184,7 +174,7 @@ static struct hf_image_rec *image_new(struct hf_host *h, const struct hf_uuid *u
     r->host = h;
     r->uuid = *uuid;
     r->storage = *storage;
-    r->source = copy_of(a);
+    r->source = hf_pb_copy(&a->base);
     r->next = h->images;
     h->images = r;
     h->n_images++;
@@ -194,7 +184,7 @@ static struct hf_image_rec *image_new(struct hf_host *h, const struct hf_uuid *u
 static void new_source(struct hf_image_rec *r, const Holdfast__V1__ImageAssignment *a)
 {
     holdfast__v1__image_assignment__free_unpacked(r->source, NULL);
-    r->source = copy_of(a);
+    r->source = hf_pb_copy(&a->base);
     r->ready = r->failed = false;
     r->stale = r->fetching;
     hf_timer_stop(&r->timer);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "base/pb_copy.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "hostd/instance_int.h"
 
@@ -42,22 +43,11 @@ static void renew(struct hf_instance_rec *r, uint64_t run)
     recall_permit(r);
 }
 
-static Holdfast__V1__InstanceAssignment *copy_of(const Holdfast__V1__InstanceAssignment *a)
-{
-    size_t len = holdfast__v1__instance_assignment__get_packed_size(a);
-    uint8_t *buf = hf_alloc(len + 1);
-    holdfast__v1__instance_assignment__pack(a, buf);
-    Holdfast__V1__InstanceAssignment *copy = holdfast__v1__instance_assignment__unpack(NULL, len, buf);
-    free(buf);
-    HF_ASSERT(copy);
-    return copy;
-}
-
 /* True when the count of reboots in the next report is another one. */
 static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssignment *a)
 {
     hf_instance_free_assignment(&r->want);
-    r->want = copy_of(a);
+    r->want = hf_pb_copy(&a->base);
     r->sync = r->host->attach.sync;
     bool counts = !r->reboot_baseline && r->permit != HF_PERMIT_NONE;
     if (counts) { /* adopted: reboots ordered before are done */
@@ -127,7 +117,7 @@ static hf_status assign_other_run(struct hf_instance_rec *r, const Holdfast__V1_
                         "assign instance %s: run %llu is older than run %llu, which this host has", a->uuid,
                         (unsigned long long)a->run, (unsigned long long)r->run);
     hf_instance_free_assignment(&r->later);
-    r->later = copy_of(a);
+    r->later = hf_pb_copy(&a->base);
     r->sync = r->host->attach.sync;
     if (r->permit == HF_PERMIT_PENDING || r->permit == HF_PERMIT_LIVE)
         return hf_error(HF_PRECONDITION,

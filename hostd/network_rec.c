@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 #include "hostd/instance_rec.h"
 #include "hostd/network_rec.h"
 
@@ -35,17 +36,6 @@ struct hf_network_rec {
 };
 
 static void step(struct hf_network_rec *r);
-
-static Holdfast__V1__L3Assignment *copy_of(const Holdfast__V1__L3Assignment *a)
-{
-    size_t len = holdfast__v1__l3_assignment__get_packed_size(a);
-    uint8_t *buf = hf_alloc(len + 1);
-    holdfast__v1__l3_assignment__pack(a, buf);
-    Holdfast__V1__L3Assignment *copy = holdfast__v1__l3_assignment__unpack(NULL, len, buf);
-    free(buf);
-    HF_ASSERT(copy);
-    return copy;
-}
 
 static bool same(const Holdfast__V1__L3Assignment *a, const Holdfast__V1__L3Assignment *b)
 {
@@ -336,13 +326,13 @@ hf_status hf_network_rec_assign(struct hf_host *h, const Holdfast__V1__L3Assignm
         r->host = h;
         r->uuid = uuid;
         hf_uuid_format(&uuid, r->id);
-        r->want = copy_of(a);
+        r->want = hf_pb_copy(&a->base);
         r->next = h->networks;
         h->networks = r;
         h->n_networks++;
     } else if (!same(r->want, a)) {
         holdfast__v1__l3_assignment__free_unpacked(r->want, NULL);
-        r->want = copy_of(a);
+        r->want = hf_pb_copy(&a->base);
         r->bridge_ok = r->reported = false;
         r->changed = true;
         r->dhcp = DHCP_UNKNOWN;

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/env.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 
 #define DEADLINE_MS_DEFAULT 60000u /* for calls that come without one: repeating must end some time */
 #define ATTEMPT_MS_MAX                                                                                       \
@@ -109,17 +110,6 @@ static bool is_repeatable(const char *method, const ProtobufCMessage *m)
     return id && *id;
 }
 
-static ProtobufCMessage *copy_message(const ProtobufCMessage *m)
-{
-    size_t len = protobuf_c_message_get_packed_size(m);
-    uint8_t *bytes = hf_alloc(len + 1);
-    protobuf_c_message_pack(m, bytes);
-    ProtobufCMessage *copy = protobuf_c_message_unpack(m->descriptor, NULL, len, bytes);
-    HF_ASSERT(copy != NULL);
-    free(bytes);
-    return copy;
-}
-
 static void end_call(struct call *call, hf_status st, const ProtobufCMessage *reply,
                      struct hf_grpc_stream *stream)
 {
@@ -203,7 +193,7 @@ void hf_leader_unary(struct hf_leader_client *c, const ProtobufCServiceDescripto
     call->service = service;
     call->method = protobuf_c_service_descriptor_get_method_by_name(service, method);
     HF_ASSERT(call->method != NULL);
-    call->request = copy_message(request);
+    call->request = hf_pb_copy(request);
     call->cb = cb;
     call->arg = arg;
     call->repeatable = is_repeatable(method, request);

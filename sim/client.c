@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 
 #define ATTEMPT_MS_MAX   5000 /* a node that says nothing for so long is left for the next */
 #define BACKOFF_FIRST_MS 20
@@ -31,17 +32,6 @@ struct sim_client_call {
 static void attempt(void *arg);
 
 /* --- messages --- */
-
-static ProtobufCMessage *copy_message(const ProtobufCMessage *m)
-{
-    size_t len = protobuf_c_message_get_packed_size(m);
-    uint8_t *bytes = hf_alloc(len + 1);
-    protobuf_c_message_pack(m, bytes);
-    ProtobufCMessage *copy = protobuf_c_message_unpack(m->descriptor, NULL, len, bytes);
-    HF_ASSERT(copy != NULL);
-    free(bytes);
-    return copy;
-}
 
 static void drop_message(struct sim_client_call *call)
 {
@@ -153,7 +143,7 @@ static void on_message(void *arg, const ProtobufCMessage *m)
 {
     struct sim_client_call *call = arg;
     drop_message(call);
-    call->message = copy_message(m);
+    call->message = hf_pb_copy(m);
 }
 
 static void on_ended(void *arg, const struct sim_end_reason *why)
@@ -203,7 +193,7 @@ void sim_client_call(struct sim_client *c, const char *service, const char *meth
     call->client = c;
     call->service = service;
     call->method = method;
-    call->request = copy_message(request);
+    call->request = hf_pb_copy(request);
     call->cb = cb;
     call->arg = arg;
     call->waits = starts_with(method, "Wait"); /* silent for long by its nature */
