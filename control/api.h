@@ -30,7 +30,7 @@ struct hf_api_members_ops {
     void (*remove)(void *arg, uint64_t id, void (*done)(void *done_arg, hf_status st), void *done_arg);
 };
 
-/* How the API sees the hosts' streams; plugged in by holdfastd.c (host_link.h, fence_object.h), in tests by
+/* How the API sees the hosts' streams; plugged in by holdfastd.c (host_link.h, fence_confirm.h), in tests by
  * fakes. */
 struct hf_pending_host;
 struct hf_api_hosts_ops {

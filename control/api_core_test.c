@@ -1,4 +1,4 @@
-/* The API's core with controllers and scripted hosts: adoption, instances' lives, operations, watches, rooms,
+/* The API's core with controllers and scripted hosts: instances' lives, operations, watches, rooms,
  * followers. */
 #include "control/api_testing.h"
 
@@ -23,12 +23,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void assert_says(const struct answer *a, enum hf_code code, const char *words)
-{
-    if (a->code != code || strstr(a->sentence, words) == NULL)
-        fail_msg("code %d: %s", (int)a->code, a->sentence);
-}
-
 static enum hf_code create_zone(struct api_world *w, const char *name, const char *request_id,
                                 struct answer *a)
 {
@@ -42,22 +36,7 @@ static enum hf_code create_zone(struct api_world *w, const char *name, const cha
     return call_leader(w, "Zone", "CreateZone", &r.base, a);
 }
 
-static const char *uuid_of(const struct answer *a)
-{
-    return hf_message_meta(a->last)->uuid;
-}
-
 /* --- operations --- */
-
-/* Waits for the operation in `started` through the API; its state at the end. */
-static Operation *wait_operation(struct api_world *w, struct answer *started, struct answer *a)
-{
-    Holdfast__V1__WaitOperationRequest r = HOLDFAST__V1__WAIT_OPERATION_REQUEST__INIT;
-    assert_int_equal(started->code, HF_OK);
-    r.uuid = (char *)uuid_of(started);
-    assert_int_equal(call_leader(w, "Operation", "WaitOperation", &r.base, a), HF_OK);
-    return (Operation *)a->last;
-}
 
 static void verb(struct api_world *w, const char *method, const char *uuid, struct answer *a)
 {
@@ -259,103 +238,6 @@ static void waiting_ends_before_the_deadline_or_with_the_caller(void **state)
     answer_done(&started);
 }
 
-/* --- hosts --- */
-
-static void create_host(struct api_world *w, const char *uuid, const char *ip, const char *name,
-                        struct answer *a)
-{
-    Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
-    Holdfast__V1__HostSpec spec = HOLDFAST__V1__HOST_SPEC__INIT;
-    Holdfast__V1__Host h = HOLDFAST__V1__HOST__INIT;
-    Holdfast__V1__CreateHostRequest r = HOLDFAST__V1__CREATE_HOST_REQUEST__INIT;
-    meta.uuid = (char *)uuid;
-    meta.name = (char *)name;
-    spec.cluster_uuid = CLUSTER;
-    spec.management_ip = (char *)ip;
-    h.meta = &meta;
-    h.spec = &spec;
-    r.host = &h;
-    call_leader(w, "Host", "CreateHost", &r.base, a);
-}
-
-static void a_waiting_daemon_is_adopted_once(void **state)
-{
-    struct api_world *w = *state;
-    struct fake_host *h = &w->cloud->hosts[1];
-    struct answer a, ended;
-    Holdfast__V1__Empty nothing = HOLDFAST__V1__EMPTY__INIT;
-
-    create_host(w, "", "10.9.9.9", "nobody", &a);
-    assert_says(&a, HF_PRECONDITION, "--control");
-    create_host(w, "", "", "nobody", &a);
-    assert_says(&a, HF_INVALID, "management_ip or meta.uuid");
-    create_host(w, h->uuid, "", "twice", &a);
-    assert_int_not_equal(a.code, HF_OK);
-
-    /* A new machine dials in. */
-    struct fake_host *fresh = &w->cloud->hosts[w->cloud->n_hosts++];
-    *fresh = w->cloud->hosts[0];
-    memset(fresh->inbox, 0, sizeof fresh->inbox);
-    fresh->n_inbox = 0;
-    fresh->stream = NULL;
-    fresh->up = fresh->attached = fresh->pending = false;
-    fresh->epoch = fresh->max_term = 0;
-    fresh->n_runs = 0;
-    memset(&fresh->record, 0, sizeof fresh->record);
-    strcpy(fresh->uuid, "9999999999999999999999999999999a");
-    strcpy(fresh->name, "host-9");
-    host_power_on(fresh);
-    cloud_run(w->cloud, 3000);
-    assert_true(fresh->pending);
-    assert_int_equal(call_leader(w, "Host", "ListPendingHosts", &nothing.base, &a), HF_OK);
-    Holdfast__V1__ListPendingHostsResponse *list = (Holdfast__V1__ListPendingHostsResponse *)a.last;
-    assert_int_equal(list->n_hosts, 1);
-    assert_string_equal(list->hosts[0]->uuid, fresh->uuid);
-    answer_done(&a);
-
-    create_host(w, fresh->uuid, "", "host-9", &a);
-    Operation *op = wait_operation(w, &a, &ended);
-    assert_int_equal(op->state, OPERATION(SUCCEEDED));
-    assert_string_equal(op->target_uuid, fresh->uuid);
-    answer_done(&a);
-    answer_done(&ended);
-    Holdfast__V1__Host *host = cloud_get(w->cloud, KIND(HOST), fresh->uuid);
-    assert_int_equal(host->status->state, HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED);
-    assert_int_equal(host->spec->key_sha256.len, 32);
-    free_message(host);
-}
-
-static void hosts_are_disabled_and_enabled(void **state)
-{
-    struct api_world *w = *state;
-    struct answer a;
-    Holdfast__V1__HostVerbRequest r = HOLDFAST__V1__HOST_VERB_REQUEST__INIT;
-    r.uuid = w->cloud->hosts[0].uuid;
-    assert_int_equal(call_leader(w, "Host", "DisableHost", &r.base, &a), HF_OK);
-    assert_true(((Holdfast__V1__Host *)a.last)->spec->disabled);
-    answer_done(&a);
-    assert_int_equal(call_leader(w, "Host", "EnableHost", &r.base, &a), HF_OK);
-    assert_false(((Holdfast__V1__Host *)a.last)->spec->disabled);
-    answer_done(&a);
-}
-
-static void an_operators_word_is_refused_while_the_host_lives(void **state)
-{
-    struct api_world *w = *state;
-    struct answer a;
-    Holdfast__V1__ConfirmHostDownRequest r = HOLDFAST__V1__CONFIRM_HOST_DOWN_REQUEST__INIT;
-    r.host_uuid = w->cloud->hosts[0].uuid;
-    r.statement = "I pulled the plug";
-    assert_int_not_equal(call_leader(w, "Ha", "ConfirmHostDown", &r.base, &a), HF_OK);
-    host_power_off(&w->cloud->hosts[0]);
-    cloud_run(w->cloud, 30000);
-    assert_int_equal(call_leader(w, "Ha", "ConfirmHostDown", &r.base, &a), HF_OK);
-    Holdfast__V1__Fence *f = (Holdfast__V1__Fence *)a.last;
-    assert_string_equal(f->host_uuid, r.host_uuid);
-    assert_true(f->n_evidence > 0);
-    answer_done(&a);
-}
-
 /* --- rooms --- */
 
 /* Both look at the same state; were both to apply, the cluster would be in a zone that is gone. */
@@ -526,9 +408,6 @@ int main(void)
         API_TEST(an_instance_lives_through_its_verbs),
         API_TEST(what_an_instance_uses_is_not_deleted),
         API_TEST(waiting_ends_before_the_deadline_or_with_the_caller),
-        API_TEST(a_waiting_daemon_is_adopted_once),
-        API_TEST(hosts_are_disabled_and_enabled),
-        API_TEST(an_operators_word_is_refused_while_the_host_lives),
         API_TEST(a_zone_is_not_deleted_under_a_new_cluster),
         API_TEST(a_repeated_request_gets_the_first_answer_from_another_leader),
         API_TEST(followers_name_the_leader),

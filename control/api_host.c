@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_operation.h"
+#include "control/fence_object.h"
 #include "control/host_link.h"
 #include "holdfast/v1/infra.pb-c.h"
 
@@ -35,12 +36,26 @@ static hf_status create_host(struct hf_draft *d, ProtobufCMessage *m)
     return HF_STATUS_OK;
 }
 
+/* The fence is what is left of the host: a keeper that comes back with this epoch is told to end it, and a
+ * host of the same UUID that is added later lives under a higher number, so that no old record or mark is
+ * about it. */
+static void fence_last_epoch(struct hf_draft *d, const Host *h)
+{
+    Holdfast__V1__Fence *f = hf_fence_find(d->store, h->meta->uuid, h->status->epoch);
+    if (f == NULL) {
+        f = hf_fence_new(hf_call_env(d->call), h->meta->uuid, h->status->epoch, "the host was deleted");
+        hf_txn_put_message(d->txn, hf_call_env(d->call), &f->base);
+    }
+    holdfast__v1__fence__free_unpacked(f, NULL);
+}
+
 static hf_status delete_host(struct hf_draft *d, ProtobufCMessage *m)
 {
-    (void)d;
     const Host *h = (const Host *)m;
     if (h->status != NULL && h->status->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED)
         return hf_error(HF_PRECONDITION, "it is connected; stop hostd on it first");
+    if (h->status != NULL && h->status->epoch > 0)
+        fence_last_epoch(d, h);
     return HF_STATUS_OK;
 }
 

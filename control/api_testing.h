@@ -177,4 +177,26 @@ static inline enum hf_code call_leader(struct api_world *w, const char *service,
     return a->code;
 }
 
+static inline void assert_says(const struct answer *a, enum hf_code code, const char *words)
+{
+    if (a->code != code || strstr(a->sentence, words) == NULL)
+        fail_msg("code %d: %s", (int)a->code, a->sentence);
+}
+
+static inline const char *uuid_of(const struct answer *a)
+{
+    return hf_message_meta(a->last)->uuid;
+}
+
+/* Waits for the operation in `started` through the API; its state at the end. */
+static inline Holdfast__V1__Operation *wait_operation(struct api_world *w, struct answer *started,
+                                                      struct answer *a)
+{
+    Holdfast__V1__WaitOperationRequest r = HOLDFAST__V1__WAIT_OPERATION_REQUEST__INIT;
+    assert_int_equal(started->code, HF_OK);
+    r.uuid = (char *)uuid_of(started);
+    assert_int_equal(call_leader(w, "Operation", "WaitOperation", &r.base, a), HF_OK);
+    return (Holdfast__V1__Operation *)a->last;
+}
+
 #endif

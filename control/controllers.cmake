@@ -3,15 +3,16 @@
 hf_library(hf_placement_guard
   SOURCES placement_guard.c guard_object.c storage_session.c
   LINK hf_consensus hf_api hf_base)
+hf_library(hf_fence_object SOURCES fence_object.c LINK hf_placement_guard hf_control_store)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
-    host_link.c host_pending.c host_grant.c hosts_ops.c fence_object.c host_controller.c
+    host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
     host_assignments.c assignment_set.c host_facts.c scheduler.c
     instance_controller.c instance_step.c instance_delete.c
     image_controller.c volume_controller.c storage_controller.c
     operation_controller.c operation_verdict.c
     ha_controller.c ha_fencing.c ha_restart.c
-  LINK hf_placement_guard hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
+  LINK hf_placement_guard hf_fence_object hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
 hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc)
 
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)

@@ -3,6 +3,7 @@
  * s, L+K 10.5 s, T 23.2 s.
  */
 #include "control/cloud_testing.h"
+#include "control/fence_confirm.h"
 #include "control/fence_object.h"
 #include "ha/ha_timing.h"
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "base/pb_copy.h"
 #include "control/command.h"
 #include "control/fence_object.h"
 #include "control/host_stream.h"
@@ -166,17 +167,6 @@ static void grant_done(void *arg, hf_status st, const struct hf_txn_result *res)
     free_grant(g);
 }
 
-static Holdfast__V1__Hello *copy_hello(const Holdfast__V1__Hello *h)
-{
-    size_t n = holdfast__v1__hello__get_packed_size(h);
-    uint8_t *bytes = hf_alloc(n);
-    holdfast__v1__hello__pack(h, bytes);
-    Holdfast__V1__Hello *copy = holdfast__v1__hello__unpack(NULL, n, bytes);
-    HF_ASSERT(copy != NULL);
-    free(bytes);
-    return copy;
-}
-
 static void start_grant(struct hf_host_stream *s)
 {
     struct grant *g = HF_NEW(struct grant);
@@ -185,7 +175,7 @@ static void start_grant(struct hf_host_stream *s)
     s->link->grants = g;
     g->stream = s;
     g->env = s->link->control->env;
-    g->hello = copy_hello(s->hello);
+    g->hello = hf_pb_copy(&s->hello->base);
     s->grant = g;
     s->state = STREAM_GRANTING;
     hf_command_run(s->link->control,
@@ -222,12 +212,29 @@ static bool key_fits(const struct hf_host_stream *s, const Holdfast__V1__Host *h
            memcmp(h->spec->key_sha256.data, s->key_sha256, sizeof s->key_sha256) == 0;
 }
 
+/* The host was deleted while its keeper lived an epoch: whatever it still has there must go, before it is
+ * anything but a stranger. */
+static bool must_end_deleted(const struct hf_host_stream *s)
+{
+    if (s->hello->epoch == 0 || s->hello->closed_and_killed)
+        return false;
+    Holdfast__V1__Fence *f = hf_fence_find(hf_control_store(s->link->control), s->host_uuid, s->hello->epoch);
+    if (f == NULL)
+        return false;
+    holdfast__v1__fence__free_unpacked(f, NULL);
+    return true;
+}
+
 static void consider_hello(struct hf_host_stream *s)
 {
     Holdfast__V1__Host *h = (Holdfast__V1__Host *)(void *)hf_object_find(
         hf_control_store(s->link->control), HOLDFAST__V1__KIND__HOST, s->host_uuid, NULL);
     if (h == NULL) {
         replace_older(s);
+        if (must_end_deleted(s)) {
+            send_end_epoch(s, s->hello->epoch);
+            return;
+        }
         if (s->state != STREAM_PENDING)
             send_welcome(s, true, 0);
         detach(s, STREAM_PENDING);
@@ -290,7 +297,7 @@ static void take_hello(struct hf_host_stream *s, const Holdfast__V1__Hello *hell
         holdfast__v1__hello__free_unpacked(s->hello, NULL);
     else
         s->since_ms = hf_env_wall_ms(s->link->control->env);
-    s->hello = copy_hello(hello);
+    s->hello = hf_pb_copy(&hello->base);
     memcpy(s->host_uuid, text, sizeof text);
     SHA256(hello->secret.data, hello->secret.len, s->key_sha256);
     if (hello->management_ip[0] != '\0')

@@ -270,12 +270,22 @@ static void hosts_read_each_others_records(void **state)
     }
 }
 
-static void a_deleted_host_is_sent_away(void **state)
+static void a_deleted_host_ends_its_life_and_waits(void **state)
 {
     struct cloud *c = *state;
-    assert_int_equal(cloud_delete(c, KIND(HOST), c->hosts[1].uuid), HF_OK);
+    assert_int_not_equal(cloud_delete(c, KIND(HOST), c->hosts[1].uuid), HF_OK); /* its epoch is not fenced */
+    Holdfast__V1__Fence *f = hf_fence_new(c->raft.env, c->hosts[1].uuid, 1, "the host was deleted");
+    struct hf_txn *t = hf_txn_create(NULL, 0);
+    struct outcome o = {0};
+    hf_txn_put_message(t, c->raft.env, &f->base);
+    holdfast__v1__fence__free_unpacked(f, NULL);
+    struct hf_uuid uuid;
+    assert_true(hf_uuid_parse(c->hosts[1].uuid, &uuid));
+    hf_txn_delete(t, &uuid);
+    hf_replica_submit(leader_control(c)->replica, t, on_outcome, &o);
     cloud_run(c, 100);
-    assert_int_equal(c->hosts[1].ended_with, HF_NOT_FOUND);
+    assert_int_equal(o.code, HF_OK);
+    assert_int_equal(c->hosts[1].end_epochs, 1);
     cloud_run(c, 2000);
     assert_true(c->hosts[1].pending); /* it may be added again */
 }
@@ -295,7 +305,7 @@ int main(void)
         TEST(a_deposed_leader_commands_nobody),
         TEST(an_order_to_start_follows_the_committed_placement),
         TEST(hosts_read_each_others_records),
-        TEST(a_deleted_host_is_sent_away),
+        TEST(a_deleted_host_ends_its_life_and_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

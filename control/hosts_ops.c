@@ -1,6 +1,6 @@
 /* What the API sees of the hosts' streams and fences, see struct hf_api_hosts_ops. */
 #include "control/controllers.h"
-#include "control/fence_object.h"
+#include "control/fence_confirm.h"
 
 static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
 {

@@ -9,8 +9,9 @@
  * open placement is neither deleted nor moved to other storages (its evidence would no longer fit). Hosts.
  * The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in the same transaction
  * at the latest; the first one may be any that is not fenced (a host that was deleted and added again goes on
- * counting). A host is deleted only when nothing can run there. Fences. For ever: host, epoch and evidence
- * stay, evidence is only appended, each piece names the fence's own (host, epoch).
+ * counting). A host is deleted only when nothing can run there, and with a fence of its last epoch, so that
+ * no later life of it ever bears that number again. Fences. For ever: host, epoch and evidence stay, evidence
+ * is only appended, each piece names the fence's own (host, epoch).
  *
  * Pure; nothing but the store before and the transaction is looked at.
  */

@@ -258,15 +258,18 @@ static void a_host_is_deleted_when_nothing_can_run_there(void **state)
     struct bench b;
     struct instance i;
     bench_start(&b);
+    store_host(&b, H1, "host-1", 0);
+    assert_true(allowed(&b, KIND(HOST), H1, "host-1", NULL)); /* it never lived */
     store_host(&b, H1, "host-1", 2);
+    assert_false(allowed(&b, KIND(HOST), H1, "host-1", NULL)); /* epoch 2 would be granted again one day */
+    assert_non_null(strstr(b.why, "nothing would remember its epoch 2"));
+    store_fence_case(&b, BARE_FENCE, 2);
     assert_true(allowed(&b, KIND(HOST), H1, "host-1", NULL));
     stored(&b, KIND(INSTANCE), I1, "vm", instance(&i, H2, 1, 5, S1));
     assert_true(allowed(&b, KIND(HOST), H1, "host-1", NULL));
     stored(&b, KIND(INSTANCE), I1, "vm", instance(&i, H1, 2, 6, S1));
     assert_false(allowed(&b, KIND(HOST), H1, "host-1", NULL));
     assert_non_null(strstr(b.why, "instance 'vm' may still run there"));
-    store_fence_case(&b, BARE_FENCE, 2);
-    assert_false(allowed(&b, KIND(HOST), H1, "host-1", NULL));
     store_fence_case(&b, OPERATORS_WORD, 2);
     assert_true(allowed(&b, KIND(HOST), H1, "host-1", NULL));
     bench_stop(&b);
