@@ -1,10 +1,11 @@
-/* hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS: stands in for the hardware watchdog of a host of the lab. It lives
- * outside the host, so that it goes on counting while the host is frozen.
+/* hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS [STORAGE]: stands in for the hardware watchdog of a host of the lab.
+ * It lives outside the host, so that it goes on counting while the host is frozen.
  *
  * Any byte is a pet, the first one arms it; 'V' as the last byte before the writer closes disarms it, as on a
  * real device; a writer that closes without it leaves it counting. On time-out it resets the host: freeze the
  * group, SIGKILL every process in it, only then thaw, so that no process runs one more instruction of its
- * own. A reset host is off: the watchdog waits for the next first byte.
+ * own. A reset host is off: the watchdog waits for the next first byte. STORAGE is the socket of the host's
+ * hf-lab-storage: its mount ends with the reset, else who waits in it could not.
  *
  * CGROUP_DIR is the host's group of the freezer controller (cgroup v1: freezer.state) or a v2 group
  * (cgroup.freeze). It ends by SIGTERM or SIGINT with exit code 0, without a reset.
@@ -21,6 +22,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,6 +39,7 @@
 
 struct wdog {
     const char *fifo, *group;
+    const char *storage; /* NULL: the host's storage is no mount of its own */
     int64_t timeout_ms;
     int fd, signal_fd;
     bool version2;       /* of the cgroup */
@@ -106,6 +111,21 @@ static int group_kill(const struct wdog *w)
     return n;
 }
 
+/* Tells the storage that the host is off; waits for its answer, not for long. */
+static void cut_storage(const struct wdog *w)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct timeval patience = {.tv_sec = 1};
+    char answer[256];
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", w->storage);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0 || write(fd, "cut\n", 4) != 4 ||
+        read(fd, answer, sizeof answer) < 0)
+        hf_warn("tell the storage at %s that its host is off: %s", w->storage, strerror(errno));
+    close(fd);
+}
+
 static void reset_host(struct wdog *w)
 {
     int64_t start = now_ms();
@@ -116,6 +136,8 @@ static void reset_host(struct wdog *w)
     int killed = group_kill(w);
     int64_t signalled = now_ms();
     group_freeze(w, false);
+    if (w->storage)
+        cut_storage(w);
     int left = group_kill(w);
     for (int i = 0; i < EMPTY_TRIES && left > 0; i++) {
         usleep(1000);
@@ -205,8 +227,8 @@ static bool has_file(const struct wdog *w, const char *file)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS|PROFILE\n"
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "Usage: hf-lab-wdog FIFO CGROUP_DIR TIMEOUT_MS|PROFILE [STORAGE]\n"
                         "Resets a host of the lab (SIGKILL for every process of the group) when nothing is "
                         "written for so long.\n"
                         "A timing profile stands for the time to which a host sets its device.\n");
@@ -215,6 +237,7 @@ int main(int argc, char **argv)
     const struct hf_ha_timing *timing = hf_ha_timing_find(argv[3]);
     struct wdog w = {.fifo = argv[1],
                      .group = argv[2],
+                     .storage = argc == 5 ? argv[4] : NULL,
                      .timeout_ms = timing ? timing->watchdog_timeout_ms : atoll(argv[3])};
     if (w.timeout_ms <= 0 || w.timeout_ms > TIMEOUT_MS_MAX) {
         fprintf(stderr, "hf-lab-wdog: '%s' is neither a timing profile nor 1 to %d ms\n", argv[3],

@@ -84,13 +84,16 @@ class Cgroup:
         else:
             self._write("cgroup.freeze", "0")
 
-    def kill_all(self, timeout=20):
-        """Ends every task at once, none running a moment longer than the others; returns when they are gone."""
+    def kill_all(self, timeout=20, once_signalled=None):
+        """Ends every task at once, none running a moment longer than the others; returns when they are gone.
+        once_signalled: what then lets go those that wait in the kernel."""
         if not os.path.isdir(self.path):
             return
         self.freeze()
         killed = self._signal_all(signal.SIGKILL)
         self.thaw()  # a frozen task cannot die
+        if once_signalled:
+            once_signalled()
         self._wait_gone(killed, timeout, signal.SIGKILL)
 
     def end_all(self, timeout=20):

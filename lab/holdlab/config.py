@@ -22,6 +22,7 @@ class Config:
     host_cpus: int = 4               # a lab host would see the whole machine: told instead of found
     host_memory_mib: int = 4096
     watchdog: bool = True
+    own_storage: bool = False        # each host has its own mount of the shared directory, with faults (storage.py)
     kvm: bool = False                # give hosts /dev/kvm
     made: list = dataclasses.field(default_factory=list)   # mount points outside of the lab's directory
     netns_was_mounted: bool = True

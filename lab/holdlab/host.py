@@ -10,6 +10,7 @@ from . import netns
 from .cgroup import Cgroup, is_gone
 from .config import CONTROL_PORT
 from .proc import ENVIRONMENT, LabError, exe_name, namespace_pid, run, tail, wait_until
+from .storage import HostStorage
 
 LAB_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED_MOUNT = "/mnt/shared"
@@ -57,6 +58,7 @@ class Host:
         self.dir = os.path.join(config.dir, self.name)
         self.cgroup = Cgroup(f"holdfast-{config.name}", self.name)
         self.outside = Cgroup(f"holdfast-{config.name}", f"{self.name}-outside")  # what keeps running when the host hangs
+        self.storage = HostStorage(self)  # used when the lab has a storage per host
         self._children = []
 
     # The machine in its rack
@@ -78,12 +80,16 @@ class Host:
         netns.cable(self.config.fabric, f"{self.name}-t", "tenant", self.netns, "em01")
         self.cgroup.create()
         self.outside.create()
+        if self.config.own_storage:
+            self.storage.rack()
 
     def _file(self, name, text):
         with open(os.path.join(self.dir, name), "w", encoding="utf-8", errors="surrogateescape") as f:
             f.write(text)
 
     def unrack(self):
+        if self.config.own_storage:
+            self.storage.unrack()
         for group in (self.outside, self.cgroup):
             group.kill_all()
             group.remove()
@@ -99,13 +105,15 @@ class Host:
             self._start_watchdog()
         argv = ["ip", "netns", "exec", self.netns, "unshare", "--pid", "--mount", "--uts", "--ipc", "--fork",
                 "--propagation", "private", os.path.join(self.config.bin_dir, "hf-lab-init"),
-                os.path.join(LAB_DIR, "host-boot"), self.name, self.dir, self.config.shared_dir, self.config.bin_dir,
-                "yes" if self.config.kvm else "no"]
-        self._spawn(self.cgroup.joining(argv), "boot")
+                os.path.join(LAB_DIR, "host-boot"), self.name, self.dir,
+                "" if self.config.own_storage else self.config.shared_dir, self.config.bin_dir, "yes" if self.config.kvm else "no"]
+        self.spawn(self.cgroup.joining(argv), "boot")
         try:
             wait_until(f"the boot of {self.name}", self._is_booted, timeout=30)
         except LabError as e:
             raise LabError(f"{e}: {tail(self.log('boot'))}") from None
+        if self.config.own_storage:
+            self.storage.mount(self.init_pid(), SHARED_MOUNT)
         for service in services:
             self.start(service)
 
@@ -117,7 +125,7 @@ class Host:
         """Cuts the power: everything that runs on the host ends at the same instant. Returns the Unix time in ms at which
         that was; when it returns, nothing is left of the host's processes."""
         at_ms = int(time.time() * 1000)
-        self.cgroup.kill_all()
+        self.cgroup.kill_all(once_signalled=self.storage.cut if self.config.own_storage else None)
         self.outside.kill_all()  # a board without power resets nobody
         self._reap()
         if self.init_pid():
@@ -159,7 +167,7 @@ class Host:
         if self.pids(service):
             raise LabError(f"{service} runs on {self.name} already")
         command = {"libvirtd": self._libvirtd, "hf-lease": self._hf_lease, "hostd": self._hostd}[service]()
-        child = self._spawn(self._inside(command), service)
+        child = self.spawn(self._inside(command), service)
         if service == "libvirtd":  # it leaves for the background once it answers
             try:
                 code = child.wait(timeout=30)
@@ -235,10 +243,10 @@ class Host:
     def _start_watchdog(self):
         """The stand-in for a hardware watchdog: outside the host, so that it counts while the host hangs."""
         argv = [os.path.join(self.config.bin_dir, "hf-lab-wdog"), os.path.join(self.dir, "watchdog"), self.cgroup.path,
-                self.config.profile]
-        self._spawn(self.outside.joining(argv), "watchdog")
+                self.config.profile, *([self.storage.current] if self.config.own_storage else [])]
+        self.spawn(self.outside.joining(argv), "watchdog")
 
-    def _spawn(self, argv, log_name):
+    def spawn(self, argv, log_name):
         with open(self.log(log_name), "ab") as log:
             child = subprocess.Popen(argv, env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                      start_new_session=True)

@@ -150,8 +150,8 @@ def take_down(name):
     prefix = Config(bin_dir="", name=name).netns_prefix
     top = Cgroup(f"holdfast-{name}")
     groups = [Cgroup(f"holdfast-{name}", child) for child in top.children()]
-    # The watchdogs first: one that sees its host die would count it as a hang.
-    for group in sorted(groups, key=lambda g: not g.path.endswith("outside")):
+    # The watchdogs first: one that sees its host die would count it as a hang. Then the storages: who waits for one cannot end.
+    for group in sorted(groups, key=lambda g: (not g.path.endswith("outside"), not g.path.endswith("-storage"))):
         group.kill_all()
     for group in groups:
         group.remove()
