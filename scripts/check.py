@@ -24,6 +24,8 @@ SIM_SECONDS = 180           # of new seeds in a plain ./check
 SIM_TIMEOUT_S = 3600
 MODEL_TIMEOUT_S = 1200
 MUTANT_SEEDS = 20           # a plain ./check hunts the planted bugs that are found within so many
+DRILLS = 8                  # of a plain ./check
+DRILL_TIMEOUT_S = 900
 FAILED_SEEDS = os.path.join("sim", "testdata", "failed_seeds.txt")
 
 
@@ -202,6 +204,26 @@ def run_model(tally):
         tally.fail("model", "\n".join(failed), int(numbers[2]) if numbers else 1)
 
 
+def drill_argv(build, words):
+    return [sys.executable, "-B", os.path.join(ROOT, "lab", "drill.py"), "--build", build, "--commit", commit(), *words]
+
+
+def run_drills(tally, build):
+    """Some failures of hosts, other ones each time, under canaries that show a double run."""
+    report = os.path.join(build, "drills.json")
+    unlink(report)
+    seed = str(int.from_bytes(os.urandom(4), "big"))
+    output, code = run(drill_argv(build, ["--count", str(DRILLS), "--seed", seed, "--out", report]), DRILL_TIMEOUT_S)
+    try:
+        with open(report, encoding="utf-8") as f:
+            good = [not (r["doubled"] or r["lost"] or r["needless"] or r["failed"]) for r in json.load(f)["results"]]
+    except (OSError, ValueError):
+        good = []
+    tally.passed += sum(good)
+    if code != 0:
+        tally.fail(f"drills of seed {seed}", output, max(1, len(good) - sum(good)))
+
+
 def unlink(path):
     try:
         os.unlink(path)
@@ -220,11 +242,14 @@ def build_preset(preset, *targets, say=None):
 def arguments():
     p = argparse.ArgumentParser(prog="./check", description="Installs what is missing, builds, runs the tests. Ends with a line "
                                 "'N passed, N failed'.")
-    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "sim", "mutants", "model", "asan", "bench"),
-                   help="unit: the tests beside the code; system: the tests on the lab; asan: all of them under "
+    p.add_argument("what", nargs="?", default="all", choices=("all", "unit", "system", "drill", "asan", "sim", "mutants", "model",
+                                                             "bench"),
+                   help="unit: the tests beside the code; system: the tests on the lab; drill: hosts of the lab fail in every way, "
+                   "'drill --help' says how; asan: unit and system under "
                    "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; mutants: that the simulation "
                    "finds every planted bug; model: the fencing protocol under spin, 'model --help' says how; bench: 'bench api', "
-                   f"against etcd (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system)")
+                   f"against etcd (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system, "
+                   f"drill --count {DRILLS})")
     p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the mutants, the "
                    "model or the benchmark (bench)")
     return p.parse_args()
@@ -272,6 +297,8 @@ def check(args, tally):
             tally.fail("build-guest", "the guest image could not be built")
         else:
             run_system(tally, build, args.rest)
+            if args.what == "all" and os.geteuid() == 0:
+                run_drills(tally, build)
 
 
 def main():
@@ -282,6 +309,9 @@ def main():
         sim(args.rest)
     if args.what == "mutants":
         argv = mutants_argv(build_preset("sim", "hf-sim"), args.rest)
+        os.execv(argv[0], argv)
+    if args.what == "drill":
+        argv = drill_argv(build_preset("dev", say=sys.stderr), args.rest)
         os.execv(argv[0], argv)
     if args.what == "model":
         argv = model_argv(args.rest)

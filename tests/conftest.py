@@ -9,7 +9,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "lab"))
 
-from cloud import Cloud  # noqa: E402
+from holdlab.cloud import Cloud  # noqa: E402
 from holdlab.config import Config  # noqa: E402
 from holdlab.lab import Lab, Lock, take_down  # noqa: E402
 from holdlab.proc import tail  # noqa: E402

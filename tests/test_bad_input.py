@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from cloud import CLUSTER, IMAGE, L2, L3, OFFERING, STORAGE, ZONE
+from holdlab.cloud import CLUSTER, IMAGE, L2, L3, OFFERING, STORAGE, ZONE
 
 
 @pytest.mark.parametrize("path", ["/", "/root/storage", "relative/path"])

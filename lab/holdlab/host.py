@@ -208,7 +208,8 @@ class Host:
         """Processes of the host that run this program, as the machine numbers them."""
         return [p for p in self.cgroup.pids() if exe_name(p) == program]
 
-    def qemu_pids(self, instance_uuid=None):
+    def qemu_instances(self):
+        """(process, instance UUID without dashes) of every QEMU that is a guest."""
         found = []
         for pid in self.pids("qemu-system-x86_64"):
             try:
@@ -216,10 +217,12 @@ class Host:
                     argv = f.read().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if "-uuid" in argv and (instance_uuid is None or
-                                    argv[argv.index("-uuid") + 1].replace("-", "") == instance_uuid):
-                found.append(pid)
+            if "-uuid" in argv:
+                found.append((pid, argv[argv.index("-uuid") + 1].replace("-", "")))
         return found
+
+    def qemu_pids(self, instance_uuid=None):
+        return [pid for pid, uuid in self.qemu_instances() if instance_uuid in (None, uuid)]
 
     def run(self, *argv, check=True, timeout=60):
         """Runs a command on the host to its end and returns what it printed."""

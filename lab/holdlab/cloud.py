@@ -1,10 +1,10 @@
-"""The cloud that system tests share, and what they ask of it."""
+"""A small cloud on the lab, for system tests and drills, and what they ask of it."""
 
 import os
 
-from holdlab.cli import Cli, CommandFailed
-from holdlab.host import SHARED_MOUNT
-from holdlab.proc import wait_until
+from .cli import Cli, CommandFailed
+from .host import SHARED_MOUNT
+from .proc import wait_until
 
 ZONE, CLUSTER, STORAGE, IMAGE, OFFERING, L2, L3 = "zone-1", "cluster-1", "shared-1", "guest", "small", "em01", "flat"
 
