@@ -78,7 +78,7 @@ class StorageErrors(Kind):
 
 
 class StorageHangs(StorageErrors):
-    """As an NFS server that does not answer: who waits for it can be killed. What the host had written and the storage
+    """As an NFS server that does not answer: who waits for it can be killed, but for QEMU's asynchronous writes. What the storage
     had taken lands when it comes back."""
     name = "storage-hang"
     late_writes = True
