@@ -1,26 +1,18 @@
-#include "control/placement_guard.h"
+#include "control/placement_guard_int.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/mutant.h"
 #include "control/guard_object.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "control/storage_session.h"
 
-/* What a check of one change may see, and where its refusal goes. */
-struct guard_case {
-    const struct hf_guard_view *view;
-    const struct hf_change *change;
-    char *why;
-    size_t why_len;
-};
-
-/* Writes the sentence; false, so that a check can `return refuse(…)`. */
-static bool refuse(struct guard_case *g, const char *fmt, ...) HF_PRINTF(2, 3);
-static bool refuse(struct guard_case *g, const char *fmt, ...)
+bool hf_guard_refuse(struct hf_guard_case *g, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -110,98 +102,119 @@ static bool canonical_uuid(const char *text)
 
 /* --- instances --- */
 
-static bool check_new_placement(struct guard_case *g, const Holdfast__V1__Placement *p, uint64_t run_before)
+bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch)
+{
+    if (!canonical_uuid(host_uuid))
+        return hf_guard_refuse(g, "%s: '%.40s' is not the UUID of a host", doing, host_uuid);
+    bool exists;
+    uint64_t lives = host_epoch_after(g->view, host_uuid, &exists);
+    if (!exists)
+        return hf_guard_refuse(g, "%s: host %s does not exist", doing, host_uuid);
+    if (lives == 0 || lives != epoch)
+        return hf_guard_refuse(g, "%s: host %s lives epoch %" PRIu64 ", not %" PRIu64, doing, host_uuid,
+                               lives, epoch);
+    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, host_uuid, epoch);
+    if (f != NULL && !HF_MUTANT(PLACED_ON_FENCED))
+        return hf_guard_refuse(g, "%s: epoch %" PRIu64 " of host %s is fenced", doing, epoch, host_uuid);
+    return true;
+}
+
+static bool check_new_placement(struct hf_guard_case *g, const Holdfast__V1__Placement *p,
+                                uint64_t run_before)
 {
     const char *name = g->change->name;
     if (p->end != NULL)
-        return refuse(g, "place instance '%s': a new placement must not be ended already", name);
+        return hf_guard_refuse(g, "place instance '%s': a new placement must not be ended already", name);
+    if (p->migration != NULL)
+        return hf_guard_refuse(g, "place instance '%s': a new placement has not migrated", name);
     if (p->run <= run_before && !HF_MUTANT(RUN_USED_TWICE))
-        return refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64, name,
-                      run_before, p->run);
+        return hf_guard_refuse(g, "place instance '%s': its run must be above %" PRIu64 ", not %" PRIu64,
+                               name, run_before, p->run);
 
-    if (!canonical_uuid(p->host_uuid))
-        return refuse(g, "place instance '%s': '%.40s' is not the UUID of a host", name, p->host_uuid);
-    bool exists;
-    uint64_t epoch = host_epoch_after(g->view, p->host_uuid, &exists);
-    if (!exists)
-        return refuse(g, "place instance '%s': host %s does not exist", name, p->host_uuid);
-    if (epoch == 0 || epoch != p->epoch)
-        return refuse(g, "place instance '%s': host %s lives epoch %" PRIu64 ", not %" PRIu64, name,
-                      p->host_uuid, epoch, p->epoch);
-
-    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
-    if (f != NULL && !HF_MUTANT(PLACED_ON_FENCED))
-        return refuse(g, "place instance '%s': epoch %" PRIu64 " of host %s is fenced", name, p->epoch,
-                      p->host_uuid);
-    return true;
+    char *doing = hf_printf("place instance '%s'", name);
+    bool ok = hf_guard_check_host(g, doing, p->host_uuid, p->epoch);
+    free(doing);
+    return ok;
 }
 
-static bool check_fenced_end(struct guard_case *g, const Holdfast__V1__Instance *before,
-                             const Holdfast__V1__Placement *p)
+static bool check_fenced_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                             const Holdfast__V1__Placement__End *end)
 {
-    struct hf_uuid named, fence = hf_fence_uuid(p->host_uuid, p->epoch);
+    struct hf_uuid named, fence = hf_fence_uuid(end->host_uuid, end->epoch);
     if (HF_MUTANT(EVIDENCE_OF_OLD_EPOCH))
         return true;
-    if (p->end->fence_uuid[0] != '\0' &&
-        (!hf_uuid_parse(p->end->fence_uuid, &named) || !hf_uuid_equal(&named, &fence)))
-        return refuse(
+    if (end->fence_uuid[0] != '\0' &&
+        (!hf_uuid_parse(end->fence_uuid, &named) || !hf_uuid_equal(&named, &fence)))
+        return hf_guard_refuse(
             g, "end run %" PRIu64 " of instance '%s': %s is not the fence of epoch %" PRIu64 " of host %s",
-            p->run, g->change->name, p->end->fence_uuid, p->epoch, p->host_uuid);
+            end->run, g->change->name, end->fence_uuid, end->epoch, end->host_uuid);
 
     bool exists;
-    if (host_epoch_after(g->view, p->host_uuid, &exists) > p->epoch)
+    if (host_epoch_after(g->view, end->host_uuid, &exists) > end->epoch)
         return true;
 
-    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, p->host_uuid, p->epoch);
+    Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, end->host_uuid, end->epoch);
     if (f == NULL)
-        return refuse(g, "end run %" PRIu64 " of instance '%s': epoch %" PRIu64 " of host %s is not fenced",
-                      p->run, g->change->name, p->epoch, p->host_uuid);
+        return hf_guard_refuse(
+            g, "end run %" PRIu64 " of instance '%s': epoch %" PRIu64 " of host %s is not fenced", end->run,
+            g->change->name, end->epoch, end->host_uuid);
     size_t n = before->spec != NULL ? before->spec->n_storage_uuids : 0;
     char **storages = n > 0 ? before->spec->storage_uuids : NULL;
-    if (strcmp(f->host_uuid, p->host_uuid) != 0 || f->epoch != p->epoch || !hf_fence_covers(f, storages, n))
-        return refuse(g,
-                      "end run %" PRIu64 " of instance '%s': the fence of epoch %" PRIu64
-                      " of host %s has no evidence for a storage of this instance",
-                      p->run, g->change->name, p->epoch, p->host_uuid);
+    if (strcmp(f->host_uuid, end->host_uuid) != 0 || f->epoch != end->epoch ||
+        !hf_fence_covers(f, storages, n))
+        return hf_guard_refuse(g,
+                               "end run %" PRIu64 " of instance '%s': the fence of epoch %" PRIu64
+                               " of host %s has no evidence for a storage of this instance",
+                               end->run, g->change->name, end->epoch, end->host_uuid);
     return true;
 }
 
-static bool check_new_end(struct guard_case *g, const Holdfast__V1__Instance *before,
-                          const Holdfast__V1__Placement *p)
+bool hf_guard_check_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                        const Holdfast__V1__Placement__End *end, const char *host_uuid, uint64_t epoch,
+                        uint64_t run)
 {
-    const Holdfast__V1__Placement__End *end = p->end;
-    if (strcmp(end->host_uuid, p->host_uuid) != 0 || end->epoch != p->epoch || end->run != p->run)
-        return refuse(g,
-                      "end run %" PRIu64 " of instance '%s': the report is about run %" PRIu64
-                      " in epoch %" PRIu64 " of host '%s', not about this placement",
-                      p->run, g->change->name, end->run, end->epoch, end->host_uuid);
+    if (strcmp(end->host_uuid, host_uuid) != 0 || end->epoch != epoch || end->run != run)
+        return hf_guard_refuse(g,
+                               "end run %" PRIu64 " of instance '%s': the report is about run %" PRIu64
+                               " in epoch %" PRIu64 " of host '%s', not about this placement",
+                               run, g->change->name, end->run, end->epoch, end->host_uuid);
     switch (end->kind) {
     case HOLDFAST__V1__PLACEMENT__END__KIND__STOPPED:
         return true;
     case HOLDFAST__V1__PLACEMENT__END__KIND__FENCED:
-        return check_fenced_end(g, before, p);
+        return check_fenced_end(g, before, end);
     default:
-        return refuse(g, "end run %" PRIu64 " of instance '%s': neither stopped nor fenced", p->run,
-                      g->change->name);
+        return hf_guard_refuse(g, "end run %" PRIu64 " of instance '%s': neither stopped nor fenced", run,
+                               g->change->name);
     }
 }
 
-static bool check_same_placement(struct guard_case *g, const Holdfast__V1__Instance *before,
+static bool check_same_placement(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
                                  const Holdfast__V1__Placement *a)
 {
     const Holdfast__V1__Placement *b = before->placement;
     if (b->end != NULL) {
         if (a->end == NULL || !hf_guard_same_message(&b->end->base, &a->end->base))
-            return refuse(g, "instance '%s': the end of run %" PRIu64 " is final", g->change->name, b->run);
-        return true;
+            return hf_guard_refuse(g, "instance '%s': the end of run %" PRIu64 " is final", g->change->name,
+                                   b->run);
+        return hf_guard_check_migration(g, before, a);
     }
-    return a->end == NULL || check_new_end(g, before, a);
+    if (!hf_guard_check_migration(g, before, a))
+        return false;
+    if (a->end != NULL && hf_migration_open(a) && !HF_MUTANT(MIGRATION_ONE_END))
+        return hf_guard_refuse(g,
+                               "end run %" PRIu64
+                               " of instance '%s': its migration to host %s is not over, so "
+                               "that it may run there",
+                               b->run, g->change->name, a->migration->target_host_uuid);
+    return a->end == NULL || hf_guard_check_end(g, before, a->end, a->host_uuid, a->epoch, a->run);
 }
 
 /* No placement at all, in either of its two spellings; one without a host but with numbers is malformed. */
 static bool placement_empty(const Holdfast__V1__Placement *p)
 {
-    return p == NULL || (p->host_uuid[0] == '\0' && p->epoch == 0 && p->run == 0 && p->end == NULL);
+    return p == NULL || (p->host_uuid[0] == '\0' && p->epoch == 0 && p->run == 0 && p->end == NULL &&
+                         p->migration == NULL);
 }
 
 static bool same_run(const Holdfast__V1__Placement *b, const Holdfast__V1__Placement *a)
@@ -209,7 +222,7 @@ static bool same_run(const Holdfast__V1__Placement *b, const Holdfast__V1__Place
     return strcmp(b->host_uuid, a->host_uuid) == 0 && b->epoch == a->epoch && b->run == a->run;
 }
 
-static bool check_placement_change(struct guard_case *g, const Holdfast__V1__Instance *before,
+static bool check_placement_change(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
                                    const Holdfast__V1__Instance *after)
 {
     const Holdfast__V1__Placement *b = before != NULL ? before->placement : NULL, *a = after->placement;
@@ -217,18 +230,20 @@ static bool check_placement_change(struct guard_case *g, const Holdfast__V1__Ins
         return placement_empty(a) || check_new_placement(g, a, 0);
     if (!placement_empty(a) && same_run(b, a))
         return check_same_placement(g, before, a);
+    if (b->end == NULL && hf_migration_open(b) && !placement_empty(a))
+        return hf_guard_check_completed(g, before, a);
     if (b->end == NULL && !HF_MUTANT(PLACED_TWICE))
-        return refuse(g,
-                      "instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64
-                      ") is not proven over, so its placement cannot change",
-                      g->change->name, b->run, b->host_uuid, b->epoch);
+        return hf_guard_refuse(g,
+                               "instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64
+                               ") is not proven over, so its placement cannot change",
+                               g->change->name, b->run, b->host_uuid, b->epoch);
     if (placement_empty(a))
-        return refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept", g->change->name,
-                      b->run);
-    return check_new_placement(g, a, b->run);
+        return hf_guard_refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept",
+                               g->change->name, b->run);
+    return check_new_placement(g, a, hf_placement_last_run(b));
 }
 
-static bool check_instance(struct guard_case *g)
+static bool check_instance(struct hf_guard_case *g)
 {
     const struct hf_change *c = g->change;
     Holdfast__V1__Instance *before HF_GUARD_FREE =
@@ -236,7 +251,7 @@ static bool check_instance(struct guard_case *g)
     bool open = before != NULL && hf_placement_open(before->placement);
     if (c->after == NULL) {
         if (open)
-            return refuse(
+            return hf_guard_refuse(
                 g, "delete instance '%s': run %" PRIu64 " on host %s (epoch %" PRIu64 ") is not proven over",
                 c->before->name, before->placement->run, before->placement->host_uuid,
                 before->placement->epoch);
@@ -245,14 +260,15 @@ static bool check_instance(struct guard_case *g)
     Holdfast__V1__Instance *after HF_GUARD_FREE =
         hf_guard_decode(&holdfast__v1__instance__descriptor, c->after, c->after_len);
     if (after == NULL || (c->before != NULL && before == NULL))
-        return refuse(g, "instance '%s': its bytes are damaged", c->name);
+        return hf_guard_refuse(g, "instance '%s': its bytes are damaged", c->name);
     if (open) {
         const Holdfast__V1__InstanceSpec none = HOLDFAST__V1__INSTANCE_SPEC__INIT;
         const Holdfast__V1__InstanceSpec *b = before->spec != NULL ? before->spec : &none;
         const Holdfast__V1__InstanceSpec *a = after->spec != NULL ? after->spec : &none;
         if (!same_strings(b->storage_uuids, b->n_storage_uuids, a->storage_uuids, a->n_storage_uuids))
-            return refuse(g, "instance '%s': its storages cannot change while run %" PRIu64 " may run",
-                          c->name, before->placement->run);
+            return hf_guard_refuse(g,
+                                   "instance '%s': its storages cannot change while run %" PRIu64 " may run",
+                                   c->name, before->placement->run);
     }
     return check_placement_change(g, before, after);
 }
@@ -265,7 +281,7 @@ static bool has_evidence(const Holdfast__V1__Fence *f)
 }
 
 /* The name of an instance that would still be open on (host, any epoch) after the transaction, or "". */
-static bool open_instance_on(struct guard_case *g, const char *host_uuid, char *ret_name, size_t len)
+static bool open_instance_on(struct hf_guard_case *g, const char *host_uuid, char *ret_name, size_t len)
 {
     const struct hf_store *s = g->view->store;
     for (const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__INSTANCE, NULL); o != NULL;
@@ -274,7 +290,10 @@ static bool open_instance_on(struct guard_case *g, const char *host_uuid, char *
         const uint8_t *after = hf_guard_after(g->view, &o->uuid, &after_len);
         Holdfast__V1__Instance *i HF_GUARD_FREE =
             after != NULL ? hf_guard_decode(&holdfast__v1__instance__descriptor, after, after_len) : NULL;
-        if (i != NULL && hf_placement_open(i->placement) && strcmp(i->placement->host_uuid, host_uuid) == 0) {
+        if (i != NULL && hf_placement_open(i->placement) &&
+            (strcmp(i->placement->host_uuid, host_uuid) == 0 ||
+             (hf_migration_open(i->placement) &&
+              strcmp(i->placement->migration->target_host_uuid, host_uuid) == 0))) {
             snprintf(ret_name, len, "%s", o->name);
             return true;
         }
@@ -282,7 +301,7 @@ static bool open_instance_on(struct guard_case *g, const char *host_uuid, char *
     return false;
 }
 
-static bool check_host_delete(struct guard_case *g, const Holdfast__V1__Host *before)
+static bool check_host_delete(struct hf_guard_case *g, const Holdfast__V1__Host *before)
 {
     char uuid[HF_UUID_STR], instance[HF_NAME_MAX + 1];
     hf_uuid_format(&g->change->uuid, uuid);
@@ -297,26 +316,26 @@ static bool check_host_delete(struct guard_case *g, const Holdfast__V1__Host *be
                       g->change->before->name, epoch);
     if (has_evidence(f) || !open_instance_on(g, uuid, instance, sizeof instance))
         return true;
-    return refuse(
+    return hf_guard_refuse(
         g, "delete host '%s': instance '%s' may still run there and epoch %" PRIu64 " is not proven over",
         g->change->before->name, instance, epoch);
 }
 
-static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
+static bool check_epoch_grant(struct hf_guard_case *g, uint64_t from, uint64_t to)
 {
     char uuid[HF_UUID_STR];
     hf_uuid_format(&g->change->uuid, uuid);
     if (from > 0 ? to != from + 1 : to < 1)
-        return refuse(g, "host '%s': its epoch may grow by one from %" PRIu64 ", not to %" PRIu64,
-                      g->change->name, from, to);
+        return hf_guard_refuse(g, "host '%s': its epoch may grow by one from %" PRIu64 ", not to %" PRIu64,
+                               g->change->name, from, to);
     Holdfast__V1__Fence *present HF_GUARD_FREE = fence_after(g->view, uuid, to);
     if (present != NULL)
-        return refuse(g, "host '%s': epoch %" PRIu64 " is fenced already", g->change->name, to);
+        return hf_guard_refuse(g, "host '%s': epoch %" PRIu64 " is fenced already", g->change->name, to);
     if (from == 0)
         return true;
     Holdfast__V1__Fence *last HF_GUARD_FREE = fence_after(g->view, uuid, from);
     if (!has_evidence(last) && !HF_MUTANT(EPOCH_WITHOUT_PROOF))
-        return refuse(
+        return hf_guard_refuse(
             g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
             g->change->name, from);
     return true;
@@ -325,7 +344,7 @@ static bool check_epoch_grant(struct guard_case *g, uint64_t from, uint64_t to)
 /* A session is one opening of a storage in an epoch: it grows by one, and not behind a fence, whose evidence
  * names it.
  */
-static bool check_sessions(struct guard_case *g, const Holdfast__V1__Host *before,
+static bool check_sessions(struct hf_guard_case *g, const Holdfast__V1__Host *before,
                            const Holdfast__V1__Host *after)
 {
     char uuid[HF_UUID_STR];
@@ -334,7 +353,8 @@ static bool check_sessions(struct guard_case *g, const Holdfast__V1__Host *befor
     for (size_t i = 0; b != NULL && i < b->n_storage_sessions; i++) {
         const char *storage = b->storage_sessions[i]->primary_storage_uuid;
         if (hf_storage_session(a, storage) < b->storage_sessions[i]->session)
-            return refuse(g, "host '%s': the session of storage %s only grows", g->change->name, storage);
+            return hf_guard_refuse(g, "host '%s': the session of storage %s only grows", g->change->name,
+                                   storage);
     }
     for (size_t i = 0; a != NULL && i < a->n_storage_sessions; i++) {
         const char *storage = a->storage_sessions[i]->primary_storage_uuid;
@@ -342,18 +362,19 @@ static bool check_sessions(struct guard_case *g, const Holdfast__V1__Host *befor
         if (is == was)
             continue;
         if (is != was + 1)
-            return refuse(
+            return hf_guard_refuse(
                 g, "host '%s': the session of storage %s may grow by one from %" PRIu64 ", not to %" PRIu64,
                 g->change->name, storage, was, is);
         Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, uuid, a->epoch);
         if (f != NULL)
-            return refuse(g, "host '%s': epoch %" PRIu64 " is fenced: no storage is opened in it again",
-                          g->change->name, a->epoch);
+            return hf_guard_refuse(g,
+                                   "host '%s': epoch %" PRIu64 " is fenced: no storage is opened in it again",
+                                   g->change->name, a->epoch);
     }
     return true;
 }
 
-static bool check_host(struct guard_case *g)
+static bool check_host(struct hf_guard_case *g)
 {
     const struct hf_change *c = g->change;
     Holdfast__V1__Host *before HF_GUARD_FREE =
@@ -363,58 +384,61 @@ static bool check_host(struct guard_case *g)
     Holdfast__V1__Host *after HF_GUARD_FREE =
         hf_guard_decode(&holdfast__v1__host__descriptor, c->after, c->after_len);
     if (after == NULL || (c->before != NULL && before == NULL))
-        return refuse(g, "host '%s': its bytes are damaged", c->name);
+        return hf_guard_refuse(g, "host '%s': its bytes are damaged", c->name);
 
     uint64_t from = before != NULL && before->status != NULL ? before->status->epoch : 0;
     uint64_t to = after->status != NULL ? after->status->epoch : 0;
     if (to == from)
         return check_sessions(g, before, after);
     if (after->status->n_storage_sessions > 0)
-        return refuse(g, "host '%s': in a new epoch every storage begins in its first session", c->name);
+        return hf_guard_refuse(g, "host '%s': in a new epoch every storage begins in its first session",
+                               c->name);
     if (before == NULL)
-        return refuse(g, "host '%s': a new host has no epoch yet", c->name);
+        return hf_guard_refuse(g, "host '%s': a new host has no epoch yet", c->name);
     return check_epoch_grant(g, from, to);
 }
 
 /* --- fences --- */
 
-static bool check_silence(struct guard_case *g, const Holdfast__V1__Evidence *e,
+static bool check_silence(struct hf_guard_case *g, const Holdfast__V1__Evidence *e,
                           const Holdfast__V1__Host *host)
 {
     if (e->required_ms <= 0 || e->silent_ms < e->required_ms || e->observer_host_uuid[0] == '\0')
-        return refuse(
+        return hf_guard_refuse(
             g, "fence '%s': silence of %" PRId64 " ms seen by '%s' is no evidence: %" PRId64 " ms are needed",
             g->change->name, e->silent_ms, e->observer_host_uuid, e->required_ms);
     if (!e->marked)
-        return refuse(
+        return hf_guard_refuse(
             g,
             "fence '%s': silence is no evidence before the fence mark is written and the record read again",
             g->change->name);
     const char *watchdog = host != NULL && host->status != NULL ? host->status->watchdog : "";
     if ((watchdog[0] == '\0' || strcmp(watchdog, "none") == 0) && !HF_MUTANT(SILENCE_WITHOUT_WATCHDOG))
-        return refuse(g, "fence '%s': silence is no evidence for a host without a watchdog", g->change->name);
+        return hf_guard_refuse(g, "fence '%s': silence is no evidence for a host without a watchdog",
+                               g->change->name);
     return true;
 }
 
 /* What a record says of one session proves nothing of the next. */
-static bool check_closed(struct guard_case *g, const Holdfast__V1__Evidence *e,
+static bool check_closed(struct hf_guard_case *g, const Holdfast__V1__Evidence *e,
                          const Holdfast__V1__Host *host)
 {
     const Holdfast__V1__HostStatus *st = host != NULL ? host->status : NULL;
     for (size_t i = 0; e->session != 0 && st != NULL && st->epoch == e->epoch && i < e->n_storage_uuids; i++)
         if (hf_storage_session(st, e->storage_uuids[i]) > e->session)
-            return refuse(
+            return hf_guard_refuse(
                 g, "fence '%s': session %" PRIu64 " of storage %s is closed, but a later one was opened",
                 g->change->name, e->session, e->storage_uuids[i]);
     return true;
 }
 
-static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f,
+static bool check_evidence(struct hf_guard_case *g, const Holdfast__V1__Fence *f,
                            const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
 {
     if (strcmp(e->host_uuid, f->host_uuid) != 0 || e->epoch != f->epoch)
-        return refuse(g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here",
-                      g->change->name, e->epoch, e->host_uuid);
+        return hf_guard_refuse(
+            g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here",
+            g->change->name, e->epoch, e->host_uuid);
     switch (e->kind) {
     case HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED:
         return check_closed(g, e, host);
@@ -424,46 +448,49 @@ static bool check_evidence(struct guard_case *g, const Holdfast__V1__Fence *f,
         bool exists;
         if (host_epoch_after(g->view, f->host_uuid, &exists) > f->epoch)
             return true;
-        return refuse(g, "fence '%s': no later epoch was granted", g->change->name);
+        return hf_guard_refuse(g, "fence '%s': no later epoch was granted", g->change->name);
     }
     case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
         if (e->detail[0] != '\0')
             return true;
-        return refuse(g, "fence '%s': an operator's word must be recorded as a statement", g->change->name);
+        return hf_guard_refuse(g, "fence '%s': an operator's word must be recorded as a statement",
+                               g->change->name);
     default:
-        return refuse(g, "fence '%s': evidence of an unknown kind", g->change->name);
+        return hf_guard_refuse(g, "fence '%s': evidence of an unknown kind", g->change->name);
     }
 }
 
-static bool check_fence_identity(struct guard_case *g, const Holdfast__V1__Fence *f,
+static bool check_fence_identity(struct hf_guard_case *g, const Holdfast__V1__Fence *f,
                                  const Holdfast__V1__Host *host)
 {
     char name[HF_FENCE_NAME_MAX];
     if (!canonical_uuid(f->host_uuid))
-        return refuse(g, "fence '%s': '%.40s' is not the UUID of a host", g->change->name, f->host_uuid);
+        return hf_guard_refuse(g, "fence '%s': '%.40s' is not the UUID of a host", g->change->name,
+                               f->host_uuid);
     hf_fence_name(f->host_uuid, f->epoch, name);
     struct hf_uuid uuid = hf_uuid_of_text(name);
     if (strcmp(g->change->name, name) != 0 || !hf_uuid_equal(&uuid, &g->change->uuid))
-        return refuse(g, "fence '%s': the fence of epoch %" PRIu64 " of host '%s' must be named '%s'",
-                      g->change->name, f->epoch, f->host_uuid, name);
+        return hf_guard_refuse(g,
+                               "fence '%s': the fence of epoch %" PRIu64 " of host '%s' must be named '%s'",
+                               g->change->name, f->epoch, f->host_uuid, name);
     if (g->change->before != NULL)
         return true;
     uint64_t epoch = host != NULL && host->status != NULL ? host->status->epoch : 0;
     if (f->epoch == 0 || f->epoch > epoch)
-        return refuse(g, "fence '%s': epoch %" PRIu64 " was never granted to host '%s'", g->change->name,
-                      f->epoch, f->host_uuid);
+        return hf_guard_refuse(g, "fence '%s': epoch %" PRIu64 " was never granted to host '%s'",
+                               g->change->name, f->epoch, f->host_uuid);
     return true;
 }
 
-static bool check_fence_history(struct guard_case *g, const Holdfast__V1__Fence *before,
+static bool check_fence_history(struct hf_guard_case *g, const Holdfast__V1__Fence *before,
                                 const Holdfast__V1__Fence *after)
 {
     if (strcmp(before->host_uuid, after->host_uuid) != 0 || before->epoch != after->epoch)
-        return refuse(g, "fence '%s': its host and epoch are final", g->change->name);
+        return hf_guard_refuse(g, "fence '%s': its host and epoch are final", g->change->name);
     bool kept = after->n_evidence >= before->n_evidence;
     for (size_t i = 0; kept && i < before->n_evidence; i++)
         kept = hf_guard_same_message(&before->evidence[i]->base, &after->evidence[i]->base);
-    return kept || refuse(g, "fence '%s': evidence is only ever added", g->change->name);
+    return kept || hf_guard_refuse(g, "fence '%s': evidence is only ever added", g->change->name);
 }
 
 /* The host as the transaction leaves it or, when it deletes the host, as it was. */
@@ -477,17 +504,17 @@ static Holdfast__V1__Host *host_of_fence(const struct hf_guard_view *view, const
     return h;
 }
 
-static bool check_fence(struct guard_case *g)
+static bool check_fence(struct hf_guard_case *g)
 {
     const struct hf_change *c = g->change;
     if (c->after == NULL)
-        return c->before == NULL || refuse(g, "fence '%s': fenced is for ever", c->before->name);
+        return c->before == NULL || hf_guard_refuse(g, "fence '%s': fenced is for ever", c->before->name);
     Holdfast__V1__Fence *before HF_GUARD_FREE =
         hf_guard_decode_object(c->before, &holdfast__v1__fence__descriptor);
     Holdfast__V1__Fence *after HF_GUARD_FREE =
         hf_guard_decode(&holdfast__v1__fence__descriptor, c->after, c->after_len);
     if (after == NULL || (c->before != NULL && before == NULL))
-        return refuse(g, "fence '%s': its bytes are damaged", c->name);
+        return hf_guard_refuse(g, "fence '%s': its bytes are damaged", c->name);
     if (before != NULL && !check_fence_history(g, before, after))
         return false;
 
@@ -504,7 +531,7 @@ static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, c
                   char *why, size_t why_len)
 {
     (void)guard;
-    struct guard_case g = {v, c, why, why_len};
+    struct hf_guard_case g = {v, c, why, why_len};
     switch (c->kind) {
     case HOLDFAST__V1__KIND__INSTANCE:
         return check_instance(&g);

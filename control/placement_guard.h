@@ -5,13 +5,15 @@
  *   STOPPED: the host's own promise for exactly this (host, epoch, run); or
  *   FENCED:  (host, epoch) has a fence with evidence that covers a storage of this instance, or the host
  * lives a later epoch. Only an ended placement may be replaced, by one with a higher run on a host that
- * exists, in that host's present, unfenced epoch. An end is never changed or taken back; an instance with an
- * open placement is neither deleted nor moved to other storages (its evidence would no longer fit). Hosts.
- * The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in the same transaction
- * at the latest; the first one may be any that is not fenced (a host that was deleted and added again goes on
- * counting). A host is deleted only when nothing can run there, and with a fence of its last epoch, so that
- * no later life of it ever bears that number again. Fences. For ever: host, epoch and evidence stay, evidence
- * is only appended, each piece names the fence's own (host, epoch).
+ * exists, in that host's present, unfenced epoch. One that migrates (rule 6) does not end before the
+ * migration is over: called off by proof that the target's copy is, or completed by the source's word that it
+ * has handed over, which makes the target's copy the placement. An end is never changed or taken back; an
+ * instance with an open placement is neither deleted nor moved to other storages (its evidence would no
+ * longer fit). Hosts. The epoch grows by one, never shrinks, and the epoch before is fenced with evidence in
+ * the same transaction at the latest; the first one may be any that is not fenced (a host that was deleted
+ * and added again goes on counting). A host is deleted only when nothing can run there, and with a fence of
+ * its last epoch, so that no later life of it ever bears that number again. Fences. For ever: host, epoch and
+ * evidence stay, evidence is only appended, each piece names the fence's own (host, epoch).
  *
  * Pure; nothing but the store before and the transaction is looked at.
  */
@@ -31,6 +33,12 @@ struct hf_uuid hf_fence_uuid(const char *host_uuid, uint64_t epoch);
 
 /* The instance was placed and the end of that run is not proven: it may be running. */
 bool hf_placement_open(const Holdfast__V1__Placement *p);
+
+/* It migrates, or did not end doing so: it may be at either end. */
+bool hf_migration_open(const Holdfast__V1__Placement *p);
+
+/* The highest number that was ever given to a copy of it: the next one is above. 0: never placed. */
+uint64_t hf_placement_last_run(const Holdfast__V1__Placement *p);
 
 /* The fence holds evidence that covers one of these storages. */
 bool hf_fence_covers(const Holdfast__V1__Fence *f, char *const *storage_uuids, size_t n_storage_uuids);

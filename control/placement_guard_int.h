@@ -1,0 +1,40 @@
+/* The inside of the placement guard, shared by placement_guard.c (instances, hosts, fences) and
+ * migration_guard.c (a placement that is moving). Pure. */
+#ifndef HF_CONTROL_PLACEMENT_GUARD_INT_H
+#define HF_CONTROL_PLACEMENT_GUARD_INT_H
+
+#include "control/placement_guard.h"
+
+/* What a check of one change may see, and where its refusal goes. */
+struct hf_guard_case {
+    const struct hf_guard_view *view;
+    const struct hf_change *change;
+    char *why;
+    size_t why_len;
+};
+
+/* Writes the sentence; false, so that a check can `return hf_guard_refuse(…)`. */
+bool hf_guard_refuse(struct hf_guard_case *g, const char *fmt, ...) HF_PRINTF(2, 3);
+
+/* Can this host be given a copy in this epoch: it exists, lives that epoch, which is not fenced? `doing`
+ * begins the sentence: "place instance 'vm'". */
+bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch);
+
+/* The end of a copy: about exactly (host, epoch, run); STOPPED, which is the host's promise, or FENCED, by a
+ * later epoch or a fence that covers a storage of the instance. */
+bool hf_guard_check_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                        const Holdfast__V1__Placement__End *end, const char *host_uuid, uint64_t epoch,
+                        uint64_t run);
+
+/* --- migration_guard.c (rule 6) --- */
+
+/* Of one placement, before and after (either may be without a migration): is what became of its migration
+ * allowed? Only of two placements of the same run. */
+bool hf_guard_check_migration(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                              const Holdfast__V1__Placement *after);
+
+/* The placement went to the target of its open migration, and nothing else happened to it. */
+bool hf_guard_check_completed(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                              const Holdfast__V1__Placement *after);
+
+#endif
