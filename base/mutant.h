@@ -32,8 +32,6 @@
     X(END_OF_ANOTHER_RUN,      "rule 5",   "The report about an earlier run ends the present one.") \
     X(EVIDENCE_OF_OLD_EPOCH,   "rule 5",   "Evidence against an earlier epoch of a host ends the runs of its present one, and the guard lets it.") \
     X(EVIDENCE_COVERS_ALL,     "rule 5",   "Silence on one storage ends the runs of an instance on another, and the guard lets it.") \
-    X(MIGRATION_ONE_END,       "rule 6",   "A run ends by proof against the source alone while it migrates, and the guard lets it.") \
-    X(MIGRATION_UNPROVEN,      "rule 6",   "A migration is called off or completed without proof, and the guard lets it.") \
     X(SIGN_OF_OLD_EPOCH,       "rule 7",   "A record that stands still since an earlier epoch counts as silence of the present one.") \
     X(FENCED_EPOCH_ADOPTED,    "rule 7",   "A host that comes back goes on in the epoch that was fenced.") \
     X(PLACED_ON_FENCED,         "rule 7",   "A host whose epoch is fenced is given instances, and the guard lets it.") \

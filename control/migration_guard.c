@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/mutant.h"
 #include "control/guard_object.h"
 #include "control/placement_guard_int.h"
 
@@ -57,8 +56,6 @@ static bool check_opened(struct hf_guard_case *g, const Placement *b, const Plac
 /* Called off: the target's copy can never live. */
 static bool check_cancelled(struct hf_guard_case *g, const Holdfast__V1__Instance *before, const Migration *m)
 {
-    if (HF_MUTANT(MIGRATION_UNPROVEN))
-        return true;
     if (m->end == NULL)
         return hf_guard_refuse(g,
                                "call off migration %" PRIu64
@@ -118,8 +115,6 @@ bool hf_guard_check_completed(struct hf_guard_case *g, const Holdfast__V1__Insta
                                after->host_uuid, after->epoch);
     if (am == NULL || am->phase != PHASE(COMPLETED) || !same_identity(bm, am))
         return hf_guard_refuse(g, "instance '%s': its migration %" PRIu64 " is not completed", name, bm->run);
-    if (HF_MUTANT(MIGRATION_UNPROVEN))
-        return true;
     if (end == NULL || end->kind != HOLDFAST__V1__PLACEMENT__END__KIND__HANDED_OVER ||
         strcmp(end->host_uuid, b->host_uuid) != 0 || end->epoch != b->epoch || end->run != b->run)
         return hf_guard_refuse(g,

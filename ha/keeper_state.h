@@ -16,8 +16,9 @@
 struct hf_keeper_state_run {
     struct hf_uuid instance;
     uint64_t run;
-    uint16_t live;  /* a process was seen, or let through the gate */
-    uint16_t gated; /* none is born without the gate's yes */
+    uint16_t live;    /* a process was seen, or let through the gate */
+    uint8_t gated;    /* none is born without the gate's yes */
+    uint8_t incoming; /* the target's copy of a migration: it waits to be filled and told to go on */
     uint32_t n_storages;
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX]; /* leases that it needs */
 };

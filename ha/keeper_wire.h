@@ -11,7 +11,7 @@
 #include "base/uuid.h"
 
 #define HF_KEEPER_MAGIC        0x4b504648u /* "HFPK" */
-#define HF_KEEPER_WIRE_VERSION 2
+#define HF_KEEPER_WIRE_VERSION 3
 #define HF_KEEPER_STORAGES_MAX 16
 #define HF_KEEPER_RUNS_MAX     256  /* runs that are not over */
 #define HF_KEEPER_TOMBS_MAX    1024 /* tombstones kept */
@@ -27,12 +27,13 @@ enum hf_keeper_op {
     HF_KEEPER_SEE_TERM,       /* number: term */
     HF_KEEPER_ADD_STORAGE,    /* subject: storage, dir, number: session */
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */
-    HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated */
+    HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated, incoming */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
     HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill */
     HF_KEEPER_END_EPOCH,      /* epoch, starting */
-    HF_KEEPER_GATE, /* by the gate's socket only. subject: instance, number: run; pid is filled in from the
-                       asker */
+    HF_KEEPER_GATE,  /* by the gate's socket only. subject: instance, number: run, incoming; pid is filled in
+                        from the asker */
+    HF_KEEPER_GO_ON, /* subject: instance, number: run: an incoming copy becomes an ordinary run */
     HF_KEEPER_REPLY = 64,
     HF_KEEPER_VIEW_REPLY,
     HF_KEEPER_CHANGED,
@@ -55,6 +56,8 @@ struct hf_keeper_request {
     uint8_t n_storages;
     uint8_t starting; /* orders to start are under way: a permit may yet become a process */
     uint8_t gated;    /* its QEMU asks the gate before it is born */
+    uint8_t incoming; /* the target's copy of a migration; GATE: a QEMU that waits to be filled by one */
+    uint8_t reserved[7];
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX];
     char dir[HF_KEEPER_DIR_MAX]; /* ended by zero */
 };
@@ -92,8 +95,9 @@ struct hf_keeper_wire_run {
     struct hf_uuid instance;
     uint64_t run;
     int32_t pid;
-    uint16_t state;  /* 0 pending, 1 live, 2 tombstoned */
-    uint16_t frozen; /* its processes are told to stand still: a lease that it needs is in doubt */
+    uint16_t state; /* 0 pending, 1 live, 2 tombstoned */
+    uint8_t frozen; /* its processes are told to stand still: a lease that it needs is in doubt */
+    uint8_t incoming;
 };
 
 #define HF_KEEPER_PACKET_MAX                                                                                 \

@@ -11,9 +11,9 @@ typedef unsigned long long ull;
 /* --- the permit --- */
 
 /* A permit may be asked for again when its answer was lost, but what the run needs stays what it was. */
-static bool same_storages(const struct hf_keeper_state_run *run, const struct hf_keeper_request *q)
+static bool same_permit(const struct hf_keeper_state_run *run, const struct hf_keeper_request *q)
 {
-    return run->n_storages == q->n_storages &&
+    return run->incoming == q->incoming && run->n_storages == q->n_storages &&
            memcmp(run->storages, q->storages, q->n_storages * sizeof q->storages[0]) == 0;
 }
 
@@ -34,8 +34,8 @@ static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_kee
         snprintf(text, len, "run %llu has a tombstone", (ull)tomb->run);
     else if (held && (held->run != q->number || held->live))
         snprintf(text, len, "run %llu is not over", (ull)held->run);
-    else if (held && !same_storages(held, q))
-        snprintf(text, len, "it has a permit that needs other storages");
+    else if (held && !same_permit(held, q))
+        snprintf(text, len, "it has another permit");
     else
         text[0] = '\0';
     for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++) {
@@ -76,6 +76,7 @@ void hf_lease_ask_begin_run(struct hf_lease_rules *r, uint64_t token, const stru
     run->instance = q->subject;
     run->run = q->number;
     run->gated = q->gated;
+    run->incoming = q->incoming;
     run->n_storages = q->n_storages;
     memcpy(run->storages, q->storages, q->n_storages * sizeof q->storages[0]);
     r->clean = false;
@@ -94,8 +95,8 @@ static bool end_is_asked_for(const struct hf_lease_rules *r, const struct hf_uui
     return false;
 }
 
-/* Rule 2: why this process may not become the run's QEMU, or "". */
-static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+/* Rule 2: why this process may not become the run's QEMU (or go on as it), or "". */
+static void go_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
 {
     const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
     const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
@@ -113,14 +114,27 @@ static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_reques
         snprintf(text, len, "the lease on storage %s is not fresh", hf_lease_name(doubt).text);
     else if (end_is_asked_for(r, &q->subject))
         snprintf(text, len, "its end is asked for");
-    else if (run->live && r->guests[run - r->state.runs].pid != q->pid)
+}
+
+/* What holds of a birth alone. */
+static void birth_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+{
+    go_problem(r, q, text, len);
+    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    if (text[0] != '\0')
+        return;
+    if (run->live && r->guests[run - r->state.runs].pid != q->pid)
         snprintf(text, len, "it was started before");
+    else if (run->incoming != q->incoming)
+        snprintf(text, len,
+                 run->incoming ? "its guest comes by migration, it must not boot here"
+                               : "no migration leads here");
 }
 
 void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     char text[HF_LEASE_EFFECT_TEXT / 2];
-    gate_problem(r, q, text, sizeof text);
+    birth_problem(r, q, text, sizeof text);
     if (text[0] != '\0') {
         hf_lease_reply(r, token, HF_PRECONDITION, "start of run %llu of instance %s refused: %s",
                        (ull)q->number, hf_lease_name(&q->subject).text, text);
@@ -135,5 +149,25 @@ void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf
     g->pid = q->pid;
     g->survey = r->survey + 1;
     r->persist = r->changed = true;
+    hf_lease_reply(r, token, HF_OK, "ok");
+}
+
+/* --- the end of a migration, at its target --- */
+
+void hf_lease_ask_go_on(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
+{
+    char text[HF_LEASE_EFFECT_TEXT / 2];
+    go_problem(r, q, text, sizeof text);
+    struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    if (text[0] == '\0' && !run->live)
+        snprintf(text, sizeof text, "no process of it was let through the gate");
+    if (text[0] != '\0') {
+        hf_lease_reply(r, token, HF_PRECONDITION, "run %llu of instance %s may not go on: %s", (ull)q->number,
+                       hf_lease_name(&q->subject).text, text);
+        return;
+    }
+    r->persist |= run->incoming;
+    r->changed |= run->incoming;
+    run->incoming = 0;
     hf_lease_reply(r, token, HF_OK, "ok");
 }

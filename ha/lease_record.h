@@ -27,7 +27,8 @@
 struct hf_lease_run {
     struct hf_uuid instance;
     uint64_t run;
-    bool live; /* permit given or running; false: tombstoned */
+    bool live;     /* permit given or running; false: tombstoned */
+    bool incoming; /* live, the target's copy of a migration */
 };
 
 struct hf_lease_record {

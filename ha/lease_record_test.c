@@ -19,7 +19,8 @@ static struct hf_lease_record *sample(uint64_t epoch, uint64_t sequence)
     r->closed = true;
     r->killed = true;
     r->n_runs = 2;
-    r->runs[0] = (struct hf_lease_run){.instance = hf_uuid_of_text("vm1"), .run = 7, .live = true};
+    r->runs[0] =
+        (struct hf_lease_run){.instance = hf_uuid_of_text("vm1"), .run = 7, .live = true, .incoming = true};
     r->runs[1] = (struct hf_lease_run){.instance = hf_uuid_of_text("vm2"), .run = UINT64_MAX};
     return r;
 }

@@ -310,6 +310,9 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
     case HF_KEEPER_GATE:
         hf_lease_ask_gate(r, token, q);
         return;
+    case HF_KEEPER_GO_ON:
+        hf_lease_ask_go_on(r, token, q);
+        return;
     default:
         hf_lease_reply(r, token, HF_UNIMPLEMENTED, "request %u is not known", q->head.op);
     }

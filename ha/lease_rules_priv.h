@@ -141,6 +141,7 @@ void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const st
 /* births (lease_births.c) */
 void hf_lease_ask_begin_run(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
 void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
+void hf_lease_ask_go_on(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q);
 
 /* A UUID as text for one sentence. */
 struct hf_lease_name {

@@ -3,8 +3,8 @@
  * "lease_rules_test FILE" prints a file as the code would have it.
  *
  * Commands: profile, start, restart, lose-state, disk, mark, at, epoch, end-epoch, term, add, remove, begin,
- * born, register, die, stuck, unstuck, deaf, hears, gate, end, kill-run, pause-until, no-watchdog, show,
- * record. What the core notes, kills and answers is said with its time. */
+ * born, register, die, stuck, unstuck, deaf, hears, gate, go-on, end, kill-run, pause-until, no-watchdog,
+ * show, record. What the core notes, kills and answers is said with its time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -325,11 +325,17 @@ static bool do_request(struct world *w, char **words, size_t n)
     static const struct {
         const char *word;
         enum hf_keeper_op op;
-    } ops[] = {{"epoch", HF_KEEPER_SET_EPOCH},       {"end-epoch", HF_KEEPER_END_EPOCH},
-               {"term", HF_KEEPER_SEE_TERM},         {"add", HF_KEEPER_ADD_STORAGE},
-               {"remove", HF_KEEPER_REMOVE_STORAGE}, {"begin", HF_KEEPER_BEGIN_RUN},
-               {"register", HF_KEEPER_REGISTER_RUN}, {"end", HF_KEEPER_END_RUN},
-               {"kill-run", HF_KEEPER_END_RUN},      {"gate", HF_KEEPER_GATE}};
+    } ops[] = {{"epoch", HF_KEEPER_SET_EPOCH},
+               {"end-epoch", HF_KEEPER_END_EPOCH},
+               {"term", HF_KEEPER_SEE_TERM},
+               {"add", HF_KEEPER_ADD_STORAGE},
+               {"remove", HF_KEEPER_REMOVE_STORAGE},
+               {"begin", HF_KEEPER_BEGIN_RUN},
+               {"register", HF_KEEPER_REGISTER_RUN},
+               {"end", HF_KEEPER_END_RUN},
+               {"kill-run", HF_KEEPER_END_RUN},
+               {"gate", HF_KEEPER_GATE},
+               {"go-on", HF_KEEPER_GO_ON}};
     struct hf_keeper_request q = {.head.op = 0};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         if (strcmp(words[0], ops[i].word) == 0)
@@ -339,6 +345,7 @@ static bool do_request(struct world *w, char **words, size_t n)
         return false;
     q.kill = strcmp(words[0], "kill-run") == 0;
     q.gated = hf_scenario_has(words, n, "gated");
+    q.incoming = hf_scenario_has(words, n, "incoming");
     q.pid = (int32_t)hf_scenario_number(words, n, "pid", w->next_pid);
     q.epoch = (uint64_t)hf_scenario_number(words, n, "epoch", 1);
     q.number = (uint64_t)hf_scenario_number(words, n, "run", 1);
@@ -380,8 +387,9 @@ static bool do_show(struct world *w)
                         storage[i].closed ? " closed" : "", storage[i].suspended ? " suspended" : "");
     }
     for (uint32_t i = 0; i < v->n_runs; i++)
-        hf_scenario_say(w->s, "run %s/%llu %s%s", name_of(w, &run[i].instance),
-                        (unsigned long long)run[i].run, states[run[i].state], run[i].frozen ? " frozen" : "");
+        hf_scenario_say(w->s, "run %s/%llu %s%s%s", name_of(w, &run[i].instance),
+                        (unsigned long long)run[i].run, states[run[i].state], run[i].frozen ? " frozen" : "",
+                        run[i].incoming ? " incoming" : "");
     return true;
 }
 
@@ -398,8 +406,9 @@ static bool do_record(struct world *w, const char *name)
     hf_scenario_say(w->s, "record on %s: epoch %llu%s%s%s", name, (unsigned long long)r->epoch, session,
                     r->closed ? " closed" : "", r->killed ? " killed" : "");
     for (size_t i = 0; i < r->n_runs; i++)
-        hf_scenario_say(w->s, "record run %s/%llu %s", name_of(w, &r->runs[i].instance),
-                        (unsigned long long)r->runs[i].run, r->runs[i].live ? "live" : "tombstone");
+        hf_scenario_say(w->s, "record run %s/%llu %s%s", name_of(w, &r->runs[i].instance),
+                        (unsigned long long)r->runs[i].run, r->runs[i].live ? "live" : "tombstone",
+                        r->runs[i].incoming ? " incoming" : "");
     free(r);
     return true;
 }

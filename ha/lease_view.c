@@ -58,8 +58,10 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
     ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
     ret->killed = ret->closed && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));
     for (uint32_t i = 0; i < s->n_runs; i++)
-        ret->runs[ret->n_runs++] =
-            (struct hf_lease_run){.instance = s->runs[i].instance, .run = s->runs[i].run, .live = true};
+        ret->runs[ret->n_runs++] = (struct hf_lease_run){.instance = s->runs[i].instance,
+                                                         .run = s->runs[i].run,
+                                                         .live = true,
+                                                         .incoming = s->runs[i].incoming};
     for (uint32_t i = s->n_tombs; i > 0 && ret->n_runs < HF_LEASE_RECORD_RUNS_MAX; i--)
         ret->runs[ret->n_runs++] =
             (struct hf_lease_run){.instance = s->tombs[i - 1].instance, .run = s->tombs[i - 1].run};
@@ -96,7 +98,8 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
                                              .run = s->runs[i].run,
                                              .pid = r->guests[i].pid,
                                              .state = s->runs[i].live,
-                                             .frozen = r->guests[i].order == HF_GUEST_FROZEN};
+                                             .frozen = r->guests[i].order == HF_GUEST_FROZEN,
+                                             .incoming = s->runs[i].incoming};
     for (uint32_t i = 0; i < s->n_tombs; i++)
         *run++ =
             (struct hf_keeper_wire_run){.instance = s->tombs[i].instance, .run = s->tombs[i].run, .state = 2};

@@ -55,3 +55,8 @@ uint64_t hf_guest_args_run(const char *args, size_t len)
     }
     return 0;
 }
+
+bool hf_guest_args_incoming(const char *args, size_t len)
+{
+    return len > 0 && args[len - 1] == '\0' && option_value(args, len, "-incoming") != NULL;
+}

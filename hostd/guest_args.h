@@ -18,5 +18,7 @@
 bool hf_guest_args_match(const char *args, size_t len, struct hf_uuid *ret);
 /* The run in them; 0: none. */
 uint64_t hf_guest_args_run(const char *args, size_t len);
+/* It waits for a migration to fill it ("-incoming …"). */
+bool hf_guest_args_incoming(const char *args, size_t len);
 
 #endif

@@ -61,12 +61,13 @@ static int dial(void)
 }
 
 /* true: yes. Else why is a sentence. A keeper that does not answer has not said yes. */
-static bool ask(const struct hf_uuid *instance, uint64_t run, char *why, size_t len)
+static bool ask(const struct hf_uuid *instance, uint64_t run, bool incoming, char *why, size_t len)
 {
     struct hf_keeper_request q = {
         .head = {.magic = HF_KEEPER_MAGIC, .version = HF_KEEPER_WIRE_VERSION, .op = HF_KEEPER_GATE, .id = 1},
         .subject = *instance,
-        .number = run};
+        .number = run,
+        .incoming = incoming};
     struct hf_keeper_reply r;
     int fd = dial();
     if (fd < 0) {
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (hf_guest_args_match(args, len, &instance) &&
-        !ask(&instance, hf_guest_args_run(args, len), why, sizeof why)) {
+        !ask(&instance, hf_guest_args_run(args, len), hf_guest_args_incoming(args, len), why, sizeof why)) {
         fprintf(stderr, "holdfast: %s\n", why);
         return 1;
     }

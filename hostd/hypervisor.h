@@ -35,7 +35,8 @@ struct hf_vm_spec {
     const char *console_log;     /* file for the serial console, or NULL */
 };
 
-enum hf_vm_state { HF_VM_RUNNING, HF_VM_PAUSED, HF_VM_SHUTTING_DOWN };
+/* INCOMING: it is being filled by a migration from another host and cannot be resumed. */
+enum hf_vm_state { HF_VM_RUNNING, HF_VM_PAUSED, HF_VM_SHUTTING_DOWN, HF_VM_INCOMING };
 
 struct hf_vm_seen {
     struct hf_uuid uuid;
@@ -44,11 +45,31 @@ struct hf_vm_seen {
     int pid;                     /* of QEMU; 0 unknown */
 };
 
-enum hf_vm_gone { HF_VM_GONE_GUEST, HF_VM_GONE_DESTROYED, HF_VM_GONE_CRASHED, HF_VM_GONE_UNKNOWN };
+enum hf_vm_gone {
+    HF_VM_GONE_GUEST,
+    HF_VM_GONE_DESTROYED,
+    HF_VM_GONE_CRASHED,
+    HF_VM_GONE_UNKNOWN,
+    HF_VM_GONE_MIGRATED, /* the hypervisor has handed it over whole; see migrate */
+};
+
+/* A live migration, seen from its source. What becomes the copy at the target has a mark of its own. */
+struct hf_vm_migration {
+    struct hf_uuid uuid;
+    uint64_t run;                 /* of the copy here: another one is not sent */
+    struct hf_uuid target_host;
+    uint64_t target_epoch, target_run;
+    const char *target_address;   /* of the target host */
+};
+
+struct hf_vm_progress {
+    uint64_t done_bytes, total_bytes; /* 0, 0: nothing is known */
+};
 
 /* st is borrowed. */
 typedef void (*hf_vm_done_cb)(void *arg, hf_status st);
 typedef void (*hf_vm_list_cb)(void *arg, hf_status st, const struct hf_vm_seen *vms, size_t n);
+typedef void (*hf_vm_progress_cb)(void *arg, hf_status st, const struct hf_vm_progress *p);
 
 struct hf_hypervisor_events {
     /* The domain's QEMU has ended. A hint to look, not a proof: the keeper verifies. */
@@ -69,6 +90,14 @@ struct hf_hypervisor_ops {
     void (*resume)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg);
     void (*list)(struct hf_hypervisor *h, unsigned deadline_ms, hf_vm_list_cb cb, void *arg);
     void (*close)(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg);
+    /* Sends a running domain to the hypervisor of another host. OK: it is there, whole and paused, and the domain here
+     * has ended: it will never execute again. Any other answer: it may go on here at once or stand paused, what is at
+     * the target is not to be used; of an unknown class: it may also be under way still, until migrate_abort says OK. The
+     * target never executes by this call. CANCELLED: by migrate_abort. */
+    void (*migrate)(struct hf_hypervisor *h, const struct hf_vm_migration *m, unsigned deadline_ms, hf_vm_done_cb cb, void *arg);
+    /* OK: no migration of this domain is under way (any more), also when there is no domain. */
+    void (*migrate_abort)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg);
+    void (*migrate_progress)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_progress_cb cb, void *arg);
 };
 
 struct hf_hypervisor {

@@ -64,6 +64,8 @@ static const char *gone_text(const struct hf_instance_rec *r)
     switch (r->gone_why) {
     case HF_VM_GONE_GUEST:
         return "the guest powered off";
+    case HF_VM_GONE_MIGRATED:
+        return "its guest was sent to another host";
     case HF_VM_GONE_DESTROYED:
         return "its domain was destroyed by somebody else than Holdfast";
     case HF_VM_GONE_CRASHED:

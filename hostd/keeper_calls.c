@@ -168,17 +168,39 @@ static void do_remove_storage(struct hf_keeper *k, const struct hf_uuid *storage
     start_call(k, &q, cb, NULL, arg);
 }
 
+/* Takes q, which says what kind of permit it is. */
+static void ask_permit(struct hf_keeper *k, struct hf_keeper_request q, const struct hf_uuid *storages,
+                       size_t n_storages, hf_keeper_cb cb, void *arg)
+{
+    HF_ASSERT(n_storages <= HF_KEEPER_STORAGES_MAX);
+    q.head.op = HF_KEEPER_BEGIN_RUN;
+    q.n_storages = (uint8_t)n_storages;
+    if (n_storages > 0)
+        memcpy(q.storages, storages, n_storages * sizeof storages[0]);
+    start_call(k, &q, cb, NULL, arg);
+}
+
 static void do_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
                          const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
                          void *arg)
 {
-    HF_ASSERT(n_storages <= HF_KEEPER_STORAGES_MAX);
+    struct hf_keeper_request q = {.subject = *instance, .epoch = epoch, .number = run, .gated = gated};
+    ask_permit(k, q, storages, n_storages, cb, arg);
+}
+
+static void do_begin_incoming(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch,
+                              uint64_t run, const struct hf_uuid *storages, size_t n_storages, bool gated,
+                              hf_keeper_cb cb, void *arg)
+{
     struct hf_keeper_request q = {
-        .head.op = HF_KEEPER_BEGIN_RUN, .subject = *instance, .epoch = epoch, .number = run};
-    q.n_storages = (uint8_t)n_storages;
-    q.gated = gated;
-    if (n_storages > 0)
-        memcpy(q.storages, storages, n_storages * sizeof storages[0]);
+        .subject = *instance, .epoch = epoch, .number = run, .gated = gated, .incoming = 1};
+    ask_permit(k, q, storages, n_storages, cb, arg);
+}
+
+static void do_go_on(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                     void *arg)
+{
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_GO_ON, .subject = *instance, .number = run};
     start_call(k, &q, cb, NULL, arg);
 }
 
@@ -214,6 +236,8 @@ static const struct hf_keeper_ops ops = {
     .register_run = do_register_run,
     .end_run = do_end_run,
     .end_epoch = do_end_epoch,
+    .begin_incoming = do_begin_incoming,
+    .go_on = do_go_on,
 };
 
 void hf_keeper_calls_init(struct hf_keeper_calls *c)

@@ -23,7 +23,8 @@ struct hf_keeper_run {
     struct hf_uuid instance;
     uint64_t run;
     enum hf_keeper_run_state state;
-    bool frozen; /* told to stand still: a lease that it needs is in doubt */
+    bool frozen;   /* told to stand still: a lease that it needs is in doubt */
+    bool incoming; /* the target's copy of a migration, which was not told to go on yet */
     int pid;
 };
 
@@ -84,6 +85,15 @@ struct hf_keeper_ops {
      * starting: orders to start are under way. Then a permit without a process is not over, and the answer is
      * PRECONDITION as long as there is one; else it counts as one that was never used. */
     void (*end_epoch)(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg);
+    /* A permit as of begin_run, for the target's copy of a migration: the gate lets only a QEMU through that
+     * waits to be filled by one, and the copy is listed as incoming. */
+    void (*begin_incoming)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
+                           const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
+                           void *arg);
+    /* The migration is complete: this copy goes on, as an ordinary run. OK also when it is one already;
+     * refused like a start (PRECONDITION) when it is over or a lease is not fresh. */
+    void (*go_on)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                  void *arg);
 };
 
 struct hf_keeper_events {

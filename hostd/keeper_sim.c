@@ -47,7 +47,7 @@ struct request {
     struct hf_uuid storages[HF_KEEPER_SIM_STORAGES_MAX];
     size_t n_storages;
     int pid;
-    bool kill, starting;
+    bool kill, starting, incoming;
     hf_keeper_cb cb;
     hf_keeper_view_cb view_cb;
     void *arg;
@@ -166,6 +166,22 @@ static hf_status begin_run(struct hf_keeper_sim *k, const struct request *q)
         r = add_run(k, &q->subject, q->number);
     memcpy(r->storages, q->storages, sizeof r->storages);
     r->n_storages = q->n_storages;
+    r->r.incoming = q->incoming;
+    return HF_STATUS_OK;
+}
+
+static hf_status go_on(struct hf_keeper_sim *k, const struct request *q)
+{
+    struct run *r = find(k, &q->subject, q->number);
+    if (!r || r->r.state == HF_RUN_TOMBSTONED || k->closed ||
+        !hf_vm_machine_exists(k->machine, &q->subject, NULL, NULL))
+        return hf_error(HF_PRECONDITION, "there is nothing of this run that could go on");
+    for (size_t i = 0; i < r->n_storages; i++) {
+        struct hf_keeper_storage *s = storage(k, &r->storages[i]);
+        if (!s || s->closed)
+            return hf_error(HF_PRECONDITION, "the lease of a storage is not fresh");
+    }
+    r->r.incoming = false;
     return HF_STATUS_OK;
 }
 
@@ -214,10 +230,15 @@ static hf_status end_epoch(struct hf_keeper_sim *k, const struct request *q)
 static hf_status apply(struct hf_keeper_sim *k, const struct request *q)
 {
     static hf_status (*const table[])(struct hf_keeper_sim *, const struct request *) = {
-        [HF_KEEPER_SIM_SET_EPOCH] = set_epoch,     [HF_KEEPER_SIM_SEE_TERM] = see_term,
-        [HF_KEEPER_SIM_ADD_STORAGE] = add_storage, [HF_KEEPER_SIM_REMOVE_STORAGE] = remove_storage,
-        [HF_KEEPER_SIM_BEGIN_RUN] = begin_run,     [HF_KEEPER_SIM_REGISTER_RUN] = register_run,
-        [HF_KEEPER_SIM_END_RUN] = end_run,         [HF_KEEPER_SIM_END_EPOCH] = end_epoch,
+        [HF_KEEPER_SIM_SET_EPOCH] = set_epoch,
+        [HF_KEEPER_SIM_SEE_TERM] = see_term,
+        [HF_KEEPER_SIM_ADD_STORAGE] = add_storage,
+        [HF_KEEPER_SIM_REMOVE_STORAGE] = remove_storage,
+        [HF_KEEPER_SIM_BEGIN_RUN] = begin_run,
+        [HF_KEEPER_SIM_REGISTER_RUN] = register_run,
+        [HF_KEEPER_SIM_END_RUN] = end_run,
+        [HF_KEEPER_SIM_END_EPOCH] = end_epoch,
+        [HF_KEEPER_SIM_GO_ON] = go_on,
     };
     if (k->down)
         return hf_error(HF_UNAVAILABLE, "the keeper is not there");
@@ -317,22 +338,43 @@ static void k_remove_storage(struct hf_keeper *k, const struct hf_uuid *s, hf_ke
     ask(k, (struct request){.op = HF_KEEPER_SIM_REMOVE_STORAGE, .subject = *s, .cb = cb, .arg = arg});
 }
 
+static void ask_permit(struct hf_keeper *k, struct request q, const struct hf_uuid *storages,
+                       size_t n_storages)
+{
+    HF_ASSERT(n_storages <= HF_KEEPER_SIM_STORAGES_MAX);
+    if (n_storages)
+        memcpy(q.storages, storages, n_storages * sizeof *storages);
+    q.n_storages = n_storages;
+    q.op = HF_KEEPER_SIM_BEGIN_RUN;
+    ask(k, q);
+}
+
 static void k_begin_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
                         const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
                         void *arg)
 {
     (void)gated; /* births are not asked about here */
-    struct request q = {.op = HF_KEEPER_SIM_BEGIN_RUN,
-                        .subject = *instance,
-                        .epoch = epoch,
-                        .number = run,
-                        .cb = cb,
-                        .arg = arg};
-    HF_ASSERT(n_storages <= HF_KEEPER_SIM_STORAGES_MAX);
-    if (n_storages)
-        memcpy(q.storages, storages, n_storages * sizeof *storages);
-    q.n_storages = n_storages;
-    ask(k, q);
+    ask_permit(k, (struct request){.subject = *instance, .epoch = epoch, .number = run, .cb = cb, .arg = arg},
+               storages, n_storages);
+}
+
+static void k_begin_incoming(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch,
+                             uint64_t run, const struct hf_uuid *storages, size_t n_storages, bool gated,
+                             hf_keeper_cb cb, void *arg)
+{
+    (void)gated;
+    ask_permit(
+        k,
+        (struct request){
+            .subject = *instance, .epoch = epoch, .number = run, .incoming = true, .cb = cb, .arg = arg},
+        storages, n_storages);
+}
+
+static void k_go_on(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                    void *arg)
+{
+    ask(k, (struct request){
+               .op = HF_KEEPER_SIM_GO_ON, .subject = *instance, .number = run, .cb = cb, .arg = arg});
 }
 
 static void k_register_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
@@ -363,9 +405,9 @@ static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_k
                .op = HF_KEEPER_SIM_END_EPOCH, .epoch = epoch, .starting = starting, .cb = cb, .arg = arg});
 }
 
-static const struct hf_keeper_ops keeper_ops = {k_view,         k_set_epoch,      k_see_term,
-                                                k_add_storage,  k_remove_storage, k_begin_run,
-                                                k_register_run, k_end_run,        k_end_epoch};
+static const struct hf_keeper_ops keeper_ops = {
+    k_view,         k_set_epoch, k_see_term,  k_add_storage,    k_remove_storage, k_begin_run,
+    k_register_run, k_end_run,   k_end_epoch, k_begin_incoming, k_go_on};
 
 struct hf_keeper *hf_keeper_sim_connect(struct hf_keeper_sim *k, const struct hf_keeper_events *events)
 {

@@ -24,6 +24,7 @@ enum hf_keeper_sim_op {
     HF_KEEPER_SIM_REGISTER_RUN,
     HF_KEEPER_SIM_END_RUN,
     HF_KEEPER_SIM_END_EPOCH,
+    HF_KEEPER_SIM_GO_ON,
 };
 
 struct hf_keeper_sim *hf_keeper_sim_create(struct hf_env *env, struct hf_vm_machine *m);

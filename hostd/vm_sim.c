@@ -24,8 +24,12 @@ struct hf_sim_vm_order {
     bool reset;
     char **disks; /* START; the order's until a QEMU has them */
     size_t n_disks;
+    struct hf_vm_migration migration; /* MIGRATE */
+    char *address;                    /* of its target; owned */
+    unsigned deadline_ms;
     hf_vm_done_cb cb;
     hf_vm_list_cb list_cb;
+    hf_vm_progress_cb progress_cb;
     void *arg;
     /* in the machine's list */
     struct hf_sim_vm_order *next, **prev; /* prev NULL: not in it */
@@ -77,6 +81,15 @@ static hf_status do_shutdown(struct hf_vm_machine *m, struct hf_sim_vm *v)
     return HF_STATUS_OK;
 }
 
+/* Answered when it has ended; one whose answer is lost goes on all the same. */
+static hf_status do_migrate(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
+{
+    struct hf_sim_vm_answer a = {o->c, o->cb, o->arg};
+    struct hf_vm_migration migration = o->migration;
+    migration.target_address = o->address;
+    return hf_sim_vm_move_begin(m, &migration, o->fault == HF_SIM_GOOD ? &a : NULL, o->deadline_ms);
+}
+
 static bool is_stuck(const struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     for (const struct hf_sim_vm_late *l = m->lates; l; l = l->next)
@@ -94,7 +107,11 @@ static hf_status apply(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
         return hf_error(HF_UNAVAILABLE, "the hypervisor does not answer");
     if (o->op == HF_VM_SIM_START)
         return do_start(m, o);
-    if (o->op == HF_VM_SIM_LIST || (!v && o->op == HF_VM_SIM_DESTROY))
+    if (o->op == HF_VM_SIM_MIGRATE)
+        return do_migrate(m, o);
+    if (o->op == HF_VM_SIM_MIGRATE_ABORT)
+        return hf_sim_vm_move_abort(m, &o->uuid);
+    if (o->op == HF_VM_SIM_LIST || o->op == HF_VM_SIM_MIGRATE_PROGRESS || (!v && o->op == HF_VM_SIM_DESTROY))
         return HF_STATUS_OK;
     if (!v)
         return hf_error(HF_NOT_FOUND, "there is no such domain");
@@ -108,14 +125,16 @@ static hf_status apply(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
         v->boots++;
         return HF_STATUS_OK;
     case HF_VM_SIM_PAUSE:
-    case HF_VM_SIM_RESUME:
-        hf_sim_vm_set_paused(m, v, o->op == HF_VM_SIM_PAUSE);
+        hf_sim_vm_set_paused(m, v, true);
         return HF_STATUS_OK;
-    case HF_VM_SIM_START:
-    case HF_VM_SIM_LIST:
-        break;
+    case HF_VM_SIM_RESUME:
+        if (v->incoming)
+            return hf_error(HF_PRECONDITION, "the domain waits for its migration");
+        hf_sim_vm_set_paused(m, v, false);
+        return HF_STATUS_OK;
+    default:
+        return HF_STATUS_OK;
     }
-    return HF_STATUS_OK;
 }
 
 /* --- answers --- */
@@ -126,8 +145,11 @@ static void answer_list(struct hf_sim_vm_order *o, hf_status st)
     size_t n = 0;
     struct hf_vm_seen *seen = hf_alloc_array(hf_vm_machine_count(m) + 1, sizeof *seen);
     for (struct hf_sim_vm *v = m->vms; v && hf_ok(st); v = v->next)
-        seen[n++] =
-            (struct hf_vm_seen){v->uuid, v->epoch, v->run, v->paused ? HF_VM_PAUSED : HF_VM_RUNNING, v->pid};
+        seen[n++] = (struct hf_vm_seen){v->uuid, v->epoch, v->run,
+                                        v->incoming ? HF_VM_INCOMING
+                                        : v->paused ? HF_VM_PAUSED
+                                                    : HF_VM_RUNNING,
+                                        v->pid};
     o->list_cb(o->arg, st, seen, n);
     free(seen);
 }
@@ -140,7 +162,15 @@ static void order_free(void *arg)
     if (o->prev && o->next)
         o->next->prev = o->prev;
     hf_sim_disks_free(o->disks, o->n_disks);
+    free(o->address);
     free(o);
+}
+
+static void answer_progress(struct hf_sim_vm_order *o, hf_status st)
+{
+    struct hf_vm_progress p;
+    hf_sim_vm_move_progress(o->c->machine, &o->uuid, &p);
+    o->progress_cb(o->arg, st, &p);
 }
 
 static void answer(void *arg)
@@ -150,9 +180,12 @@ static void answer(void *arg)
     hf_status st = o->c->queue.cancelled     ? hf_error(HF_CANCELLED, "its connection ends")
                    : o->fault == HF_SIM_GOOD ? apply(m, o)
                                              : hf_sim_fault_status(&m->faults, o->op, o->fault);
+    bool begun = o->op == HF_VM_SIM_MIGRATE && o->fault == HF_SIM_GOOD && hf_ok(st);
     if (o->op == HF_VM_SIM_LIST)
         answer_list(o, st);
-    else
+    else if (o->op == HF_VM_SIM_MIGRATE_PROGRESS)
+        answer_progress(o, st);
+    else if (!begun)
         o->cb(o->arg, st);
     hf_status_drop(st);
     order_free(o);
@@ -165,6 +198,7 @@ static void late_free(void *arg)
         at = &(*at)->next;
     *at = l->next;
     hf_sim_disks_free(l->order.disks, l->order.n_disks);
+    free(l->order.address);
     free(l);
 }
 
@@ -175,9 +209,11 @@ static void act_late(void *arg)
     struct hf_sim_vm_order o = l->order;
     l->order.disks = NULL;
     l->order.n_disks = 0;
+    l->order.address = NULL;
     late_free(l);
     hf_status_drop(apply(m, &o));
     hf_sim_disks_free(o.disks, o.n_disks);
+    free(o.address);
 }
 
 /* libvirt takes the orders for one domain one after the other, whoever gave them. Returns when this one is
@@ -205,12 +241,14 @@ static void send(struct hf_hypervisor *h, struct hf_sim_vm_order order, unsigned
     unsigned ms = order.op == HF_VM_SIM_START ? m->start_ms : m->call_ms;
     *o = order;
     o->c = c;
+    o->deadline_ms = deadline_ms;
     o->fault = hf_sim_take_fault(&m->faults, o->op);
     if (o->fault == HF_SIM_LOST_ANSWER || o->fault == HF_SIM_LATE) {
         struct hf_sim_vm_late *l = HF_NEW(struct hf_sim_vm_late);
         *l = (struct hf_sim_vm_late){m->lates, m, *o};
         o->disks = NULL;
         o->n_disks = 0;
+        o->address = NULL;
         m->lates = l;
         hf_sim_later(&m->queue, o->fault == HF_SIM_LATE ? deadline_ms + m->late_ms : ms, act_late, late_free,
                      l);
@@ -277,6 +315,34 @@ static void vm_list(struct hf_hypervisor *h, unsigned ms, hf_vm_list_cb cb, void
     send(h, (struct hf_sim_vm_order){.op = HF_VM_SIM_LIST, .list_cb = cb, .arg = arg}, ms);
 }
 
+static void vm_migrate(struct hf_hypervisor *h, const struct hf_vm_migration *m, unsigned ms,
+                       hf_vm_done_cb cb, void *arg)
+{
+    send(h,
+         (struct hf_sim_vm_order){.op = HF_VM_SIM_MIGRATE,
+                                  .uuid = m->uuid,
+                                  .migration = *m,
+                                  .address = hf_strdup(m->target_address),
+                                  .cb = cb,
+                                  .arg = arg},
+         ms);
+}
+
+static void vm_migrate_abort(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                             void *arg)
+{
+    send(h, (struct hf_sim_vm_order){.op = HF_VM_SIM_MIGRATE_ABORT, .uuid = *u, .cb = cb, .arg = arg}, ms);
+}
+
+static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms,
+                                hf_vm_progress_cb cb, void *arg)
+{
+    send(
+        h,
+        (struct hf_sim_vm_order){.op = HF_VM_SIM_MIGRATE_PROGRESS, .uuid = *u, .progress_cb = cb, .arg = arg},
+        ms);
+}
+
 static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
 {
     struct hf_sim_vm_connection *c = of(h), **at = &c->machine->connections;
@@ -284,6 +350,7 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
         at = &(*at)->next;
     *at = c->next;
     hf_sim_queue_done(&c->queue);
+    hf_sim_vm_moves_forget(c->machine, c, false);
     free(c);
     if (closed)
         closed(arg);
@@ -292,10 +359,12 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
 void hf_vm_sim_cancel(struct hf_hypervisor *h)
 {
     hf_sim_queue_cancel(&of(h)->queue);
+    hf_sim_vm_moves_forget(of(h)->machine, of(h), true);
 }
 
-static const struct hf_hypervisor_ops vm_ops = {vm_start, vm_shutdown, vm_destroy, vm_reboot,
-                                                vm_pause, vm_resume,   vm_list,    vm_close};
+static const struct hf_hypervisor_ops vm_ops = {
+    vm_start, vm_shutdown, vm_destroy, vm_reboot,        vm_pause,           vm_resume,
+    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress};
 
 struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events)
 {

@@ -19,6 +19,9 @@ enum hf_vm_sim_op {
     HF_VM_SIM_PAUSE,
     HF_VM_SIM_RESUME,
     HF_VM_SIM_LIST,
+    HF_VM_SIM_MIGRATE,
+    HF_VM_SIM_MIGRATE_ABORT,
+    HF_VM_SIM_MIGRATE_PROGRESS,
 };
 
 struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env);
@@ -29,8 +32,9 @@ struct hf_vm_sim_guest {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     int pid;
-    bool frozen; /* by hf_vm_machine_freeze() */
-    bool runs;   /* virtual CPUs execute */
+    bool frozen;   /* by hf_vm_machine_freeze() */
+    bool runs;     /* virtual CPUs execute */
+    bool incoming; /* waits to be filled by a migration */
     const char *const *disks;
     size_t n_disks;
 };
@@ -64,6 +68,20 @@ void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down);
 void hf_vm_machine_set_late(struct hf_vm_machine *m, unsigned late_ms);
 /* What each call takes. */
 void hf_vm_machine_set_latency(struct hf_vm_machine *m, unsigned call_ms, unsigned start_ms);
+
+/* --- live migration --- */
+
+/* The machine that answers at an address; NULL: none. Nobody does until this is called. */
+void hf_vm_machine_set_peers(struct hf_vm_machine *m,
+                             struct hf_vm_machine *(*find)(void *arg, const char *address), void *arg);
+/* The gate of this machine, asked at the birth of a QEMU that a migration leads here. All are let in until
+ * this is called. */
+void hf_vm_machine_set_admit(struct hf_vm_machine *m,
+                             bool (*admit)(void *arg, const struct hf_uuid *uuid, uint64_t run,
+                                           bool incoming),
+                             void *arg);
+/* From the birth of the target's QEMU to the hand-over. */
+void hf_vm_machine_set_move_ms(struct hf_vm_machine *m, unsigned ms);
 
 /* What happens to QEMU processes. */
 bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run,

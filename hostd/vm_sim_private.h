@@ -10,6 +10,7 @@ struct hf_sim_vm {
     uint64_t epoch, run;
     int pid;
     bool paused;
+    bool incoming;       /* waits to be filled by a migration; paused */
     bool frozen;         /* its process is stopped by a signal: the hypervisor does not know */
     bool killed;         /* it has ended, but the kernel holds the process */
     enum hf_vm_gone why; /* how */
@@ -19,6 +20,14 @@ struct hf_sim_vm {
 };
 
 struct hf_sim_vm_connection;
+struct hf_sim_vm_move;
+
+/* Who waits for the end of a migration; cb NULL: nobody. */
+struct hf_sim_vm_answer {
+    const struct hf_sim_vm_connection *c;
+    hf_vm_done_cb cb;
+    void *arg;
+};
 struct hf_sim_vm_order;
 struct hf_sim_vm_late;
 
@@ -30,10 +39,15 @@ struct hf_vm_machine {
     struct hf_sim_vm_connection *connections;
     struct hf_sim_vm_order *orders; /* that will be done; for each domain one after the other */
     struct hf_sim_vm_late *lates;
+    struct hf_sim_vm_move *moves; /* migrations from here */
     struct hf_vm_sim_watch watch;
+    struct hf_vm_machine *(*find_peer)(void *arg, const char *address);
+    void *peers_arg;
+    bool (*admit)(void *arg, const struct hf_uuid *uuid, uint64_t run, bool incoming);
+    void *admit_arg;
     int next_pid;
     bool down, ignores_acpi, unkillable;
-    unsigned call_ms, start_ms, late_ms;
+    unsigned call_ms, start_ms, late_ms, move_ms;
 };
 
 /* --- vm_sim_qemu.c --- */
@@ -46,6 +60,16 @@ bool hf_sim_vm_end(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_gone
 /* SIGKILL; false: the process is still there. */
 bool hf_sim_vm_kill(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_gone why);
 void hf_sim_disks_free(char **disks, size_t n);
+
+/* --- vm_sim_move.c --- */
+/* An error: it did not begin. Else it is answered later, if answer is not NULL. */
+hf_status hf_sim_vm_move_begin(struct hf_vm_machine *m, const struct hf_vm_migration *o,
+                               const struct hf_sim_vm_answer *answer, unsigned deadline_ms) HF_MUST_USE;
+/* OK: none is under way. */
+hf_status hf_sim_vm_move_abort(struct hf_vm_machine *m, const struct hf_uuid *uuid) HF_MUST_USE;
+void hf_sim_vm_move_progress(struct hf_vm_machine *m, const struct hf_uuid *uuid, struct hf_vm_progress *ret);
+/* This connection's migrations go on without it; tell: it is answered with CANCELLED. */
+void hf_sim_vm_moves_forget(struct hf_vm_machine *m, const struct hf_sim_vm_connection *c, bool tell);
 
 /* --- vm_sim.c --- */
 /* Every connection hears that it has gone. */

@@ -31,6 +31,7 @@ static struct hf_vm_sim_guest guest_of(const struct hf_sim_vm *v)
                                     .pid = v->pid,
                                     .runs = !v->paused && !v->killed && !v->frozen,
                                     .frozen = v->frozen,
+                                    .incoming = v->incoming,
                                     .disks = (const char *const *)v->disks,
                                     .n_disks = v->n_disks};
 }
@@ -110,6 +111,7 @@ struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env)
     m->call_ms = 5;
     m->start_ms = 200;
     m->late_ms = HF_SIM_LATE_MS;
+    m->move_ms = 1000;
     return m;
 }
 

@@ -28,6 +28,7 @@ struct call {
     struct hf_uuid uuid; /* zero: list */
     hf_vm_done_cb cb;
     hf_vm_list_cb list_cb;
+    hf_vm_progress_cb progress_cb;
     void *arg;
     struct hf_timer deadline;
     bool answered; /* at its deadline: it hangs */
@@ -43,12 +44,15 @@ struct packet {
     enum hf_vm_sim_op op;
     bool force;
     unsigned deadline_ms;
-    struct hf_vm_spec spec; /* START: all; else its uuid. Its disks are the packet's */
+    struct hf_vm_spec spec;           /* START: all; else its uuid. Its disks are the packet's */
+    struct hf_vm_migration migration; /* MIGRATE */
+    char *address;                    /* of its target */
     /* the answer */
     enum hf_code code;
     char *message;
     struct hf_vm_seen *seen;
     size_t n_seen;
+    struct hf_vm_progress progress;
 };
 
 static void packet_free(void *arg)
@@ -58,6 +62,7 @@ static void packet_free(void *arg)
         free((char *)p->spec.disks[i].path);
     free((void *)p->spec.disks);
     free(p->message);
+    free(p->address);
     free(p->seen);
     free(p);
 }
@@ -79,9 +84,15 @@ static void call_free(struct call *c)
     free(c);
 }
 
-static void tell(struct call *c, hf_status st, const struct hf_vm_seen *seen, size_t n)
+/* p: the answer that has come, or NULL. Takes st. */
+static void tell(struct call *c, hf_status st, const struct packet *p)
 {
-    if (c->list_cb)
+    static const struct hf_vm_progress none;
+    const struct hf_vm_seen *seen = p ? p->seen : NULL;
+    size_t n = p ? p->n_seen : 0;
+    if (c->progress_cb)
+        c->progress_cb(c->arg, st, p ? &p->progress : &none);
+    else if (c->list_cb)
         c->list_cb(c->arg, st, seen, n);
     else
         c->cb(c->arg, st);
@@ -92,12 +103,12 @@ static void on_deadline(void *arg)
 {
     struct call *c = arg;
     if (c->refused) {
-        tell(c, hf_error(HF_UNAVAILABLE, "%s", c->why), NULL, 0);
+        tell(c, hf_error(HF_UNAVAILABLE, "%s", c->why), NULL);
         call_free(c);
         return;
     }
     c->answered = true;
-    tell(c, hf_error(HF_TIMEOUT, "libvirt did not answer in time"), NULL, 0);
+    tell(c, hf_error(HF_TIMEOUT, "libvirt did not answer in time"), NULL);
 }
 
 static bool domain_hangs(const struct client *cl, const struct hf_uuid *uuid)
@@ -117,8 +128,8 @@ static void transmit(void *arg)
 }
 
 /* Takes the packet. */
-static void ask(struct hf_hypervisor *hv, struct packet *p, hf_vm_done_cb cb, hf_vm_list_cb list_cb,
-                void *arg)
+static struct call *ask(struct hf_hypervisor *hv, struct packet *p, hf_vm_done_cb cb, hf_vm_list_cb list_cb,
+                        void *arg)
 {
     struct client *cl = client_of(hv);
     struct sim_host *h = cl->host;
@@ -145,6 +156,7 @@ static void ask(struct hf_hypervisor *hv, struct packet *p, hf_vm_done_cb cb, hf
         packet_free(p);
     else
         sim_proc_act(&h->procs[SIM_HOSTD], transmit, packet_free, p);
+    return c;
 }
 
 static void answer_arrives(void *arg)
@@ -157,7 +169,7 @@ static void answer_arrives(void *arg)
     if (c) {
         hf_status st = p->code == HF_OK ? HF_STATUS_OK : hf_error(p->code, "%s", p->message);
         if (!c->answered)
-            tell(c, st, p->seen, p->n_seen);
+            tell(c, st, p);
         else
             hf_status_drop(st);
         call_free(c);
@@ -229,6 +241,27 @@ static void vm_list(struct hf_hypervisor *h, unsigned ms, hf_vm_list_cb cb, void
     ask(h, packet_new(HF_VM_SIM_LIST, NULL, ms), NULL, cb, arg);
 }
 
+static void vm_migrate(struct hf_hypervisor *h, const struct hf_vm_migration *m, unsigned ms,
+                       hf_vm_done_cb cb, void *arg)
+{
+    struct packet *p = packet_new(HF_VM_SIM_MIGRATE, &m->uuid, ms);
+    p->migration = *m;
+    p->address = hf_strdup(m->target_address);
+    ask(h, p, cb, NULL, arg);
+}
+
+static void vm_migrate_abort(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms, hf_vm_done_cb cb,
+                             void *arg)
+{
+    ask(h, packet_new(HF_VM_SIM_MIGRATE_ABORT, u, ms), cb, NULL, arg);
+}
+
+static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned ms,
+                                hf_vm_progress_cb cb, void *arg)
+{
+    ask(h, packet_new(HF_VM_SIM_MIGRATE_PROGRESS, u, ms), NULL, NULL, arg)->progress_cb = cb;
+}
+
 static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
 {
     HF_ASSERT(!client_of(h)->calls);
@@ -237,8 +270,9 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
         closed(arg);
 }
 
-static const struct hf_hypervisor_ops client_ops = {vm_start, vm_shutdown, vm_destroy, vm_reboot,
-                                                    vm_pause, vm_resume,   vm_list,    vm_close};
+static const struct hf_hypervisor_ops client_ops = {
+    vm_start, vm_shutdown, vm_destroy, vm_reboot,        vm_pause,           vm_resume,
+    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress};
 
 /* --- libvirtd --- */
 
@@ -273,6 +307,13 @@ static void on_listed(void *arg, hf_status st, const struct hf_vm_seen *seen, si
     on_done(p, st);
 }
 
+static void on_progress(void *arg, hf_status st, const struct hf_vm_progress *progress)
+{
+    struct packet *p = arg;
+    p->progress = *progress;
+    on_done(p, st);
+}
+
 static void carry_out(void *arg)
 {
     struct packet *p = arg;
@@ -302,6 +343,16 @@ static void carry_out(void *arg)
     case HF_VM_SIM_LIST:
         vms->ops->list(vms, p->deadline_ms, on_listed, p);
         return;
+    case HF_VM_SIM_MIGRATE:
+        p->migration.target_address = p->address;
+        vms->ops->migrate(vms, &p->migration, p->deadline_ms, on_done, p);
+        return;
+    case HF_VM_SIM_MIGRATE_ABORT:
+        vms->ops->migrate_abort(vms, u, p->deadline_ms, on_done, p);
+        return;
+    case HF_VM_SIM_MIGRATE_PROGRESS:
+        vms->ops->migrate_progress(vms, u, p->deadline_ms, on_progress, p);
+        return;
     }
 }
 
@@ -329,7 +380,7 @@ static void fail_calls(struct client *cl)
         if (c->refused)
             continue;
         if (!c->answered)
-            tell(c, hf_error(HF_UNKNOWN_OUTCOME, "the connection to libvirt broke"), NULL, 0);
+            tell(c, hf_error(HF_UNKNOWN_OUTCOME, "the connection to libvirt broke"), NULL);
         call_free(c);
     }
 }
@@ -414,7 +465,7 @@ void sim_libvirt_client_cancel(struct hf_hypervisor *hv)
     while (cl->calls) {
         struct call *c = cl->calls;
         if (!c->answered)
-            tell(c, hf_error(HF_CANCELLED, "the host daemon ends"), NULL, 0);
+            tell(c, hf_error(HF_CANCELLED, "the host daemon ends"), NULL);
         call_free(c);
     }
 }
