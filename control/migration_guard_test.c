@@ -232,7 +232,10 @@ static void the_target_is_not_deleted_meanwhile(void **state)
     (void)state;
     struct bench b;
     struct moving old;
+    struct fence f;
     begin(&b, &old, PHASE(CANCELLING));
+    ProtobufCMessage *m = fence(&f, H2, 3);
+    stored(&b, KIND(FENCE), f.uuid, f.name, m);
     assert_false(allowed(&b, KIND(HOST), H2, "host-2", NULL));
     assert_string_equal(b.why, "delete host 'host-2': instance 'vm' may still run there and epoch 3 is not "
                                "proven over");

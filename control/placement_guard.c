@@ -310,10 +310,10 @@ static bool check_host_delete(struct hf_guard_case *g, const Holdfast__V1__Host 
         return true;
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, uuid, epoch);
     if (f == NULL)
-        return refuse(g,
-                      "delete host '%s': nothing would remember its epoch %" PRIu64
-                      ": it must be fenced in the same transaction",
-                      g->change->before->name, epoch);
+        return hf_guard_refuse(g,
+                               "delete host '%s': nothing would remember its epoch %" PRIu64
+                               ": it must be fenced in the same transaction",
+                               g->change->before->name, epoch);
     if (has_evidence(f) || !open_instance_on(g, uuid, instance, sizeof instance))
         return true;
     return hf_guard_refuse(

@@ -117,7 +117,7 @@ static void go_problem(struct hf_lease_rules *r, const struct hf_keeper_request 
 }
 
 /* What holds of a birth alone. */
-static void birth_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
+static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_request *q, char *text, size_t len)
 {
     go_problem(r, q, text, len);
     const struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
@@ -134,7 +134,7 @@ static void birth_problem(struct hf_lease_rules *r, const struct hf_keeper_reque
 void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     char text[HF_LEASE_EFFECT_TEXT / 2];
-    birth_problem(r, q, text, sizeof text);
+    gate_problem(r, q, text, sizeof text);
     if (text[0] != '\0') {
         hf_lease_reply(r, token, HF_PRECONDITION, "start of run %llu of instance %s refused: %s",
                        (ull)q->number, hf_lease_name(&q->subject).text, text);
