@@ -106,6 +106,8 @@ struct cli_noun {
 extern const struct cli_noun cli_nouns[];
 const struct cli_noun *cli_noun_find(const char *name);
 const struct cli_verb *cli_verb_find(const struct cli_noun *noun, const char *name);
+/* The verb that these words begin with, one word or two ("maintenance enter"), and how many they are; NULL: none. Ends at NULL. */
+const struct cli_verb *cli_verb_of(const struct cli_noun *noun, char *const *words, size_t *ret_used);
 
 /* --- args.c: one parsed command line --- */
 #define CLI_ARGS_MAX 64

@@ -136,12 +136,28 @@ static void paths_become_objects(void **state)
     json_decref(root);
 }
 
+static void a_verb_may_have_two_words(void **state)
+{
+    (void)state;
+    const struct cli_noun *host = cli_noun_find("host");
+    size_t used;
+    char *enter[] = {"maintenance", "enter", "host-1", NULL}, *drain[] = {"drain", "enter", NULL};
+    char *half[] = {"maintenance", NULL}, *nothing[] = {NULL};
+    assert_string_equal(cli_verb_of(host, enter, &used)->method, "EnterMaintenance");
+    assert_int_equal(used, 2);
+    assert_string_equal(cli_verb_of(host, drain, &used)->method, "DrainHost");
+    assert_int_equal(used, 1);
+    assert_null(cli_verb_of(host, half, &used));
+    assert_null(cli_verb_of(host, nothing, &used));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_names_a_method), cmocka_unit_test(every_flag_names_a_field),
         cmocka_unit_test(words_become_flags),       cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(sizes_have_units),         cmocka_unit_test(paths_become_objects),
+        cmocka_unit_test(a_verb_may_have_two_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

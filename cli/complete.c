@@ -66,6 +66,15 @@ static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *ve
         offer(f->name, "--", typed);
 }
 
+/* Of the verbs that have two, those that begin with this one. */
+static void offer_second_words(const struct cli_noun *noun, const char *first, const char *typed)
+{
+    size_t len = strlen(first);
+    for (const struct cli_verb *v = noun->verbs; v->name; v++)
+        if (strncmp(v->name, first, len) == 0 && v->name[len] == ' ')
+            offer(v->name + len + 1, "", typed);
+}
+
 enum cli_exit cli_complete(int argc, char **argv)
 {
     if (argc <= 1) {
@@ -81,9 +90,12 @@ enum cli_exit cli_complete(int argc, char **argv)
             offer(v->name, "", argv[1]);
         return CLI_OK;
     }
-    const struct cli_verb *verb = cli_verb_find(noun, argv[1]);
-    if (verb)
-        offer_in_verb(noun, verb, argc, argv);
+    size_t used;
+    const struct cli_verb *verb = cli_verb_of(noun, argv + 1, &used);
+    if (argc == 3)
+        offer_second_words(noun, argv[1], argv[2]);
+    if (verb && (size_t)argc > 1 + used)
+        offer_in_verb(noun, verb, argc - (int)(used - 1), argv + used - 1);
     return CLI_OK;
 }
 

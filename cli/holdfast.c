@@ -127,7 +127,8 @@ static enum cli_exit run(char **words, bool help)
         cli_help_noun(noun);
         return help ? CLI_OK : CLI_USAGE;
     }
-    const struct cli_verb *verb = bare ? &noun->verbs[0] : cli_verb_find(noun, words[1]);
+    size_t used = 0;
+    const struct cli_verb *verb = bare ? &noun->verbs[0] : cli_verb_of(noun, words + 1, &used);
     if (!verb) {
         char see[64];
         snprintf(see, sizeof see, "%s ", noun->name);
@@ -138,7 +139,7 @@ static enum cli_exit run(char **words, bool help)
         return CLI_OK;
     }
     struct cli_args args;
-    if (!cli_args_parse(noun, verb, words + (bare ? 1 : 2), &args))
+    if (!cli_args_parse(noun, verb, words + 1 + used, &args))
         return CLI_USAGE;
     return cli_run_verb(noun, verb, &args);
 }

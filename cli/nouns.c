@@ -1,4 +1,5 @@
 /* The whole grammar: nouns, verbs, flags and columns. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -73,15 +74,32 @@ static const struct cli_column pending_columns[] = {{"UUID", "uuid", NULL, NULL}
                                                     {"HOSTNAME", "hostname", NULL, NULL},
                                                     {"SINCE", "sinceMs", NULL, "since"},
                                                     END_COLUMNS};
+#define DRAIN_POLICIES "refuse=REFUSE stop=STOP wait=WAIT"
+static const struct cli_flag drain_flags[] = {
+    {"policy", CLI_CHOICE, "policy", N_("POLICY"), N_("for instances that cannot be migrated live: refuse the whole (default), stop them, or wait"), NULL,
+     DRAIN_POLICIES, false},
+    END_FLAGS};
+static const struct cli_flag undrain_flags[] = {
+    {"start-stopped", CLI_BOOL, "start_stopped", NULL, N_("start again what the drain has stopped"), NULL, NULL, false}, END_FLAGS};
 static const struct cli_verb host_verbs[] = {
     STANDARD("Host", "Hosts", host_create, update_flags),
     {.name = "pending", .shape = CLI_SHOW, .method = "ListPendingHosts", .columns = pending_columns,
      .help = N_("host daemons that dialled in and wait to be added")},
     {.name = "enable", .shape = CLI_ACT, .method = "EnableHost", .help = N_("takes new instances again")},
     {.name = "disable", .shape = CLI_ACT, .method = "DisableHost", .help = N_("takes no new instances")},
+    {.name = "drain", .shape = CLI_ACT, .method = "DrainHost", .flags = drain_flags,
+     .help = N_("takes no new instances, and those on it leave")},
+    {.name = "undrain", .shape = CLI_ACT, .method = "UndrainHost", .flags = undrain_flags, .help = N_("serves again")},
+    {.name = "maintenance enter", .shape = CLI_ACT, .method = "EnterMaintenance", .flags = drain_flags,
+     .help = N_("drained; then it may be rebooted or switched off")},
+    {.name = "maintenance leave", .shape = CLI_ACT, .method = "UndrainHost", .flags = undrain_flags, .help = N_("serves again")},
+    {.name = "shutdown", .shape = CLI_ACT, .method = "ShutDownHost", .flags = drain_flags,
+     .help = N_("drained; then its daemon closes its epoch and ends")},
     END_VERBS};
+#define DUTIES "draining=DRAINING drained=DRAINED maintenance=MAINTENANCE shut-down=SHUT_DOWN"
 static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                  {"STATE", "status.state", NULL, NULL},
+                                                 {"DUTY", "status.duty", NULL, DUTIES},
                                                  {"EPOCH", "status.epoch", NULL, NULL},
                                                  {"ADDRESS", "spec.managementIp", NULL, NULL},
                                                  {"CLUSTER", "spec.clusterUuid", "cluster", NULL},
@@ -387,4 +405,17 @@ const struct cli_verb *cli_verb_find(const struct cli_noun *noun, const char *na
         if (strcmp(v->name, name) == 0)
             return v;
     return NULL;
+}
+
+const struct cli_verb *cli_verb_of(const struct cli_noun *noun, char *const *words, size_t *ret_used)
+{
+    char both[64];
+    *ret_used = 2;
+    if (words[0] && words[1] && (size_t)snprintf(both, sizeof both, "%s %s", words[0], words[1]) < sizeof both) {
+        const struct cli_verb *v = cli_verb_find(noun, both);
+        if (v)
+            return v;
+    }
+    *ret_used = 1;
+    return words[0] ? cli_verb_find(noun, words[0]) : NULL;
 }

@@ -4,9 +4,9 @@ hf_library(hf_control_store
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
-    api_cluster.c api_host.c api_storage.c api_volume.c api_network.c api_address.c
+    api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_network.c api_address.c
     api_instance.c api_power.c api_reach.c api_operation.c api_system.c api_watch.c
-  LINK hf_control_store hf_placement_guard hf_fence_object hf_net_core hf_storage_core)
+  LINK hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
 hf_library(hf_control_grpc
   SOURCES api_grpc.c
   LINK hf_control_api hf_rpc)
@@ -23,4 +23,5 @@ hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
 hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
 hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(api_host_test SOURCES api_host_test.c LINK hf_control_api hf_cloud_testing)
+hf_test(drain_test SOURCES drain_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(settings_test SOURCES settings_test.c LINK hf_control_store hf_cloud_testing)

@@ -16,6 +16,12 @@ void hf_handle_enable_host(struct hf_api_call *c);
 void hf_handle_disable_host(struct hf_api_call *c);
 void hf_handle_list_pending_hosts(struct hf_api_call *c);
 
+/* api_drain.c */
+void hf_handle_drain_host(struct hf_api_call *c);
+void hf_handle_enter_maintenance(struct hf_api_call *c);
+void hf_handle_shut_down_host(struct hf_api_call *c);
+void hf_handle_undrain_host(struct hf_api_call *c);
+
 /* api_storage.c, api_volume.c */
 void hf_handle_create_image(struct hf_api_call *c);
 void hf_handle_delete_volume(struct hf_api_call *c);

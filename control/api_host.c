@@ -118,6 +118,9 @@ void hf_handle_create_host(struct hf_api_call *c)
     Host *h = (Host *)hf_request_object(c->request);
     if (h == NULL || h->meta == NULL || h->spec == NULL)
         hf_call_end(c, hf_error(HF_INVALID, "add host: the request has no host with meta and spec"));
+    else if (h->spec->drain != NULL)
+        hf_call_end(c, hf_error(HF_INVALID, "add host '%s': spec.drain is set by DrainHost and its like",
+                                h->meta->name));
     else if (h->spec->key_sha256.len != 0)
         hf_call_end(c, hf_error(HF_INVALID, "add host '%s': spec.key_sha256 is the daemon's, leave it empty",
                                 h->meta->name));

@@ -43,6 +43,10 @@ static const struct hf_api_method methods[] = {
     ROW(host_service, "DeleteHost", delete, &hf_host_rules),
     ROW(host_service, "EnableHost", enable_host, &hf_host_rules),
     ROW(host_service, "DisableHost", disable_host, &hf_host_rules),
+    ROW(host_service, "DrainHost", drain_host, &hf_host_rules),
+    ROW(host_service, "EnterMaintenance", enter_maintenance, &hf_host_rules),
+    ROW(host_service, "ShutDownHost", shut_down_host, &hf_host_rules),
+    ROW(host_service, "UndrainHost", undrain_host, &hf_host_rules),
     ROW(host_service, "ListPendingHosts", list_pending_hosts, NULL),
 
     ROW(primary_storage_service, "CreatePrimaryStorage", create, &hf_primary_storage_rules),

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "control/api_instance.h"
+#include "control/drain_record.h"
 #include "control/pb_list.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -135,6 +136,8 @@ hf_status hf_instance_check_host(const struct hf_store *s, const Instance *inst,
     HF_ASSERT(cl != NULL);
     if (h->spec->disabled)
         st = hf_error(HF_PRECONDITION, "host '%s' is disabled", h->meta->name);
+    else if (hf_drain_objection(h) != NULL)
+        st = hf_error(HF_PRECONDITION, "host '%s' is %s", h->meta->name, hf_drain_objection(h));
     else if (!cluster_reaches(s, cl, inst, ""))
         st = hf_error(HF_PRECONDITION,
                       "cluster '%s' of host '%s' does not reach all networks and storages of the instance",

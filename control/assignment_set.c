@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "control/drain_record.h"
 #include "control/host_assignments.h"
 #include "control/image_controller.h"
 #include "control/placement_guard.h"
@@ -258,7 +259,8 @@ static void add_instance(struct build *b, const Holdfast__V1__Instance *i)
     m->name = i->meta->name;
     m->run = i->placement->run;
     m->epoch = i->placement->epoch;
-    m->power = i->spec->deleting ? HOLDFAST__V1__POWER_STATE__POWER_STOPPED : (int32_t)i->spec->power;
+    bool stops = i->spec->deleting || hf_drain_stops(b->host, m->uuid, m->run);
+    m->power = stops ? HOLDFAST__V1__POWER_STATE__POWER_STOPPED : (int32_t)i->spec->power;
     m->force_stop = i->spec->force_stop || i->spec->deleting;
     m->cpus = i->spec->cpus;
     m->memory_bytes = i->spec->memory_bytes;

@@ -74,8 +74,11 @@ struct fake_host {
     int64_t dial_ms, lease_ms;
     enum start_script script;
     bool image_fails;
-    bool hold_starts; /* orders are taken, but nothing starts */
-    unsigned starts;  /* runs that it let begin */
+    bool hold_starts;    /* orders are taken, but nothing starts */
+    bool hold_stops;     /* its guests take their time */
+    bool leaves;         /* its machine is about to be switched off */
+    unsigned shut_downs; /* orders to shut down that it has obeyed */
+    unsigned starts;     /* runs that it let begin */
     uint32_t cpus;
     uint64_t memory_bytes;
     const char *watchdog;
@@ -183,6 +186,8 @@ struct fake_run *host_find_run(struct fake_host *h, const char *instance);
 /* The guest powers itself off (or crashes). */
 void host_guest_ends(struct fake_host *h, unsigned n);
 void host_drop_stream(struct fake_host *h);
+/* Its operating system shuts down. */
+void host_asks_to_leave(struct fake_host *h);
 int host_live_runs(const struct fake_host *h, const char *instance);
 
 #endif

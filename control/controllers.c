@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "control/controllers_state.h"
+#include "control/drain_controller.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
 #include "control/instance_controller.h"
@@ -163,6 +164,18 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
     mark_operations_of(c, hf_message_meta(m)->uuid);
 }
 
+/* A host that is drained waits for what becomes of its instances. */
+static void mark_drained(struct hf_controllers *c, const Holdfast__V1__Instance *i)
+{
+    struct hf_world_object *o =
+        i != NULL && i->placement != NULL
+            ? hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, i->placement->host_uuid)
+            : NULL;
+    const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
+    if (h != NULL && (h->spec->drain != NULL || (h->status != NULL && h->status->drain != NULL)))
+        hf_controllers_mark(c, o);
+}
+
 /* Which hosts may have to know: of an instance the one where it is, and the one where it was. */
 static void mark_assignments(struct hf_controllers *c, uint32_t kind, const ProtobufCMessage *before,
                              const ProtobufCMessage *after)
@@ -176,6 +189,7 @@ static void mark_assignments(struct hf_controllers *c, uint32_t kind, const Prot
         const Holdfast__V1__Instance *instance = (const Holdfast__V1__Instance *)(const void *)both[i];
         if (instance != NULL && instance->placement != NULL)
             hf_host_assignments_mark(c->assignments, instance->placement->host_uuid);
+        mark_drained(c, instance);
     }
 }
 
@@ -249,6 +263,9 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
     case HOLDFAST__V1__HOST_MESSAGE__BODY_REFUSAL:
         hf_warn("host %s refused an order about %s: %s", host_uuid, m->refusal->subject_uuid,
                 m->refusal->message);
+        break;
+    case HOLDFAST__V1__HOST_MESSAGE__BODY_LEAVE:
+        hf_drain_asked_by_host(c, host_uuid);
         break;
     default:
         break; /* a network that does not come up blocks its instances' starts, which say so themselves */

@@ -4,6 +4,7 @@ hf_library(hf_placement_guard
   SOURCES placement_guard.c migration_guard.c guard_object.c storage_session.c
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_fence_object SOURCES fence_object.c LINK hf_placement_guard hf_control_store)
+hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
     host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
@@ -11,8 +12,9 @@ hf_library(hf_controllers
     instance_controller.c instance_step.c instance_delete.c
     image_controller.c volume_controller.c storage_controller.c
     operation_controller.c operation_verdict.c
+    drain_controller.c drain_plan.c
     ha_controller.c ha_fencing.c ha_restart.c
-  LINK hf_placement_guard hf_fence_object hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
+  LINK hf_placement_guard hf_fence_object hf_drain_record hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
 hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc)
 
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)
@@ -22,6 +24,7 @@ hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
 hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)
+hf_test(drain_plan_test SOURCES drain_plan_test.c LINK hf_controllers)
 hf_test(scheduler_test SOURCES scheduler_test.c LINK hf_controllers)
 hf_test(ha_chaos_test SOURCES ha_chaos_test.c LINK hf_cloud_testing)
 hf_test(uuid_map_test SOURCES uuid_map_test.c LINK hf_controllers)

@@ -71,6 +71,16 @@ static Holdfast__V1__InstanceReport report_of(const struct fake_run *r)
     return m;
 }
 
+void host_asks_to_leave(struct fake_host *h)
+{
+    Holdfast__V1__Leave leave = HOLDFAST__V1__LEAVE__INIT;
+    Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_LEAVE;
+    m.leave = &leave;
+    h->leaves = true;
+    send_body(h, &m);
+}
+
 static void hello(struct fake_host *h)
 {
     Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
@@ -95,6 +105,8 @@ static void hello(struct fake_host *h)
         list[m.n_instances++] = &reports[i];
     }
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    if (h->leaves)
+        host_asks_to_leave(h);
     msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
     msg.hello = &m;
     send_body(h, &msg);
@@ -191,8 +203,10 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
     bool paused = r->power == HOLDFAST__V1__POWER_STATE__POWER_PAUSED;
     if (!r->assigned || r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
         return;
-    if (off) {
+    if (off && !h->hold_stops) {
         tombstone(h, r, "", false, false);
+    } else if (off) {
+        return;
     } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_FAIL) {
         tombstone(h, r, "the image is damaged", true, false);
     } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->hold_starts &&
@@ -297,6 +311,20 @@ static void take_welcome(struct fake_host *h, const Holdfast__V1__Welcome *w)
         h->runs[i].assigned = false;
 }
 
+/* The keeper closes the epoch; what it may have had there is nobody's. Then the daemon ends, when that is in
+ * the log. */
+static void take_shut_down(struct fake_host *h, const Holdfast__V1__ShutDown *d)
+{
+    if (d->recorded) {
+        h->up = false;
+        return;
+    }
+    assert_false(any_live(h));
+    h->shut_downs++;
+    h->closed = true;
+    hello(h);
+}
+
 static void take(struct fake_host *h, const Holdfast__V1__ControlMessage *m)
 {
     if (m->term < h->max_term)
@@ -309,6 +337,9 @@ static void take(struct fake_host *h, const Holdfast__V1__ControlMessage *m)
         kill_all(h);
         h->closed = true;
         hello(h);
+    } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_SHUT_DOWN &&
+               (m->shut_down->recorded || m->epoch == h->epoch)) {
+        take_shut_down(h, m->shut_down);
     } else if (m->epoch != h->epoch || !h->attached) {
         return;
     } else if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_ASSIGN) {
@@ -455,6 +486,7 @@ void host_power_on(struct fake_host *h)
     h->closed = false;
     h->max_term = 0;
     h->n_runs = 0;
+    h->leaves = false;
     host_drop_stream(h);
     snprintf(h->boot_id, sizeof h->boot_id, "boot-%s-%u", h->name, ++h->boots);
     h->dial_ms = 0;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/conditions.h"
+#include "control/drain_record.h"
 #include "control/fence_object.h"
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
@@ -38,6 +39,17 @@ static bool proves_all(const Fence *f)
         if (f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
             f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR)
             return true;
+    return false;
+}
+
+/* Something may run on it, in this life or another. */
+static bool is_used(const struct hf_controllers *c, const Host *h)
+{
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
+        const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
+        if (hf_placement_open(i->placement) && strcmp(i->placement->host_uuid, h->meta->uuid) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -100,6 +112,7 @@ static void fill_host(const struct hf_controllers *c, struct hf_world_object *o,
         .fenced = f != NULL,
         .proven = proves_all(f),
     };
+    ret->at_rest = hf_drain_may_be_silent(h) && !is_used(c, h);
     ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
                                           &ret->lost_ms);
     ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "control/controllers_state.h"
+#include "control/drain_controller.h"
+#include "control/drain_record.h"
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
 
@@ -28,17 +30,23 @@ static state_t state_now(const struct hf_controllers *c, const Holdfast__V1__Hos
     return hf_ha_contact_lost(c, h) ? STATE(DISCONNECTED) : h->status->state;
 }
 
-void hf_host_reconcile(struct hf_controllers *c, struct hf_world_object *o)
+static void note_state(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Holdfast__V1__Host *h = (const Holdfast__V1__Host *)(void *)o->message;
     state_t now = state_now(c, h);
     if (h->status == NULL || h->status->state == now)
         return;
-    if (now == STATE(DISCONNECTED))
+    if (now == STATE(DISCONNECTED) && !hf_drain_may_be_silent(h))
         hf_warn("host '%s': no contact", h->meta->name);
     struct hf_edit *e = hf_edit_create(&c->editor, "note the state of host '%s'", h->meta->name);
     Holdfast__V1__Host *changed = hf_edit_change(e, o);
     changed->status->state = now;
     changed->status->state_since_ms = hf_controllers_wall_ms(c);
     hf_edit_commit(e, NULL, NULL);
+}
+
+void hf_host_reconcile(struct hf_controllers *c, struct hf_world_object *o)
+{
+    note_state(c, o);
+    hf_drain_reconcile(c, o); /* nothing while that is being committed: it is looked at again then */
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/drain_record.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 #include "holdfast/v1/infra.pb-c.h"
@@ -69,6 +70,7 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
             .connected = src->usable(src->arg, h),
             .disabled = h->spec->disabled,
             .fenced = is_fenced(src->world, h),
+            .leaves = hf_drain_objection(h),
             .cpus = h->status != NULL ? h->status->cpus : 0,
             .memory_bytes = h->status != NULL ? h->status->memory_bytes : 0,
         };

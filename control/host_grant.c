@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/drain_record.h"
 #include "control/fence_object.h"
 #include "control/kinds.h"
 #include "control/storage_session.h"
@@ -15,7 +16,15 @@ bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *
            strcmp(hello->boot_id, h->status->boot_id) == 0;
 }
 
-enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Holdfast__V1__Hello *hello)
+/* It was told to shut down, and has closed this very life. */
+static bool obeyed_shutdown(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
+{
+    return h->spec != NULL && h->spec->drain != NULL && h->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN) &&
+           hf_grant_same_life(h, hello) && hello->closed_and_killed;
+}
+
+enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, bool leaves,
+                              const Holdfast__V1__Hello *hello)
 {
     uint64_t epoch = h->status != NULL ? h->status->epoch : 0;
     if (hf_grant_same_life(h, hello) && (!fenced || HF_MUTANT(FENCED_EPOCH_ADOPTED)) &&
@@ -23,6 +32,8 @@ enum hf_grant hf_grant_decide(const Holdfast__V1__Host *h, bool fenced, const Ho
         return HF_GRANT_ADOPT;
     if ((epoch > 0 && hello->epoch > epoch) || hello->epoch > HF_EPOCH_MAX)
         return HF_GRANT_DENY;
+    if (hello->clean && (leaves || obeyed_shutdown(h, hello)))
+        return HF_GRANT_REST;
     return hello->clean || HF_MUTANT(GRANT_TO_UNCLEAN) ? HF_GRANT_NEXT : HF_GRANT_END;
 }
 
@@ -65,12 +76,14 @@ static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_tx
     uint64_t epoch = h->status->epoch;
     bool killed = hello->closed_and_killed && hello->epoch == epoch;
     if (epoch == 0 || grant == HF_GRANT_ADOPT || grant == HF_GRANT_DENY ||
-        (grant == HF_GRANT_END && !killed) || HF_MUTANT(EPOCH_WITHOUT_PROOF))
+        ((grant == HF_GRANT_END || grant == HF_GRANT_REST) && !killed) || HF_MUTANT(EPOCH_WITHOUT_PROOF))
         return;
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, epoch);
     if (f == NULL)
         f = hf_fence_new(env, h->meta->uuid, epoch,
-                         killed ? "the host closed its epoch" : "the host began a new life");
+                         grant == HF_GRANT_REST ? "the host was shut down in order"
+                         : killed               ? "the host closed its epoch"
+                                                : "the host began a new life");
     size_t before = f->n_evidence;
     if (killed && !has_evidence(f, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED))
         add_storages_of_host(
@@ -121,16 +134,30 @@ static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hel
     return changed;
 }
 
+/* A shutdown ends with the life that it was ordered for. One that the machine's own operating system asked
+ * for leaves nothing behind: the host serves again. */
+static void end_shutdown(Holdfast__V1__Host *h)
+{
+    Holdfast__V1__HostSpec__Drain *d = h->spec != NULL ? h->spec->drain : NULL;
+    if (d != NULL && d->by_host)
+        hf_drain_withdraw(h);
+    else if (d != NULL && d->purpose == HF_DRAIN_FOR(SHUTDOWN))
+        d->purpose = HF_DRAIN_FOR(MAINTENANCE);
+}
+
 static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h,
-                     const Holdfast__V1__Hello *hello, uint64_t epoch)
+                     const Holdfast__V1__Hello *hello, bool leaves, uint64_t epoch)
 {
     bool changed = take_inventory(h->status, hello);
+    if (leaves)
+        changed |= hf_drain_want_by_host(h, hf_env_wall_ms(env));
     if (h->status->state != HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED) {
         h->status->state = HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED;
         h->status->state_since_ms = hf_env_wall_ms(env);
         changed = true;
     }
     if (h->status->epoch != epoch) {
+        end_shutdown(h);
         hf_storage_sessions_clear(h->status);
         changed = true;
     }
@@ -140,14 +167,14 @@ static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h
 }
 
 static hf_status build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t, Holdfast__V1__Host *h,
-                       const Holdfast__V1__Hello *hello, enum hf_grant *ret, uint64_t *ret_epoch)
+                       const Holdfast__V1__Hello *hello, bool leaves, enum hf_grant *ret, uint64_t *ret_epoch)
 {
     if (h->status == NULL) {
         h->status = HF_NEW(Holdfast__V1__HostStatus);
         holdfast__v1__host_status__init(h->status);
     }
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, h->status->epoch);
-    enum hf_grant grant = hf_grant_decide(h, f != NULL, hello);
+    enum hf_grant grant = hf_grant_decide(h, f != NULL, leaves, hello);
     if (f != NULL)
         holdfast__v1__fence__free_unpacked(f, NULL);
     if (grant == HF_GRANT_DENY)
@@ -160,20 +187,23 @@ static hf_status build(struct hf_env *env, const struct hf_store *s, struct hf_t
     put_proof(env, s, t, h, hello, grant);
     uint64_t epoch = grant == HF_GRANT_NEXT ? next_epoch(s, h, hello) : h->status->epoch;
     if (grant == HF_GRANT_NEXT || grant == HF_GRANT_ADOPT)
-        put_host(env, t, h, hello, epoch);
+        put_host(env, t, h, hello, leaves, epoch);
+    else if (grant == HF_GRANT_REST && leaves && hf_drain_want_by_host(h, hf_env_wall_ms(env)))
+        hf_txn_put_message(t, env, &h->base);
     *ret = grant;
     *ret_epoch = epoch;
     return HF_STATUS_OK;
 }
 
 hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf_txn *t,
-                         const Holdfast__V1__Hello *hello, enum hf_grant *ret, uint64_t *ret_epoch)
+                         const Holdfast__V1__Hello *hello, bool leaves, enum hf_grant *ret,
+                         uint64_t *ret_epoch)
 {
     Holdfast__V1__Host *h =
         (Holdfast__V1__Host *)(void *)hf_object_find(s, HOLDFAST__V1__KIND__HOST, hello->host_uuid, NULL);
     if (h == NULL)
         return hf_error(HF_NOT_FOUND, "there is no host %s", hello->host_uuid);
-    hf_status st = build(env, s, t, h, hello, ret, ret_epoch);
+    hf_status st = build(env, s, t, h, hello, leaves, ret, ret_epoch);
     holdfast__v1__host__free_unpacked(h, NULL);
     return st;
 }

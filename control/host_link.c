@@ -84,6 +84,18 @@ static void send_end_epoch(struct hf_host_stream *s, uint64_t epoch)
     detach(s, STREAM_HELLO);
 }
 
+/* Its life is over and that is in the log: nothing more is wanted of it. */
+static void send_recorded(struct hf_host_stream *s)
+{
+    Holdfast__V1__ShutDown d = HOLDFAST__V1__SHUT_DOWN__INIT;
+    d.recorded = true;
+    Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_SHUT_DOWN;
+    m.shut_down = &d;
+    send_message(s, &m, 0);
+    detach(s, STREAM_HELLO);
+}
+
 /* --- hello --- */
 
 /* A fence of the epoch that a stream lives: whatever it still runs must go. */
@@ -118,6 +130,11 @@ static void granted(struct hf_host_stream *s, enum hf_grant outcome, uint64_t ep
         send_end_epoch(s, s->hello->epoch);
         return;
     }
+    if (outcome == HF_GRANT_REST) {
+        hf_info("host %s: shut down in order, epoch %" PRIu64 " is closed", s->host_uuid, s->hello->epoch);
+        send_recorded(s);
+        return;
+    }
     s->state = STREAM_ATTACHED;
     s->epoch = epoch;
     hf_info("host %s: attached from %s, epoch %" PRIu64 " (%s)", s->host_uuid, s->peer_address, epoch,
@@ -133,7 +150,7 @@ static void granted(struct hf_host_stream *s, enum hf_grant outcome, uint64_t ep
 static hf_status grant_build(void *arg, const struct hf_store *store, struct hf_txn *t)
 {
     struct grant *g = arg;
-    return hf_grant_build(g->env, store, t, g->hello, &g->outcome, &g->epoch);
+    return hf_grant_build(g->env, store, t, g->hello, g->leaves, &g->outcome, &g->epoch);
 }
 
 static void free_grant(struct grant *g)
@@ -176,6 +193,7 @@ static void start_grant(struct hf_host_stream *s)
     g->stream = s;
     g->env = s->link->control->env;
     g->hello = hf_pb_copy(&s->hello->base);
+    g->leaves = s->leaves;
     s->grant = g;
     s->state = STREAM_GRANTING;
     hf_command_run(s->link->control,
@@ -358,6 +376,8 @@ void hf_host_link_message(struct hf_host_stream *s, const Holdfast__V1__HostMess
             end_stream(s, hf_error(HF_EXHAUSTED, "there are %d host streams already", HF_HOST_STREAMS_MAX));
         else
             take_hello(s, m->hello);
+    } else if (m->body_case == HOLDFAST__V1__HOST_MESSAGE__BODY_LEAVE && s->state != STREAM_ATTACHED) {
+        s->leaves = true; /* its next Hello is answered accordingly */
     } else if (s->state == STREAM_ATTACHED && about_this_epoch(s, m) && l->listening) {
         l->events.report(l->events.arg, s->host_uuid, s->epoch, m);
     } else if (s->hello == NULL) {

@@ -63,7 +63,7 @@ static void what_a_hello_is_answered_with(void **state)
         hello.boot_id = (char *)cases[i].boot;
         hello.clean = cases[i].clean;
         hello.closed_and_killed = cases[i].killed;
-        enum hf_grant got = hf_grant_decide(&h, cases[i].fenced, &hello);
+        enum hf_grant got = hf_grant_decide(&h, cases[i].fenced, false, &hello);
         if (got != cases[i].expected)
             print_error("case %zu: got %d, expected %d\n", i, got, cases[i].expected);
         assert_int_equal(got, cases[i].expected);

@@ -29,6 +29,7 @@ struct hf_host_stream {
     char management_ip[64];      /* as it said, else the peer's */
     uint8_t key_sha256[SHA256_DIGEST_LENGTH];
     uint64_t epoch; /* welcomed with */
+    bool leaves; /* it said that its machine is about to be switched off */
     int64_t heard_ns;
     int64_t since_ms;    /* Unix time of its first hello */
     struct grant *grant; /* GRANTING */
@@ -41,6 +42,7 @@ struct grant {
     struct hf_host_stream *stream; /* NULL: ended, or replaced by another Hello */
     struct hf_env *env;
     Holdfast__V1__Hello *hello;
+    bool leaves;
     enum hf_grant outcome;
     uint64_t epoch;
 };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "base/pb_copy.h"
+#include "control/drain_record.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
 #include "control/instance_step.h"
@@ -95,7 +96,11 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
     const Holdfast__V1__Host *h =
         i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
     const Holdfast__V1__Operation *op = users_start(c, i->meta->uuid);
+    const Holdfast__V1__HostStatus__Leaving *leaving =
+        h != NULL ? hf_drain_leaving(h, i->meta->uuid, i->placement->run) : NULL;
     bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
+    bool host_ends = h != NULL && h->spec->drain != NULL &&
+                     h->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN) && seen && !mem->seen->guest_initiated;
     return (struct hf_instance_facts){
         .wall_ms = hf_controllers_wall_ms(c),
         .seen = seen ? mem->seen : NULL,
@@ -104,6 +109,9 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
         .never_stop = hf_instance_never_stop(c, i),
         .user_starts = op != NULL,
         .user_restarts = op != NULL && i->placement != NULL && op->target_run > i->placement->run,
+        .drained =
+            host_ends || (leaving != NULL && leaving->how == HOLDFAST__V1__HOST_STATUS__LEAVING__HOW__STOP),
+        .starts_again = leaving != NULL && leaving->start_again,
     };
 }
 

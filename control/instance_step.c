@@ -97,19 +97,22 @@ static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_fac
 {
     const Holdfast__V1__InstanceReport *seen = f->seen;
     bool wanted = i->spec->deleting || i->spec->power == POWER(STOPPED);
-    const char *reason = seen->message[0] != '\0' ? seen->message
-                         : wanted                 ? "stopped as ordered"
-                         : seen->guest_initiated  ? "the guest powered off"
-                                                  : "stopped by its host";
+    const char *reason = f->drained && !wanted      ? "stopped to empty its host"
+                         : seen->message[0] != '\0' ? seen->message
+                         : wanted                   ? "stopped as ordered"
+                         : seen->guest_initiated    ? "the guest powered off"
+                                                    : "stopped by its host";
     new_end(i, HOLDFAST__V1__PLACEMENT__END__KIND__STOPPED, reason, f->wall_ms);
     i->status->seen_run = seen->run;
     if (wanted) {
         turn_off(i);
         say(i, HF_CONDITION_READY, NULL, f->wall_ms);
     } else {
-        count_failure(i, seen->failed, f->wall_ms);
+        if (!f->drained)
+            count_failure(i, seen->failed, f->wall_ms);
         say(i, HF_CONDITION_READY, reason, f->wall_ms);
         bool again = f->never_stop || f->user_restarts ||
+                     (f->drained && (f->starts_again || f->user_starts)) ||
                      (f->user_starts && seen->failed && i->status->start_failures < HF_START_TRIES);
         if (!again)
             turn_off(i);

@@ -26,6 +26,8 @@ struct hf_instance_facts {
     bool never_stop;    /* NeverStop, and HA is switched on */
     bool user_starts;   /* a user's create or start is under way, which this run is to serve */
     bool user_restarts; /* or one that waits for the run after this one */
+    bool drained;       /* its host was told to stop this run, for it is drained or shut down */
+    bool starts_again;  /* and the drain was taken back: it is to run again */
 };
 
 /* 1, 2, 4 … 60 s for 1, 2, 3 … failures in a row. */

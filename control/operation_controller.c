@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/drain_controller.h"
 #include "control/operation_controller.h"
 #include "control/operation_verdict.h"
 #include "control/settings.h"
@@ -56,7 +57,7 @@ static bool stop_target(struct hf_edit *e, struct hf_world_object *target)
 void hf_operation_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Operation *op = operation(o);
-    if (op->state != STATE(RUNNING) && !HF_MUTANT(OPERATION_JUDGED_AGAIN))
+    if ((op->state != STATE(RUNNING) && !HF_MUTANT(OPERATION_JUDGED_AGAIN)) || hf_drain_owns(c, op))
         return;
     struct hf_world_object *target = hf_world_find(c->world, op->target_kind, op->target_uuid);
     struct hf_verdict v;

@@ -46,6 +46,16 @@ static void create_host(const Holdfast__V1__Host *h, struct hf_verdict *v)
         running(v, "waits for the daemon of host '%s' to attach", h->meta->name);
 }
 
+static void host(const Operation *op, const Holdfast__V1__Host *h, struct hf_verdict *v)
+{
+    if (strcmp(op->verb, "CreateHost") == 0)
+        create_host(h, v);
+    else if (h->spec->drain == NULL) /* of a drain: asked only when the host does not follow it any more */
+        v->kind = HF_VERDICT_CANCELLED;
+    else
+        failed(v, HF_CONFLICT, "drain host '%s': another order took its place", h->meta->name);
+}
+
 static void create_image(const Holdfast__V1__Image *m, struct hf_verdict *v)
 {
     const Holdfast__V1__ImageStatus *st = m->status;
@@ -232,7 +242,7 @@ void hf_verdict_of(const Operation *op, const ProtobufCMessage *target, const ch
     else if (target->descriptor == &holdfast__v1__instance__descriptor)
         instance(op, (const Instance *)(const void *)target, place, ret);
     else if (target->descriptor == &holdfast__v1__host__descriptor)
-        create_host((const Holdfast__V1__Host *)(const void *)target, ret);
+        host(op, (const Holdfast__V1__Host *)(const void *)target, ret);
     else if (target->descriptor == &holdfast__v1__image__descriptor)
         create_image((const Holdfast__V1__Image *)(const void *)target, ret);
     else if (target->descriptor == &holdfast__v1__volume__descriptor)

@@ -52,6 +52,8 @@ static char *objection(const struct hf_need *need, const struct hf_candidate *h,
         return hf_strdup("not connected");
     if (h->disabled)
         return hf_strdup("disabled");
+    if (h->leaves != NULL)
+        return hf_strdup(h->leaves);
     if (h->unreachable != NULL)
         return hf_strdup(h->unreachable);
     if (free_cpus(h, rules) < need->cpus)

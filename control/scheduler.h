@@ -17,7 +17,8 @@ struct hf_candidate {
     const char *uuid, *name;
     bool connected; /* attached, with fresh contact, in its granted epoch */
     bool disabled;
-    bool fenced; /* its present epoch is */
+    bool fenced;        /* its present epoch is */
+    const char *leaves; /* why it takes none, being emptied ("in maintenance"), or NULL */
     char
         *unreachable; /* a storage or network that it cannot reach, as a sentence; NULL: reaches all. Owned */
     uint64_t cpus, cpus_used;

@@ -105,6 +105,8 @@ static void take_host(struct scenario *s, struct hf_candidate *h, const char *wo
         h->disabled = true;
     } else if (strcmp(word, "fenced") == 0) {
         h->fenced = true;
+    } else if (strcmp(word, "leaves=in_maintenance") == 0) {
+        h->leaves = "in maintenance";
     } else if ((v = value_of(word, "unreachable")) != NULL) {
         h->unreachable = hf_strdup(v);
         for (char *p = h->unreachable; *p != '\0'; p++)

@@ -31,6 +31,8 @@ static const struct hf_setting settings[] = {
      .choices = "none|host-model|host-passthrough", .description = "CPU model that guests see"},
     {.name = "vm.stopGrace", .type = HF_SETTING_INT, .default_value = "60", .min = 1, .max = 3600,
      .description = "seconds that a guest has to power itself off before it is forced"},
+    {.name = "host.drainParallel", .type = HF_SETTING_INT, .default_value = "2", .min = 1, .max = 64,
+     .description = "instances that leave a drained host at once and run on elsewhere"},
     {.name = "host.reservedMemory", .type = HF_SETTING_SIZE, .default_value = "1G", .min = 0, .max = 1LL << 50,
      .description = "memory of each host that instances do not get"},
     {.name = "primaryStorage.reservedCapacity", .type = HF_SETTING_SIZE, .default_value = "1G", .min = 0,

@@ -124,7 +124,7 @@ static const struct hf_fence_storage *least_silent(const struct hf_fence_host *h
 
 static bool is_lost(const struct hf_fence_host *h)
 {
-    return h->epoch > 0 && !h->contact && !all_proven(h) && !first_moving(h);
+    return h->epoch > 0 && !h->at_rest && !h->contact && !all_proven(h) && !first_moving(h);
 }
 
 static bool too_many_lost(const struct plan *p)
@@ -324,11 +324,24 @@ static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
     }
 }
 
+/* Nothing waits for it, so nothing but its own word is of interest; with its next life that one is proven over. */
+static void decide_at_rest(struct plan *p, const struct hf_fence_host *h)
+{
+    if (!records_say_closed(h))
+        return;
+    if (h->fenced)
+        decide_fenced(p, h);
+    else
+        decide_unfenced(p, h);
+}
+
 static void decide_host(struct plan *p, const struct hf_fence_host *h)
 {
     if (h->epoch == 0 || h->proven || decide_by_word(p, h))
         return;
-    if (h->fenced)
+    if (h->at_rest && !h->contact)
+        decide_at_rest(p, h);
+    else if (h->fenced)
         decide_fenced(p, h);
     else if (!h->contact)
         decide_unfenced(p, h);
@@ -339,7 +352,7 @@ size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action 
     struct plan p = {.view = view, .list = ret, .max = max};
     for (size_t i = 0; i < view->n_hosts; i++) {
         p.lost += is_lost(&view->hosts[i]);
-        p.counted += view->hosts[i].epoch > 0 && !all_proven(&view->hosts[i]);
+        p.counted += view->hosts[i].epoch > 0 && !view->hosts[i].at_rest && !all_proven(&view->hosts[i]);
     }
     for (size_t i = 0; i < view->n_hosts; i++)
         decide_host(&p, &view->hosts[i]);

@@ -34,6 +34,7 @@ struct hf_fence_host {
     uint64_t epoch;                    /* granted; 0: none, nothing ran */
     const struct hf_ha_timing *timing; /* of the profile that its keeper runs */
     enum hf_watchdog watchdog;
+    bool at_rest; /* it may be silent and nothing is placed on it: not being heard of it is no incident */
     bool contact;
     int64_t lost_ms;           /* without contact: since the last message */
     bool closed_and_killed;    /* its stream said so of this epoch */

@@ -1,0 +1,29 @@
+/* Empties hosts that are drained, go into maintenance or shut down: their instances are migrated or stopped
+ * as drain_plan.h says, each step is committed to the host's own status before it is taken, so that the next
+ * leader goes on where this one was. The operation that began the drain tells how far it is, ends with it,
+ * and takes it back when it is cancelled.
+ *
+ *   1 spec.drain is there           the scheduler leaves the host out drain_record.h 2 an instance leaves
+ * status.drain.leaving names its run; STOP: the host is told   assignment_set.c 3 its end is proven a
+ * NeverStop one starts elsewhere, another stays stopped      instance_step.c 4 nothing is placed there
+ * DRAINED, MAINTENANCE; or the host is told to shut down 5 it says that it has           its last life is
+ * fenced by its own word: SHUT_DOWN           host_grant.c
+ */
+#ifndef HF_CONTROL_DRAIN_CONTROLLER_H
+#define HF_CONTROL_DRAIN_CONTROLLER_H
+
+#include "control/controllers_state.h"
+
+#define HF_DRAIN_TELL_MS 1000 /* between two orders to shut down, until the host obeys */
+
+/* One look at a host; called for every dirty one. */
+void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *host);
+
+/* The operation follows the present drain of its host: it is ended by hf_drain_reconcile and by nobody else.
+ */
+bool hf_drain_owns(const struct hf_controllers *c, const Holdfast__V1__Operation *op);
+
+/* The host says that its machine is about to be switched off. */
+void hf_drain_asked_by_host(struct hf_controllers *c, const char *host_uuid);
+
+#endif

@@ -1,0 +1,497 @@
+/* Drained, maintained and shut down hosts through the API, with controllers and scripted hosts in virtual
+ * time. */
+#include "control/api_testing.h"
+#include "control/operation_verdict.h"
+#include "control/drain_record.h"
+#include "control/fence_object.h"
+
+#define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
+#define HOST(name)      HOLDFAST__V1__HOST_STATUS__STATE__##name
+#define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
+#define KIND(name)      HOLDFAST__V1__KIND__##name
+
+typedef Holdfast__V1__Host Host;
+typedef Holdfast__V1__Operation Operation;
+
+#define VMS 4 /* vm-1, vm-2 NeverStop, vm-3, vm-4 not; all on host-1 at first */
+
+static bool on_host(struct cloud *c, unsigned n, int host)
+{
+    return instance_host(c, n) == host && instance_state(c, n) == STATE(RUNNING);
+}
+
+static int setup(void **state)
+{
+    struct api_world *w = world_create(3);
+    struct cloud *c = w->cloud;
+    struct answer a;
+    Holdfast__V1__HostVerbRequest r = HOLDFAST__V1__HOST_VERB_REQUEST__INIT;
+    for (unsigned h = 1; h < 3; h++) {
+        r.uuid = c->hosts[h].uuid;
+        assert_int_equal(call_leader(w, "Host", "DisableHost", &r.base, &a), HF_OK);
+        answer_done(&a);
+    }
+    for (unsigned n = 1; n <= VMS; n++)
+        cloud_create_instance(c, n, n <= 2);
+    for (unsigned n = 1; n <= VMS; n++)
+        assert_true(wait_state(c, n, STATE(RUNNING), 10000));
+    for (unsigned h = 1; h < 3; h++) {
+        r.uuid = c->hosts[h].uuid;
+        assert_int_equal(call_leader(w, "Host", "EnableHost", &r.base, &a), HF_OK);
+        answer_done(&a);
+    }
+    for (unsigned n = 1; n <= VMS; n++)
+        assert_true(on_host(c, n, 0));
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+/* --- calls and looks --- */
+
+static void order(struct api_world *w, const char *method, unsigned host, int policy,
+                  char operation[HF_UUID_STR])
+{
+    struct answer a;
+    Holdfast__V1__DrainHostRequest r = HOLDFAST__V1__DRAIN_HOST_REQUEST__INIT;
+    r.uuid = w->cloud->hosts[host].uuid;
+    r.policy = (Holdfast__V1__HostSpec__Drain__Policy)policy;
+    if (call_leader(w, "Host", method, &r.base, &a) != HF_OK)
+        fail_msg("%s", a.sentence);
+    snprintf(operation, HF_UUID_STR, "%s", uuid_of(&a));
+    answer_done(&a);
+}
+
+static enum hf_code undrain(struct api_world *w, unsigned host, bool start_stopped)
+{
+    struct answer a;
+    Holdfast__V1__UndrainHostRequest r = HOLDFAST__V1__UNDRAIN_HOST_REQUEST__INIT;
+    r.uuid = w->cloud->hosts[host].uuid;
+    r.start_stopped = start_stopped;
+    enum hf_code code = call_leader(w, "Host", "UndrainHost", &r.base, &a);
+    answer_done(&a);
+    return code;
+}
+
+static void cancel(struct api_world *w, const char *operation)
+{
+    struct answer a;
+    Holdfast__V1__CancelOperationRequest r = HOLDFAST__V1__CANCEL_OPERATION_REQUEST__INIT;
+    r.uuid = (char *)operation;
+    assert_int_equal(call_leader(w, "Operation", "CancelOperation", &r.base, &a), HF_OK);
+    answer_done(&a);
+}
+
+static Operation *operation(struct api_world *w, const char *uuid)
+{
+    return cloud_get(w->cloud, KIND(OPERATION), uuid);
+}
+
+/* Waits for its end, at most ms; its state then. ret_text (may be NULL) gets the error, or the step. */
+static int end_of(struct api_world *w, const char *uuid, int64_t ms, char ret_text[HF_STEP_MAX])
+{
+    for (;; ms -= 100) {
+        Operation *op = operation(w, uuid);
+        assert_non_null(op);
+        int state = (int)op->state;
+        if (ret_text != NULL)
+            snprintf(ret_text, HF_STEP_MAX, "%s",
+                     op->error_message[0] != '\0' ? op->error_message : op->step);
+        free_message(op);
+        if (state != OPERATION(RUNNING) || ms <= 0)
+            return state;
+        cloud_run(w->cloud, 100);
+    }
+}
+
+static int duty(struct api_world *w, unsigned host)
+{
+    Host *h = cloud_get(w->cloud, KIND(HOST), w->cloud->hosts[host].uuid);
+    int d = (int)h->status->duty;
+    free_message(h);
+    return d;
+}
+
+static bool serves(struct api_world *w, unsigned host)
+{
+    Host *h = cloud_get(w->cloud, KIND(HOST), w->cloud->hosts[host].uuid);
+    bool yes = h->spec->drain == NULL && h->status->duty == HF_DUTY(DUTY_UNSPECIFIED);
+    free_message(h);
+    return yes;
+}
+
+static bool condition(struct api_world *w, unsigned host, const char *type)
+{
+    Host *h = cloud_get(w->cloud, KIND(HOST), w->cloud->hosts[host].uuid);
+    bool there = false;
+    for (size_t i = 0; i < h->status->n_conditions; i++)
+        there |= strcmp(h->status->conditions[i]->type, type) == 0;
+    free_message(h);
+    return there;
+}
+
+/* --- drain --- */
+
+static void a_drain_that_would_stop_something_is_refused(void **state)
+{
+    struct api_world *w = *state;
+    char op[HF_UUID_STR], text[HF_STEP_MAX];
+    order(w, "DrainHost", 0, 0, op);
+    assert_int_equal(end_of(w, op, 3000, text), OPERATION(FAILED));
+    assert_non_null(strstr(text, "drain host 'host-1': vm-1 cannot leave running: "));
+    assert_non_null(strstr(text, "it serves again"));
+    cloud_run(w->cloud, 2000);
+    assert_true(serves(w, 0));
+    for (unsigned n = 1; n <= VMS; n++)
+        assert_true(on_host(w->cloud, n, 0));
+}
+
+static void by_stop_never_stop_ones_move_and_the_others_stay_down(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    assert_int_equal(end_of(w, op, 20000, NULL), OPERATION(SUCCEEDED));
+    assert_int_equal(duty(w, 0), HF_DUTY(DRAINED));
+    for (unsigned n = 1; n <= 2; n++) {
+        assert_true(wait_state(c, n, STATE(RUNNING), 5000));
+        assert_int_not_equal(instance_host(c, n), 0);
+        assert_int_equal(instance_run(c, n), 2);
+    }
+    for (unsigned n = 3; n <= VMS; n++) {
+        assert_int_equal(instance_state(c, n), STATE(STOPPED));
+        assert_true(instance_says(c, n, "stopped to empty its host"));
+    }
+    /* It takes nothing new. */
+    cloud_create_instance(c, 5, true);
+    assert_true(wait_state(c, 5, STATE(RUNNING), 5000));
+    assert_int_not_equal(instance_host(c, 5), 0);
+    assert_int_equal(undrain(w, 0, true), HF_OK);
+    assert_int_equal(undrain(w, 0, true), HF_PRECONDITION);
+    for (unsigned n = 3; n <= VMS; n++)
+        assert_true(wait_state(c, n, STATE(RUNNING), 5000));
+    cloud_run(c, 1000);
+    assert_true(serves(w, 0));
+    assert_false(is_fenced(c, 0, 1));
+}
+
+static void it_tells_how_far_it_is(void **state)
+{
+    struct api_world *w = *state;
+    char op[HF_UUID_STR], text[HF_STEP_MAX];
+    w->cloud->hosts[0].hold_stops = true;
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    assert_int_equal(end_of(w, op, 2000, text), OPERATION(RUNNING));
+    assert_string_equal(text,
+                        "0 of 4 have left; vm-1 stops and starts elsewhere; vm-2 stops and starts elsewhere; "
+                        "vm-3 stops; vm-4 stops");
+    assert_int_equal(duty(w, 0), HF_DUTY(DRAINING));
+    assert_true(condition(w, 0, "Drain"));
+    assert_int_equal(instance_state(w->cloud, 3), STATE(RUNNING)); /* its power is still wanted */
+    w->cloud->hosts[0].hold_stops = false;
+    assert_int_equal(end_of(w, op, 20000, text), OPERATION(SUCCEEDED));
+    cloud_run(w->cloud, 1000);
+    assert_false(condition(w, 0, "Drain"));
+}
+
+/* What has moved stays away, what has begun goes on, the rest is left alone. */
+static void cancelled_it_is_taken_back(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    cloud_set_setting(c, "host.drainParallel", "1");
+    c->hosts[0].hold_stops = true;
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 2000);
+    cancel(w, op);
+    assert_int_equal(end_of(w, op, 2000, NULL), OPERATION(CANCELLED));
+    assert_int_equal(duty(w, 0), HF_DUTY(DUTY_UNSPECIFIED));
+    c->hosts[0].hold_stops = false;
+    cloud_run(c, 5000);
+    assert_true(serves(w, 0));
+    assert_int_equal(instance_run(c, 1), 2); /* it had its turn */
+    assert_true(on_host(c, 2, 0));           /* it had not */
+    assert_int_equal(instance_run(c, 2), 1);
+    assert_int_equal(instance_state(c, 3), STATE(STOPPED));
+}
+
+static void taken_back_with_start_those_that_still_stop_run_again(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    c->hosts[0].hold_stops = true;
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 2000);
+    assert_int_equal(undrain(w, 0, true), HF_OK);
+    assert_int_equal(end_of(w, op, 2000, NULL), OPERATION(CANCELLED));
+    c->hosts[0].hold_stops = false;
+    for (unsigned n = 1; n <= VMS; n++) {
+        cloud_run(c, 2000);
+        assert_true(wait_state(c, n, STATE(RUNNING), 10000));
+        assert_int_equal(instance_run(c, n), 2);
+    }
+    assert_true(serves(w, 0));
+}
+
+static void a_new_leader_goes_on(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    cloud_set_setting(c, "host.drainParallel", "1");
+    c->hosts[0].hold_stops = true;
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 1000);
+    cloud_new_leader(c);
+    cloud_run(c, 3000);
+    c->hosts[0].hold_stops = false;
+    cloud_run(c, 500);
+    cloud_new_leader(c);
+    assert_int_equal(end_of(w, op, 30000, NULL), OPERATION(SUCCEEDED));
+    for (unsigned n = 1; n <= 2; n++)
+        assert_true(wait_state(c, n, STATE(RUNNING), 10000));
+    for (unsigned n = 1; n <= 2; n++)
+        assert_int_equal(instance_run(c, n), 2);
+    assert_int_equal(instance_state(c, 3), STATE(STOPPED));
+    assert_int_equal(undrain(w, 0, true), HF_OK); /* what was stopped is known to this leader, too */
+    assert_true(wait_state(c, 3, STATE(RUNNING), 5000));
+}
+
+/* The failover goes on as usual, and the drain with it. */
+static void a_host_that_dies_while_it_is_drained(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR], text[HF_STEP_MAX];
+    c->hosts[0].hold_stops = true;
+    order(w, "EnterMaintenance", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 2000);
+    host_power_off(&c->hosts[0]);
+    assert_int_equal(end_of(w, op, 15000, text), OPERATION(RUNNING));
+    assert_non_null(strstr(text, "HA decides about it"));
+    for (unsigned n = 1; n <= 2; n++) {
+        assert_true(wait_state(c, n, STATE(RUNNING), 40000));
+        assert_int_not_equal(instance_host(c, n), 0);
+    }
+    assert_true(is_fenced(c, 0, 1));
+    assert_int_equal(end_of(w, op, 5000, NULL), OPERATION(SUCCEEDED));
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE));
+}
+
+static void waiting_it_ends_when_they_end(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR], text[HF_STEP_MAX];
+    order(w, "DrainHost", 0, HF_DRAIN_BY(WAIT), op);
+    assert_int_equal(end_of(w, op, 5000, text), OPERATION(RUNNING));
+    assert_non_null(strstr(text, "vm-1 waits: "));
+    for (unsigned n = 1; n <= VMS; n++) {
+        assert_true(on_host(c, n, 0));
+        cloud_set_power(c, n, HOLDFAST__V1__POWER_STATE__POWER_STOPPED, NULL);
+    }
+    assert_int_equal(end_of(w, op, 5000, NULL), OPERATION(SUCCEEDED));
+    assert_int_equal(undrain(w, 0, true), HF_OK);
+    cloud_run(c, 3000);
+    for (unsigned n = 1; n <= VMS; n++) /* a person stopped them, not the drain */
+        assert_int_equal(instance_state(c, n), STATE(STOPPED));
+}
+
+static void another_order_takes_the_place_of_the_first(void **state)
+{
+    struct api_world *w = *state;
+    char first[HF_UUID_STR], second[HF_UUID_STR], text[HF_STEP_MAX];
+    order(w, "DrainHost", 0, HF_DRAIN_BY(WAIT), first);
+    cloud_run(w->cloud, 1000);
+    order(w, "EnterMaintenance", 0, HF_DRAIN_BY(STOP), second);
+    assert_int_equal(end_of(w, first, 2000, text), OPERATION(FAILED));
+    assert_non_null(strstr(text, "another order took its place"));
+    assert_int_equal(end_of(w, second, 20000, NULL), OPERATION(SUCCEEDED));
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE));
+}
+
+/* --- maintenance --- */
+
+static void in_maintenance_its_silence_is_no_incident(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    order(w, "EnterMaintenance", 0, HF_DRAIN_BY(STOP), op);
+    assert_int_equal(end_of(w, op, 20000, NULL), OPERATION(SUCCEEDED));
+    cloud_run(c, 5000);
+    host_power_off(&c->hosts[0]);
+    cloud_run(c, 120000);
+    assert_false(is_fenced(c, 0, 1));
+    assert_false(condition(w, 0, "HA"));
+    assert_int_equal(host_state(c, 0), HOST(DISCONNECTED));
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE));
+    assert_int_equal(count_kind(c, KIND(FAILOVER)), 0);
+    /* It does not count among those lost at once: the next one that is lost is one of two. */
+    host_power_off(&c->hosts[1]);
+    cloud_run(c, 40000);
+    assert_true(is_fenced(c, 1, 1));
+    host_power_on(&c->hosts[0]);
+    cloud_run(c, 5000);
+    assert_int_equal(host_epoch(c, 0), 2);
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE));
+    assert_int_equal(undrain(w, 0, false), HF_OK);
+    cloud_run(c, 1000);
+    assert_true(serves(w, 0));
+    assert_int_equal(instance_state(c, 3), STATE(STOPPED)); /* not asked to start again */
+}
+
+/* A drained host is one that should be up. */
+static void a_drained_host_that_falls_silent_is_fenced(void **state)
+{
+    struct api_world *w = *state;
+    char op[HF_UUID_STR];
+    order(w, "DrainHost", 0, HF_DRAIN_BY(STOP), op);
+    assert_int_equal(end_of(w, op, 20000, NULL), OPERATION(SUCCEEDED));
+    host_power_off(&w->cloud->hosts[0]);
+    cloud_run(w->cloud, 60000);
+    assert_true(is_fenced(w->cloud, 0, 1));
+}
+
+/* --- shutdown --- */
+
+static void assert_closed_by_its_own_word(struct cloud *c)
+{
+    Holdfast__V1__Fence *f = hf_fence_find(leader_store(c), c->hosts[0].uuid, 1);
+    assert_non_null(f);
+    assert_string_equal(f->reason, "the host was shut down in order");
+    assert_int_equal(f->n_evidence, 1);
+    assert_int_equal(f->evidence[0]->kind, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED);
+    free_message(&f->base);
+    assert_int_equal(count_kind(c, KIND(FAILOVER)), 0);
+}
+
+static void shut_down_it_hands_over_and_says_goodbye(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    order(w, "ShutDownHost", 0, HF_DRAIN_BY(STOP), op);
+    assert_int_equal(end_of(w, op, 20000, NULL), OPERATION(SUCCEEDED));
+    cloud_run(c, 2000);
+    assert_false(c->hosts[0].up);
+    assert_int_equal(c->hosts[0].shut_downs, 1);
+    assert_int_equal(duty(w, 0), HF_DUTY(SHUT_DOWN));
+    cloud_run(c, 60000);
+    assert_closed_by_its_own_word(c);
+    assert_false(condition(w, 0, "HA"));
+    for (unsigned n = 1; n <= 2; n++)
+        assert_true(instance_host(c, n) > 0);
+    host_power_on(&c->hosts[0]);
+    cloud_run(c, 5000);
+    assert_int_equal(host_epoch(c, 0), 2);
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE)); /* a person puts it back into service */
+    assert_int_equal(c->hosts[0].shut_downs, 1);
+}
+
+static void its_operating_system_shuts_down(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    host_asks_to_leave(&c->hosts[0]);
+    for (int i = 0; i < 200 && c->hosts[0].up; i++)
+        cloud_run(c, 100);
+    assert_false(c->hosts[0].up);
+    cloud_run(c, 2000);
+    assert_closed_by_its_own_word(c);
+    assert_int_equal(duty(w, 0), HF_DUTY(SHUT_DOWN));
+    for (unsigned n = 1; n <= 2; n++)
+        assert_true(instance_host(c, n) > 0);
+    assert_int_equal(instance_state(c, 3), STATE(STOPPED));
+    cloud_run(c, 60000);
+    host_power_on(&c->hosts[0]);
+    cloud_run(c, 5000);
+    assert_int_equal(host_epoch(c, 0), 2);
+    assert_true(serves(w, 0)); /* nobody took it out of service */
+}
+
+static void a_leader_that_is_lost_before_the_goodbye(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    order(w, "ShutDownHost", 0, HF_DRAIN_BY(STOP), op);
+    for (int i = 0; i < 2000 && c->hosts[0].shut_downs == 0; i++)
+        cloud_run(c, 10);
+    assert_int_equal(c->hosts[0].shut_downs, 1);
+    cloud_new_leader(c);
+    assert_int_equal(end_of(w, op, 20000, NULL), OPERATION(SUCCEEDED));
+    assert_false(c->hosts[0].up);
+    assert_closed_by_its_own_word(c);
+}
+
+/* Its record is its word when nobody could hear it. */
+static void a_goodbye_that_only_the_record_tells(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR];
+    c->hosts[0].hold_stops = true;
+    order(w, "ShutDownHost", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 3000);
+    c->hosts[0].no_network = true; /* its guests end by themselves; then it closes the epoch and is off */
+    c->hosts[0].hold_stops = false;
+    cloud_run(c, 2000);
+    c->hosts[0].closed = true;
+    cloud_run(c, 3000);
+    host_power_off(&c->hosts[0]);
+    assert_int_equal(end_of(w, op, 30000, NULL), OPERATION(SUCCEEDED));
+    assert_int_equal(duty(w, 0), HF_DUTY(SHUT_DOWN));
+    for (unsigned n = 1; n <= 2; n++) {
+        assert_true(wait_state(c, n, STATE(RUNNING), 5000));
+        assert_true(instance_host(c, n) > 0);
+    }
+}
+
+static void a_host_that_reboots_by_itself_while_it_is_to_shut_down(void **state)
+{
+    struct api_world *w = *state;
+    struct cloud *c = w->cloud;
+    char op[HF_UUID_STR], text[HF_STEP_MAX];
+    c->hosts[0].hold_stops = true;
+    order(w, "ShutDownHost", 0, HF_DRAIN_BY(STOP), op);
+    cloud_run(c, 1000);
+    host_power_off(&c->hosts[0]);
+    host_power_on(&c->hosts[0]);
+    assert_int_equal(end_of(w, op, 30000, text), OPERATION(FAILED));
+    assert_non_null(strstr(text, "another life"));
+    assert_int_equal(duty(w, 0), HF_DUTY(MAINTENANCE));
+    assert_int_equal(c->hosts[0].shut_downs, 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_drain_that_would_stop_something_is_refused),
+        TEST(by_stop_never_stop_ones_move_and_the_others_stay_down),
+        TEST(it_tells_how_far_it_is),
+        TEST(cancelled_it_is_taken_back),
+        TEST(taken_back_with_start_those_that_still_stop_run_again),
+        TEST(a_new_leader_goes_on),
+        TEST(a_host_that_dies_while_it_is_drained),
+        TEST(waiting_it_ends_when_they_end),
+        TEST(another_order_takes_the_place_of_the_first),
+        TEST(in_maintenance_its_silence_is_no_incident),
+        TEST(a_drained_host_that_falls_silent_is_fenced),
+        TEST(shut_down_it_hands_over_and_says_goodbye),
+        TEST(its_operating_system_shuts_down),
+        TEST(a_leader_that_is_lost_before_the_goodbye),
+        TEST(a_goodbye_that_only_the_record_tells),
+        TEST(a_host_that_reboots_by_itself_while_it_is_to_shut_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
