@@ -134,6 +134,12 @@ static void redial(void *arg, const char *why)
     hf_control_link_redial(((struct bench *)arg)->link, why);
 }
 
+static void left(void *arg, bool recorded)
+{
+    (void)arg;
+    (void)recorded;
+}
+
 static struct bench *bench_new(void)
 {
     struct bench *b = HF_NEW(struct bench);
@@ -170,6 +176,7 @@ static void dial(struct bench *b, const char *const *addresses, size_t n)
         .reader_close = reader_close,
         .send = send_up,
         .redial = redial,
+        .left = left,
         .arg = b,
     };
     b->link = hf_control_link_create(&b->loop, b->env, &lo);

@@ -1,6 +1,6 @@
 # The host daemon: a core that links nothing of the outside, simulated drivers behind the same vtables, the program.
 hf_library(hf_hostd_core
-  SOURCES host_core.c host_attach.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c instance_stop.c
+  SOURCES host_core.c host_attach.c host_leave.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c instance_stop.c
           storage_rec.c peer_values.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
@@ -10,11 +10,15 @@ hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_s
 hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
 hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
 hf_test(host_running_test SOURCES host_running_test.c LINK hf_hostd_fixture)
+hf_test(host_leave_test SOURCES host_leave_test.c LINK hf_hostd_fixture)
 hf_test(host_chaos_test SOURCES host_chaos_test.c LINK hf_hostd_fixture)
 hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
 
 hf_library(hf_identity SOURCES identity.c LINK hf_ha hf_base)
 hf_test(identity_test SOURCES identity_test.c LINK hf_identity)
+
+hf_library(hf_daemon_lock SOURCES daemon_lock.c shut_down_call.c LINK hf_base)
+hf_test(daemon_lock_test SOURCES daemon_lock_test.c LINK hf_daemon_lock)
 
 hf_library(hf_hostd_options SOURCES hostd_options.c LINK hf_api hf_base)
 hf_test(hostd_options_test SOURCES hostd_options_test.c LINK hf_hostd_options)
@@ -23,6 +27,6 @@ hf_library(hf_control_link SOURCES control_link.c LINK hf_hostd_core hf_rpc)
 hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_hostd_sim hf_base_uv)
 
 if(TARGET hf_accel)
-  hf_program(hostd INSTALL SOURCES hostd.c LINK hf_hostd_options hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
+  hf_program(hostd INSTALL SOURCES hostd.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
     hf_keeper_client hf_lease_reader hf_storage hf_net hf_accel hf_rpc hf_base_uv)
 endif()

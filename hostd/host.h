@@ -58,6 +58,24 @@ struct hf_attach {
     struct hf_backoff end_backoff;
 };
 
+/* How far it is on its way out (host_leave.h). */
+enum hf_leave_state {
+    HF_LEAVE_NOT,
+    HF_LEAVE_ASKED,    /* the leader is asked to empty the host */
+    HF_LEAVE_STOPPING, /* every instance is stopped here */
+    HF_LEAVE_CLOSING,  /* the epoch is being closed */
+    HF_LEAVE_CLOSED,   /* it is: the leader is told */
+    HF_LEAVE_DONE,
+};
+
+struct hf_leave {
+    enum hf_leave_state state;
+    int64_t since_ms;        /* that it is in this state */
+    int64_t patience_end_ms; /* ASKED: then it is done here */
+    int64_t heard_ms;        /* ASKED: a leader was there */
+    struct hf_timer timer;
+};
+
 /* The keeper's last answer, copied. */
 struct hf_host_view {
     bool known, up;     /* up: the keeper answers now */
@@ -84,6 +102,7 @@ struct hf_host {
     struct hf_uuid cluster; /* from the last welcome; zero: not told */
     struct hf_host_view view;
     struct hf_attach attach;
+    struct hf_leave leave;
     struct hf_timer view_timer;
 
     struct hf_timer look_timer;
@@ -129,6 +148,10 @@ void hf_attach_init(struct hf_host *h);
 void hf_attach_done(struct hf_host *h);
 /* A new view of the keeper is here. */
 void hf_attach_view(struct hf_host *h);
+/* A hello with a fresh view; reports and assignments rest until the next welcome. */
+void hf_attach_hello_again(struct hf_host *h);
+/* Kills all, verifies, says hello. */
+void hf_attach_end_epoch(struct hf_host *h, const char *why);
 /* A start has ended: closing the epoch may go on. */
 void hf_attach_start_ended(struct hf_host *h);
 bool hf_attach_granted(const struct hf_host *h);

@@ -4,6 +4,7 @@
  *   2. Welcome(pending): wait. Welcome(epoch): the keeper takes it if it is new, then all is reported
  *   3. Assign …, Synced: each of this epoch and of no lower term than ever seen (rule 1)
  *   4. EndEpoch, or an epoch that the keeper closed by itself: kill all, verify, Hello(closed and killed)
+ *   5. ShutDown: the same, because the host leaves (host_leave.h)
  *
  * Messages are taken one by one: while the keeper persists a term or an epoch, the inbox stands still.
  */
@@ -17,6 +18,7 @@
 #include "base/mutant.h"
 #include "ha/ha_timing.h"
 #include "hostd/host.h"
+#include "hostd/host_leave.h"
 #include "hostd/instance_rec.h"
 #include "hostd/storage_rec.h"
 
@@ -147,6 +149,8 @@ static void send_hello(struct hf_host *h)
     memcpy(h->attach.said_watchdog, h->view.watchdog, sizeof h->view.watchdog);
     memcpy(h->attach.said_profile, h->view.profile, sizeof h->view.profile);
     h->attach.state = HF_ATTACH_HELLO;
+    if (hf_leave_begun(h))
+        hf_leave_say(h);
     h->d.send(h->d.arg, &m);
     if (hello.n_instances)
         free(hello.instances[0]);
@@ -154,8 +158,7 @@ static void send_hello(struct hf_host *h)
     free(ids);
 }
 
-/* A hello with a fresh view; reports and assignments rest until the next welcome. */
-static void hello_again(struct hf_host *h)
+void hf_attach_hello_again(struct hf_host *h)
 {
     if (h->attach.state == HF_ATTACH_DOWN)
         return;
@@ -166,7 +169,7 @@ static void hello_again(struct hf_host *h)
 
 static void hello_timer(void *arg)
 {
-    hello_again(arg);
+    hf_attach_hello_again(arg);
 }
 
 /* --- the end of an epoch --- */
@@ -205,7 +208,8 @@ static void on_ended(void *arg, hf_status st)
     a->synced = false;
     h->view.epoch_closed = true; /* until the refreshed view says so itself, no record may take a step */
     hf_host_drop_instances(h);
-    hello_again(h);
+    hf_leave_closed(h);
+    hf_attach_hello_again(h);
 }
 
 static void end_step(struct hf_host *h)
@@ -219,7 +223,7 @@ static void end_step(struct hf_host *h)
     h->d.keeper->ops->end_epoch(h->d.keeper, h->view.epoch, h->attach.end_starts != 0, on_ended, h);
 }
 
-static void end_epoch(struct hf_host *h, const char *why)
+void hf_attach_end_epoch(struct hf_host *h, const char *why)
 {
     if (h->attach.ending)
         return;
@@ -245,7 +249,7 @@ void hf_attach_view(struct hf_host *h)
     if (h->view.foreign || a->ending || a->gate == HF_GATE_EPOCH)
         return;
     if (h->view.epoch_closed && (!h->view.clean || starts(h) != 0 || records)) {
-        end_epoch(h, "the keeper closed it: the leases of its storages were lost");
+        hf_attach_end_epoch(h, "the keeper closed it: the leases of its storages were lost");
         return;
     }
     bool judged_otherwise =
@@ -346,6 +350,8 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
     const Holdfast__V1__Welcome *w = m->welcome;
     if (a->state == HF_ATTACH_VIEW || a->ending)
         return; /* answers a hello that another one overtakes */
+    if (h->leave.state >= HF_LEAVE_CLOSING)
+        return; /* no further epoch is wanted */
     if (!hf_uuid_parse(w->cluster_id, &h->cluster))
         h->cluster = (struct hf_uuid){{0}}; /* then records of any are taken */
     if (w->pending || w->epoch == 0) {
@@ -361,7 +367,7 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
                                   h->view.epoch_closed ? "is closed" : "is later"));
         hf_timer_start(h->d.env, &a->hello_timer, HELLO_AGAIN_MS, hello_timer, h);
     } else if (h->view.epoch != 0 && !h->view.epoch_closed) {
-        end_epoch(h, "the leader has granted a later one");
+        hf_attach_end_epoch(h, "the leader has granted a later one");
     } else {
         a->gate = HF_GATE_EPOCH;
         a->granting = w->epoch;
@@ -374,9 +380,17 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
 static void take_end_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
 {
     if (h->view.epoch != 0 && !h->view.epoch_closed && m->end_epoch->epoch >= h->view.epoch)
-        end_epoch(h, "the leader has fenced it");
+        hf_attach_end_epoch(h, "the leader has fenced it");
     else
-        hello_again(h);
+        hf_attach_hello_again(h);
+}
+
+static hf_status take_order(struct hf_host *h, const Holdfast__V1__ControlMessage *m,
+                            const char **ret_subject)
+{
+    if (m->body_case == HOLDFAST__V1__CONTROL_MESSAGE__BODY_SHUT_DOWN)
+        return hf_leave_ordered(h, m->shut_down);
+    return hf_assign_take(h, m, ret_subject);
 }
 
 static void take_in_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
@@ -389,9 +403,21 @@ static void take_in_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage 
         st = hf_error(HF_PRECONDITION, "the order is for epoch %llu of this host, which is in epoch %llu",
                       (unsigned long long)m->epoch, (unsigned long long)h->view.epoch);
     else
-        st = hf_assign_take(h, m, &subject);
+        st = take_order(h, m, &subject);
     if (!hf_ok(st))
         hf_attach_refuse(h, m, subject, st);
+}
+
+/* An order to close the epoch is one of that epoch; the word that this is in the log comes after it. */
+static void take_shut_down(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
+{
+    if (!m->shut_down->recorded) {
+        take_in_epoch(h, m);
+        return;
+    }
+    hf_status st = hf_leave_ordered(h, m->shut_down);
+    if (!hf_ok(st))
+        hf_attach_refuse(h, m, h->id, st);
 }
 
 static void take(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
@@ -408,6 +434,9 @@ static void take(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
     case HOLDFAST__V1__CONTROL_MESSAGE__BODY_SYNCED:
     case HOLDFAST__V1__CONTROL_MESSAGE__BODY_OBSERVE:
         take_in_epoch(h, m);
+        break;
+    case HOLDFAST__V1__CONTROL_MESSAGE__BODY_SHUT_DOWN:
+        take_shut_down(h, m);
         break;
     default:
         hf_attach_refuse(

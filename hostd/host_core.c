@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "hostd/host.h"
+#include "hostd/host_leave.h"
 #include "hostd/image_rec.h"
 #include "hostd/instance_rec.h"
 #include "hostd/network_rec.h"
@@ -31,7 +32,8 @@ static void look_timer(void *arg);
 
 void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d)
 {
-    HF_ASSERT(!h->started && d->env && d->hypervisor && d->keeper && d->net && d->send && d->redial);
+    HF_ASSERT(!h->started && d->env && d->hypervisor && d->keeper && d->net && d->send && d->redial &&
+              d->left);
     HF_ASSERT(d->open_storage && d->reader_create && d->reader_set_peers && d->reader_set_marks &&
               d->reader_close);
     h->d = *d;
@@ -58,6 +60,7 @@ void hf_host_close(struct hf_host *h, void (*closed)(void *arg), void *arg)
     hf_timer_stop(&h->look_timer);
     hf_timer_stop(&h->view_timer);
     hf_attach_done(h);
+    hf_leave_done(h);
     hf_instance_recs_stop(h);
     hf_storage_recs_stop(h);
     hf_image_recs_stop(h);

@@ -53,6 +53,9 @@ struct hf_host_drivers {
     void (*send)(void *arg, const Holdfast__V1__HostMessage *m);
     /* End the stream and dial again: what came over it cannot be trusted to be complete. */
     void (*redial)(void *arg, const char *why);
+    /* The host has left: its epoch is closed, nothing of it runs, the daemon may end. recorded: the leader
+     * knows. It must not close the core from inside this call. */
+    void (*left)(void *arg, bool recorded);
     void *arg;
 };
 
@@ -67,6 +70,10 @@ void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d);
 
 /* On the stream that is open the leader has granted or confirmed this host's epoch. */
 bool hf_host_attached(const struct hf_host *h);
+
+/* The machine is about to be switched off: the host is emptied, by the leader as long as patience lasts, else
+ * here; its epoch is closed; then `left` is called. Once begun it is not taken back. */
+void hf_host_leave(struct hf_host *h, int64_t patience_ms);
 
 /* Takes no more steps; closed runs on the loop when the last call under way has come back, at the earliest in
  * this call (it must not free the core from inside). Guests go on running. */

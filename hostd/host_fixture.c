@@ -47,6 +47,13 @@ static void on_redial(void *arg, const char *why)
     world_close_stream(w);
 }
 
+static void on_left(void *arg, bool recorded)
+{
+    struct world *w = arg;
+    w->lefts++;
+    w->left_recorded = recorded;
+}
+
 /* Readers belong to the real driver; here one world is all there is. */
 static struct world *reader_world;
 
@@ -114,6 +121,7 @@ static void start_hostd(struct world *w)
         .reader_close = reader_close,
         .send = on_send,
         .redial = on_redial,
+        .left = on_left,
         .arg = w,
     };
     hf_host_start(w->host, &d);
@@ -304,6 +312,16 @@ void world_end_epoch(struct world *w, uint64_t epoch)
     e.epoch = epoch;
     m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_END_EPOCH;
     m.end_epoch = &e;
+    world_send(w, &m);
+}
+
+void world_shut_down(struct world *w, bool recorded)
+{
+    Holdfast__V1__ControlMessage m = HOLDFAST__V1__CONTROL_MESSAGE__INIT;
+    Holdfast__V1__ShutDown d = HOLDFAST__V1__SHUT_DOWN__INIT;
+    d.recorded = recorded;
+    m.body_case = HOLDFAST__V1__CONTROL_MESSAGE__BODY_SHUT_DOWN;
+    m.shut_down = &d;
     world_send(w, &m);
 }
 

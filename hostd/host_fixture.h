@@ -48,7 +48,8 @@ struct world {
     struct hf_keeper *keeper;
     struct hf_host_net *net;
     bool closed, stream;
-    unsigned redials;
+    unsigned redials, lefts;
+    bool left_recorded;
     /* the reader of peers' records */
     struct hf_lease_reader_options reader;
     bool reader_open;
@@ -74,6 +75,7 @@ void world_welcome(struct world *w, uint64_t epoch); /* 0: pending */
 void world_base(struct world *w);                    /* storages and network */
 void world_synced(struct world *w);
 void world_end_epoch(struct world *w, uint64_t epoch);
+void world_shut_down(struct world *w, bool recorded);
 void world_unassign(struct world *w, int kind, const char *uuid);
 
 struct order {

@@ -13,9 +13,11 @@
 #include "base/mem.h"
 #include "hostd/accel_probe.h"
 #include "hostd/control_link.h"
+#include "hostd/daemon_lock.h"
 #include "hostd/host_core.h"
 #include "hostd/hostd_options.h"
 #include "hostd/identity.h"
+#include "hostd/shut_down_call.h"
 #include "hostd/vm_libvirt.h"
 
 #define PROBE_MS 5000
@@ -28,8 +30,9 @@ struct daemon {
     struct hf_identity identity;
     char hostname[256], console_dir[4096], net_dir[4096];
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_shut_down;
     uv_timer_t patience;
+    int exit_code;
     struct hf_env *env;
     struct hf_host *host;
     struct hf_hypervisor *hypervisor;
@@ -61,9 +64,9 @@ static void redial(void *arg, const char *why)
 
 static void impatient(uv_timer_t *t)
 {
-    (void)t;
+    struct daemon *d = t->data;
     hf_warn("calls to a storage or to libvirt are still under way: ending without them");
-    _exit(0); /* threads hang in the kernel; every step may be repeated by the next daemon */
+    _exit(d->exit_code); /* threads hang in the kernel; every step may be repeated by the next daemon */
 }
 
 static void on_hypervisor_closed(void *arg)
@@ -74,6 +77,7 @@ static void on_hypervisor_closed(void *arg)
     hf_env_uv_close(d->env);
     uv_close((uv_handle_t *)&d->on_term, NULL);
     uv_close((uv_handle_t *)&d->on_int, NULL);
+    uv_close((uv_handle_t *)&d->on_shut_down, NULL);
     uv_close((uv_handle_t *)&d->patience, NULL);
 }
 
@@ -91,16 +95,46 @@ static void on_core_closed(void *arg)
     uv_timer_start(&d->patience, close_drivers, 0, 0); /* not from inside the core */
 }
 
+static void close_daemon(struct daemon *d)
+{
+    d->ending = true;
+    uv_timer_start(&d->patience, impatient, PATIENCE_MS, 0);
+    hf_control_link_close(d->link);
+    hf_host_close(d->host, on_core_closed, d);
+}
+
 static void end(uv_signal_t *s, int number)
 {
     struct daemon *d = s->data;
     if (d->ending)
         return;
-    d->ending = true;
     hf_info("%s: ending, guests go on running", strsignal(number));
-    uv_timer_start(&d->patience, impatient, PATIENCE_MS, 0);
-    hf_control_link_close(d->link);
-    hf_host_close(d->host, on_core_closed, d);
+    close_daemon(d);
+}
+
+/* --- the end of the host --- */
+
+static void shut_down(uv_signal_t *s, int number)
+{
+    struct daemon *d = s->data;
+    (void)number;
+    hf_host_leave(d->host, d->o.patience_s * 1000LL);
+}
+
+static void end_left(uv_timer_t *t)
+{
+    struct daemon *d = t->data;
+    if (!d->ending)
+        close_daemon(d);
+}
+
+static void on_left(void *arg, bool recorded)
+{
+    struct daemon *d = arg;
+    (void)recorded; /* the core has told */
+    d->exit_code = HF_HOSTD_EXIT_LEFT;
+    if (!d->ending)
+        uv_timer_start(&d->patience, end_left, 0, 0); /* not from inside the core */
 }
 
 /* --- the start --- */
@@ -196,10 +230,12 @@ static hf_status open_drivers(struct daemon *d, const char *accel)
 
 static void watch_signals(struct daemon *d)
 {
-    d->on_term.data = d->on_int.data = d->patience.data = d;
+    d->on_term.data = d->on_int.data = d->on_shut_down.data = d->patience.data = d;
     uv_timer_init(&d->loop, &d->patience);
     uv_signal_init(&d->loop, &d->on_term);
     uv_signal_init(&d->loop, &d->on_int);
+    uv_signal_init(&d->loop, &d->on_shut_down);
+    uv_signal_start(&d->on_shut_down, shut_down, HF_SHUT_DOWN_SIGNAL);
     uv_signal_start(&d->on_term, end, SIGTERM);
     uv_signal_start(&d->on_int, end, SIGINT);
     signal(SIGPIPE, SIG_IGN);
@@ -213,6 +249,7 @@ static hf_status start(struct daemon *d)
         snprintf(d->hostname, sizeof d->hostname, "unnamed");
     HF_TRY(hf_identity_load(d->env, d->o.state_dir, &d->identity));
     HF_TRY(make_dirs(d));
+    HF_TRY(hf_daemon_lock_take(d->o.run_dir));
     hf_info("hostd %s on host %s (%s)", HF_VERSION, hf_uuid_format(&d->identity.uuid, uuid), d->hostname);
     const char *accel = accelerator(&d->o); /* before the loop: it blocks */
     d->host = make_core(d, accel);
@@ -231,6 +268,7 @@ static hf_status start(struct daemon *d)
         .reader_close = hf_lease_reader_close,
         .send = send_up,
         .redial = redial,
+        .left = on_left,
         .arg = d,
     };
     hf_host_start(d->host, &drivers);
@@ -239,15 +277,31 @@ static hf_status start(struct daemon *d)
     return HF_STATUS_OK;
 }
 
+#define STOP_MARGIN_S 180 /* for the clean stops and the close of the epoch, behind the patience */
+
+static int call_shut_down(struct daemon *d)
+{
+    hf_status st = hf_shut_down_call(d->o.run_dir, (d->o.patience_s + STOP_MARGIN_S) * 1000LL);
+    if (!hf_ok(st))
+        hf_err("shut this host down: %s", hf_status_message(st));
+    int code = hf_ok(st) ? 0 : 1;
+    hf_status_drop(st);
+    free(d);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon *d = HF_NEW(struct daemon);
+    signal(HF_SHUT_DOWN_SIGNAL, SIG_IGN); /* until the loop hears it: the caller says it again */
     hf_status st = hf_hostd_options_parse(argc, argv, &d->o);
     if (hf_ok(st) && (d->o.help || d->o.version)) {
         fputs(d->o.help ? hf_hostd_help : "hostd " HF_VERSION "\n", stdout);
         free(d);
         return 0;
     }
+    if (hf_ok(st) && d->o.shut_down)
+        return call_shut_down(d);
     HF_ASSERT(uv_loop_init(&d->loop) == 0);
     if (hf_ok(st))
         st = start(d);
@@ -258,7 +312,8 @@ int main(int argc, char **argv)
     }
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_loop_close(&d->loop);
+    int code = d->exit_code;
     explicit_bzero(d, sizeof *d);
     free(d);
-    return 0;
+    return code;
 }

@@ -15,6 +15,13 @@ const char hf_hostd_help[] =
     "hf-lease must run on the same host; hostd waits for it. SIGTERM ends hostd and leaves the guests "
     "running.\n"
     "\n"
+    "       hostd --shut-down [--run-dir DIR] [--shutdown-patience SECONDS]\n"
+    "\n"
+    "Before the machine is switched off: tells the daemon to have this host emptied by the leader, to stop "
+    "what "
+    "is still\n"
+    "here when its patience ends, and to close the host's epoch; waits until it has left.\n"
+    "\n"
     "  --control LIST        control nodes, for example 10.0.0.1:7480,10.0.0.2:7480,10.0.0.3:7480\n"
     "  --management-ip IP    this host's address in the management network\n"
     "  --state-dir DIR       identity of this host                  [/var/lib/holdfast]\n"
@@ -31,6 +38,8 @@ const char hf_hostd_help[] =
     "TLS\n"
     "  --tls-cert FILE       certificate of this host\n"
     "  --tls-key FILE        its key\n"
+    "  --shutdown-patience SECONDS  how long the leader has to empty the host before it is switched off "
+    "[120]\n"
     "  --version, --help\n"
     "\n"
     "HOLDFAST_LOG=debug|info|warn|error sets what is logged on standard error.\n";
@@ -49,6 +58,8 @@ enum {
     CA,
     CERT,
     KEY,
+    SHUT_DOWN,
+    PATIENCE,
     VERSION,
     HELP
 };
@@ -67,6 +78,8 @@ static const struct option table[] = {
     {"tls-ca", required_argument, NULL, CA},
     {"tls-cert", required_argument, NULL, CERT},
     {"tls-key", required_argument, NULL, KEY},
+    {"shut-down", no_argument, NULL, SHUT_DOWN},
+    {"shutdown-patience", required_argument, NULL, PATIENCE},
     {"version", no_argument, NULL, VERSION},
     {"help", no_argument, NULL, HELP},
     {NULL, 0, NULL, 0},
@@ -117,6 +130,13 @@ static hf_status parse_numbers(int option, const char *text, struct hf_hostd_opt
         return HF_STATUS_OK;
     }
     long n = strtol(text, &end, 10);
+    if (option == PATIENCE) {
+        if (end == text || *end || n < 0 || n > 86400)
+            return hf_error(HF_INVALID, "--shutdown-patience: '%s' is no number of seconds from 0 to 86400",
+                            text);
+        o->patience_s = (unsigned)n;
+        return HF_STATUS_OK;
+    }
     if (end == text || *end || n < 1 || n > 65536)
         return hf_error(HF_INVALID, "--cpus: '%s' is no number from 1 to 65536", text);
     o->cpus = (unsigned)n;
@@ -153,7 +173,7 @@ static const char **text_option(struct hf_hostd_options *o, int option)
 
 static hf_status check(const struct hf_hostd_options *o)
 {
-    if (o->help || o->version)
+    if (o->help || o->version || o->shut_down)
         return HF_STATUS_OK;
     if (o->n_controls == 0)
         return hf_error(HF_INVALID, "--control is missing: name at least one control node (hostd --help)");
@@ -176,6 +196,7 @@ hf_status hf_hostd_options_parse(int argc, char **argv, struct hf_hostd_options 
         .keeper_socket = HF_KEEPER_SOCKET,
         .libvirt_uri = "qemu:///system",
         .accelerator = "auto",
+        .patience_s = 120,
     };
     int option;
     opterr = 0;
@@ -186,10 +207,12 @@ hf_status hf_hostd_options_parse(int argc, char **argv, struct hf_hostd_options 
             *text = optarg;
         else if (option == CONTROL)
             HF_TRY(parse_controls(optarg, &o));
-        else if (option == CPUS || option == MEMORY)
+        else if (option == CPUS || option == MEMORY || option == PATIENCE)
             HF_TRY(parse_numbers(option, optarg, &o));
         else if (option == HELP)
             o.help = true;
+        else if (option == SHUT_DOWN)
+            o.shut_down = true;
         else if (option == VERSION)
             o.version = true;
         else

@@ -4,6 +4,8 @@
 
 #include "hostd/control_link.h"
 
+#define HF_HOSTD_EXIT_LEFT 10 /* the host has left: not to be started again before the machine is */
+
 struct hf_hostd_options {
     const char *controls[HF_CONTROL_LINK_NODES_MAX];
     size_t n_controls;
@@ -12,6 +14,8 @@ struct hf_hostd_options {
     unsigned cpus;         /* 0: found */
     uint64_t memory_bytes; /* 0: found */
     struct hf_tls_files tls;
+    unsigned patience_s; /* that the leader has to empty this host when the machine is switched off */
+    bool shut_down;      /* not the daemon: the call that tells it so */
     bool help, version;
 };
 

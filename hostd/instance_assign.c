@@ -54,7 +54,7 @@ static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
         r->reboot_done = hf_instance_reboots_wanted(a);
         r->reboot_baseline = true;
     }
-    if (a->power != POWER(STOPPED)) {
+    if (!hf_instance_is_to_stop(r)) {
         r->stop_since_ms = r->shutdown_ms = 0; /* the stop was taken back */
         r->destroyed = false;
     }

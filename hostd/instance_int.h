@@ -120,6 +120,7 @@ void hf_instance_order_start(struct hf_instance_rec *r); /* permit in hand */
 void hf_instance_permitted_step(struct hf_instance_rec *r);
 
 /* --- instance_stop.c --- */
+bool hf_instance_is_to_stop(const struct hf_instance_rec *r);
 void hf_instance_stop_step(struct hf_instance_rec *r);
 /* The keeper verifies that nothing of the run exists (or kills it first) and tombstones it. */
 void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason);

@@ -211,7 +211,7 @@ void hf_instance_tick(struct hf_instance_rec *r)
         hf_instance_verify_step(r);
     else if (r->permit == HF_PERMIT_TOMBSTONED)
         hf_instance_settle(r);
-    else if (r->want && r->want->power == POWER(STOPPED))
+    else if (hf_instance_is_to_stop(r))
         hf_instance_stop_step(r);
     else if (r->permit != HF_PERMIT_NONE)
         hf_instance_permitted_step(r);

@@ -44,6 +44,10 @@ bool hf_instance_recs_start_pending(struct hf_host *h, const struct hf_uuid *uui
  * none. */
 unsigned hf_instance_recs_clear_starts(struct hf_host *h);
 
+/* All are stopped from now on (hf_leave_stops_all), and nothing of any is here any more. */
+void hf_instance_recs_stop_all(struct hf_host *h);
+bool hf_instance_recs_all_over(struct hf_host *h);
+
 /* A new view of the keeper (h->view); runs that live there and are not known are adopted. */
 void hf_instance_recs_see_runs(struct hf_host *h);
 /* The list with this number (see hf_host_look()). */

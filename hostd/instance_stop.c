@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "holdfast/v1/instance.pb-c.h"
+#include "hostd/host_leave.h"
 #include "hostd/instance_int.h"
 
 #define SHUTDOWN_REPEAT_MS   5000 /* a guest that still boots misses an ACPI event */
@@ -86,8 +87,7 @@ void hf_instance_settle(struct hf_instance_rec *r)
     bool news = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
     if (r->end == HF_END_NOT) {
         bool lived = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STATE_UNSPECIFIED;
-        bool ordered = r->want && r->want->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED;
-        r->end = ordered ? HF_END_ORDER : HF_END_GUEST;
+        r->end = hf_instance_is_to_stop(r) ? HF_END_ORDER : HF_END_GUEST;
         set_text(&r->end_reason, lived ? "ended by the keeper: a lease of its storages was lost"
                                        : "this run was over when the host daemon heard of it");
     }
@@ -99,6 +99,28 @@ void hf_instance_settle(struct hf_instance_rec *r)
 }
 
 /* --- by order --- */
+
+bool hf_instance_is_to_stop(const struct hf_instance_rec *r)
+{
+    return hf_leave_stops_all(r->host) ||
+           (r->want && r->want->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED);
+}
+
+void hf_instance_recs_stop_all(struct hf_host *h)
+{
+    for (struct hf_instance_rec *r = h->instances, *next; r; r = next) {
+        next = hf_instance_rec_next(r);
+        hf_instance_tick_now(r);
+    }
+}
+
+bool hf_instance_recs_all_over(struct hf_host *h)
+{
+    for (struct hf_instance_rec *r = h->instances; r; r = hf_instance_rec_next(r))
+        if (!hf_instance_is_over(r))
+            return false;
+    return true;
+}
 
 static void on_order(void *arg, hf_status st)
 {
@@ -193,7 +215,7 @@ static void wait_for_guest(struct hf_instance_rec *r, int64_t now, int64_t grace
 void hf_instance_stop_step(struct hf_instance_rec *r)
 {
     int64_t now = hf_env_now_ms(r->host->d.env);
-    int64_t grace = r->want->stop_grace_ms ? r->want->stop_grace_ms : HF_INSTANCE_STOP_GRACE_MS;
+    int64_t grace = r->want && r->want->stop_grace_ms ? r->want->stop_grace_ms : HF_INSTANCE_STOP_GRACE_MS;
     if (r->permit == HF_PERMIT_NONE) {
         hf_instance_end_run(r, true, HF_END_ORDER, "stopped before it ran");
         return;
@@ -202,7 +224,8 @@ void hf_instance_stop_step(struct hf_instance_rec *r)
         hf_info("instance %s run %llu: stop", r->id, (unsigned long long)r->run);
         r->stop_since_ms = now;
     }
-    bool acpi = !r->want->force_stop && r->start != HF_START_FAILED && now < r->stop_since_ms + grace;
+    bool acpi =
+        !(r->want && r->want->force_stop) && r->start != HF_START_FAILED && now < r->stop_since_ms + grace;
     if (r->seen == HF_SEEN_ABSENT && r->start != HF_START_UNKNOWN && r->start != HF_START_NOT_ASKED)
         hf_instance_end_run(r, true, HF_END_ORDER, "stopped");
     else if (r->gone_hint)

@@ -123,6 +123,13 @@ static void redial(void *arg, const char *why)
     hf_timer_start(&d->proc->env, &d->timer, 0, redialled, d);
 }
 
+/* The process stays, as one that a person looks at: it does nothing more. */
+static void left(void *arg, bool recorded)
+{
+    struct sim_daemon *d = arg;
+    sim_trace(d->host->sim, d->proc->name, "has left%s", recorded ? ", which is in the log" : "");
+}
+
 /* --- the other drivers --- */
 
 static hf_status open_storage(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret)
@@ -189,6 +196,7 @@ void sim_daemon_begin(struct sim_host *h)
         .reader_close = sim_reader_close,
         .send = send_up,
         .redial = redial,
+        .left = left,
         .arg = d,
     };
     hf_host_start(d->core, &drivers);
