@@ -27,7 +27,9 @@ struct hf_keeper_state_run {
 struct hf_keeper_tomb {
     struct hf_uuid instance;
     uint64_t run;
-    uint64_t epoch; /* in which it was set */
+    uint64_t epoch;      /* in which it was set */
+    uint8_t handed_over; /* this run's guest went to another host, whole */
+    uint8_t reserved[7];
 };
 
 struct hf_keeper_state_storage {

@@ -29,7 +29,7 @@ enum hf_keeper_op {
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */
     HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated, incoming */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
-    HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill */
+    HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill, handed_over */
     HF_KEEPER_END_EPOCH,      /* epoch, starting */
     HF_KEEPER_GATE,  /* by the gate's socket only. subject: instance, number: run, incoming; pid is filled in
                         from the asker */
@@ -54,10 +54,11 @@ struct hf_keeper_request {
     int32_t pid;
     uint8_t kill;
     uint8_t n_storages;
-    uint8_t starting; /* orders to start are under way: a permit may yet become a process */
-    uint8_t gated;    /* its QEMU asks the gate before it is born */
-    uint8_t incoming; /* the target's copy of a migration; GATE: a QEMU that waits to be filled by one */
-    uint8_t reserved[7];
+    uint8_t starting;    /* orders to start are under way: a permit may yet become a process */
+    uint8_t gated;       /* its QEMU asks the gate before it is born */
+    uint8_t incoming;    /* the target's copy of a migration; GATE: a QEMU that waits to be filled by one */
+    uint8_t handed_over; /* its guest is whole at the target of its migration */
+    uint8_t reserved[6];
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX];
     char dir[HF_KEEPER_DIR_MAX]; /* ended by zero */
 };
@@ -95,9 +96,10 @@ struct hf_keeper_wire_run {
     struct hf_uuid instance;
     uint64_t run;
     int32_t pid;
-    uint16_t state; /* 0 pending, 1 live, 2 tombstoned */
+    uint8_t state;  /* 0 pending, 1 live, 2 tombstoned */
     uint8_t frozen; /* its processes are told to stand still: a lease that it needs is in doubt */
     uint8_t incoming;
+    uint8_t handed_over; /* tombstoned */
 };
 
 #define HF_KEEPER_PACKET_MAX                                                                                 \

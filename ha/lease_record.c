@@ -23,12 +23,13 @@ enum {
     RUN_BYTES = 32,
 };
 
-#define MAGIC        "HFLEASE"
-#define VERSION      1
-#define FLAG_CLOSED  1u
-#define FLAG_KILLED  2u
-#define RUN_LIVE     1u
-#define RUN_INCOMING 2u
+#define MAGIC           "HFLEASE"
+#define VERSION         1
+#define FLAG_CLOSED     1u
+#define FLAG_KILLED     2u
+#define RUN_LIVE        1u
+#define RUN_INCOMING    2u
+#define RUN_HANDED_OVER 4u
 
 _Static_assert(AT_RUNS + HF_LEASE_RECORD_RUNS_MAX * RUN_BYTES == HF_LEASE_SLOT_BYTES,
                "the runs fill the slot");
@@ -84,7 +85,8 @@ void hf_lease_record_encode(const struct hf_lease_record *r, uint8_t slot[HF_LEA
         uint8_t *p = slot + AT_RUNS + i * RUN_BYTES;
         memcpy(p, r->runs[i].instance.b, 16);
         put64(p + 16, r->runs[i].run);
-        put32(p + 24, (r->runs[i].live ? RUN_LIVE : 0) | (r->runs[i].incoming ? RUN_INCOMING : 0));
+        put32(p + 24, (r->runs[i].live ? RUN_LIVE : 0) | (r->runs[i].incoming ? RUN_INCOMING : 0) |
+                          (r->runs[i].handed_over ? RUN_HANDED_OVER : 0));
     }
     put32(slot + AT_CRC, slot_crc(slot));
 }
@@ -116,6 +118,7 @@ static enum hf_lease_decode decode_body(const uint8_t *slot, struct hf_lease_rec
         ret->runs[i].run = get64(p + 16);
         ret->runs[i].live = get32(p + 24) & RUN_LIVE;
         ret->runs[i].incoming = get32(p + 24) & RUN_INCOMING;
+        ret->runs[i].handed_over = get32(p + 24) & RUN_HANDED_OVER;
     }
     return HF_LEASE_GOOD;
 }

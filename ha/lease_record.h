@@ -27,8 +27,9 @@
 struct hf_lease_run {
     struct hf_uuid instance;
     uint64_t run;
-    bool live;     /* permit given or running; false: tombstoned */
-    bool incoming; /* live, the target's copy of a migration */
+    bool live;        /* permit given or running; false: tombstoned */
+    bool incoming;    /* live, the target's copy of a migration */
+    bool handed_over; /* tombstoned, its guest is whole at the target of its migration */
 };
 
 struct hf_lease_record {

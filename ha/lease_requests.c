@@ -40,6 +40,7 @@ static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const stru
         .op = q->head.op,
         .kill = q->kill,
         .starting = q->starting,
+        .handed_over = q->handed_over,
         .subject = q->subject,
         .epoch = q->epoch,
         .number = q->number,
@@ -325,7 +326,10 @@ static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiti
 {
     struct hf_lease_name name = hf_lease_name(&w->subject);
     if (!alive || (w->kill && HF_MUTANT(KILL_UNVERIFIED))) {
-        hf_lease_bury(r, w->subject, w->number);
+        if (w->handed_over)
+            hf_lease_bury_handed_over(r, w->subject, w->number);
+        else
+            hf_lease_bury(r, w->subject, w->number);
         reply_ok(r, w->token);
         return true;
     }

@@ -54,7 +54,7 @@ struct hf_lease_waiting {
     uint64_t survey; /* number of the first survey that counts */
     int64_t deadline_ms;
     uint16_t op;
-    bool kill, starting;
+    bool kill, starting, handed_over;
     struct hf_uuid subject, cluster;
     uint64_t epoch, number;
 };
@@ -115,6 +115,8 @@ const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r,
 /* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in
  * that table. */
 void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
+/* And its tombstone says that its guest is whole elsewhere. */
+void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
 void hf_lease_close_epoch(struct hf_lease_rules *r);
 
 /* What a survey tells about the runs: births, deaths that were wanted, processes without a permit. */

@@ -86,6 +86,15 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
     r->persist |= !HF_MUTANT(TOMBSTONE_NOT_SAVED);
 }
 
+void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run)
+{
+    hf_lease_bury(r, instance, run);
+    struct hf_keeper_state *s = &r->state;
+    for (uint32_t i = 0; i < s->n_tombs; i++)
+        if (hf_uuid_equal(&s->tombs[i].instance, &instance) && s->tombs[i].run == run)
+            s->tombs[i].handed_over = 1;
+}
+
 /* --- processes --- */
 
 bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,

@@ -63,8 +63,9 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
                                                          .live = true,
                                                          .incoming = s->runs[i].incoming};
     for (uint32_t i = s->n_tombs; i > 0 && ret->n_runs < HF_LEASE_RECORD_RUNS_MAX; i--)
-        ret->runs[ret->n_runs++] =
-            (struct hf_lease_run){.instance = s->tombs[i - 1].instance, .run = s->tombs[i - 1].run};
+        ret->runs[ret->n_runs++] = (struct hf_lease_run){.instance = s->tombs[i - 1].instance,
+                                                         .run = s->tombs[i - 1].run,
+                                                         .handed_over = s->tombs[i - 1].handed_over};
 }
 
 size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struct hf_keeper_wire_view *v)
@@ -97,12 +98,14 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
         *run++ = (struct hf_keeper_wire_run){.instance = s->runs[i].instance,
                                              .run = s->runs[i].run,
                                              .pid = r->guests[i].pid,
-                                             .state = s->runs[i].live,
+                                             .state = (uint8_t)s->runs[i].live,
                                              .frozen = r->guests[i].order == HF_GUEST_FROZEN,
                                              .incoming = s->runs[i].incoming};
     for (uint32_t i = 0; i < s->n_tombs; i++)
-        *run++ =
-            (struct hf_keeper_wire_run){.instance = s->tombs[i].instance, .run = s->tombs[i].run, .state = 2};
+        *run++ = (struct hf_keeper_wire_run){.instance = s->tombs[i].instance,
+                                             .run = s->tombs[i].run,
+                                             .state = 2,
+                                             .handed_over = s->tombs[i].handed_over};
     v->n_runs = s->n_runs + s->n_tombs;
     return (size_t)((uint8_t *)run - (uint8_t *)v);
 }

@@ -36,8 +36,10 @@ Holdfast__V1__Observation *hf_observation_to_pb(const struct hf_observation *o)
         r->instance_uuid = uuid_text(&o->runs[i].instance);
         r->epoch = o->epoch;
         r->run = o->runs[i].run;
-        r->state = o->runs[i].live ? HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING
-                                   : HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+        r->state = o->runs[i].incoming ? HOLDFAST__V1__INSTANCE_REPORT__STATE__INCOMING
+                   : o->runs[i].live   ? HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING
+                                       : HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+        r->handed_over = o->runs[i].handed_over;
         m->runs[i] = r;
     }
     return m;
@@ -70,6 +72,8 @@ hf_status hf_observation_from_pb(const Holdfast__V1__Observation *m,
                             m->runs[i]->instance_uuid);
         runs[i].run = m->runs[i]->run;
         runs[i].live = m->runs[i]->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+        runs[i].incoming = m->runs[i]->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__INCOMING;
+        runs[i].handed_over = m->runs[i]->handed_over;
     }
     snprintf(o.boot_id, sizeof o.boot_id, "%s", m->boot_id);
     snprintf(o.error, sizeof o.error, "%s", m->error);

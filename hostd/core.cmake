@@ -1,6 +1,7 @@
 # The host daemon: a core that links nothing of the outside, simulated drivers behind the same vtables, the program.
 hf_library(hf_hostd_core
-  SOURCES host_core.c host_attach.c host_leave.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c instance_stop.c
+  SOURCES host_core.c host_attach.c host_leave.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c
+          instance_move.c instance_stop.c
           storage_rec.c peer_values.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
@@ -11,6 +12,7 @@ hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)
 hf_test(host_instance_test SOURCES host_instance_test.c LINK hf_hostd_fixture)
 hf_test(host_running_test SOURCES host_running_test.c LINK hf_hostd_fixture)
 hf_test(host_leave_test SOURCES host_leave_test.c LINK hf_hostd_fixture)
+hf_test(host_migration_test SOURCES host_migration_test.c LINK hf_hostd_fixture)
 hf_test(host_chaos_test SOURCES host_chaos_test.c LINK hf_hostd_fixture)
 hf_test(host_records_test SOURCES host_records_test.c LINK hf_hostd_fixture)
 

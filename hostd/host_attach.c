@@ -72,13 +72,15 @@ bool hf_host_attached(const struct hf_host *h)
 
 /* --- hello --- */
 
-static Holdfast__V1__InstanceReport__State state_of(enum hf_keeper_run_state s)
+static Holdfast__V1__InstanceReport__State state_of(const struct hf_keeper_run *run)
 {
-    switch (s) {
+    switch (run->state) {
     case HF_RUN_PENDING:
-        return HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING;
+        return run->incoming ? HOLDFAST__V1__INSTANCE_REPORT__STATE__INCOMING
+                             : HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING;
     case HF_RUN_LIVE:
-        return HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+        return run->incoming ? HOLDFAST__V1__INSTANCE_REPORT__STATE__INCOMING
+                             : HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
     case HF_RUN_TOMBSTONED:
         break;
     }
@@ -100,7 +102,8 @@ static Holdfast__V1__InstanceReport **run_reports(struct hf_host *h, char (**ret
         reports[i].run = run->run;
         reports[i].state = hf_instance_recs_start_pending(h, &run->instance, run->run)
                                ? HOLDFAST__V1__INSTANCE_REPORT__STATE__STARTING
-                               : state_of(run->state);
+                               : state_of(run);
+        reports[i].handed_over = run->handed_over;
         list[i] = &reports[i];
     }
     *ret_ids = ids;

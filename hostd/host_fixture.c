@@ -343,6 +343,7 @@ void world_instance_at(struct world *w, struct order o, uint64_t term)
     Holdfast__V1__InstanceAssignment__Disk d = HOLDFAST__V1__INSTANCE_ASSIGNMENT__DISK__INIT, *disks[] = {&d};
     Holdfast__V1__InstanceAssignment__Nic n = HOLDFAST__V1__INSTANCE_ASSIGNMENT__NIC__INIT, *nics[] = {&n};
     Holdfast__V1__ImageAssignment t = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
+    Holdfast__V1__InstanceAssignment__Migration m = HOLDFAST__V1__INSTANCE_ASSIGNMENT__MIGRATION__INIT;
     char path[100];
     i.uuid = (char *)(o.uuid ? o.uuid : VM1);
     snprintf(path, sizeof path, "rootVolumes/vol-%s.qcow2", i.uuid);
@@ -367,6 +368,14 @@ void world_instance_at(struct world *w, struct order o, uint64_t term)
     i.memory_bytes = 96ull << 20;
     i.reboot_generation = o.reboot;
     i.reboot_force_generation = o.reset;
+    m.run = o.migration;
+    m.incoming = o.incoming;
+    m.go = o.go;
+    m.cancel = o.cancel;
+    m.target_host_uuid = (char *)OTHER;
+    m.target_epoch = 3;
+    m.target_address = (char *)OTHER_AT;
+    i.migration = o.migration ? &m : NULL;
     i.n_disks = 1;
     i.disks = disks;
     i.n_nics = o.no_nic ? 0 : 1;

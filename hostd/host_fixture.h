@@ -17,15 +17,17 @@
 #include "net/host_net_sim.h"
 #include "storage/primary_sim.h"
 
-#define HOST    "000000000000000000000000000000aa"
-#define SHARED  "00000000000000000000000000000051"
-#define LOCAL   "00000000000000000000000000000052"
-#define IMAGE   "00000000000000000000000000000071"
-#define L3      "00000000000000000000000000000031"
-#define VM1     "00000000000000000000000000000001"
-#define VM2     "00000000000000000000000000000002"
-#define NIC_MAC "52:54:00:00:00:01"
-#define NIC_IP  "172.20.108.40"
+#define HOST     "000000000000000000000000000000aa"
+#define SHARED   "00000000000000000000000000000051"
+#define LOCAL    "00000000000000000000000000000052"
+#define IMAGE    "00000000000000000000000000000071"
+#define L3       "00000000000000000000000000000031"
+#define VM1      "00000000000000000000000000000001"
+#define VM2      "00000000000000000000000000000002"
+#define OTHER    "000000000000000000000000000000bb" /* the other end of a migration, */
+#define OTHER_AT "10.0.0.2"                         /* and its address */
+#define NIC_MAC  "52:54:00:00:00:01"
+#define NIC_IP   "172.20.108.40"
 
 #define STATE(x) HOLDFAST__V1__INSTANCE_REPORT__STATE__##x
 #define POWER(x) HOLDFAST__V1__POWER_STATE__POWER_##x
@@ -86,6 +88,8 @@ struct order {
     bool force_stop, no_nic;
     unsigned grace_ms;
     uint64_t reboot, reset;
+    uint64_t migration; /* run of the target's copy; 0: none */
+    bool incoming, go, cancel;
 };
 void world_instance(struct world *w, struct order o);
 void world_instance_at(struct world *w, struct order o, uint64_t term);

@@ -17,7 +17,8 @@
 
 bool hf_instance_is_over(const struct hf_instance_rec *r)
 {
-    return !r->busy && !r->unverified && (r->permit == HF_PERMIT_TOMBSTONED || r->permit == HF_PERMIT_NONE);
+    return !r->busy && r->side_calls == 0 && !r->unverified &&
+           (r->permit == HF_PERMIT_TOMBSTONED || r->permit == HF_PERMIT_NONE);
 }
 
 /* What the keeper knows of a run that comes new. */
@@ -25,8 +26,11 @@ static void recall_permit(struct hf_instance_rec *r)
 {
     for (size_t i = 0; i < r->host->view.n_runs; i++) {
         const struct hf_keeper_run *run = &r->host->view.runs[i];
-        if (hf_uuid_equal(&run->instance, &r->uuid) && run->run == r->run && run->state == HF_RUN_TOMBSTONED)
+        if (hf_uuid_equal(&run->instance, &r->uuid) && run->run == r->run &&
+            run->state == HF_RUN_TOMBSTONED) {
             r->permit = HF_PERMIT_TOMBSTONED;
+            r->end = run->handed_over ? HF_END_HANDED_OVER : HF_END_NOT;
+        }
     }
 }
 
@@ -36,6 +40,7 @@ static void renew(struct hf_instance_rec *r, uint64_t run)
     struct hf_instance_rec fresh = {.next = r->next, .host = r->host, .uuid = r->uuid, .run = run};
     HF_ASSERT(hf_instance_is_over(r));
     hf_timer_stop(&r->timer);
+    hf_timer_stop(&r->move.timer);
     hf_instance_clear(r);
     memcpy(fresh.id, r->id, sizeof fresh.id);
     fresh.epoch = r->host->view.epoch;

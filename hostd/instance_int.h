@@ -1,6 +1,6 @@
-/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c (what
- * it is told), instance_start.c (the way up), instance_run.c (a run with a permit) and instance_stop.c (the way
- * down). */
+/* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c
+ * (what it is told), instance_start.c (the way up), instance_run.c (a run with a permit), instance_move.c
+ * (from host to host) and instance_stop.c (the way down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 
@@ -14,11 +14,28 @@
 /* What the keeper says about the run. */
 enum hf_permit { HF_PERMIT_NONE, HF_PERMIT_PENDING, HF_PERMIT_LIVE, HF_PERMIT_TOMBSTONED };
 /* What the hypervisor says, at the last look that counts. */
-enum hf_seen { HF_SEEN_UNKNOWN, HF_SEEN_ABSENT, HF_SEEN_RUNNING, HF_SEEN_PAUSED };
+enum hf_seen { HF_SEEN_UNKNOWN, HF_SEEN_ABSENT, HF_SEEN_RUNNING, HF_SEEN_PAUSED, HF_SEEN_INCOMING };
 /* What is known of the order to start. */
 enum hf_start { HF_START_NOT_ASKED, HF_START_UNKNOWN, HF_START_DONE, HF_START_FAILED };
 /* Why the run is over. */
-enum hf_end { HF_END_NOT, HF_END_ORDER, HF_END_GUEST, HF_END_START_FAILED };
+enum hf_end { HF_END_NOT, HF_END_ORDER, HF_END_GUEST, HF_END_START_FAILED, HF_END_HANDED_OVER };
+
+/* The migration of this run to another host. */
+struct hf_instance_move {
+    uint64_t run; /* of the target's copy: which one; 0: none was heard of */
+    enum {
+        HF_MOVE_NONE,
+        HF_MOVE_RUNNING,
+        HF_MOVE_UNKNOWN, /* it may be under way: ended until the hypervisor says that it is not */
+        HF_MOVE_FAILED,  /* nothing is under way, nor will it be begun again */
+        HF_MOVE_DONE,    /* handed over; this copy is to be tombstoned */
+    } state;
+    unsigned calling; /* 1: the order to migrate is under way */
+    unsigned asking;  /* 1: progress or an abort is */
+    struct hf_vm_progress progress;
+    struct hf_timer timer;
+    char *error;
+};
 
 struct hf_instance_rec {
     struct hf_instance_rec *next;
@@ -47,6 +64,11 @@ struct hf_instance_rec {
     char *start_error;
     size_t volumes_done;
 
+    /* migration */
+    bool adopted;  /* of an earlier daemon: what that had begun is not known */
+    bool incoming; /* the target's copy: does not go on before the keeper is told */
+    struct hf_instance_move move;
+
     /* the way down */
     int64_t stop_since_ms; /* 0: no stop ordered */
     int64_t shutdown_ms;   /* of the last ACPI request; 0: none */
@@ -62,8 +84,9 @@ struct hf_instance_rec {
 
     /* the step under way, and waiting */
     bool busy, dead;
-    bool starting;   /* the order to start is under way */
-    bool unverified; /* tombstoned while the order was under way: verified once more before it counts */
+    unsigned side_calls; /* under way beside the step */
+    bool starting;       /* the order to start is under way */
+    bool unverified;     /* tombstoned while the order was under way: verified once more before it counts */
     bool waits_for_records; /* a wake ends the wait */
     struct hf_timer timer;
     struct hf_backoff backoff;
@@ -81,6 +104,9 @@ void hf_instance_forget(struct hf_instance_rec *r);
 /* Frees what the record owns. */
 void hf_instance_clear(struct hf_instance_rec *r);
 void hf_instance_free_assignment(Holdfast__V1__InstanceAssignment **a);
+
+/* Of a record that was forgotten: frees it when no call of it is under way. */
+void hf_instance_free_unused(struct hf_instance_rec *r);
 
 /* Every driver call of a record stands between these. end: false when the record was dropped meanwhile (and
  * is freed). */
@@ -119,11 +145,25 @@ void hf_instance_order_start(struct hf_instance_rec *r); /* permit in hand */
 /* --- instance_run.c --- */
 void hf_instance_permitted_step(struct hf_instance_rec *r);
 
+/* --- instance_move.c --- */
+
+/* The source's step. true: it is under way, so that nothing else is to be done. */
+bool hf_instance_move_step(struct hf_instance_rec *r);
+void hf_instance_move_report(const struct hf_instance_rec *r, Holdfast__V1__InstanceReport__Move *ret);
+/* The record is of the target's copy: no start is ever ordered for it. */
+void hf_instance_set_incoming(struct hf_instance_rec *r);
+/* It is assigned as the target of a migration. */
+bool hf_instance_is_incoming(const struct hf_instance_rec *r);
+/* The target's step, from its permit until it goes on. */
+void hf_instance_incoming_step(struct hf_instance_rec *r);
+
 /* --- instance_stop.c --- */
 bool hf_instance_is_to_stop(const struct hf_instance_rec *r);
 void hf_instance_stop_step(struct hf_instance_rec *r);
 /* The keeper verifies that nothing of the run exists (or kills it first) and tombstones it. */
 void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason);
+/* The same after a migration: its guest is whole at the target. */
+void hf_instance_end_handed_over(struct hf_instance_rec *r);
 /* Tombstoned while an order to start may be under way: ended once more when it no longer is. */
 void hf_instance_verify_step(struct hf_instance_rec *r);
 /* The domain is gone by itself. */

@@ -31,6 +31,7 @@ void hf_instance_clear(struct hf_instance_rec *r)
     free(r->end_reason);
     free(r->message);
     free(r->blocked);
+    free(r->move.error);
 }
 
 static void instance_free(struct hf_instance_rec *r)
@@ -61,8 +62,14 @@ void hf_instance_forget(struct hf_instance_rec *r)
     *at = r->next;
     r->host->n_instances--;
     hf_timer_stop(&r->timer);
+    hf_timer_stop(&r->move.timer);
     r->dead = true;
-    if (!r->busy)
+    hf_instance_free_unused(r);
+}
+
+void hf_instance_free_unused(struct hf_instance_rec *r)
+{
+    if (r->dead && !r->busy && r->side_calls == 0)
         instance_free(r);
 }
 
@@ -96,7 +103,7 @@ bool hf_instance_call_end(struct hf_instance_rec *r)
     bool alive = !r->dead;
     r->busy = false;
     if (!alive)
-        instance_free(r);
+        hf_instance_free_unused(r);
     hf_host_call_end(h);
     return alive;
 }
@@ -136,6 +143,7 @@ void hf_instance_report(struct hf_instance_rec *r)
 {
     Holdfast__V1__InstanceReport i = HOLDFAST__V1__INSTANCE_REPORT__INIT;
     Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    Holdfast__V1__InstanceReport__Move move = HOLDFAST__V1__INSTANCE_REPORT__MOVE__INIT;
     HF_ASSERT(r->state != STATE(STOPPED) || r->permit == HF_PERMIT_TOMBSTONED);
     if (r->state == STATE(STATE_UNSPECIFIED))
         return;
@@ -147,7 +155,12 @@ void hf_instance_report(struct hf_instance_rec *r)
     i.blocked = r->blocked ? r->blocked : (char *)protobuf_c_empty_string;
     i.failed = r->state == STATE(STOPPED) && r->end == HF_END_START_FAILED;
     i.guest_initiated = r->state == STATE(STOPPED) && r->end == HF_END_GUEST;
+    i.handed_over = r->state == STATE(STOPPED) && r->end == HF_END_HANDED_OVER;
     i.reboot_done = r->reboot_done;
+    if (r->move.run) {
+        hf_instance_move_report(r, &move);
+        i.move = &move;
+    }
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
     m.instance = &i;
     hf_host_send(r->host, &m);
@@ -243,14 +256,18 @@ void hf_instance_rec_gone(struct hf_instance_rec *r, enum hf_vm_gone why)
 
 /* --- what the keeper and the hypervisor say --- */
 
-static void see_permit(struct hf_instance_rec *r, enum hf_keeper_run_state state)
+static void see_permit(struct hf_instance_rec *r, const struct hf_keeper_run *run)
 {
     static const enum hf_permit permits[] = {HF_PERMIT_PENDING, HF_PERMIT_LIVE, HF_PERMIT_TOMBSTONED};
-    enum hf_permit p = permits[state];
+    enum hf_permit p = permits[run->state];
     if (p <= r->permit)
         return; /* it only goes forward */
     r->permit = p;
     r->unverified = p == HF_PERMIT_TOMBSTONED && (r->starting || r->start == HF_START_UNKNOWN);
+    if (run->incoming)
+        hf_instance_set_incoming(r);
+    if (run->handed_over && r->end == HF_END_NOT)
+        r->end = HF_END_HANDED_OVER;
     hf_instance_tick_now(r);
 }
 
@@ -260,9 +277,10 @@ static struct hf_instance_rec *adopt(struct hf_host *h, const struct hf_keeper_r
     hf_info("instance %s run %llu: adopted", r->id, (unsigned long long)r->run);
     r->pid = run->pid;
     r->registered = run->state == HF_RUN_LIVE;
+    r->adopted = true;
     r->start = run->state == HF_RUN_LIVE ? HF_START_DONE : HF_START_UNKNOWN;
     r->unknown_since_ms = hf_env_now_ms(h->d.env);
-    r->state = run->state == HF_RUN_LIVE ? STATE(RUNNING) : STATE(STARTING);
+    r->state = run->incoming ? STATE(INCOMING) : run->state == HF_RUN_LIVE ? STATE(RUNNING) : STATE(STARTING);
     return r;
 }
 
@@ -274,7 +292,7 @@ void hf_instance_recs_see_runs(struct hf_host *h)
         if (!r && run->state != HF_RUN_TOMBSTONED && h->n_instances < HF_HOST_RECORDS_MAX)
             r = adopt(h, run);
         if (r && r->run == run->run)
-            see_permit(r, run->state);
+            see_permit(r, run);
     }
 }
 
@@ -285,7 +303,9 @@ static enum hf_seen seen_of(const struct hf_instance_rec *r, const struct hf_vm_
         if (!hf_uuid_equal(&vms[i].uuid, &r->uuid) || vms[i].run != r->run)
             continue;
         *ret_pid = vms[i].pid;
-        return vms[i].state == HF_VM_PAUSED ? HF_SEEN_PAUSED : HF_SEEN_RUNNING;
+        return vms[i].state == HF_VM_PAUSED     ? HF_SEEN_PAUSED
+               : vms[i].state == HF_VM_INCOMING ? HF_SEEN_INCOMING
+                                                : HF_SEEN_RUNNING;
     }
     return HF_SEEN_ABSENT;
 }

@@ -90,7 +90,7 @@ static bool power_differs(const struct hf_instance_rec *r)
 
 static bool order_due(const struct hf_instance_rec *r)
 {
-    return r->want && (power_differs(r) || reboot_due(r));
+    return r->want && !r->want->migration && (power_differs(r) || reboot_due(r));
 }
 
 /* The domain is there. */
@@ -105,7 +105,7 @@ static void present_step(struct hf_instance_rec *r)
         register_run(r);
         return;
     }
-    if (!r->want)
+    if (!r->want || r->want->migration) /* one that migrates is left as it is */
         return;
     if (power_differs(r)) {
         hf_instance_call_begin(r);
@@ -145,7 +145,13 @@ static void absent_step(struct hf_instance_rec *r)
 /* A run with a permit, which counts as running. */
 void hf_instance_permitted_step(struct hf_instance_rec *r)
 {
-    if (r->start == HF_START_NOT_ASKED && r->want)
+    if (hf_instance_is_incoming(r))
+        hf_instance_set_incoming(r);
+    if (r->incoming)
+        hf_instance_incoming_step(r);
+    else if (hf_instance_move_step(r))
+        return;
+    else if (r->start == HF_START_NOT_ASKED && r->want)
         hf_instance_order_start(r);
     else if (r->gone_hint && r->start != HF_START_FAILED)
         hf_instance_gone_step(r);

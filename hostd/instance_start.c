@@ -165,6 +165,8 @@ static void on_permit(void *arg, hf_status st)
     }
     if (r->permit == HF_PERMIT_NONE)
         r->permit = HF_PERMIT_PENDING;
+    if (hf_instance_is_incoming(r))
+        hf_instance_set_incoming(r);
     hf_backoff_reset(&r->backoff);
     hf_instance_tick(r);
 }
@@ -192,7 +194,10 @@ static void ask_permit(struct hf_instance_rec *r)
     struct hf_uuid storages[HF_INSTANCE_DISKS_MAX];
     size_t n = leased_storages(r, storages);
     hf_instance_call_begin(r);
-    k->ops->begin_run(k, &r->uuid, r->epoch, r->run, storages, n, r->host->o.gated, on_permit, r);
+    if (hf_instance_is_incoming(r))
+        k->ops->begin_incoming(k, &r->uuid, r->epoch, r->run, storages, n, r->host->o.gated, on_permit, r);
+    else
+        k->ops->begin_run(k, &r->uuid, r->epoch, r->run, storages, n, r->host->o.gated, on_permit, r);
 }
 
 void hf_instance_start_step(struct hf_instance_rec *r)
@@ -201,7 +206,9 @@ void hf_instance_start_step(struct hf_instance_rec *r)
         wait_for_records(r, "waiting for the rest of the assignments", HF_STATUS_OK);
         return;
     }
-    if (storages_ready(r) == WAITS || images_ready(r) == WAITS || volumes_ready(r) == WAITS ||
+    /* The disks of one that migrates are there and in use. */
+    bool fresh = !hf_instance_is_incoming(r);
+    if (storages_ready(r) == WAITS || (fresh && (images_ready(r) == WAITS || volumes_ready(r) == WAITS)) ||
         networks_ready(r) == WAITS)
         return;
     ask_permit(r);

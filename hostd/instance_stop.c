@@ -11,6 +11,7 @@
 
 #define SHUTDOWN_REPEAT_MS   5000 /* a guest that still boots misses an ACPI event */
 #define STILL_THERE_FIRST_MS 200
+#define HANDED_OVER_TEXT     "its guest was sent to another host"
 
 static void set_text(char **field, const char *text)
 {
@@ -58,6 +59,15 @@ void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, 
     k->ops->end_run(k, &r->uuid, r->run, kill, on_ended, r);
 }
 
+void hf_instance_end_handed_over(struct hf_instance_rec *r)
+{
+    struct hf_keeper *k = r->host->d.keeper;
+    r->end = HF_END_HANDED_OVER;
+    set_text(&r->end_reason, HANDED_OVER_TEXT);
+    hf_instance_call_begin(r);
+    k->ops->hand_over(k, &r->uuid, r->run, on_ended, r);
+}
+
 static const char *gone_text(const struct hf_instance_rec *r)
 {
     if (!r->gone_heard)
@@ -85,6 +95,8 @@ void hf_instance_gone_step(struct hf_instance_rec *r)
 void hf_instance_settle(struct hf_instance_rec *r)
 {
     bool news = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    if (r->end == HF_END_HANDED_OVER && !r->end_reason)
+        set_text(&r->end_reason, HANDED_OVER_TEXT);
     if (r->end == HF_END_NOT) {
         bool lived = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STATE_UNSPECIFIED;
         r->end = hf_instance_is_to_stop(r) ? HF_END_ORDER : HF_END_GUEST;

@@ -220,6 +220,14 @@ static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint
     start_call(k, &q, cb, NULL, arg);
 }
 
+static void do_hand_over(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                         void *arg)
+{
+    struct hf_keeper_request q = {
+        .head.op = HF_KEEPER_END_RUN, .subject = *instance, .number = run, .kill = 1, .handed_over = 1};
+    start_call(k, &q, cb, NULL, arg);
+}
+
 static void do_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg)
 {
     struct hf_keeper_request q = {.head.op = HF_KEEPER_END_EPOCH, .epoch = epoch, .starting = starting};
@@ -237,6 +245,7 @@ static const struct hf_keeper_ops ops = {
     .end_run = do_end_run,
     .end_epoch = do_end_epoch,
     .begin_incoming = do_begin_incoming,
+    .hand_over = do_hand_over,
     .go_on = do_go_on,
 };
 

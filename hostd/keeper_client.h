@@ -23,8 +23,9 @@ struct hf_keeper_run {
     struct hf_uuid instance;
     uint64_t run;
     enum hf_keeper_run_state state;
-    bool frozen;   /* told to stand still: a lease that it needs is in doubt */
-    bool incoming; /* the target's copy of a migration, which was not told to go on yet */
+    bool frozen;      /* told to stand still: a lease that it needs is in doubt */
+    bool incoming;    /* the target's copy of a migration, which was not told to go on yet */
+    bool handed_over; /* tombstoned, its guest is whole at the target of its migration */
     int pid;
 };
 
@@ -90,6 +91,9 @@ struct hf_keeper_ops {
     void (*begin_incoming)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t epoch, uint64_t run,
                            const struct hf_uuid *storages, size_t n_storages, bool gated, hf_keeper_cb cb,
                            void *arg);
+    /* As end_run with kill; and its tombstone says that its guest is whole elsewhere. */
+    void (*hand_over)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                      void *arg);
     /* The migration is complete: this copy goes on, as an ordinary run. OK also when it is one already;
      * refused like a start (PRECONDITION) when it is over or a lease is not fresh. */
     void (*go_on)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,

@@ -47,7 +47,7 @@ struct request {
     struct hf_uuid storages[HF_KEEPER_SIM_STORAGES_MAX];
     size_t n_storages;
     int pid;
-    bool kill, starting, incoming;
+    bool kill, starting, incoming, handed_over;
     hf_keeper_cb cb;
     hf_keeper_view_cb view_cb;
     void *arg;
@@ -207,6 +207,7 @@ static hf_status end_run(struct hf_keeper_sim *k, const struct request *q)
     if (!r)
         r = add_run(k, &q->subject, q->number);
     r->r.state = HF_RUN_TOMBSTONED;
+    r->r.handed_over |= q->handed_over;
     return HF_STATUS_OK;
 }
 
@@ -399,6 +400,18 @@ static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint6
                             .arg = arg});
 }
 
+static void k_hand_over(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, hf_keeper_cb cb,
+                        void *arg)
+{
+    ask(k, (struct request){.op = HF_KEEPER_SIM_END_RUN,
+                            .subject = *instance,
+                            .number = run,
+                            .kill = true,
+                            .handed_over = true,
+                            .cb = cb,
+                            .arg = arg});
+}
+
 static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_keeper_cb cb, void *arg)
 {
     ask(k, (struct request){
@@ -407,7 +420,7 @@ static void k_end_epoch(struct hf_keeper *k, uint64_t epoch, bool starting, hf_k
 
 static const struct hf_keeper_ops keeper_ops = {
     k_view,         k_set_epoch, k_see_term,  k_add_storage,    k_remove_storage, k_begin_run,
-    k_register_run, k_end_run,   k_end_epoch, k_begin_incoming, k_go_on};
+    k_register_run, k_end_run,   k_end_epoch, k_begin_incoming, k_hand_over,      k_go_on};
 
 struct hf_keeper *hf_keeper_sim_connect(struct hf_keeper_sim *k, const struct hf_keeper_events *events)
 {

@@ -44,6 +44,7 @@ hf_status hf_keeper_view_decode(const uint8_t *packet, size_t len, struct hf_kee
                                               .state = (enum hf_keeper_run_state)wr[i].state,
                                               .frozen = wr[i].frozen != 0,
                                               .incoming = wr[i].incoming != 0,
+                                              .handed_over = wr[i].handed_over != 0,
                                               .pid = wr[i].pid};
     _Static_assert(sizeof ret->profile == sizeof w->profile + 1, "room for an end mark");
     memset(ret->profile, 0, sizeof ret->profile);
