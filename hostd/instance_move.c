@@ -197,10 +197,6 @@ static void take_order(struct hf_instance_rec *r, const Order *o)
 bool hf_instance_move_step(struct hf_instance_rec *r)
 {
     const Order *o = order_of(r);
-    if (r->move.state == HF_MOVE_DONE) {
-        hf_instance_end_handed_over(r);
-        return true;
-    }
     bool present = r->permit == HF_PERMIT_LIVE && !r->gone_hint && r->seen != HF_SEEN_ABSENT;
     if (!r->move.calling && r->move.state != HF_MOVE_UNKNOWN && o && !o->incoming && present &&
         o->run > r->move.run)

@@ -224,6 +224,8 @@ void hf_instance_tick(struct hf_instance_rec *r)
         hf_instance_verify_step(r);
     else if (r->permit == HF_PERMIT_TOMBSTONED)
         hf_instance_settle(r);
+    else if (r->move.state == HF_MOVE_DONE)
+        hf_instance_end_handed_over(r);
     else if (hf_instance_is_to_stop(r))
         hf_instance_stop_step(r);
     else if (r->permit != HF_PERMIT_NONE)
