@@ -45,6 +45,7 @@ enum cli_flag_type {
     CLI_CHOICE, /* choices: "word=PROTO_NAME word=…" */
     CLI_REF,    /* name or UUID of another object */
     CLI_RANGE,  /* FIRST-LAST, to path.start_ip and path.end_ip */
+    CLI_PAIR,   /* NAME=VALUE, or NAME=@FILE for what the file's first line says; to path.name and path.value */
 };
 
 struct cli_noun;
@@ -170,6 +171,8 @@ enum cli_exit cli_watch(const struct cli_noun *noun, const struct cli_verb *verb
 enum cli_exit cli_control_status(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_setting_set(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_complete(int argc, char **argv);
 enum cli_exit cli_completion_script(const char *shell);
 void cli_help_top(void);

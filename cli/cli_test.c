@@ -37,7 +37,7 @@ static void every_flag_names_a_field(void **state)
                 bool in_object = v->shape == CLI_CREATE || v->shape == CLI_UPDATE;
                 json_t *root = json_object(), *request = root;
                 struct cli_args args = {.n_given = 1};
-                const char *value = f->type == CLI_RANGE ? "10.0.0.1-10.0.0.9" : "1";
+                const char *value = f->type == CLI_RANGE ? "10.0.0.1-10.0.0.9" : f->type == CLI_PAIR ? "ip=10.0.0.1" : "1";
                 args.given[0] = (struct cli_given){f, value};
                 char choice[64] = "";
                 if (f->type == CLI_CHOICE) {

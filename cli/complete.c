@@ -86,8 +86,7 @@ enum cli_exit cli_complete(int argc, char **argv)
     if (!noun)
         return CLI_OK;
     if (argc == 2) {
-        for (const struct cli_verb *v = noun->verbs; v->name; v++)
-            offer(v->name, "", argv[1]);
+        offer_verbs(noun, argv[1]);
         return CLI_OK;
     }
     size_t used;

@@ -81,10 +81,32 @@ static const struct cli_flag drain_flags[] = {
     END_FLAGS};
 static const struct cli_flag undrain_flags[] = {
     {"start-stopped", CLI_BOOL, "start_stopped", NULL, N_("start again what the drain has stopped"), NULL, NULL, false}, END_FLAGS};
+static const struct cli_flag power_add_flags[] = {
+    {"agent", CLI_STRING, "device.agent", N_("AGENT"), N_("the fence agent, for example fence_ipmilan"), NULL, NULL, true},
+    {"level", CLI_INT, "device.level", N_("N"), N_("levels are tried in order; devices of one level work together"), NULL, NULL, true},
+    {"option", CLI_PAIR, "device.options[]", N_("NAME=VALUE"), N_("one of the agent's options (repeatable)"), NULL, NULL, false},
+    {"secret", CLI_PAIR, "device.secrets[]", N_("NAME=@FILE"), N_("the same, never shown again; its value from a file, or NAME=VALUE (repeatable)"), NULL, NULL, false},
+    {"agent-timeout", CLI_INT, "device.timeout_s", N_("SECONDS"), N_("for one run of the agent (default 20)"), NULL, NULL, false},
+    END_FLAGS};
+static const struct cli_flag power_switch_flags[] = {
+    {"force", CLI_BOOL, "force", NULL, N_("off: although instances run there; on: although it is fenced and not proven down"), NULL, NULL, false},
+    END_FLAGS};
 static const struct cli_verb host_verbs[] = {
     STANDARD("Host", "Hosts", host_create, update_flags),
     {.name = "pending", .shape = CLI_SHOW, .method = "ListPendingHosts", .columns = pending_columns,
      .help = N_("host daemons that dialled in and wait to be added")},
+    {.name = "power-fencing add", .shape = CLI_ACT, .method = "AddPowerDevice", .subject_path = "host_uuid", .second_path = "device.name",
+     .second_label = N_("DEVICE"), .flags = power_add_flags, .help = N_("a fence agent that can cut its power")},
+    {.name = "power-fencing remove", .shape = CLI_ACT, .method = "RemovePowerDevice", .subject_path = "host_uuid", .second_path = "name",
+     .second_label = N_("DEVICE"), .help = N_("take one away")},
+    {.name = "power-fencing list", .shape = CLI_RUN, .method = "GetHost", .run = cli_host_power_devices, .help = N_("its power devices")},
+    {.name = "power-fencing test", .shape = CLI_RUN, .method = "GetHostPower", .run = cli_host_power,
+     .help = N_("ask all of them; fails when one cannot tell")},
+    {.name = "power status", .shape = CLI_RUN, .method = "GetHostPower", .run = cli_host_power, .help = N_("what its power devices say")},
+    {.name = "power on", .shape = CLI_RUN, .method = "SetHostPower", .run = cli_host_power, .flags = power_switch_flags,
+     .help = N_("switch it on")},
+    {.name = "power off", .shape = CLI_RUN, .method = "SetHostPower", .run = cli_host_power, .flags = power_switch_flags,
+     .help = N_("switch it off, until every device of a level says so")},
     {.name = "enable", .shape = CLI_ACT, .method = "EnableHost", .help = N_("takes new instances again")},
     {.name = "disable", .shape = CLI_ACT, .method = "DisableHost", .help = N_("takes no new instances")},
     {.name = "drain", .shape = CLI_ACT, .method = "DrainHost", .flags = drain_flags,

@@ -1,6 +1,7 @@
 /* Requests as JSON: field paths of the table in, lowerCamelCase objects out. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,12 +170,48 @@ static hf_status flag_value(const struct cli_given *g, json_t **ret)
     }
 }
 
+/* The first line of a file, so that a password needs no command line. */
+static hf_status line_of_file(const char *path, char **ret)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return hf_errno(errno, _("read '%s'"), path);
+    ssize_t n = getline(&line, &room, f);
+    fclose(f);
+    if (n < 0)
+        line = hf_strdup("");
+    else
+        line[strcspn(line, "\r\n")] = '\0';
+    *ret = line;
+    return HF_STATUS_OK;
+}
+
+static hf_status fill_pair(const struct cli_flag *f, const char *text, json_t *root)
+{
+    const char *equals = strchr(text, '=');
+    char *value = NULL;
+    if (!equals)
+        return hf_error(HF_INVALID, _("--%s: '%s' is not NAME=VALUE"), f->name, text);
+    if (equals[1] == '@')
+        HF_TRY(hf_wrap(line_of_file(equals + 2, &value), "--%s", f->name));
+    json_t *pair = json_pack("{s:o, s:s}", "name", json_stringn(text, (size_t)(equals - text)), "value", value ? value : equals + 1);
+    free(value);
+    if (!pair)
+        return hf_error(HF_INVALID, _("--%s: the value is not UTF-8"), f->name);
+    cli_json_set(root, f->path, pair);
+    return HF_STATUS_OK;
+}
+
 hf_status cli_request_fill(const struct cli_args *args, json_t *root, const char **mask, size_t *n_mask)
 {
     for (size_t i = 0; i < args->n_given; i++) {
         const struct cli_given *g = &args->given[i];
         if (g->flag->type == CLI_RANGE) {
             HF_TRY(fill_range(g->flag, g->value, root));
+        } else if (g->flag->type == CLI_PAIR) {
+            HF_TRY(fill_pair(g->flag, g->value, root));
         } else {
             json_t *value = NULL;
             HF_TRY(flag_value(g, &value));

@@ -231,6 +231,8 @@ static enum cli_exit run_act(const struct cli_noun *noun, const struct cli_verb 
     cli_json_set(request, verb->subject_path ? verb->subject_path : "uuid", json_string(uuid));
     if (verb->second_ref)
         cli_json_set(request, verb->second_path, json_string(second));
+    else if (verb->second_path)
+        cli_json_set(request, verb->second_path, json_string(args->second));
     return finish(noun, verb, args->subject, request, NULL, 0);
 }
 

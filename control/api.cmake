@@ -2,23 +2,29 @@
 hf_library(hf_control_store
   SOURCES kinds.c command.c settings.c
   LINK hf_consensus hf_api hf_base)
+# Power devices of hosts: for the API and the controllers; the driver runs their fence agents.
+hf_library(hf_power SOURCES power_devices.c power_job.c power_ask.c LINK hf_control_store hf_ha)
+hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
     api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_network.c api_address.c
-    api_instance.c api_power.c api_reach.c api_operation.c api_system.c api_watch.c
-  LINK hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
+    api_instance.c api_power.c api_host_power.c api_reach.c api_operation.c api_system.c api_watch.c
+  LINK hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
 hf_library(hf_control_grpc
   SOURCES api_grpc.c
   LINK hf_control_api hf_rpc)
 hf_program(holdfastd INSTALL
   SOURCES holdfastd.c daemon_options.c daemon_controllers.c
-  LINK hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
+  LINK hf_fence_agents hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
 
 foreach(test api_test api_kinds_test api_nodes_test)
   add_test(NAME ${test}
     COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/${test}.py $<TARGET_FILE:holdfastd> ${PROJECT_SOURCE_DIR}/api)
   set_tests_properties(${test} PROPERTIES TIMEOUT 300)
 endforeach()
+hf_test(power_devices_test SOURCES power_devices_test.c LINK hf_power hf_placement_guard)
+hf_test(fence_agents_test SOURCES fence_agents_test.c LINK hf_fence_agents)
+hf_test(fence_agents_real_test SOURCES fence_agents_real_test.c LINK hf_fence_agents)
 hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
 hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
 hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)

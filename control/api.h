@@ -41,6 +41,8 @@ struct hf_api_hosts_ops {
     /* Adds an administrator's word that a host is off to t, with the fence as its answer. */
     hf_status (*confirm_down)(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
                               uint64_t epoch, const char *statement);
+    /* It has a stream that said something lately. */
+    bool (*contact)(void *arg, const char *host_uuid);
 };
 
 /* All live as long as the API. */

@@ -22,6 +22,12 @@ void hf_handle_enter_maintenance(struct hf_api_call *c);
 void hf_handle_shut_down_host(struct hf_api_call *c);
 void hf_handle_undrain_host(struct hf_api_call *c);
 
+/* api_host_power.c */
+void hf_handle_add_power_device(struct hf_api_call *c);
+void hf_handle_remove_power_device(struct hf_api_call *c);
+void hf_handle_get_host_power(struct hf_api_call *c);
+void hf_handle_set_host_power(struct hf_api_call *c);
+
 /* api_storage.c, api_volume.c */
 void hf_handle_create_image(struct hf_api_call *c);
 void hf_handle_delete_volume(struct hf_api_call *c);

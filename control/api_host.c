@@ -124,6 +124,10 @@ void hf_handle_create_host(struct hf_api_call *c)
     else if (h->spec->key_sha256.len != 0)
         hf_call_end(c, hf_error(HF_INVALID, "add host '%s': spec.key_sha256 is the daemon's, leave it empty",
                                 h->meta->name));
+    else if (h->spec->n_power_fencing != 0)
+        hf_call_end(c, hf_error(HF_INVALID,
+                                "add host '%s': its power devices are added one by one, with AddPowerDevice",
+                                h->meta->name));
     else
         hf_call_write(c, HF_ROOM_ADD, build_create_host);
 }

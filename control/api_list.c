@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "control/api_rules.h"
 #include "control/filter.h"
+#include "control/power_devices.h"
 #include "holdfast/v1/network.pb-c.h"
 
 #define PAGE_DEFAULT   100
@@ -98,6 +99,8 @@ static bool matches(const struct hf_filter *f, const struct hf_object *o)
         return true;
     ProtobufCMessage *m = hf_object_decode(o);
     HF_ASSERT(m != NULL);
+    if (o->kind == HOLDFAST__V1__KIND__HOST) /* a filter must not guess at secrets */
+        hf_power_devices_hide((Holdfast__V1__Host *)m);
     bool yes = hf_filter_matches(f, m);
     protobuf_c_message_free_unpacked(m, NULL);
     return yes;
@@ -222,10 +225,25 @@ static struct hf_bytes *l3_for_reader(const struct hf_store *s, const struct hf_
     return b;
 }
 
+/* Secrets are for the fence agents only. */
+static struct hf_bytes *host_for_reader(const struct hf_bytes *bytes, uint64_t revision)
+{
+    Holdfast__V1__Host *h = holdfast__v1__host__unpack(NULL, bytes->len, bytes->data);
+    HF_ASSERT(h != NULL && h->meta != NULL);
+    h->meta->revision = revision;
+    hf_power_devices_hide(h);
+    struct hf_bytes *b = hf_bytes_new(holdfast__v1__host__get_packed_size(h));
+    holdfast__v1__host__pack(h, b->data);
+    holdfast__v1__host__free_unpacked(h, NULL);
+    return b;
+}
+
 struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
                                       uint64_t revision)
 {
     if (kind == HOLDFAST__V1__KIND__L3_NETWORK)
         return l3_for_reader(s, bytes, revision);
+    if (kind == HOLDFAST__V1__KIND__HOST)
+        return host_for_reader(bytes, revision);
     return hf_object_with_revision(bytes, revision);
 }

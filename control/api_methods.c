@@ -47,6 +47,10 @@ static const struct hf_api_method methods[] = {
     ROW(host_service, "EnterMaintenance", enter_maintenance, &hf_host_rules),
     ROW(host_service, "ShutDownHost", shut_down_host, &hf_host_rules),
     ROW(host_service, "UndrainHost", undrain_host, &hf_host_rules),
+    ROW(host_service, "AddPowerDevice", add_power_device, &hf_host_rules),
+    ROW(host_service, "RemovePowerDevice", remove_power_device, &hf_host_rules),
+    ROW(host_service, "GetHostPower", get_host_power, NULL),
+    ROW(host_service, "SetHostPower", set_host_power, NULL),
     ROW(host_service, "ListPendingHosts", list_pending_hosts, NULL),
 
     ROW(primary_storage_service, "CreatePrimaryStorage", create, &hf_primary_storage_rules),

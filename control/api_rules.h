@@ -73,7 +73,7 @@ ProtobufCMessage *hf_request_object(const ProtobufCMessage *request);
 ProtobufCMessage *hf_request_new_object(struct hf_api_call *c);
 
 /* An object's bytes as readers get them, with what is filled in on reads: meta.revision and, for an L3
- * network, used_ips. The caller owns the result. */
+ * network, used_ips; without a host's secrets. The caller owns the result. */
 struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
                                       uint64_t revision);
 

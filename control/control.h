@@ -9,12 +9,14 @@
 
 struct hf_host_link;
 struct hf_controllers;
+struct hf_power_runner;
 
 struct hf_control {
     struct hf_env *env;
     struct hf_replica *replica;
     struct hf_host_link *host_link;     /* hosts' streams; leader only has any */
     struct hf_controllers *controllers; /* scheduler, instances, HA, operations; work on the leader only */
+    struct hf_power_runner *power;      /* runs fence agents; NULL: this node cannot */
     const char *profile;                /* timing profile name, see ha/ha_timing.h */
 };
 

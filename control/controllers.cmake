@@ -1,7 +1,7 @@
 # The controllers of a control node: the placement guard (pure, also in every follower), the controllers' pure core, and the
 # gRPC driver of the hosts' streams.
 hf_library(hf_placement_guard
-  SOURCES placement_guard.c migration_guard.c guard_object.c storage_session.c
+  SOURCES placement_guard.c migration_guard.c guard_object.c storage_session.c power_evidence.c
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_fence_object SOURCES fence_object.c LINK hf_placement_guard hf_control_store)
 hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
@@ -13,8 +13,8 @@ hf_library(hf_controllers
     image_controller.c volume_controller.c storage_controller.c
     operation_controller.c operation_verdict.c
     drain_controller.c drain_plan.c
-    ha_controller.c ha_fencing.c ha_restart.c
-  LINK hf_placement_guard hf_fence_object hf_drain_record hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
+    ha_controller.c ha_fencing.c ha_restart.c ha_power.c
+  LINK hf_power hf_placement_guard hf_fence_object hf_drain_record hf_control_store hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
 hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc)
 
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)
@@ -23,6 +23,7 @@ hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK h
 hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
+hf_test(ha_power_test SOURCES ha_power_test.c LINK hf_cloud_testing)
 hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)
 hf_test(drain_plan_test SOURCES drain_plan_test.c LINK hf_controllers)
 hf_test(scheduler_test SOURCES scheduler_test.c LINK hf_controllers)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/fence_agents.h"
 
 /* clang-format off */
 static const char help[] =
@@ -38,6 +39,9 @@ static const char help[] =
     "                         fast, default, san\n"
     "  --election-ms N        silence after which a new leader is elected (default 1000)\n"
     "\n"
+    "Power fencing\n"
+    "  --fence-agent-dir DIR  where fence agents are looked for (default /usr/sbin)\n"
+    "\n"
     "  --help, --version\n"
     "\n"
     "Example: three nodes on one machine (run each in a terminal, with N = 1, 2, 3)\n"
@@ -66,7 +70,8 @@ enum {
     OPT_KEY,
     OPT_CA,
     OPT_PROFILE,
-    OPT_ELECTION
+    OPT_ELECTION,
+    OPT_FENCE_AGENTS
 };
 
 static const struct option options[] = {
@@ -83,6 +88,7 @@ static const struct option options[] = {
     {"tls-ca", required_argument, NULL, OPT_CA},
     {"profile", required_argument, NULL, OPT_PROFILE},
     {"election-ms", required_argument, NULL, OPT_ELECTION},
+    {"fence-agent-dir", required_argument, NULL, OPT_FENCE_AGENTS},
     {NULL, 0, NULL, 0},
 };
 
@@ -161,6 +167,8 @@ static const char **text_of(int opt, struct hf_daemon_options *o)
         return &o->tls.ca;
     case OPT_PROFILE:
         return &o->profile;
+    case OPT_FENCE_AGENTS:
+        return &o->fence_agents;
     default:
         return NULL;
     }
@@ -234,7 +242,7 @@ static hf_status check_options(struct hf_daemon_options *o)
 hf_status hf_daemon_options_parse(int argc, char **argv, struct hf_daemon_options *ret,
                                   enum hf_parse *ret_what)
 {
-    *ret = (struct hf_daemon_options){.profile = "default"};
+    *ret = (struct hf_daemon_options){.profile = "default", .fence_agents = HF_FENCE_AGENTS_DIR};
     *ret_what = HF_PARSE_RUN;
     opterr = 0;
     optind = 0; /* glibc: start over */

@@ -22,6 +22,7 @@ struct hf_daemon_options {
     struct hf_tls_files tls;
     const char *profile;
     unsigned election_ms;
+    const char *fence_agents; /* directory */
 };
 
 enum hf_parse { HF_PARSE_RUN, HF_PARSE_EXIT /* help or version was printed */ };

@@ -67,6 +67,8 @@ const char *hf_evidence_kind_text(Holdfast__V1__Evidence__Kind kind)
         return "next epoch";
     case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
         return "operator";
+    case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
+        return "power off";
     default:
         return "unknown";
     }

@@ -21,6 +21,7 @@ struct hf_ha_controller *hf_ha_create(struct hf_controllers *c)
 
 void hf_ha_free(struct hf_ha_controller *ha)
 {
+    hf_ha_power_stop(ha);
     hf_detector_free(ha->detector);
     free(ha);
 }

@@ -4,6 +4,7 @@
  *
  *   1 contact is lost, the records stand still    the fence of (host, epoch) is committed        ha_fencing.c
  *   2 the proof is complete                       evidence is committed to the fence             ha_fencing.c
+ *     its power is cut meanwhile, where it has power devices                                   ha_power.c
  *   3 each instance that the evidence covers      its placement ends as FENCED                   ha_restart.c
  *   4 NeverStop: it waits for a place             the instance controller schedules and places
  * instance_controller.c 5 placed, running                             the failover record follows
@@ -15,7 +16,7 @@
 #define HF_CONTROL_HA_CONTROLLER_H
 
 #include "control/controllers_state.h"
-#include "ha/detector.h"
+#include "ha/fence_decide.h"
 
 #define HF_HA_NOTE_MS           5000 /* between two writes of what holds a fence */
 #define HF_HA_ACTIONS_MAX       64   /* of one look; the rest follows at the next */
@@ -24,6 +25,7 @@
 
 struct hf_ha_controller {
     struct hf_detector *detector;
+    struct hf_ha_power *powers; /* hosts whose power is being cut */
     bool busy; /* an edit of it is under way: nothing is decided on what it changes */
 };
 
@@ -49,6 +51,16 @@ bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, u
 
 /* ha_fencing.c: fences and evidence that are due. True: something is being committed. */
 bool hf_ha_fence(struct hf_controllers *c);
+/* ha_power.c: how it stands with the power of this host's present epoch; the texts live until the next call of these. */
+void hf_ha_power_view(struct hf_controllers *c, const struct hf_world_object *host, struct hf_fence_power *ret);
+/* For each of a plan's actions of the kind POWER; the others are stopped by hf_ha_power_done(). */
+void hf_ha_power_act(struct hf_controllers *c, const struct hf_world_object *host, const struct hf_fence_action *a);
+void hf_ha_power_done(struct hf_controllers *c);
+/* What the devices of the level that is off have said. */
+void hf_ha_power_testify(struct hf_controllers *c, const struct hf_uuid *host, uint64_t epoch,
+                         Holdfast__V1__Evidence *e);
+void hf_ha_power_stop(struct hf_ha_controller *ha);
+
 /* ha_restart.c: instances of fenced lives that are due. True: something is being committed. */
 bool hf_ha_restart(struct hf_controllers *c);
 /* ha_restart.c: failover records that have moved on. */

@@ -36,8 +36,7 @@ static struct hf_world_object *fence_object(const struct hf_controllers *c, cons
 static bool proves_all(const Fence *f)
 {
     for (size_t i = 0; f != NULL && i < f->n_evidence; i++)
-        if (f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
-            f->evidence[i]->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR)
+        if (hf_evidence_covers_all(f->evidence[i]->kind))
             return true;
     return false;
 }
@@ -98,7 +97,7 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
     return list;
 }
 
-static void fill_host(const struct hf_controllers *c, struct hf_world_object *o, struct hf_fence_host *ret)
+static void fill_host(struct hf_controllers *c, struct hf_world_object *o, struct hf_fence_host *ret)
 {
     const Host *h = (const Host *)(void *)o->message;
     struct hf_world_object *fo = fence_object(c, h->meta->uuid, h->status->epoch);
@@ -110,15 +109,17 @@ static void fill_host(const struct hf_controllers *c, struct hf_world_object *o,
         .timing = hf_ha_host_timing(c, h),
         .watchdog = hf_watchdog_of_text(h->status->watchdog),
         .fenced = f != NULL,
+        .fenced_ms = f != NULL ? hf_controllers_wall_ms(c) - f->meta->created_at_ms : 0,
         .proven = proves_all(f),
     };
     ret->at_rest = hf_drain_may_be_silent(h) && !is_used(c, h);
+    hf_ha_power_view(c, o, &ret->power);
     ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
                                           &ret->lost_ms);
     ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);
 }
 
-static void build_view(const struct hf_controllers *c, struct view_parts *p)
+static void build_view(struct hf_controllers *c, struct view_parts *p)
 {
     size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__HOST);
     p->hosts = hf_alloc_array(n, sizeof *p->hosts);
@@ -167,6 +168,8 @@ static Holdfast__V1__Evidence__Kind kind_of(enum hf_evidence_kind k)
         return HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH;
     case HF_EVIDENCE_OPERATOR:
         return HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
+    case HF_EVIDENCE_POWER_OFF:
+        return HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
     }
     return HOLDFAST__V1__EVIDENCE__KIND__KIND_UNSPECIFIED;
 }
@@ -186,6 +189,8 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
         hf_evidence_add_storage(ev, hf_uuid_format(&a->storage, uuid));
     if (!hf_uuid_is_zero(&a->observer))
         hf_pb_set(&ev->observer_host_uuid, hf_uuid_format(&a->observer, uuid));
+    if (a->evidence == HF_EVIDENCE_POWER_OFF)
+        hf_ha_power_testify(c, &h->uuid, h->epoch, ev);
     ev->silent_ms = a->silent_ms;
     ev->required_ms = a->required_ms;
     ev->marked = a->marked;
@@ -230,6 +235,22 @@ static void note_holds(struct hf_controllers *c, const struct view_parts *p,
     }
 }
 
+static enum hf_fence_by_power by_power(const struct hf_store *s)
+{
+    static const struct {
+        const char *word;
+        enum hf_fence_by_power when;
+    } words[] = {{"always", HF_FENCE_BY_POWER_ALWAYS},
+                 {"without-watchdog", HF_FENCE_BY_POWER_WITHOUT_WATCHDOG}};
+    enum hf_fence_by_power when = HF_FENCE_BY_POWER_NEVER;
+    char *text = hf_setting_text(s, "ha.powerFencing");
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i].word) == 0)
+            when = words[i].when;
+    free(text);
+    return when;
+}
+
 bool hf_ha_fence(struct hf_controllers *c)
 {
     struct view_parts p;
@@ -239,6 +260,8 @@ bool hf_ha_fence(struct hf_controllers *c)
         .settings = {.ha_enabled = hf_setting_bool(s, "ha.enable"),
                      .accept_stand_in = true, /* a keeper takes one only where it was told that this is a
                                                  laboratory (hf-lease --lab) */
+                     .by_power = by_power(s),
+                     .power_delay_ms = hf_setting_int(s, "ha.powerFencingDelay") * 1000,
                      .mass_share = (unsigned)hf_setting_int(s, "ha.massLossShare")},
         .hosts = p.hosts,
         .n_hosts = p.n,
@@ -248,7 +271,9 @@ bool hf_ha_fence(struct hf_controllers *c)
     struct hf_edit *e = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct hf_fence_action *a = &actions[i];
-        if (a->kind == HF_FENCE_HOLD)
+        if (a->kind == HF_FENCE_POWER)
+            hf_ha_power_act(c, p.objects[a->host], a);
+        if (a->kind == HF_FENCE_HOLD || a->kind == HF_FENCE_POWER)
             continue;
         if (e == NULL)
             e = hf_edit_create(&c->editor, "fence lost hosts");
@@ -260,6 +285,8 @@ bool hf_ha_fence(struct hf_controllers *c)
     if (e != NULL)
         hf_ha_commit(c, e);
     note_holds(c, &p, actions, n);
+    if (n < HF_HA_ACTIONS_MAX) /* else what is missing may stand in the rest */
+        hf_ha_power_done(c);
     free(actions);
     free_view(&p);
     return e != NULL;

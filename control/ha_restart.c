@@ -73,8 +73,7 @@ static void add_evidence(struct plan_parts *p, struct hf_world_object *fence)
         *r = (struct hf_restart_evidence){
             .epoch = f->epoch,
             .kind = hf_evidence_kind_text(e->kind),
-            .everything = e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
-                          e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR,
+            .everything = hf_evidence_covers_all(e->kind),
             .storages = parse_uuids(e->storage_uuids, e->n_storage_uuids),
             .n_storages = e->n_storage_uuids,
         };

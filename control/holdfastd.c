@@ -19,6 +19,7 @@
 #include "control/controllers.h"
 #include "control/daemon_controllers.h"
 #include "control/daemon_options.h"
+#include "control/fence_agents.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 
@@ -109,6 +110,8 @@ static void raft_closed(void *arg)
     struct node *n = arg;
     hf_api_shut(n->api);
     hf_daemon_controllers_stop(n->controllers);
+    hf_fence_agents_close(n->control.power);
+    n->control.power = NULL;
     hf_timer_start(n->env, &n->timer, SETTLE_MS, settled, n);
 }
 
@@ -240,6 +243,7 @@ static void plug_together(struct node *n)
     n->control.env = n->env;
     n->control.profile = n->options.profile;
     n->control.replica = hf_replica_create(n->env, guards, sizeof guards / sizeof guards[0]);
+    n->control.power = hf_fence_agents_create(&n->loop, n->options.fence_agents);
     n->controllers = hf_daemon_controllers_start(&n->control);
     struct hf_api_plugs plugs = {
         .members = &members_ops, .members_arg = n, .hosts = &hf_hosts_ops, .hosts_arg = &n->control};

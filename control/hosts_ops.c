@@ -20,5 +20,12 @@ static hf_status confirm_down(void *arg, const struct hf_store *s, struct hf_txn
     return hf_fence_confirm_down(arg, s, t, host_uuid, epoch, statement);
 }
 
+static bool in_contact(void *arg, const char *host_uuid)
+{
+    const struct hf_control *c = arg;
+    struct hf_host_contact contact;
+    return hf_host_link_contact(c->host_link, host_uuid, &contact) && contact.attached && contact.fresh;
+}
+
 const struct hf_api_hosts_ops hf_hosts_ops = {
-    .pending = pending, .find_pending = find_pending, .confirm_down = confirm_down};
+    .pending = pending, .find_pending = find_pending, .confirm_down = confirm_down, .contact = in_contact};

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "control/guard_object.h"
+#include "control/power_evidence.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "control/storage_session.h"
 
@@ -38,14 +39,20 @@ bool hf_placement_open(const Holdfast__V1__Placement *p)
     return p != NULL && p->host_uuid[0] != '\0' && p->end == NULL;
 }
 
+bool hf_evidence_covers_all(Holdfast__V1__Evidence__Kind kind)
+{
+    return kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR ||
+           kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH ||
+           kind == HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
+}
+
 /* A host's word and the next epoch's grant are about the whole life; silence is about the record that stood
  * still, but a host loses every instance that needs a lost lease, so one storage of an instance is enough. */
 static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storage_uuids, size_t n)
 {
     if (HF_MUTANT(EVIDENCE_COVERS_ALL))
         return true;
-    if (e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR ||
-        e->kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH)
+    if (hf_evidence_covers_all(e->kind))
         return true;
     for (size_t i = 0; i < e->n_storage_uuids; i++)
         for (size_t k = 0; k < n; k++)
@@ -435,6 +442,8 @@ static bool check_closed(struct hf_guard_case *g, const Holdfast__V1__Evidence *
 static bool check_evidence(struct hf_guard_case *g, const Holdfast__V1__Fence *f,
                            const Holdfast__V1__Evidence *e, const Holdfast__V1__Host *host)
 {
+    char why[128];
+    const char *problem;
     if (strcmp(e->host_uuid, f->host_uuid) != 0 || e->epoch != f->epoch)
         return hf_guard_refuse(
             g, "fence '%s': evidence about epoch %" PRIu64 " of host '%s' does not belong here",
@@ -455,6 +464,9 @@ static bool check_evidence(struct hf_guard_case *g, const Holdfast__V1__Fence *f
             return true;
         return hf_guard_refuse(g, "fence '%s': an operator's word must be recorded as a statement",
                                g->change->name);
+    case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
+        problem = hf_power_evidence_problem(e, host, g->change->before != NULL, why, sizeof why);
+        return problem == NULL || hf_guard_refuse(g, "fence '%s': %s", g->change->name, problem);
     default:
         return hf_guard_refuse(g, "fence '%s': evidence of an unknown kind", g->change->name);
     }

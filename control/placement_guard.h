@@ -40,6 +40,9 @@ bool hf_migration_open(const Holdfast__V1__Placement *p);
 /* The highest number that was ever given to a copy of it: the next one is above. 0: never placed. */
 uint64_t hf_placement_last_run(const Holdfast__V1__Placement *p);
 
+/* Evidence of this kind is about the whole life of the host, local disks included. */
+bool hf_evidence_covers_all(Holdfast__V1__Evidence__Kind kind);
+
 /* The fence holds evidence that covers one of these storages. */
 bool hf_fence_covers(const Holdfast__V1__Fence *f, char *const *storage_uuids, size_t n_storage_uuids);
 

@@ -199,6 +199,126 @@ static const char *watchdog_problem(const struct plan *p, const struct hf_fence_
     return NULL;
 }
 
+/* --- power --- */
+
+/* Its power may be cut: the settings allow it and it has devices for that. */
+static bool power_may_prove(const struct plan *p, const struct hf_fence_host *h)
+{
+    switch (p->view->settings.by_power) {
+    case HF_FENCE_BY_POWER_NEVER:
+        return false;
+    case HF_FENCE_BY_POWER_WITHOUT_WATCHDOG:
+        return h->power.devices && watchdog_problem(p, h) != NULL;
+    case HF_FENCE_BY_POWER_ALWAYS:
+        break;
+    }
+    return h->power.devices;
+}
+
+/* Its devices say off: what stirred after that, later than a word of before takes to arrive; NULL: nothing.
+ */
+static const char *lie_text(const struct hf_fence_host *h, char *out, size_t len)
+{
+    int64_t on_its_way_ms = h->timing->takeover_read_ms + h->timing->report_ms;
+    const struct hf_fence_storage *moving = first_moving(h);
+    if (h->lost_ms + on_its_way_ms < h->power.off_ms)
+        snprintf(out, len, "it was in contact after that");
+    else if (moving && moving->sign.unchanged_ms + on_its_way_ms < h->power.off_ms)
+        snprintf(out, len, "its record on '%s' moved after that", moving->name);
+    else
+        return NULL;
+    return out;
+}
+
+/* How long its records have been looked at behind the devices' word, as far as that is needed; *ret_storage:
+ * one that was, or NULL where nobody can read any. */
+static int64_t looked_ms(const struct hf_fence_host *h, const struct hf_fence_storage **ret_storage)
+{
+    int64_t least_ms = h->power.off_ms;
+    *ret_storage = NULL;
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_sign *sign = &h->storages[i].sign;
+        bool read =
+            sign->state == HF_SIGN_STILL || (sign->state == HF_SIGN_MOVING && !sign->closed_and_killed);
+        if (!read)
+            continue;
+        *ret_storage = &h->storages[i];
+        int64_t quiet_ms = sign->state == HF_SIGN_STILL ? sign->unchanged_ms : 0;
+        least_ms = quiet_ms < least_ms ? quiet_ms : least_ms;
+    }
+    return least_ms;
+}
+
+/* Its devices say off, and nothing has stirred since: long enough? */
+static void decide_power_off(struct plan *p, const struct hf_fence_host *h)
+{
+    const struct hf_fence_storage *storage;
+    int64_t looked = looked_ms(h, &storage);
+    int64_t needed = h->timing->power_look_ms + (storage ? 0 : h->timing->contact_ms);
+    if (looked < needed) {
+        add(p, h, HF_FENCE_HOLD, "fenced; %s says that its power is off, %s of %s without a sign of life",
+            h->power.who, seconds(looked).text, seconds(needed).text);
+        return;
+    }
+    struct hf_fence_action *a =
+        storage ? add(p, h, HF_FENCE_EVIDENCE,
+                      "%s has said for %s that its power is off, and its record on '%s' stands still",
+                      h->power.who, seconds(h->power.off_ms).text, storage->name)
+                : add(p, h, HF_FENCE_EVIDENCE,
+                      "%s has said for %s that its power is off; nobody can read its records", h->power.who,
+                      seconds(h->power.off_ms).text);
+    evidence_for_all(a, HF_EVIDENCE_POWER_OFF);
+    if (a) {
+        a->silent_ms = h->power.off_ms;
+        a->required_ms = needed;
+    }
+}
+
+static void write_lie(const struct hf_fence_host *h, const char *what, char text[HF_FENCE_TEXT_MAX])
+{
+    snprintf(text, HF_FENCE_TEXT_MAX, "the power device %s of host '%s' says off, but %s", h->power.who,
+             h->name, what);
+}
+
+/* Fenced and without contact: have its power cut, as long as anything is not proven. */
+static void decide_power(struct plan *p, const struct hf_fence_host *h)
+{
+    char text[256];
+    const char *problem, *lie;
+    if (!power_may_prove(p, h) || all_proven(h))
+        return;
+    if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
+        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s: its power is not cut", problem));
+        return;
+    }
+    if (h->fenced_ms < p->view->settings.power_delay_ms) {
+        add(p, h, HF_FENCE_HOLD, "fenced; its power is cut in %s",
+            seconds(p->view->settings.power_delay_ms - h->fenced_ms).text);
+        return;
+    }
+    struct hf_fence_action *cut =
+        add(p, h, HF_FENCE_POWER, "cut its power: epoch %llu is fenced", (ull)h->epoch);
+    if (!h->power.off) {
+        struct hf_fence_action *hold = h->power.state
+                                           ? add(p, h, HF_FENCE_HOLD, "fenced; %s%s", h->power.state,
+                                                 h->power.trouble && watchdog_problem(p, h)
+                                                     ? "; bring it back or confirm that it is down"
+                                                     : "")
+                                           : NULL;
+        if (h->power.trouble)
+            alarm_about(hold);
+        return;
+    }
+    if ((lie = lie_text(h, text, sizeof text)) != NULL) {
+        if (cut) {
+            cut->doubt = true;
+            write_lie(h, lie, cut->text);
+        }
+        return;
+    }
+    decide_power_off(p, h);
+}
+
 /* Rule 12: the read that ends the silence began after its observer had written the mark. Why that is not so,
  * or NULL. */
 static const char *mark_problem(const struct hf_fence_host *h, const struct hf_fence_storage *s, char *out,
@@ -231,6 +351,8 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
             a->session = s->sign.closed_session;
         }
     } else if ((problem = watchdog_problem(p, h)) != NULL) {
+        if (power_may_prove(p, h))
+            return; /* decide_power() says how that stands */
         alarm_about(add(p, h, HF_FENCE_HOLD,
                         "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",
                         problem));
@@ -303,16 +425,22 @@ static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
 static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
-    if (h->n_storages == 0) {
+    if (h->n_storages == 0 && !power_may_prove(p, h)) {
         alarm_about(add(
             p, h, HF_FENCE_HOLD,
             "fenced, but it keeps no lease on a shared storage: bring it back or confirm that it is down"));
         return;
     }
     if (h->contact) {
-        add(p, h, HF_FENCE_HOLD, "fenced and in contact: it is told to end epoch %llu", (ull)h->epoch);
+        struct hf_fence_action *hold =
+            add(p, h, HF_FENCE_HOLD, "fenced and in contact: it is told to end epoch %llu", (ull)h->epoch);
+        if (hold && h->power.off) {
+            alarm_about(hold);
+            write_lie(h, "it is in contact", hold->text);
+        }
         return;
     }
+    decide_power(p, h);
     if (moving)
         alarm_about(add(p, h, HF_FENCE_HOLD,
                         "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));

@@ -7,6 +7,12 @@
  * committed; observers write the mark of (host, epoch) on each of its storages and read on; the records stand
  * still for T, and the host has a watchdog → evidence for each storage is committed; restart_plan.h takes
  * over.
+ *
+ * A host with power devices has its power cut as soon as the fence is committed, beside all that. Its
+ * devices' word "off" is believed when nothing of the host has stirred for a look behind it (timing:
+ * power_look_ms), as far as anybody can read its records; where nobody can, the storage being out as well,
+ * the word alone counts after a longer wait. A host that stirs makes them liars: no evidence, an alarm, and
+ * they are asked again.
  */
 #ifndef HF_HA_FENCE_DECIDE_H
 #define HF_HA_FENCE_DECIDE_H
@@ -28,6 +34,16 @@ struct hf_fence_storage {
     struct hf_sign sign;
 };
 
+/* What is known of cutting the host's power (power_fence.h). */
+struct hf_fence_power {
+    bool devices;      /* it has power devices */
+    bool off;          /* every device of one level says so, behind the commit of the fence */
+    int64_t off_ms;    /* off: since the last one did */
+    bool trouble;      /* it fails, or the host stirred after its devices had said off */
+    const char *state; /* not off: how it stands, or NULL before it has begun */
+    const char *who;   /* off: "'bmc' (fence_ipmilan)" */
+};
+
 struct hf_fence_host {
     struct hf_uuid uuid;
     const char *name;
@@ -39,17 +55,27 @@ struct hf_fence_host {
     int64_t lost_ms;           /* without contact: since the last message */
     bool closed_and_killed;    /* its stream said so of this epoch */
     bool fenced;               /* the fence of (host, epoch) is committed */
+    int64_t fenced_ms;         /* fenced: for how long */
     bool proven;               /* committed evidence that covers everything: closed and killed by stream,
-                                  next epoch, operator */
+                                  next epoch, operator, power off */
     const char *operator_word; /* recorded statement that (host, epoch) is down, or NULL */
     const struct hf_fence_storage *storages; /* shared storages on which it keeps leases */
     size_t n_storages;
+    struct hf_fence_power power;
+};
+
+enum hf_fence_by_power {
+    HF_FENCE_BY_POWER_NEVER,
+    HF_FENCE_BY_POWER_WITHOUT_WATCHDOG, /* where silence proves nothing */
+    HF_FENCE_BY_POWER_ALWAYS,           /* beside silence */
 };
 
 struct hf_fence_settings {
     bool ha_enabled;      /* off: silence fences nobody */
     bool accept_stand_in; /* a configured watchdog stand-in counts as a watchdog */
-    unsigned mass_share;  /* percent; more than one host and more than this share lost: hold and alarm */
+    enum hf_fence_by_power by_power;
+    int64_t power_delay_ms; /* after the fence, before the power is cut */
+    unsigned mass_share;    /* percent; more than one host and more than this share lost: hold and alarm */
 };
 
 struct hf_fence_view {
@@ -62,26 +88,29 @@ enum hf_fence_action_kind {
     HF_FENCE_HOLD,     /* nothing may be done now: text says why */
     HF_FENCE_COMMIT,   /* commit the fence of (host, epoch) */
     HF_FENCE_EVIDENCE, /* commit this evidence to the fence */
+    HF_FENCE_POWER,    /* have its power cut: begin, or go on; without this action leave it */
 };
 
 enum hf_evidence_kind {
     HF_EVIDENCE_CLOSED_AND_KILLED = 1,
     HF_EVIDENCE_SILENCE,
     HF_EVIDENCE_NEXT_EPOCH,
-    HF_EVIDENCE_OPERATOR
+    HF_EVIDENCE_OPERATOR,
+    HF_EVIDENCE_POWER_OFF
 };
 
 struct hf_fence_action {
     enum hf_fence_action_kind kind;
     size_t host; /* index in the view */
     bool alarm;  /* HOLD: a person has to act or to know */
+    bool doubt;  /* POWER: the host stirred after its devices had said off: do not believe them, ask again */
     enum hf_evidence_kind evidence;
     bool everything; /* EVIDENCE: covers every storage, also local ones; else the one below */
     struct hf_uuid storage;
     struct hf_uuid observer; /* SILENCE */
     uint64_t session; /* CLOSED_AND_KILLED of one storage: what its record named; HF_LEASE_ALL_SESSIONS: the
                          epoch */
-    int64_t silent_ms, required_ms;
+    int64_t silent_ms, required_ms; /* SILENCE; POWER_OFF: since its devices said off */
     bool marked; /* SILENCE: the last read began after the observer had written the fence mark */
     char text[HF_FENCE_TEXT_MAX];
 };

@@ -2,8 +2,8 @@
  * the exact plan. "ha_scenarios_test FILE" prints a file as the code would have it.
  *
  * Commands: profile, settings, host, lease, session, instance set the scene; at, contact, gone, see,
- * says-closed, operator, grant are what happens; decide and plan say what follows; commit makes what the last
- * decide said come true. */
+ * says-closed, operator, power, grant are what happens; decide and plan say what follows; commit makes what
+ * the last decide said come true. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,6 +45,12 @@ struct world {
         bool says_closed;
         char operator_word[128];
         uint64_t fenced_epoch;
+        int64_t fenced_at_ms;
+        struct {
+            bool devices, trouble;
+            int64_t off_at_ms; /* -1: it is not off */
+            char state[128];
+        } power;
         size_t leases[STORAGES_MAX], n_leases;
         uint64_t sessions[STORAGES_MAX]; /* beside the leases */
     } hosts[HOSTS_MAX];
@@ -74,8 +80,10 @@ static void *create(void)
 {
     struct world *w = HF_NEW(struct world);
     w->timing = hf_ha_timing_find("fast");
-    w->settings = (struct hf_fence_settings){
-        .ha_enabled = true, .accept_stand_in = true, .mass_share = HF_FENCE_MASS_SHARE};
+    w->settings = (struct hf_fence_settings){.ha_enabled = true,
+                                             .accept_stand_in = true,
+                                             .mass_share = HF_FENCE_MASS_SHARE,
+                                             .by_power = HF_FENCE_BY_POWER_ALWAYS};
     w->detector = hf_detector_create(0);
     return w;
 }
@@ -129,7 +137,8 @@ static const char *host_name(const struct world *w, const struct hf_uuid *uuid)
 
 static const char *kind_name(enum hf_evidence_kind k)
 {
-    static const char *const names[] = {"?", "closed and killed", "silence", "next epoch", "operator's word"};
+    static const char *const names[] = {"?",          "closed and killed", "silence",
+                                        "next epoch", "operator's word",   "power off"};
     return names[k];
 }
 
@@ -142,6 +151,12 @@ static bool do_settings(struct world *w, char **words, size_t n)
         w->settings.ha_enabled = strcmp(ha, "on") == 0;
     if (stand_in)
         w->settings.accept_stand_in = strcmp(stand_in, "accepted") == 0;
+    const char *power = hf_scenario_value(words, n, "power");
+    if (power)
+        w->settings.by_power = strcmp(power, "never") == 0              ? HF_FENCE_BY_POWER_NEVER
+                               : strcmp(power, "without-watchdog") == 0 ? HF_FENCE_BY_POWER_WITHOUT_WATCHDOG
+                                                                        : HF_FENCE_BY_POWER_ALWAYS;
+    w->settings.power_delay_ms = hf_scenario_number(words, n, "power-delay", w->settings.power_delay_ms);
     w->settings.mass_share = (unsigned)hf_scenario_number(words, n, "share", w->settings.mass_share);
     return n > 2;
 }
@@ -280,6 +295,19 @@ static bool do_grant(struct world *w, char **words, size_t n)
     return true;
 }
 
+/* power HOST off | being-cut TEXT | trouble TEXT: how it stands with its devices */
+static bool do_power(struct world *w, char **words, size_t n)
+{
+    struct host *h = n > 2 ? find_host(w, words[1]) : NULL;
+    if (!h)
+        return false;
+    h->power.devices = true;
+    h->power.off_at_ms = strcmp(words[2], "off") == 0 ? w->now_ms : -1;
+    h->power.trouble = strcmp(words[2], "trouble") == 0;
+    snprintf(h->power.state, sizeof h->power.state, "%s", n > 3 ? words[3] : "");
+    return true;
+}
+
 /* --- what follows --- */
 
 static bool covers(const struct world *w, const struct host *h, const struct hf_uuid *storage)
@@ -309,7 +337,9 @@ static void say_action(struct world *w, struct hf_scenario *s, const struct hf_f
 {
     const struct host *h = &w->hosts[a->host];
     unsigned long long epoch = h->epoch;
-    if (a->kind == HF_FENCE_COMMIT)
+    if (a->kind == HF_FENCE_POWER)
+        hf_scenario_say(s, "%s %s/%llu: %s", a->doubt ? "DOUBT" : "power", h->name, epoch, a->text);
+    else if (a->kind == HF_FENCE_COMMIT)
         hf_scenario_say(s, "fence %s/%llu: %s", h->name, epoch, a->text);
     else if (a->kind == HF_FENCE_HOLD)
         hf_scenario_say(s, "%s %s/%llu: %s", a->alarm ? "ALARM" : "hold", h->name, epoch, a->text);
@@ -334,6 +364,13 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                           .watchdog = h->watchdog,
                                           .closed_and_killed = h->says_closed,
                                           .fenced = h->fenced_epoch == h->epoch,
+                                          .fenced_ms = w->now_ms - h->fenced_at_ms,
+                                          .power = {.devices = h->power.devices,
+                                                    .off = h->power.devices && h->power.off_at_ms >= 0,
+                                                    .off_ms = w->now_ms - h->power.off_at_ms,
+                                                    .trouble = h->power.trouble,
+                                                    .state = h->power.state[0] ? h->power.state : NULL,
+                                                    .who = "'bmc' (fence_x)"},
                                           .proven = covers(w, h, NULL),
                                           .operator_word = h->operator_word[0] ? h->operator_word : NULL,
                                           .storages = storages[i],
@@ -365,9 +402,10 @@ static bool do_commit(struct world *w)
     for (size_t i = 0; i < w->n_actions; i++) {
         const struct hf_fence_action *a = &w->actions[i];
         struct host *h = &w->hosts[a->host];
-        if (a->kind == HF_FENCE_COMMIT)
+        if (a->kind == HF_FENCE_COMMIT) {
             h->fenced_epoch = h->epoch;
-        else if (a->kind == HF_FENCE_EVIDENCE)
+            h->fenced_at_ms = w->now_ms;
+        } else if (a->kind == HF_FENCE_EVIDENCE)
             add_evidence(w, (struct evidence){.host = a->host,
                                               .epoch = h->epoch,
                                               .kind = a->evidence,
@@ -465,6 +503,8 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
         return do_word(w, words, n);
     if (strcmp(c, "grant") == 0)
         return do_grant(w, words, n);
+    if (strcmp(c, "power") == 0)
+        return do_power(w, words, n);
     if (strcmp(c, "decide") == 0)
         return do_decide(w, s);
     if (strcmp(c, "commit") == 0)

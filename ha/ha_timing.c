@@ -29,6 +29,7 @@
         .takeover_read_ms = (sample) + (obs_io),                                                             \
         .takeover_ms =                                                                                       \
             HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report, decide),   \
+        .power_look_ms = HF_HA_POWER_LOOK(r, io, sample, obs_io, report),                                    \
     },
 
 static const struct hf_ha_timing profiles[] = {HF_HA_PROFILES(ROW)};

@@ -22,6 +22,8 @@
  *   T = ceil((1 + drift)(L + 2W) + F)           silence that proves (2W: check and pet are not one step)
  *   fence = L + K                               not before this much silence is a fence committed
  *   takeover = T + 2(sample + obs_io) + report + decide  from the power cut to the order to start, at worst
+ *   power_look = R + io + sample + obs_io + report  a host that lives in spite of its power device's "off" has
+ *                                               renewed by then, and the leader has heard of it
  *
  * The inequalities (static asserts below)
  *   R + io < L/2                one failed renewal costs nothing
@@ -30,6 +32,7 @@
  *   contact < L + K < T         contact is given up before the fence, the fence comes before the proof
  *   ride_out + R + io < L       a path fail-over of that length neither kills nor stops the petting
  *   takeover <= bound
+ *   F <= power_look             F follows the proof by power as well
  *
  * A lost host, second by second, profile "default" (hf-ha-table prints this for each profile):
  *
@@ -60,6 +63,7 @@
 #define HF_HA_W(timeout, grain) ((timeout) + (grain))
 #define HF_HA_T(l, w, drift_ppm, f)                                                                          \
     (((1000000LL + (drift_ppm)) * ((l) + 2 * (w)) + 999999LL) / 1000000LL + (f))
+#define HF_HA_POWER_LOOK(r, io, sample, obs_io, report) ((r) + (io) + (sample) + (obs_io) + (report))
 #define HF_HA_TAKEOVER(t, sample, obs_io, report, decide)                                                    \
     ((t) + 2 * ((sample) + (obs_io)) + (report) + (decide))
 
@@ -87,6 +91,7 @@ struct hf_ha_timing {
     int64_t silence_ms;       /* T */
     int64_t takeover_read_ms; /* sample + obs_io: until an observer has a value at the latest */
     int64_t takeover_ms;
+    int64_t power_look_ms;    /* what must stay quiet behind a power device's "off" */
 };
 
 /* The profile of this name, or NULL. "" is the default profile. In the simulator a planted bug may have
@@ -113,7 +118,9 @@ const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
                    #name ": the path fail-over is ridden out");                                              \
     _Static_assert(HF_HA_TAKEOVER(HF_HA_T(l, HF_HA_W(timeout, grain), drift, f), sample, obs_io, report,     \
                                   decide) <= (bound),                                                        \
-                   #name ": the take-over bound");
+                   #name ": the take-over bound");                                                           \
+    _Static_assert((f) <= HF_HA_POWER_LOOK(r, io, sample, obs_io, report),                                   \
+                   #name ": a guest's write is through before a proof by power counts");
 HF_HA_PROFILES(HF_HA_CHECK)
 #undef HF_HA_CHECK
 

@@ -130,6 +130,7 @@ static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence
         f->proves_all = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
+    case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
         f->proves_all = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__SILENCE:
