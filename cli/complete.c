@@ -66,6 +66,21 @@ static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *ve
         offer(f->name, "--", typed);
 }
 
+/* Of verbs of two words the first, once. */
+static void offer_verbs(const struct cli_noun *noun, const char *typed)
+{
+    size_t last_len = 0;
+    for (const struct cli_verb *v = noun->verbs; v->name; v++) {
+        size_t len = strcspn(v->name, " ");
+        bool again = v > noun->verbs && len == last_len && strncmp(v[-1].name, v->name, len) == 0;
+        char word[64];
+        snprintf(word, sizeof word, "%.*s", (int)len, v->name);
+        if (!again)
+            offer(word, "", typed);
+        last_len = len;
+    }
+}
+
 /* Of the verbs that have two, those that begin with this one. */
 static void offer_second_words(const struct cli_noun *noun, const char *first, const char *typed)
 {
