@@ -36,7 +36,7 @@ static bool take_flag(const struct cli_noun *noun, const struct cli_verb *verb, 
     if (args->n_given == CLI_ARGS_MAX)
         return complain(noun, verb, _("too many options"), **word);
     const char *value = "";
-    if (flag->type == CLI_BOOL) {
+    if (flag->type == CLI_BOOL || flag->type == CLI_NO) {
         if (equals)
             return complain(noun, verb, _("this option takes no value"), **word);
     } else if (equals) {

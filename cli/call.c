@@ -89,7 +89,7 @@ static hf_status build(const ProtobufCMethodDescriptor *method, json_t *request,
     google__protobuf__field_mask__init(fm);
     fm->paths = hf_alloc_array(n_mask, sizeof *fm->paths);
     for (size_t i = 0; i < n_mask; i++)
-        fm->paths[i] = hf_strdup(mask[i]);
+        fm->paths[i] = hf_printf("%.*s", (int)strcspn(mask[i], "["), mask[i]); /* a list is replaced whole */
     fm->n_paths = n_mask;
     *(Google__Protobuf__FieldMask **)(void *)((char *)*ret + mask_field(*ret)->offset) = fm;
     return HF_STATUS_OK;

@@ -42,6 +42,7 @@ enum cli_flag_type {
     CLI_INT,
     CLI_SIZE,   /* bytes, with K, M, G or T */
     CLI_BOOL,   /* takes no value */
+    CLI_NO,     /* takes no value and sets false */
     CLI_CHOICE, /* choices: "word=PROTO_NAME word=…" */
     CLI_REF,    /* name or UUID of another object */
     CLI_RANGE,  /* FIRST-LAST, to path.start_ip and path.end_ip */

@@ -44,7 +44,7 @@ static const struct cli_flag *flag_before(const struct cli_verb *verb, const cha
     if (strncmp(word, "--", 2) != 0)
         return NULL;
     for (const struct cli_flag *f = verb->flags; f && f->name; f++)
-        if (strcmp(f->name, word + 2) == 0 && f->type != CLI_BOOL)
+        if (strcmp(f->name, word + 2) == 0 && f->type != CLI_BOOL && f->type != CLI_NO)
             return f;
     return NULL;
 }

@@ -263,20 +263,47 @@ static const struct cli_column volume_columns[] = {{"NAME", "meta.name", NULL, N
                                                    {"UUID", "meta.uuid", NULL, NULL},
                                                    END_COLUMNS};
 
+/* ---- affinity group ---- */
+#define POLICY_CHOICES "anti-affinity=ANTI_AFFINITY affinity=AFFINITY"
+static const struct cli_flag group_create[] = {
+    {"policy", CLI_CHOICE, "spec.policy", N_("WHICH"), N_("different hosts for its instances, or the same one"), NULL, POLICY_CHOICES, true},
+    {"hard", CLI_BOOL, "spec.hard", NULL, N_("rather not started than against it (else: where it can be had)"), NULL, NULL, false},
+    DESCRIPTION,
+    END_FLAGS};
+static const struct cli_flag group_update[] = {
+    RENAME,
+    DESCRIPTION,
+    {"policy", CLI_CHOICE, "spec.policy", N_("WHICH"), N_("counts at the next start of its instances"), NULL, POLICY_CHOICES, false},
+    {"hard", CLI_BOOL, "spec.hard", NULL, N_("rather not started than against it"), NULL, NULL, false},
+    {"soft", CLI_NO, "spec.hard", NULL, N_("where it can be had"), NULL, NULL, false},
+    REVISION,
+    END_FLAGS};
+static const struct cli_verb group_verbs[] = {STANDARD("AffinityGroup", "AffinityGroups", group_create, group_update), END_VERBS};
+static const struct cli_column group_columns[] = {{"NAME", "meta.name", NULL, NULL},
+                                                  {"POLICY", "spec.policy", NULL, POLICY_CHOICES},
+                                                  {"HARD", "spec.hard", NULL, NULL},
+                                                  {"UUID", "meta.uuid", NULL, NULL},
+                                                  END_COLUMNS};
+
 /* ---- instance ---- */
 #define HA_CHOICES "None=HA_NONE NeverStop=NEVER_STOP"
 #define HA_FLAG {"ha", CLI_CHOICE, "spec.ha_level", N_("LEVEL"), N_("what happens when its host is lost"), NULL, HA_CHOICES, false}
+#define PRIORITY_CHOICES "lowest=LOWEST low=LOW medium=MEDIUM high=HIGH highest=HIGHEST"
+#define PRIORITY_FLAG {"priority", CLI_CHOICE, "spec.restart_priority", N_("WHICH"), N_("who starts first when many wait for a host (default medium)"), NULL, PRIORITY_CHOICES, false}
+#define GROUP_FLAG {"group", CLI_REF, "spec.affinity_group_uuids[]", N_("GROUP"), N_("an affinity group that it is in (repeatable; '' for none)"), "affinity-group", NULL, false}
 static const struct cli_flag instance_create[] = {
     {"offering", CLI_REF, "spec.instance_offering_uuid", N_("OFFERING"), N_("CPUs and memory"), "offering", NULL, true},
     {"image", CLI_REF, "spec.image_uuid", N_("IMAGE"), N_("template of the root volume"), "image", NULL, true},
     {"network", CLI_REF, "spec.l3_network_uuids[]", N_("L3"), N_("a network (repeatable; the first is the default)"), "l3", NULL, true},
     HA_FLAG,
+    PRIORITY_FLAG,
+    GROUP_FLAG,
     {"host", CLI_REF, "spec.host_uuid", N_("HOST"), N_("start it on this host"), "host", NULL, false},
     {"storage", CLI_REF, "spec.primary_storage_uuid", N_("STORAGE"), N_("where its root volume lies"), "storage", NULL, false},
     {"power", CLI_CHOICE, "spec.power", N_("STATE"), N_("default running"), NULL, "running=POWER_RUNNING stopped=POWER_STOPPED", false},
     DESCRIPTION,
     END_FLAGS};
-static const struct cli_flag instance_update[] = {RENAME, DESCRIPTION, HA_FLAG, REVISION, END_FLAGS};
+static const struct cli_flag instance_update[] = {RENAME, DESCRIPTION, HA_FLAG, PRIORITY_FLAG, GROUP_FLAG, REVISION, END_FLAGS};
 static const struct cli_flag start_flags[] = {
     {"host", CLI_REF, "host_uuid", N_("HOST"), N_("on this host only"), "host", NULL, false}, END_FLAGS};
 static const struct cli_flag force_flags[] = {
@@ -295,6 +322,8 @@ static const struct cli_column instance_columns[] = {{"NAME", "meta.name", NULL,
                                                      {"HOST", "placement.hostUuid", "host", NULL},
                                                      {"RUN", "placement.run", NULL, NULL},
                                                      {"HA", "spec.haLevel", NULL, HA_CHOICES},
+                                                     {"PRIORITY", "spec.restartPriority", NULL, PRIORITY_CHOICES},
+                                                     {"HELD", "status.crashLoop.heldSinceMs", NULL, "since"},
                                                      {"IP", "spec.nics.ip", NULL, NULL},
                                                      {"CPUS", "spec.cpus", NULL, NULL},
                                                      {"MEMORY", "spec.memoryBytes", NULL, "size"},
@@ -394,6 +423,7 @@ const struct cli_noun cli_nouns[] = {
     {"l3", "l3s", "l3-network network", N_("L3 networks: addresses, DHCP"), &holdfast__v1__l3_network_service__descriptor, l3_verbs, l3_columns},
     {"volume", "volumes", "", N_("disks"), &holdfast__v1__volume_service__descriptor, volume_verbs, volume_columns},
     {"instance", "instances", "vm", N_("virtual machines"), &holdfast__v1__instance_service__descriptor, instance_verbs, instance_columns},
+    {"affinity-group", "affinity-groups", "group", N_("instances that run on different hosts, or on the same one"), &holdfast__v1__affinity_group_service__descriptor, group_verbs, group_columns},
     {"setting", "settings", "", N_("global settings"), &holdfast__v1__global_setting_service__descriptor, setting_verbs, setting_columns},
     {"operation", "operations", "op", N_("work under way, and how it ended"), &holdfast__v1__operation_service__descriptor, operation_verbs, operation_columns},
     {"ha", "ha", "", N_("high availability: fences, evidence, failovers"), &holdfast__v1__ha_service__descriptor, ha_verbs, failover_columns},

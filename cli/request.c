@@ -160,6 +160,9 @@ static hf_status flag_value(const struct cli_given *g, json_t **ret)
     case CLI_BOOL:
         *ret = json_true();
         return HF_STATUS_OK;
+    case CLI_NO:
+        *ret = json_false();
+        return HF_STATUS_OK;
     case CLI_CHOICE:
         return choice_value(g->flag, g->value, ret);
     case CLI_REF:
@@ -204,6 +207,13 @@ static hf_status fill_pair(const struct cli_flag *f, const char *text, json_t *r
     return HF_STATUS_OK;
 }
 
+/* A list that is set to nothing: an empty value for a repeatable flag. */
+static bool clears_list(const struct cli_given *g)
+{
+    size_t len = strlen(g->flag->path);
+    return g->flag->type == CLI_REF && !*g->value && len > 2 && strcmp(g->flag->path + len - 2, "[]") == 0;
+}
+
 hf_status cli_request_fill(const struct cli_args *args, json_t *root, const char **mask, size_t *n_mask)
 {
     for (size_t i = 0; i < args->n_given; i++) {
@@ -212,7 +222,7 @@ hf_status cli_request_fill(const struct cli_args *args, json_t *root, const char
             HF_TRY(fill_range(g->flag, g->value, root));
         } else if (g->flag->type == CLI_PAIR) {
             HF_TRY(fill_pair(g->flag, g->value, root));
-        } else {
+        } else if (!clears_list(g)) {
             json_t *value = NULL;
             HF_TRY(flag_value(g, &value));
             cli_json_set(root, g->flag->path, value);

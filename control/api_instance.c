@@ -24,16 +24,34 @@ enum { MADE_INSTANCE, MADE_ROOT_VOLUME, MADE_OPERATION };
 
 /* --- spec --- */
 
+#define GROUPS_MAX 8 /* that one instance may be in */
+
+/* What users may set when they make it and later. */
+static hf_status check_wishes(const Spec *spec)
+{
+    if (spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE &&
+        spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
+        return hf_error(HF_INVALID, "spec.ha_level: %d is not known", (int)spec->ha_level);
+    if (protobuf_c_enum_descriptor_get_value(&holdfast__v1__instance_spec__restart_priority__descriptor,
+                                             (int)spec->restart_priority) == NULL)
+        return hf_error(HF_INVALID, "spec.restart_priority: %d is not known", (int)spec->restart_priority);
+    if (spec->n_affinity_group_uuids > GROUPS_MAX)
+        return hf_error(HF_INVALID, "spec.affinity_group_uuids: more than %d groups", GROUPS_MAX);
+    for (size_t i = 1; i < spec->n_affinity_group_uuids; i++)
+        if (hf_pb_list_has(spec->affinity_group_uuids, i, spec->affinity_group_uuids[i]))
+            return hf_error(HF_INVALID, "spec.affinity_group_uuids: %s is there twice",
+                            spec->affinity_group_uuids[i]);
+    return HF_STATUS_OK;
+}
+
 static hf_status check_given(const Spec *spec)
 {
+    HF_TRY(check_wishes(spec));
     if (spec->root_volume_uuid[0] != '\0' || spec->n_data_volume_uuids > 0 || spec->n_storage_uuids > 0 ||
         spec->n_nics > 0 || spec->deleting || spec->reboot_generation != 0 ||
         spec->reboot_force_generation != 0)
         return hf_error(HF_INVALID,
                         "leave nics, volumes, storage_uuids, deleting and reboot generations of spec empty");
-    if (spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE &&
-        spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
-        return hf_error(HF_INVALID, "spec.ha_level: %d is not known", (int)spec->ha_level);
     if (spec->power != HOLDFAST__V1__POWER_STATE__POWER_UNSPECIFIED &&
         spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING &&
         spec->power != HOLDFAST__V1__POWER_STATE__POWER_STOPPED)
@@ -180,17 +198,32 @@ static hf_status create_instance(struct hf_draft *d, ProtobufCMessage *m)
     return HF_STATUS_OK;
 }
 
+/* The groups exist. Other references are not looked at again: an offering may be gone by now. */
+static hf_status check_groups(const struct hf_store *s, Spec *spec)
+{
+    for (size_t i = 0; i < spec->n_affinity_group_uuids; i++) {
+        hf_status st = HF_STATUS_OK;
+        const struct hf_object *o =
+            hf_lookup(s, HOLDFAST__V1__KIND__AFFINITY_GROUP, spec->affinity_group_uuids[i], "", &st);
+        if (o == NULL)
+            return hf_wrap(st, "spec.affinity_group_uuids");
+        char uuid[HF_UUID_STR];
+        hf_pb_set(&spec->affinity_group_uuids[i], hf_uuid_format(&o->uuid, uuid));
+    }
+    return HF_STATUS_OK;
+}
+
 static hf_status update_instance(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
 {
     (void)before;
     const Instance *inst = (const Instance *)m;
-    if (inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__HA_NONE &&
-        inst->spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP)
-        return hf_error(HF_INVALID, "spec.ha_level: %d is not known", (int)inst->spec->ha_level);
+    HF_TRY(check_groups(d->store, inst->spec));
+    HF_TRY(check_wishes(inst->spec));
     return hf_instance_check_ha(d->store, inst);
 }
 
-static const char *const instance_paths[] = {"spec.ha_level", NULL};
+static const char *const instance_paths[] = {"spec.ha_level", "spec.restart_priority",
+                                             "spec.affinity_group_uuids", NULL};
 
 const struct hf_kind_rules hf_instance_rules = {.kind = HOLDFAST__V1__KIND__INSTANCE,
                                                 .mutable_paths = instance_paths,
@@ -225,6 +258,37 @@ void hf_handle_create_instance(struct hf_api_call *c)
         c->data = &storage_is_open;
     hf_call_write(c, HF_ROOM_SINGLE, build_create_instance);
 }
+
+/* --- affinity groups --- */
+
+static hf_status check_group(const Holdfast__V1__AffinityGroup *g)
+{
+    if (g->spec->policy != HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__ANTI_AFFINITY &&
+        g->spec->policy != HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__AFFINITY)
+        return hf_error(HF_INVALID, "spec.policy: a group is of ANTI_AFFINITY or AFFINITY");
+    return HF_STATUS_OK;
+}
+
+static hf_status create_group(struct hf_draft *d, ProtobufCMessage *m)
+{
+    (void)d;
+    return check_group((const Holdfast__V1__AffinityGroup *)m);
+}
+
+/* Members that are placed stay where they are; it counts at their next start. */
+static hf_status update_group(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
+{
+    (void)d;
+    (void)before;
+    return check_group((const Holdfast__V1__AffinityGroup *)m);
+}
+
+static const char *const group_paths[] = {"spec.policy", "spec.hard", NULL};
+
+const struct hf_kind_rules hf_affinity_group_rules = {.kind = HOLDFAST__V1__KIND__AFFINITY_GROUP,
+                                                      .mutable_paths = group_paths,
+                                                      .create = create_group,
+                                                      .update = update_group};
 
 /* --- offerings --- */
 

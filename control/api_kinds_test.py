@@ -522,6 +522,51 @@ class Instances(ApiTest):
         )
         self.assertEqual(u.spec.ha_level, 1)
 
+    def test_priority_and_groups(self):
+        def group(**spec):
+            return self.create("AffinityGroupService", "affinity_group", spec)
+
+        for spec in [{}, {"hard": True}]:
+            self.fails(
+                Code.INVALID_ARGUMENT,
+                "ANTI_AFFINITY or AFFINITY",
+                "AffinityGroupService/CreateAffinityGroup",
+                affinity_group={"meta": {"name": "g"}, "spec": spec},
+            )
+        g, other = group(policy="ANTI_AFFINITY", hard=True), group(policy="AFFINITY")
+        self.refused(Code.NOT_FOUND, "no affinity group", affinityGroupUuids=["f" * 32])
+        self.refused(Code.INVALID_ARGUMENT, "there twice", affinityGroupUuids=[g.meta.uuid] * 2)
+        self.refused(Code.INVALID_ARGUMENT, "more than 8", affinityGroupUuids=[f"{n:032x}" for n in range(9)])
+        i, _ = self.instance(affinityGroupUuids=[g.meta.uuid], restartPriority="HIGH")
+        self.assertEqual(i.spec.restart_priority, 4)
+        e = self.fails(
+            Code.FAILED_PRECONDITION, "in use", "AffinityGroupService/DeleteAffinityGroup", uuid=g.meta.uuid
+        )
+        self.assertIn(i.meta.name, e.details())
+
+        def update(mask, **spec):
+            return self.call(
+                "InstanceService/UpdateInstance",
+                instance={"meta": {"uuid": i.meta.uuid}, "spec": spec},
+                updateMask=mask,
+            )
+
+        with self.assertRaises(grpc.RpcError) as refusal:
+            update("spec.affinityGroupUuids", affinityGroupUuids=["f" * 32])
+        self.assertEqual(refusal.exception.code(), Code.NOT_FOUND)
+        u = update("spec.affinityGroupUuids", affinityGroupUuids=[other.meta.uuid])
+        self.assertEqual((list(u.spec.affinity_group_uuids), u.spec.restart_priority), ([other.meta.uuid], 4))
+        self.call("AffinityGroupService/DeleteAffinityGroup", uuid=g.meta.uuid)
+        u = update("spec.affinityGroupUuids,spec.restartPriority", restartPriority="LOWEST")
+        self.assertEqual((list(u.spec.affinity_group_uuids), u.spec.restart_priority), ([], 1))
+        u = self.call(
+            "AffinityGroupService/UpdateAffinityGroup",
+            affinityGroup={"meta": {"uuid": other.meta.uuid}, "spec": {"hard": True}},
+            updateMask="spec.hard",
+        )
+        self.assertTrue(u.spec.hard)
+        self.assertEqual(u.spec.policy, 2)
+
     def test_data_volumes(self):
         i, _ = self.instance()
         for size in [0, 1000, (1 << 20) + 1, 1 << 47]:

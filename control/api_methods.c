@@ -104,6 +104,12 @@ static const struct hf_api_method methods[] = {
     ROW(instance_service, "PauseInstance", pause_instance, &hf_instance_rules),
     ROW(instance_service, "ResumeInstance", resume_instance, &hf_instance_rules),
 
+    ROW(affinity_group_service, "CreateAffinityGroup", create, &hf_affinity_group_rules),
+    ROW(affinity_group_service, "GetAffinityGroup", get, &hf_affinity_group_rules),
+    ROW(affinity_group_service, "ListAffinityGroups", list, &hf_affinity_group_rules),
+    ROW(affinity_group_service, "UpdateAffinityGroup", update, &hf_affinity_group_rules),
+    ROW(affinity_group_service, "DeleteAffinityGroup", delete, &hf_affinity_group_rules),
+
     ROW(operation_service, "GetOperation", get, &hf_operation_rules),
     ROW(operation_service, "ListOperations", list, &hf_operation_rules),
     ROW(operation_service, "WaitOperation", wait_operation, &hf_operation_rules),
@@ -137,6 +143,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &holdfast__v1__l3_network_service__descriptor,
     &holdfast__v1__instance_offering_service__descriptor,
     &holdfast__v1__instance_service__descriptor,
+    &holdfast__v1__affinity_group_service__descriptor,
     &holdfast__v1__operation_service__descriptor,
     &holdfast__v1__global_setting_service__descriptor,
     &holdfast__v1__ha_service__descriptor,

@@ -66,6 +66,9 @@ static hf_status start(struct hf_draft *d, const VerbRequest *r, Instance *i)
     i->status->state_since_ms = d->wall_ms;
     i->status->start_failures = 0; /* an administrator's start waits for no back-off */
     i->status->retry_at_ms = 0;
+    if (i->status->crash_loop != NULL) /* nor is it held any longer */
+        protobuf_c_message_free_unpacked(&i->status->crash_loop->base, NULL);
+    i->status->crash_loop = NULL;
     return HF_STATUS_OK;
 }
 

@@ -7,6 +7,13 @@ void instance_uuid(unsigned n, char out[HF_UUID_STR])
     snprintf(out, HF_UUID_STR, "%032x", 0xa000 + n);
 }
 
+const char *cloud_instance(unsigned n)
+{
+    static char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    return uuid;
+}
+
 void operation_uuid(unsigned n, char out[HF_UUID_STR])
 {
     snprintf(out, HF_UUID_STR, "f%031x", 0xa000 + n);
@@ -52,7 +59,7 @@ static void put_root_volume(struct cloud *c, const char *uuid, const char *name,
 static void put_address(struct cloud *c, unsigned n, const char *instance, char ip[24])
 {
     char name[80], uuid[HF_UUID_STR];
-    snprintf(ip, 24, "172.20.108.%u", 40 + n);
+    snprintf(ip, 24, "172.20.%u.%u", 108 + n / 200, 40 + n % 200);
     snprintf(name, sizeof name, "%s/%s", L3, ip);
     snprintf(uuid, sizeof uuid, "e%031x", n);
     Holdfast__V1__Meta meta = meta_of(uuid, name);
@@ -64,10 +71,10 @@ static void put_address(struct cloud *c, unsigned n, const char *instance, char 
     assert_int_equal(cloud_put(c, &m.base), HF_OK);
 }
 
-const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop)
+static void put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish, const char *verb)
 {
-    static char uuid[HF_UUID_STR];
-    char volume[HF_UUID_STR], name[16], ip[24], *storages[] = {SHARED};
+    char uuid[HF_UUID_STR], volume[HF_UUID_STR], name[16], ip[24], *storages[] = {SHARED};
+    char *groups[] = {(char *)wish->group};
     instance_uuid(n, uuid);
     snprintf(volume, sizeof volume, "b%031x", n);
     snprintf(name, sizeof name, "vm-%u", n);
@@ -85,17 +92,52 @@ const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop)
     m.spec = &spec;
     m.status = &st;
     spec.cpus = 1;
-    spec.memory_bytes = 2 * GIB;
-    spec.power = HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
-    spec.ha_level = never_stop ? HOLDFAST__V1__HA_LEVEL__NEVER_STOP : HOLDFAST__V1__HA_LEVEL__HA_NONE;
+    spec.memory_bytes = wish->memory_bytes > 0 ? wish->memory_bytes : 2 * GIB;
+    spec.power =
+        wish->stopped ? HOLDFAST__V1__POWER_STATE__POWER_STOPPED : HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
+    spec.ha_level = wish->never_stop ? HOLDFAST__V1__HA_LEVEL__NEVER_STOP : HOLDFAST__V1__HA_LEVEL__HA_NONE;
+    spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)wish->priority;
     spec.root_volume_uuid = volume;
     spec.primary_storage_uuid = SHARED;
     spec.storage_uuids = storages;
     spec.n_storage_uuids = 1;
+    spec.host_uuid = (char *)(wish->host != NULL ? wish->host : "");
+    spec.affinity_group_uuids = groups;
+    spec.n_affinity_group_uuids = wish->group != NULL;
     spec.nics = nics;
     spec.n_nics = 1;
     st.state = HOLDFAST__V1__INSTANCE_STATUS__STATE__CREATED;
-    put_with_operation(c, n, &m, "CreateInstance", 1);
+    put_with_operation(c, n, &m, verb, 1);
+}
+
+const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop)
+{
+    static char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    put_instance(c, n, &(struct instance_wish){.never_stop = never_stop}, "CreateInstance");
+    return uuid;
+}
+
+void cloud_put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish)
+{
+    put_instance(c, n, wish, NULL);
+}
+
+const char *cloud_put_group(struct cloud *c, unsigned n, bool together, bool hard)
+{
+    static char uuid[HF_UUID_STR];
+    char name[16];
+    snprintf(uuid, sizeof uuid, "9%031x", n);
+    snprintf(name, sizeof name, "group-%u", n);
+    Holdfast__V1__Meta meta = meta_of(uuid, name);
+    Holdfast__V1__AffinityGroupSpec spec = HOLDFAST__V1__AFFINITY_GROUP_SPEC__INIT;
+    Holdfast__V1__AffinityGroup m = HOLDFAST__V1__AFFINITY_GROUP__INIT;
+    m.meta = &meta;
+    m.spec = &spec;
+    spec.policy = together ? HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__AFFINITY
+                           : HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__ANTI_AFFINITY;
+    spec.hard = hard;
+    assert_int_equal(cloud_put(c, &m.base), HF_OK);
     return uuid;
 }
 

@@ -55,6 +55,9 @@ void cloud_free(struct cloud *c)
 /* The rule that everything is about. */
 static void count_copies(struct cloud *c)
 {
+    if (!c->copies_changed)
+        return;
+    c->copies_changed = false;
     for (unsigned h = 0; h < c->n_hosts; h++) {
         for (size_t r = 0; r < c->hosts[h].n_runs; r++) {
             int n = 0;

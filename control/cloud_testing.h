@@ -17,8 +17,8 @@
 #include "holdfast/v1/system.pb-c.h"
 
 #define HOSTS_MAX 4
-#define RUNS_MAX  16
-#define INBOX_MAX 256
+#define RUNS_MAX  512
+#define INBOX_MAX 2048
 #define GIB       (1024ULL * 1024 * 1024)
 #define START_MS  300 /* from the order to RUNNING */
 
@@ -118,7 +118,8 @@ struct cloud {
     int64_t offset_ms; /* the environment's clock shows that much more */
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
-    int running_max; /* most live runs of one instance that were ever seen at once */
+    bool copies_changed; /* a run has begun since copies were counted */
+    int running_max;     /* most live runs of one instance that were ever seen at once */
 };
 
 static inline Holdfast__V1__Meta meta_of(const char *uuid, const char *name)
@@ -156,6 +157,19 @@ void free_message(void *m);
 /* An instance with a root volume on SHARED and an address; power RUNNING, with a CreateInstance operation of
  * the same UUID with its first digit replaced by 'f'. */
 const char *cloud_create_instance(struct cloud *c, unsigned n, bool never_stop);
+/* What a test wishes beyond that; zeros are the usual: 1 CPU, 2 GiB, no group, no operation is made. */
+struct instance_wish {
+    bool never_stop, stopped;
+    int priority;
+    uint64_t memory_bytes;
+    const char *group; /* UUID of an affinity group */
+    const char *host;  /* started there */
+};
+void cloud_put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish);
+/* Group number n, with its UUID. */
+const char *cloud_put_group(struct cloud *c, unsigned n, bool together, bool hard);
+/* Its UUID, until the next call. */
+const char *cloud_instance(unsigned n);
 void instance_uuid(unsigned n, char out[HF_UUID_STR]);
 void operation_uuid(unsigned n, char out[HF_UUID_STR]);
 void cloud_set_power(struct cloud *c, unsigned n, int power, const char *operation_verb);

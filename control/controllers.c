@@ -41,6 +41,9 @@ static void pass(void *arg)
     struct hf_controllers *c = arg;
     if (!c->working)
         return;
+    if (c->room_freed)
+        hf_instance_room_freed(c);
+    c->room_freed = false;
     for (size_t r = 0; r < RECONCILERS_N; r++) {
         for (size_t i = 0; i < hf_world_count(c->world, reconcilers[r].kind); i++) {
             struct hf_world_object *o = hf_world_at(c->world, reconcilers[r].kind, i);
@@ -55,6 +58,7 @@ static void pass(void *arg)
             reconcilers[r].reconcile(c, o);
         }
     }
+    hf_instance_start_all(c);
     hf_facts_free(c->facts);
     c->facts = NULL;
     hf_ha_follow_failovers(c);
@@ -140,6 +144,7 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
         break;
     case HOLDFAST__V1__KIND__IMAGE:
     case HOLDFAST__V1__KIND__GLOBAL_SETTING:
+    case HOLDFAST__V1__KIND__AFFINITY_GROUP:
         hf_controllers_mark_instances(c, NULL);
         break;
     case HOLDFAST__V1__KIND__INSTANCE:
@@ -193,6 +198,14 @@ static void mark_assignments(struct hf_controllers *c, uint32_t kind, const Prot
     }
 }
 
+static bool has_ended(const ProtobufCMessage *before, const ProtobufCMessage *after)
+{
+    const Holdfast__V1__Instance *was = (const Holdfast__V1__Instance *)(const void *)before,
+                                 *is = (const Holdfast__V1__Instance *)(const void *)after;
+    return was != NULL && hf_placement_open(was->placement) &&
+           (is == NULL || !hf_placement_open(is->placement));
+}
+
 static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage *before)
 {
     struct hf_controllers *c = arg;
@@ -201,6 +214,7 @@ static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage
         return;
     if (o->kind == HOLDFAST__V1__KIND__HOST && o->message == NULL)
         hf_detector_forget(c->ha->detector, &o->uuid);
+    c->room_freed |= o->kind == HOLDFAST__V1__KIND__INSTANCE && has_ended(before, o->message);
     mark_concerned(c, o->message != NULL ? o->message : before, o->kind);
     mark_assignments(c, o->kind, before, o->message);
     hf_controllers_kick(c);
@@ -427,6 +441,7 @@ void hf_controllers_free(struct hf_controllers *c)
     if (c->working)
         stop(c);
     hf_host_assignments_free(c->assignments);
+    free(c->starting.items);
     hf_world_free(c->world);
     c->control->controllers = NULL;
     free(c);

@@ -25,6 +25,12 @@
 
 struct hf_ha_controller;
 
+/* Instances that this pass tries to place, when it has looked at everything else. */
+struct hf_starting {
+    struct hf_world_object **items;
+    size_t n, cap;
+};
+
 struct hf_controllers {
     struct hf_control *control;
     struct hf_world *world;
@@ -32,6 +38,8 @@ struct hf_controllers {
     struct hf_host_assignments *assignments;
     struct hf_ha_controller *ha;
     struct hf_facts *facts; /* of the pass under way, gathered when first needed */
+    struct hf_starting starting;
+    bool room_freed; /* a run has ended since the last pass */
     const struct hf_ha_timing *timing;
     struct hf_timer pass_timer, tick_timer;
     bool working;       /* this node leads */

@@ -211,7 +211,7 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
         tombstone(h, r, "the image is damaged", true, false);
     } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->hold_starts &&
                !h->closed && now_ms(h) - h->renewed_ms < hf_ha_timing_find("default")->lease_ms) {
-        r->live = true;
+        r->live = h->cloud->copies_changed = true;
         r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
         host_report(h, r, "", false, false);
     } else if (r->live && paused != (r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PAUSED)) {

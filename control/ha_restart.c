@@ -52,6 +52,7 @@ static void add_instance(const struct hf_controllers *c, struct plan_parts *p, s
         .host_name = h != NULL ? h->meta->name : i->placement->host_uuid,
         .never_stop = i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP,
         .wanted_running = i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !i->spec->deleting,
+        .priority = hf_instance_priority(i),
         .waiting_ms = f != NULL ? hf_controllers_wall_ms(c) - f->detected_at_ms : 0,
         .storages = parse_uuids(i->spec->storage_uuids, i->spec->n_storage_uuids),
         .n_storages = i->spec->n_storage_uuids,

@@ -1,9 +1,11 @@
 #include "control/host_facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/affinity_facts.h"
 #include "control/drain_record.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
@@ -11,36 +13,63 @@
 #include "holdfast/v1/network.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
 
-struct hf_facts {
-    const struct hf_world *world;
-    const Holdfast__V1__Host **hosts; /* in the order of names, as the candidates */
-    struct hf_candidate *candidates;
-    size_t n;
-    struct hf_schedule_rules rules;
+typedef Holdfast__V1__Instance Instance;
+
+/* What keeps each host from one set of storages and networks: worked out once, for many instances have the
+ * same. */
+struct reach {
+    struct reach *next;
+    char *key;
+    char **why; /* of each host; NULL: it reaches all */
 };
 
-static int by_name(const void *a, const void *b)
+struct hf_facts {
+    const struct hf_world *world;
+    struct hf_facts *origin;          /* itself, or what it was copied from */
+    const Holdfast__V1__Host **hosts; /* in the order of names, as the candidates */
+    size_t *by_place;                 /* index of the host at that place in the world */
+    struct hf_candidate *candidates;
+    size_t n;
+    struct hf_affinity *affinity;
+    struct hf_schedule_rules rules;
+    struct reach *reaches; /* of the origin */
+};
+
+static size_t index_of(const struct hf_facts *f, const char *host_uuid)
 {
-    const Holdfast__V1__Host *const *x = a, *const *y = b;
-    return strcmp((*x)->meta->name, (*y)->meta->name);
+    const struct hf_world_object *o = hf_world_find(f->world, HOLDFAST__V1__KIND__HOST, host_uuid);
+    return o != NULL ? f->by_place[o->place] : HF_AFFINITY_NOWHERE;
 }
 
-static struct hf_candidate *candidate_of(struct hf_facts *f, const char *host_uuid)
+static void take(struct hf_facts *f, size_t host, const Instance *i)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (strcmp(f->candidates[i].uuid, host_uuid) == 0)
-            return &f->candidates[i];
-    return NULL;
-}
-
-static void take(struct hf_facts *f, const char *host_uuid, const Holdfast__V1__Instance *i)
-{
-    struct hf_candidate *c = candidate_of(f, host_uuid);
-    if (c == NULL)
+    if (host == HF_AFFINITY_NOWHERE)
         return;
+    struct hf_candidate *c = &f->candidates[host];
     c->cpus_used += i->spec->cpus;
     c->memory_used += i->spec->memory_bytes;
     c->instances++;
+    hf_affinity_set(f->affinity, i, host);
+}
+
+void hf_facts_leave(struct hf_facts *f, const Instance *i)
+{
+    size_t host =
+        hf_placement_open(i->placement) ? index_of(f, i->placement->host_uuid) : HF_AFFINITY_NOWHERE;
+    if (host == HF_AFFINITY_NOWHERE)
+        return;
+    struct hf_candidate *c = &f->candidates[host];
+    c->cpus_used -= i->spec->cpus;
+    c->memory_used -= i->spec->memory_bytes;
+    c->instances--;
+    hf_affinity_set(f->affinity, i, HF_AFFINITY_NOWHERE);
+}
+
+void hf_facts_lose(struct hf_facts *f, const char *host_uuid)
+{
+    size_t host = index_of(f, host_uuid);
+    if (host != HF_AFFINITY_NOWHERE)
+        f->candidates[host].lost = true;
 }
 
 static bool is_fenced(const struct hf_world *w, const Holdfast__V1__Host *h)
@@ -49,21 +78,25 @@ static bool is_fenced(const struct hf_world *w, const Holdfast__V1__Host *h)
     return hf_world_find_uuid(w, HOLDFAST__V1__KIND__FENCE, &uuid) != NULL;
 }
 
-struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
+static int by_name(const void *a, const void *b)
 {
-    struct hf_facts *f = HF_NEW(struct hf_facts);
-    f->world = src->world;
+    const Holdfast__V1__Host *const *x = a, *const *y = b;
+    return strcmp((*x)->meta->name, (*y)->meta->name);
+}
+
+static void gather_hosts(struct hf_facts *f, const struct hf_facts_sources *src)
+{
     f->n = hf_world_count(src->world, HOLDFAST__V1__KIND__HOST);
     f->hosts = hf_alloc_array(f->n, sizeof *f->hosts);
+    f->by_place = hf_alloc_array(f->n, sizeof *f->by_place);
     f->candidates = hf_alloc_array(f->n, sizeof *f->candidates);
-    f->rules.cpu_overprovisioning = (uint64_t)hf_setting_int(src->store, "vm.cpuOverProvisioning");
-    f->rules.reserved_memory_bytes = (uint64_t)hf_setting_int(src->store, "host.reservedMemory");
     for (size_t i = 0; i < f->n; i++)
         f->hosts[i] = HF_WORLD_AT(src->world, HOST, Host, i);
     if (f->n > 0)
         qsort(f->hosts, f->n, sizeof *f->hosts, by_name);
     for (size_t i = 0; i < f->n; i++) {
         const Holdfast__V1__Host *h = f->hosts[i];
+        f->by_place[hf_world_find(src->world, HOLDFAST__V1__KIND__HOST, h->meta->uuid)->place] = i;
         f->candidates[i] = (struct hf_candidate){
             .uuid = h->meta->uuid,
             .name = h->meta->name,
@@ -75,25 +108,64 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
             .memory_bytes = h->status != NULL ? h->status->memory_bytes : 0,
         };
     }
+}
+
+struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
+{
+    struct hf_facts *f = HF_NEW(struct hf_facts);
+    f->world = src->world;
+    f->origin = f;
+    f->rules.cpu_overprovisioning = (uint64_t)hf_setting_int(src->store, "vm.cpuOverProvisioning");
+    f->rules.reserved_memory_bytes = (uint64_t)hf_setting_int(src->store, "host.reservedMemory");
+    gather_hosts(f, src);
+    f->affinity = hf_affinity_create(src->world);
     for (size_t i = 0; i < hf_world_count(src->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
         struct hf_world_object *o = hf_world_at(src->world, HOLDFAST__V1__KIND__INSTANCE, i);
-        const Holdfast__V1__Instance *m = (const Holdfast__V1__Instance *)(void *)o->message;
+        const Instance *m = (const Instance *)(void *)o->message;
         const char *host =
             hf_placement_open(m->placement) ? m->placement->host_uuid : src->planned(src->arg, o);
         if (host != NULL)
-            take(f, host, m);
+            take(f, index_of(f, host), m);
     }
     return f;
+}
+
+struct hf_facts *hf_facts_copy(struct hf_facts *f)
+{
+    struct hf_facts *copy = HF_NEW(struct hf_facts);
+    *copy = *f;
+    copy->reaches = NULL;
+    copy->candidates = hf_alloc_array(f->n, sizeof *f->candidates);
+    for (size_t i = 0; i < f->n; i++)
+        copy->candidates[i] = f->candidates[i];
+    copy->affinity = hf_affinity_copy(f->affinity);
+    return copy;
+}
+
+static void free_reach(const struct hf_facts *f, struct reach *r)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free(r->why[i]);
+    free(r->why);
+    free(r->key);
+    free(r);
 }
 
 void hf_facts_free(struct hf_facts *f)
 {
     if (f == NULL)
         return;
-    for (size_t i = 0; i < f->n; i++)
-        free(f->candidates[i].unreachable);
+    while (f->reaches != NULL) {
+        struct reach *r = f->reaches;
+        f->reaches = r->next;
+        free_reach(f, r);
+    }
+    hf_affinity_free(f->affinity);
     free(f->candidates);
-    free(f->hosts);
+    if (f->origin == f) {
+        free(f->hosts);
+        free(f->by_place);
+    }
     free(f);
 }
 
@@ -154,6 +226,38 @@ static char *objection(const struct hf_world *w, const Holdfast__V1__Host *h, co
     return why;
 }
 
+static char *reach_key(const Instance *i)
+{
+    size_t n = i->spec->n_storage_uuids + i->spec->n_nics, len = 0;
+    char *key = hf_alloc(n * (HF_UUID_STR + 1) + 1);
+    key[0] = '\0';
+    for (size_t k = 0; k < n; k++)
+        len += (size_t)snprintf(key + len, HF_UUID_STR + 1, "%s,",
+                                k < i->spec->n_storage_uuids
+                                    ? i->spec->storage_uuids[k]
+                                    : i->spec->nics[k - i->spec->n_storage_uuids]->l3_network_uuid);
+    return key;
+}
+
+static const struct reach *reach_of(struct hf_facts *f, const Instance *i)
+{
+    struct hf_facts *origin = f->origin;
+    char *key = reach_key(i);
+    for (struct reach *r = origin->reaches; r != NULL; r = r->next)
+        if (strcmp(r->key, key) == 0) {
+            free(key);
+            return r;
+        }
+    struct reach *r = HF_NEW(struct reach);
+    r->next = origin->reaches;
+    origin->reaches = r;
+    r->key = key;
+    r->why = hf_alloc_array(origin->n, sizeof *r->why);
+    for (size_t k = 0; k < origin->n; k++)
+        r->why[k] = objection(origin->world, origin->hosts[k], i);
+    return r;
+}
+
 /* The host that has a volume of it in its LocalStorage, or "". */
 static const char *local_host(const struct hf_world *w, const Holdfast__V1__Instance *i)
 {
@@ -168,8 +272,7 @@ static const char *local_host(const struct hf_world *w, const Holdfast__V1__Inst
     return "";
 }
 
-hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
-                            const Holdfast__V1__Host **ret)
+hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfast__V1__Host **ret)
 {
     struct hf_need need = {
         .name = i->meta->name,
@@ -181,13 +284,13 @@ hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
         .last_host = i->status != NULL ? i->status->last_host_uuid : "",
         .avoid_last = i->status != NULL && i->status->start_failures > 0,
     };
-    for (size_t k = 0; k < f->n; k++) {
-        free(f->candidates[k].unreachable);
-        f->candidates[k].unreachable = objection(f->world, f->hosts[k], i);
-    }
+    const struct reach *reach = reach_of(f, i);
+    for (size_t k = 0; k < f->n; k++)
+        f->candidates[k].unreachable = reach->why[k];
+    hf_affinity_judge(f->affinity, i, f->candidates, f->n, &need);
     size_t chosen;
     HF_TRY(hf_schedule(&need, f->candidates, f->n, &f->rules, &chosen));
-    take(f, f->candidates[chosen].uuid, i);
+    take(f, chosen, i);
     *ret = f->hosts[chosen];
     return HF_STATUS_OK;
 }

@@ -1,5 +1,6 @@
 /* What the scheduler needs to know of every host, gathered from the world once per pass; placements decided
- * in the pass are counted at once, before they are committed.
+ * in the pass are counted at once, before they are committed. A copy answers what would be if hosts were
+ * lost.
  */
 #ifndef HF_CONTROL_HOST_FACTS_H
 #define HF_CONTROL_HOST_FACTS_H
@@ -21,11 +22,17 @@ struct hf_facts_sources {
 };
 
 struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src);
+/* A copy to play with; the original must outlive it. */
+struct hf_facts *hf_facts_copy(struct hf_facts *f);
 void hf_facts_free(struct hf_facts *f);
 
 /* Chooses a host for the instance; the chosen one is counted as taken. EXHAUSTED says why there is none. */
 hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
                             const Holdfast__V1__Host **ret) HF_MUST_USE;
+
+/* The instance counts no more where its open placement is / this host takes nothing and counts as lost. */
+void hf_facts_leave(struct hf_facts *f, const Holdfast__V1__Instance *i);
+void hf_facts_lose(struct hf_facts *f, const char *host_uuid);
 
 /* May this host use this storage (enabled or not): attached to its cluster and reported good? Else a sentence
  * (the caller frees), NULL when it may. */

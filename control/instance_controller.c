@@ -51,6 +51,11 @@ const char *hf_instance_planned_host(const struct hf_world_object *o)
     return mem != NULL && mem->planned_host[0] != '\0' ? mem->planned_host : NULL;
 }
 
+void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid)
+{
+    snprintf(memory_of(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
+}
+
 bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
 {
     return i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP &&
@@ -84,7 +89,8 @@ void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid, co
 
 /* --- a placed instance --- */
 
-static const Holdfast__V1__Operation *users_start(const struct hf_controllers *c, const char *instance_uuid)
+const Holdfast__V1__Operation *hf_instance_users_start(const struct hf_controllers *c,
+                                                       const char *instance_uuid)
 {
     struct hf_world_object *o = hf_controllers_operation(c, instance_uuid, start_verbs);
     return o != NULL ? (const Holdfast__V1__Operation *)(void *)o->message : NULL;
@@ -95,7 +101,7 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
 {
     const Holdfast__V1__Host *h =
         i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
-    const Holdfast__V1__Operation *op = users_start(c, i->meta->uuid);
+    const Holdfast__V1__Operation *op = hf_instance_users_start(c, i->meta->uuid);
     const Holdfast__V1__HostStatus__Leaving *leaving =
         h != NULL ? hf_drain_leaving(h, i->meta->uuid, i->placement->run) : NULL;
     bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
@@ -107,6 +113,8 @@ static struct hf_instance_facts facts_of(const struct hf_controllers *c, const I
         .contact = h != NULL && h->status != NULL && i->placement->epoch == h->status->epoch &&
                    !hf_ha_contact_lost(c, h), /* with the life that it was placed in */
         .never_stop = hf_instance_never_stop(c, i),
+        .crash_tries = (uint32_t)hf_setting_int(hf_control_store(c->control), "ha.crashLoop.tries"),
+        .crash_window_ms = hf_setting_int(hf_control_store(c->control), "ha.crashLoop.windowSeconds") * 1000,
         .user_starts = op != NULL,
         .user_restarts = op != NULL && i->placement != NULL && op->target_run > i->placement->run,
         .drained =
@@ -140,119 +148,7 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o)
         note_disks(c, i);
 }
 
-/* --- an instance that is to be placed --- */
-
-static void wait(struct hf_controllers *c, struct hf_world_object *o, const char *condition, const char *why,
-                 bool give_up)
-{
-    const Holdfast__V1__Operation *op = users_start(c, hf_message_meta(o->message)->uuid);
-    int64_t asked_ms = op != NULL ? op->started_at_ms : 0;
-    struct hf_edit *e =
-        hf_edit_create(&c->editor, "note that instance '%s' waits", hf_message_meta(o->message)->name);
-    if (hf_instance_waits(hf_edit_change(e, o), condition, why, give_up, asked_ms, hf_controllers_wall_ms(c)))
-        hf_edit_commit(e, NULL, NULL);
-    else
-        hf_edit_drop(e);
-}
-
-/* Its root disk is still to be made, so its image must be good. True: it is, or is not needed any more. */
-static bool image_ready(struct hf_controllers *c, struct hf_world_object *o)
-{
-    const Instance *i = (const Instance *)(void *)o->message;
-    const Holdfast__V1__Volume *root = HF_WORLD_GET(c->world, VOLUME, Volume, i->spec->root_volume_uuid);
-    if (root == NULL || root->spec->image_uuid[0] == '\0' ||
-        (root->status != NULL && root->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__READY))
-        return true;
-    const Holdfast__V1__Image *image = HF_WORLD_GET(c->world, IMAGE, Image, root->spec->image_uuid);
-    if (image != NULL && image->status != NULL &&
-        image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
-        return true;
-    bool lost = image == NULL ||
-                (image->status != NULL && image->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED);
-    char *why = image == NULL ? hf_printf("its image %s was deleted", root->spec->image_uuid)
-                : lost        ? hf_printf("its image '%s' could not be fetched", image->meta->name)
-                              : hf_printf("waits for image '%s' to be fetched", image->meta->name);
-    wait(c, o, HF_CONDITION_WAITING, why, lost);
-    free(why);
-    return false;
-}
-
-static bool local_storage(const struct hf_controllers *c, const char *storage_uuid)
-{
-    const Holdfast__V1__PrimaryStorage *ps =
-        HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
-    return ps != NULL && ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE;
-}
-
-/* A LocalStorage volume is made on the host of its first start and stays there. False: one of them is busy
- * now. */
-static bool bind_local_volume(struct hf_controllers *c, struct hf_edit *e, const char *volume_uuid,
-                              const char *host_uuid)
-{
-    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, volume_uuid);
-    const Holdfast__V1__Volume *v = o != NULL ? (const Holdfast__V1__Volume *)(void *)o->message : NULL;
-    if (v == NULL || v->status == NULL || v->status->host_uuid[0] != '\0' ||
-        !local_storage(c, v->spec->primary_storage_uuid))
-        return true;
-    if (o->busy)
-        return false;
-    Holdfast__V1__Volume *changed = hf_edit_change(e, o);
-    hf_pb_set(&changed->status->host_uuid, host_uuid);
-    return true;
-}
-
-/* A planted bug: from now on this node takes the placement for committed, and orders the start. */
-static void believe(struct hf_controllers *c, struct hf_world_object *o, const Instance *placed)
-{
-    protobuf_c_message_free_unpacked(o->message, NULL);
-    o->message = hf_pb_copy(&placed->base);
-    hf_host_assignments_mark(c->assignments, NULL);
-}
-
-static void place(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)
-{
-    const Instance *i = (const Instance *)(void *)o->message;
-    struct hf_edit *e =
-        hf_edit_create(&c->editor, "place instance '%s' on host '%s'", i->meta->name, h->meta->name);
-    hf_instance_place(hf_edit_change(e, o), h->meta->uuid, h->status->epoch, hf_controllers_wall_ms(c));
-    bool bound = bind_local_volume(c, e, i->spec->root_volume_uuid, h->meta->uuid);
-    for (size_t k = 0; bound && k < i->spec->n_data_volume_uuids; k++)
-        bound = bind_local_volume(c, e, i->spec->data_volume_uuids[k], h->meta->uuid);
-    if (!bound) {
-        hf_edit_drop(e);
-        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
-        return;
-    }
-    snprintf(memory_of(o)->planned_host, HF_UUID_STR, "%s", h->meta->uuid);
-    if (HF_MUTANT(ORDER_BEFORE_COMMIT))
-        believe(c, o, hf_edit_change(e, o));
-    hf_edit_commit(e, NULL, NULL);
-}
-
-static void start(struct hf_controllers *c, struct hf_world_object *o)
-{
-    const Instance *i = (const Instance *)(void *)o->message;
-    int64_t pause_ms = hf_start_pause_ms(i, hf_controllers_wall_ms(c));
-    if (pause_ms > 0) {
-        hf_controllers_wake(c, o, pause_ms);
-        return;
-    }
-    if (!image_ready(c, o))
-        return;
-    const Holdfast__V1__Host *h;
-    hf_status st = hf_facts_schedule(hf_controllers_facts(c), i, &h);
-    if (hf_ok(st)) {
-        place(c, o, h);
-    } else if (!hf_controllers_settled(c)) {
-        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS); /* the hosts still attach to this leader */
-    } else {
-        bool keeps_trying = hf_instance_never_stop(c, i);
-        wait(c, o, HF_CONDITION_SCHEDULING, hf_status_message(st), !keeps_trying);
-        if (keeps_trying)
-            hf_controllers_wake(c, o, HF_NO_ROOM_RETRY_MS);
-    }
-    hf_status_drop(st);
-}
+/* --- one that is not placed --- */
 
 static void rest(struct hf_controllers *c, struct hf_world_object *o)
 {
@@ -281,7 +177,7 @@ void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     else if (i->spec->deleting)
         hf_instance_delete_step(c, o);
     else if (i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING)
-        start(c, o);
+        hf_instance_start_later(c, o);
     else
         rest(c, o);
 }

@@ -11,13 +11,35 @@
 
 /* What the host of (epoch, run) says about it, over its stream or through its lease record. */
 void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid,
-                        const Holdfast__V1__InstanceReport *r);
+                             const Holdfast__V1__InstanceReport *r);
 
 /* The host that an edit under way places it on, or NULL. */
 const char *hf_instance_planned_host(const struct hf_world_object *o);
 
 /* NeverStop, and HA is switched on. */
 bool hf_instance_never_stop(const struct hf_controllers *c, const Holdfast__V1__Instance *i);
+
+/* The next edit of it places it there: it counts as there already. */
+void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid);
+
+/* The user's create or start that is under way, or NULL. */
+const Holdfast__V1__Operation *hf_instance_users_start(const struct hf_controllers *c,
+                                                       const char *instance_uuid);
+
+/* --- instance_start.c --- */
+
+/* LOWEST … HIGHEST; none given is MEDIUM. */
+int hf_instance_priority(const Holdfast__V1__Instance *i);
+/* Who is placed first, as qsort() has it: the higher priority, then who has waited longer. */
+int hf_instance_start_order(const Holdfast__V1__Instance *a, const Holdfast__V1__Instance *b);
+/* It is to run and has no open placement. */
+bool hf_instance_waits_for_host(const struct hf_world_object *o);
+
+/* It is tried at the end of this pass / all of them are, with whatever waits at a higher priority. */
+void hf_instance_start_later(struct hf_controllers *c, struct hf_world_object *o);
+void hf_instance_start_all(struct hf_controllers *c);
+/* A run has ended: everyone who waits looks for room again. */
+void hf_instance_room_freed(struct hf_controllers *c);
 
 /* instance_delete.c: one look at an instance that is being deleted and has no open placement. */
 void hf_instance_delete_step(struct hf_controllers *c, struct hf_world_object *o);

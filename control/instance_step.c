@@ -1,5 +1,6 @@
 #include "control/instance_step.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -84,6 +85,41 @@ static void count_failure(Holdfast__V1__Instance *i, bool start_failed, int64_t 
     st->retry_at_ms = wall_ms + hf_start_backoff_ms(st->start_failures);
 }
 
+/* Adds this end to those of the window. True: they are too many, it is held. */
+static bool count_crash(Holdfast__V1__Instance *i, const struct hf_instance_facts *f, const char *reason)
+{
+    Holdfast__V1__InstanceStatus *st = status_of(i);
+    bool its_own = f->seen->failed || f->seen->guest_initiated; /* a lost lease is the host's */
+    if (!its_own || !f->never_stop || f->crash_tries == 0)
+        return false;
+    if (st->crash_loop == NULL) {
+        st->crash_loop = HF_NEW(Holdfast__V1__InstanceStatus__CrashLoop);
+        holdfast__v1__instance_status__crash_loop__init(st->crash_loop);
+    }
+    Holdfast__V1__InstanceStatus__CrashLoop *l = st->crash_loop;
+    size_t kept = 0;
+    for (size_t k = 0; k < l->n_failed_at_ms; k++) /* times are of the wall clocks of whoever led then */
+        if (llabs(f->wall_ms - l->failed_at_ms[k]) < f->crash_window_ms)
+            l->failed_at_ms[kept++] = l->failed_at_ms[k];
+    l->failed_at_ms = hf_realloc_array(l->failed_at_ms, kept + 1, sizeof *l->failed_at_ms);
+    l->failed_at_ms[kept] = f->wall_ms;
+    l->n_failed_at_ms = kept + 1;
+    hf_pb_set(&l->reason, reason);
+    if (l->n_failed_at_ms < f->crash_tries)
+        return false;
+    l->held_since_ms = f->wall_ms;
+    return true;
+}
+
+static void say_held(Holdfast__V1__Instance *i, const struct hf_instance_facts *f, const char *reason)
+{
+    char *text = hf_printf(
+        "held: it ended %zu times within %lld s; the last time: %s; start it when the cause is gone",
+        i->status->crash_loop->n_failed_at_ms, (long long)(f->crash_window_ms / 1000), reason);
+    say(i, HF_CONDITION_READY, text, f->wall_ms);
+    free(text);
+}
+
 static void turn_off(Holdfast__V1__Instance *i)
 {
     i->spec->power = POWER(STOPPED);
@@ -111,9 +147,12 @@ static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_fac
         if (!f->drained)
             count_failure(i, seen->failed, f->wall_ms);
         say(i, HF_CONDITION_READY, reason, f->wall_ms);
-        bool again = f->never_stop || f->user_restarts ||
-                     (f->drained && (f->starts_again || f->user_starts)) ||
-                     (f->user_starts && seen->failed && i->status->start_failures < HF_START_TRIES);
+        bool held = !f->drained && count_crash(i, f, reason);
+        if (held)
+            say_held(i, f, reason);
+        bool tries = f->user_starts && seen->failed && i->status->start_failures < HF_START_TRIES;
+        bool goes_on = f->drained && (f->starts_again || f->user_starts);
+        bool again = !held && (f->never_stop || f->user_restarts || goes_on || tries);
         if (!again)
             turn_off(i);
     }

@@ -21,9 +21,11 @@
 struct hf_instance_facts {
     int64_t wall_ms;
     const Holdfast__V1__InstanceReport
-        *seen;          /* the host's last report about the present placement, or NULL */
-    bool contact;       /* the host of the placement has contact, in the placement's epoch */
-    bool never_stop;    /* NeverStop, and HA is switched on */
+        *seen;            /* the host's last report about the present placement, or NULL */
+    bool contact;         /* the host of the placement has contact, in the placement's epoch */
+    bool never_stop;      /* NeverStop, and HA is switched on */
+    uint32_t crash_tries; /* NeverStop: so many ends within the window hold it; 0: never */
+    int64_t crash_window_ms;
     bool user_starts;   /* a user's create or start is under way, which this run is to serve */
     bool user_restarts; /* or one that waits for the run after this one */
     bool drained;       /* its host was told to stop this run, for it is drained or shut down */
@@ -38,7 +40,8 @@ int64_t hf_start_backoff_ms(uint32_t failures);
 int64_t hf_start_pause_ms(const Holdfast__V1__Instance *i, int64_t wall_ms);
 
 /* With an open placement: takes in the report, or the lack of contact. A report of STOPPED ends the placement
- * and decides whether power stays on. */
+ * and decides whether power stays on; a NeverStop instance that ended too often is held (status.crash_loop).
+ */
 bool hf_instance_follow(Holdfast__V1__Instance *i, const struct hf_instance_facts *f);
 
 /* Without one, and nothing is to be started: stopped, or deleting. */

@@ -135,6 +135,52 @@ static void an_end_leaves_power_on_only_when_it_is_to_start_again(void **state)
     }
 }
 
+static Instance *ended(int n, int64_t every_ms, const struct hf_instance_facts *f)
+{
+    Instance *i = placed();
+    Holdfast__V1__InstanceReport like = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    like.message = "the guest powered off";
+    like.guest_initiated = true;
+    for (int k = 0; k < n; k++) {
+        assert_int_equal(i->spec->power, POWER(RUNNING));
+        if (k > 0)
+            hf_instance_place(i, HOST, 2, NOW);
+        assert_true(see(i, SEEN(STOPPED), NOW + k * every_ms, f, &like));
+    }
+    return i;
+}
+
+static void the_last_of_too_many_ends_holds_it(void **state)
+{
+    (void)state;
+    struct hf_instance_facts f = {.never_stop = true, .crash_tries = 3, .crash_window_ms = 1000};
+    Instance *i = ended(3, 400, &f);
+    assert_int_equal(i->spec->power, POWER(STOPPED));
+    assert_int_equal(i->status->state, STATE(STOPPED));
+    assert_int_equal(i->status->crash_loop->held_since_ms, NOW + 800);
+    assert_string_equal(
+        hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY),
+        "held: it ended 3 times within 1 s; the last time: the guest powered off; start it when the cause is "
+        "gone");
+    holdfast__v1__instance__free_unpacked(i, NULL);
+    i = ended(6, 500, &f); /* never three within a second */
+    assert_int_equal(i->spec->power, POWER(RUNNING));
+    assert_int_equal(i->status->crash_loop->n_failed_at_ms, 2);
+    holdfast__v1__instance__free_unpacked(i, NULL);
+    Holdfast__V1__InstanceReport killed = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    i = placed();
+    for (int k = 0; k < 9; k++) { /* by its keeper: a lease was lost */
+        assert_true(see(i, SEEN(STOPPED), NOW, &f, &killed));
+        hf_instance_place(i, HOST, 2, NOW);
+    }
+    assert_int_equal(i->spec->power, POWER(RUNNING));
+    holdfast__v1__instance__free_unpacked(i, NULL);
+    f.crash_tries = 0;
+    i = ended(9, 1, &f);
+    assert_int_equal(i->spec->power, POWER(RUNNING));
+    holdfast__v1__instance__free_unpacked(i, NULL);
+}
+
 static void back_off_grows_and_a_good_run_clears_it(void **state)
 {
     (void)state;
@@ -283,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_report_is_taken_once),
         cmocka_unit_test(lost_contact_hides_the_state_and_contact_alone_does_not_bring_it_back),
         cmocka_unit_test(an_end_leaves_power_on_only_when_it_is_to_start_again),
+        cmocka_unit_test(the_last_of_too_many_ends_holds_it),
         cmocka_unit_test(back_off_grows_and_a_good_run_clears_it),
         cmocka_unit_test(a_wall_clock_that_jumps_holds_no_start_up),
         cmocka_unit_test(the_pin_of_a_host_ends_with_its_start),

@@ -32,6 +32,7 @@ static const struct hf_kind kinds[] = {
     KIND(FENCE, fence, "fence", "fences"),
     KIND(IP_ADDRESS, ip_address, "IP address", "IP addresses"),
     KIND(FAILOVER, failover, "failover", "failovers"),
+    KIND(AFFINITY_GROUP, affinity_group, "affinity group", "affinity groups"),
 };
 
 #define KINDS_N (sizeof kinds / sizeof kinds[0])

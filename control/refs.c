@@ -51,6 +51,7 @@ static const struct ref refs[] = {
     {K(INSTANCE), "spec.l3_network_uuids", K(L3_NETWORK), REQUIRED, NULL},
     {K(INSTANCE), "spec.primary_storage_uuid", K(PRIMARY_STORAGE), OPTIONAL, NULL},
     {K(INSTANCE), "spec.host_uuid", K(HOST), OPTIONAL, NULL},
+    {K(INSTANCE), "spec.affinity_group_uuids", K(AFFINITY_GROUP), OPTIONAL, NULL},
     {K(IP_ADDRESS), "l3_network_uuid", K(L3_NETWORK), INTERNAL, address_of_instance},
     {K(INSTANCE), "placement.host_uuid", K(HOST), INTERNAL, placement_is_open},
 };

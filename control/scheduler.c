@@ -37,32 +37,45 @@ static uint64_t free_cpus(const struct hf_candidate *h, const struct hf_schedule
     return below(h->cpus * rules->cpu_overprovisioning, h->cpus_used);
 }
 
-/* Why this host cannot take it, or NULL. The caller frees. */
-static char *objection(const struct hf_need *need, const struct hf_candidate *h,
-                       const struct hf_schedule_rules *rules)
+static bool fits(const struct hf_candidate *h, const struct hf_schedule_rules *rules, uint64_t cpus,
+                 uint64_t memory_bytes)
+{
+    return free_cpus(h, rules) >= cpus && free_memory(h, rules) >= memory_bytes;
+}
+
+/* A host that it may not run on, whatever room there is: why, or NULL. */
+static const char *objection(const struct hf_need *need, const struct hf_candidate *h)
+{
+    if (need->pinned_host[0] != '\0' && strcmp(need->pinned_host, h->uuid) != 0)
+        return "not the host that was asked for";
+    if (need->local_host[0] != '\0' && strcmp(need->local_host, h->uuid) != 0)
+        return "its volumes are in the local storage of another host";
+    if (h->lost)
+        return "it is the one that is lost";
+    if (h->fenced)
+        return "fenced";
+    if (!h->connected)
+        return "not connected";
+    if (h->disabled)
+        return "disabled";
+    if (h->leaves != NULL)
+        return h->leaves;
+    return h->unreachable != NULL ? h->unreachable : h->barred;
+}
+
+/* Why this host cannot take it; one of objection() and room is in the way. The caller frees. */
+static char *refusal(const struct hf_need *need, const struct hf_candidate *h,
+                     const struct hf_schedule_rules *rules)
 {
     char a[32], b[32];
-    if (need->pinned_host[0] != '\0' && strcmp(need->pinned_host, h->uuid) != 0)
-        return hf_strdup("not the host that was asked for");
-    if (need->local_host[0] != '\0' && strcmp(need->local_host, h->uuid) != 0)
-        return hf_strdup("its volumes are in the local storage of another host");
-    if (h->fenced)
-        return hf_strdup("fenced");
-    if (!h->connected)
-        return hf_strdup("not connected");
-    if (h->disabled)
-        return hf_strdup("disabled");
-    if (h->leaves != NULL)
-        return hf_strdup(h->leaves);
-    if (h->unreachable != NULL)
-        return hf_strdup(h->unreachable);
+    const char *why = objection(need, h);
+    if (why != NULL)
+        return hf_strdup(why);
     if (free_cpus(h, rules) < need->cpus)
         return hf_printf("needs %" PRIu64 " CPU%s, %" PRIu64 " free", need->cpus, need->cpus == 1 ? "" : "s",
                          free_cpus(h, rules));
-    if (free_memory(h, rules) < need->memory_bytes)
-        return hf_printf("needs %s memory, %s free", size_text(need->memory_bytes, a),
-                         size_text(free_memory(h, rules), b));
-    return NULL;
+    return hf_printf("needs %s memory, %s free", size_text(need->memory_bytes, a),
+                     size_text(free_memory(h, rules), b));
 }
 
 /* a is the better place. Ties end at the name, so that the choice can be foretold. */
@@ -70,8 +83,13 @@ static bool better(const struct hf_need *need, const struct hf_candidate *a, con
                    const struct hf_schedule_rules *rules)
 {
     bool a_last = strcmp(a->uuid, need->last_host) == 0, b_last = strcmp(b->uuid, need->last_host) == 0;
+    uint64_t cpus = need->cpus + need->followers_cpus, memory = need->memory_bytes + need->followers_memory;
     if (need->avoid_last && a_last != b_last)
         return b_last;
+    if (fits(a, rules, cpus, memory) != fits(b, rules, cpus, memory))
+        return fits(a, rules, cpus, memory);
+    if (a->liked != b->liked)
+        return a->liked > b->liked;
     if (need->strategy == HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__LAST_HOST && a_last != b_last)
         return a_last;
     if (need->strategy == HOLDFAST__V1__INSTANCE_OFFERING_SPEC__STRATEGY__MOST_FREE_MEMORY &&
@@ -89,7 +107,7 @@ static hf_status no_room(const struct hf_need *need, const struct hf_candidate *
         return hf_error(HF_EXHAUSTED, "no host can take instance '%s': there are no hosts", need->name);
     char *text = hf_strdup("");
     for (size_t i = 0; i < n && i < HF_SCHEDULE_SENTENCE_HOSTS; i++) {
-        char *why = objection(need, &hosts[i], rules);
+        char *why = refusal(need, &hosts[i], rules);
         char *longer = hf_printf("%s%s%s: %s", text, i > 0 ? "; " : "", hosts[i].name, why);
         free(why);
         free(text);
@@ -108,10 +126,9 @@ hf_status hf_schedule(const struct hf_need *need, const struct hf_candidate *hos
 {
     size_t best = n;
     for (size_t i = 0; i < n; i++) {
-        char *why = objection(need, &hosts[i], rules);
-        if (why == NULL && (best == n || better(need, &hosts[i], &hosts[best], rules)))
+        if (objection(need, &hosts[i]) == NULL && fits(&hosts[i], rules, need->cpus, need->memory_bytes) &&
+            (best == n || better(need, &hosts[i], &hosts[best], rules)))
             best = i;
-        free(why);
     }
     if (best == n)
         return no_room(need, hosts, n, rules);

@@ -18,12 +18,15 @@ struct hf_candidate {
     bool connected; /* attached, with fresh contact, in its granted epoch */
     bool disabled;
     bool fenced;        /* its present epoch is */
+    bool lost;          /* the question is what would be without it */
     const char *leaves; /* why it takes none, being emptied ("in maintenance"), or NULL */
-    char
-        *unreachable; /* a storage or network that it cannot reach, as a sentence; NULL: reaches all. Owned */
     uint64_t cpus, cpus_used;
     uint64_t memory_bytes, memory_used;
     size_t instances; /* placed there and not proven over, those under way included */
+    /* About the instance in question: */
+    const char *unreachable; /* a storage or network that it cannot reach, as a sentence; NULL: reaches all */
+    const char *barred;      /* a hard affinity group keeps it from here, as a sentence; NULL: none does */
+    int liked;               /* by soft groups: members of AFFINITY here less those of ANTI_AFFINITY */
 };
 
 struct hf_need {
@@ -34,6 +37,9 @@ struct hf_need {
     const char *local_host;  /* UUID of the host that has its LocalStorage volumes, or "" */
     const char *last_host;   /* of the last run, or "" */
     bool avoid_last;         /* the last start failed there: take another if there is one */
+    /* What else is to follow it to the same host (hard affinity), 0 for nothing: a host with room for all
+     * goes before one without. */
+    uint64_t followers_cpus, followers_memory;
 };
 
 struct hf_schedule_rules {

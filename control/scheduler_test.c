@@ -29,8 +29,6 @@ static void begin(struct scenario *s, const char *title)
 {
     for (size_t i = 0; i < s->n_words; i++)
         free(s->words[i]);
-    for (size_t i = 0; i < s->n_hosts; i++)
-        free(s->hosts[i].unreachable);
     *s = (struct scenario){.need = {.name = "vm",
                                     .cpus = 1,
                                     .memory_bytes = 1 << 30,
@@ -45,6 +43,14 @@ static char *keep(struct scenario *s, const char *word)
 {
     assert_true(s->n_words < 512);
     return s->words[s->n_words++] = hf_strdup(word);
+}
+
+static char *keep_sentence(struct scenario *s, const char *word)
+{
+    char *text = keep(s, word);
+    for (char *p = text; *p != '\0'; p++)
+        *p = *p == '_' ? ' ' : *p;
+    return text;
 }
 
 static uint64_t size_of(const char *text)
@@ -70,6 +76,10 @@ static void take_need(struct scenario *s, const char *word)
         s->need.cpus = size_of(v);
     else if ((v = value_of(word, "memory")) != NULL)
         s->need.memory_bytes = size_of(v);
+    else if ((v = value_of(word, "followers-cpus")) != NULL)
+        s->need.followers_cpus = size_of(v);
+    else if ((v = value_of(word, "followers-memory")) != NULL)
+        s->need.followers_memory = size_of(v);
     else if ((v = value_of(word, "pinned")) != NULL)
         s->need.pinned_host = keep(s, v);
     else if ((v = value_of(word, "local")) != NULL)
@@ -107,10 +117,14 @@ static void take_host(struct scenario *s, struct hf_candidate *h, const char *wo
         h->fenced = true;
     } else if (strcmp(word, "leaves=in_maintenance") == 0) {
         h->leaves = "in maintenance";
+    } else if (strcmp(word, "lost") == 0) {
+        h->lost = true;
     } else if ((v = value_of(word, "unreachable")) != NULL) {
-        h->unreachable = hf_strdup(v);
-        for (char *p = h->unreachable; *p != '\0'; p++)
-            *p = *p == '_' ? ' ' : *p;
+        h->unreachable = keep_sentence(s, v);
+    } else if ((v = value_of(word, "barred")) != NULL) {
+        h->barred = keep_sentence(s, v);
+    } else if ((v = value_of(word, "liked")) != NULL) {
+        h->liked = atoi(v);
     } else if ((v = value_of(word, "cpus")) != NULL) {
         h->cpus = size_of(v);
     } else if ((v = value_of(word, "memory")) != NULL) {
@@ -188,7 +202,7 @@ static void scenarios(void **state)
     fclose(f);
     begin(&s, "");
     assert_int_equal(wrong, 0);
-    assert_true(played >= 25);
+    assert_true(played >= 33);
 }
 
 int main(void)

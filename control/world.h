@@ -19,6 +19,7 @@ struct hf_world_object {
     size_t place; /* index within its kind */
     /* For the controllers: */
     bool dirty;     /* to be looked at in the next pass */
+    bool listed;    /* is in a list that is being made; false outside of that */
     bool busy;      /* an edit of it is under way: look again when that has ended */
     int64_t due_ms; /* on the loop's clock: becomes dirty then; 0: never */
     void *memory;   /* of the kind's controller; freed by free_memory with the object */

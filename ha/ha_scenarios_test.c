@@ -66,6 +66,7 @@ struct world {
         uint64_t epoch, run;
         bool never_stop, stopping;
         int64_t waiting_ms;
+        int priority;
         struct hf_uuid disks[STORAGES_MAX];
         size_t n_disks;
     } instances[INSTANCES_MAX];
@@ -189,7 +190,7 @@ static bool do_lease(struct world *w, char **words, size_t n)
     return n > 2;
 }
 
-/* instance NAME HOST run N disk S [disk S] [never-stop] [stopping] [epoch N] [waiting MS] */
+/* instance NAME HOST run N disk S [disk S] [never-stop] [stopping] [epoch N] [waiting MS] [priority N] */
 static bool do_instance(struct world *w, char **words, size_t n)
 {
     struct host *h = n > 2 ? find_host(w, words[2]) : NULL;
@@ -203,6 +204,7 @@ static bool do_instance(struct world *w, char **words, size_t n)
     i->never_stop = hf_scenario_has(words, n, "never-stop");
     i->stopping = hf_scenario_has(words, n, "stopping");
     i->waiting_ms = hf_scenario_number(words, n, "waiting", 0);
+    i->priority = (int)hf_scenario_number(words, n, "priority", 3);
     for (size_t k = 3; k + 1 < n; k++) {
         if (strcmp(words[k], "disk") == 0)
             i->disks[i->n_disks++] = w->storages[storage_index(w, words[k + 1])].uuid;
@@ -448,6 +450,7 @@ static bool do_plan(struct world *w, struct hf_scenario *s)
                                                     .never_stop = x->never_stop,
                                                     .wanted_running = !x->stopping,
                                                     .waiting_ms = x->waiting_ms,
+                                                    .priority = x->priority,
                                                     .storages = x->disks,
                                                     .n_storages = x->n_disks};
     }

@@ -94,6 +94,8 @@ static int compare(const void *a, const void *b, void *instances)
     const struct hf_restart_instance *list = instances, *i = &list[x->instance], *k = &list[y->instance];
     if (x->kind != y->kind)
         return x->kind < y->kind ? -1 : 1;
+    if (i->priority != k->priority)
+        return i->priority > k->priority ? -1 : 1;
     if (i->waiting_ms != k->waiting_ms)
         return i->waiting_ms > k->waiting_ms ? -1 : 1;
     int names = strcmp(i->name, k->name);

@@ -34,6 +34,7 @@ struct hf_restart_instance {
     const char *host_name;
     bool never_stop;
     bool wanted_running;            /* false: it was to be stopped or deleted */
+    int priority;                   /* the higher goes first */
     int64_t waiting_ms;             /* since its host was counted as lost */
     const struct hf_uuid *storages; /* every storage that a disk of it lies on */
     size_t n_storages;
@@ -52,8 +53,8 @@ struct hf_restart_step {
     char text[HF_RESTART_TEXT_MAX];
 };
 
-/* One step per instance on a fenced (host, epoch): first those that go, longest waiting first, then those
- * that stop, then those that wait. ret has room for n_instances. */
+/* One step per instance on a fenced (host, epoch): first those that go, the highest priority first and of
+ * these the longest waiting, then those that stop, then those that wait. ret has room for n_instances. */
 size_t hf_restart_plan(bool ha_enabled, const struct hf_restart_evidence *evidence, size_t n_evidence,
                        const struct hf_restart_instance *instances, size_t n_instances,
                        struct hf_restart_step *ret);

@@ -18,7 +18,14 @@ enum hf_seen { HF_SEEN_UNKNOWN, HF_SEEN_ABSENT, HF_SEEN_RUNNING, HF_SEEN_PAUSED,
 /* What is known of the order to start. */
 enum hf_start { HF_START_NOT_ASKED, HF_START_UNKNOWN, HF_START_DONE, HF_START_FAILED };
 /* Why the run is over. */
-enum hf_end { HF_END_NOT, HF_END_ORDER, HF_END_GUEST, HF_END_START_FAILED, HF_END_HANDED_OVER };
+enum hf_end {
+    HF_END_NOT,
+    HF_END_ORDER,
+    HF_END_GUEST,
+    HF_END_KEEPER,
+    HF_END_START_FAILED,
+    HF_END_HANDED_OVER
+};
 
 /* The migration of this run to another host. */
 struct hf_instance_move {

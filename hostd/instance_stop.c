@@ -99,7 +99,7 @@ void hf_instance_settle(struct hf_instance_rec *r)
         set_text(&r->end_reason, HANDED_OVER_TEXT);
     if (r->end == HF_END_NOT) {
         bool lived = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STATE_UNSPECIFIED;
-        r->end = hf_instance_is_to_stop(r) ? HF_END_ORDER : HF_END_GUEST;
+        r->end = hf_instance_is_to_stop(r) ? HF_END_ORDER : lived ? HF_END_KEEPER : HF_END_GUEST;
         set_text(&r->end_reason, lived ? "ended by the keeper: a lease of its storages was lost"
                                        : "this run was over when the host daemon heard of it");
     }

@@ -168,11 +168,18 @@ static void take_status(struct sim_instance *i, int64_t now_ns, const Instance *
             snprintf(i->says, sizeof i->says, "%s", m->status->conditions[k]->message);
 }
 
-/* With the end of its run a NeverStop instance that is wanted running stays wanted: it starts again. */
-static void judge_never_stop(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i, bool wanted,
+/* With the end of its run a NeverStop instance that is wanted running stays wanted: it starts again, unless
+ * it is held after too many ends. */
+static void judge_never_stop(struct sim_checks *c, int64_t now_ns, struct sim_instance *i, const Instance *m,
                              const struct sim_placement *p)
 {
     bool ends = i->placement.host != NULL && i->placement.end == SIM_OPEN && p->end != SIM_OPEN;
+    bool wanted = m->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
+    bool says_held =
+        m->status != NULL && m->status->crash_loop != NULL && m->status->crash_loop->held_since_ms != 0;
+    i->ends += ends && i->wanted && p->end == SIM_STOPPED;
+    if (says_held && i->ends >= SIM_CRASH_LOOP_TRIES)
+        return;
     if (ends && i->never_stop && i->wanted && !wanted && !c->ha_off)
         sim_violated(c, now_ns, SIM_RULE_NEVER_STOP, sim_subject(&i->uuid),
                      "instance '%s' is NeverStop and was wanted running, but with the end of its run %llu on "
@@ -189,8 +196,8 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
         snprintf(i->name, sizeof i->name, "%s", m->meta->name);
     take_storages(c, now_ns, i, spec);
     judge_placement(c, now_ns, i, m, &p);
-    if (!spec->deleting)
-        judge_never_stop(c, now_ns, i, spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING, &p);
+    if (m->spec != NULL && !spec->deleting)
+        judge_never_stop(c, now_ns, i, m, &p);
     i->placement = p;
     i->never_stop = spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
     i->deleting = spec->deleting;

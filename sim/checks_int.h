@@ -9,19 +9,20 @@
 #include "control/uuid_map.h"
 #include "sim/checks.h"
 
-#define SIM_NAME        48  /* of an object in a sentence; longer ones are cut */
-#define SIM_SAYS        160 /* of a condition in a sentence */
-#define SIM_NODES_KNOWN 16
-#define SIM_COPIES_MAX  8  /* of one instance that execute at once: all beyond the first are violations */
-#define SIM_PAST_MAX    8  /* copies of one instance that ended and may still write; the oldest makes room */
-#define SIM_DISKS_MAX   4  /* storages of one instance */
-#define SIM_LEASES_MAX  8  /* of one host */
-#define SIM_COVERED_MAX 16 /* storages that the evidence of one fence names */
-#define SIM_SEEN_MAX    8  /* last revisions of one object */
-#define SIM_NICS_MAX    8  /* of one instance */
-#define SIM_REVISIONS   65536 /* last revisions whose digests are kept; a power of two */
-#define SIM_MS_NS       1000000LL
-#define SIM_EVER_NS     (INT64_MIN / 4) /* "since ever" */
+#define SIM_NAME             48  /* of an object in a sentence; longer ones are cut */
+#define SIM_SAYS             160 /* of a condition in a sentence */
+#define SIM_NODES_KNOWN      16
+#define SIM_COPIES_MAX       8 /* of one instance that execute at once: all beyond the first are violations */
+#define SIM_PAST_MAX         8 /* copies of one instance that ended and may still write; the oldest makes room */
+#define SIM_DISKS_MAX        4     /* storages of one instance */
+#define SIM_LEASES_MAX       8     /* of one host */
+#define SIM_COVERED_MAX      16    /* storages that the evidence of one fence names */
+#define SIM_SEEN_MAX         8     /* last revisions of one object */
+#define SIM_NICS_MAX         8     /* of one instance */
+#define SIM_REVISIONS        65536 /* last revisions whose digests are kept; a power of two */
+#define SIM_CRASH_LOOP_TRIES 5     /* the default of ha.crashLoop.tries: nothing changes it here */
+#define SIM_MS_NS            1000000LL
+#define SIM_EVER_NS          (INT64_MIN / 4) /* "since ever" */
 
 /* --- the store's objects, as committed: by the first node that applied the revision --- */
 
@@ -134,6 +135,7 @@ struct sim_instance {
     struct sim_store_storage *storages[SIM_DISKS_MAX];
     size_t n_storages;
     uint32_t start_failures;
+    uint32_t ends;       /* that nobody ordered, while it was wanted; since it was made */
     char says[SIM_SAYS]; /* the stored reason why it does not run; "": none */
     size_t operations;   /* under way on it */
     uint64_t nics_digest;
