@@ -5,7 +5,8 @@ hf_library(hf_hostd_core
           storage_rec.c peer_values.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
-hf_library(hf_hostd_sim SOURCES vm_sim.c vm_sim_qemu.c vm_sim_move.c keeper_sim.c LINK hf_base_sim hf_storage_sim hf_net_sim)
+hf_library(hf_hostd_sim SOURCES vm_sim.c vm_sim_qemu.c vm_sim_gate.c vm_sim_move.c keeper_sim.c
+  LINK hf_base_sim hf_storage_sim hf_net_sim)
 
 hf_library(hf_hostd_fixture SOURCES host_fixture.c LINK hf_hostd_core hf_hostd_sim PkgConfig::CMOCKA)
 hf_test(host_attach_test SOURCES host_attach_test.c LINK hf_hostd_fixture)

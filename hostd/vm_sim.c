@@ -70,6 +70,8 @@ static hf_status do_start(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
     v->n_disks = o->n_disks;
     o->disks = NULL;
     o->n_disks = 0;
+    if (m->watch.asks && o->prev)
+        v->start = o;
     hf_sim_vm_add(m, v);
     return HF_STATUS_OK;
 }
@@ -115,6 +117,8 @@ static hf_status apply(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
         return HF_STATUS_OK;
     if (!v)
         return hf_error(HF_NOT_FOUND, "there is no such domain");
+    if (v->phase != HF_VM_SIM_QEMU && o->op != HF_VM_SIM_DESTROY)
+        return hf_error(HF_UNAVAILABLE, "the domain is being started");
     switch (o->op) {
     case HF_VM_SIM_SHUTDOWN:
         return do_shutdown(m, v);
@@ -146,9 +150,9 @@ static void answer_list(struct hf_sim_vm_order *o, hf_status st)
     struct hf_vm_seen *seen = hf_alloc_array(hf_vm_machine_count(m) + 1, sizeof *seen);
     for (struct hf_sim_vm *v = m->vms; v && hf_ok(st); v = v->next)
         seen[n++] = (struct hf_vm_seen){v->uuid, v->epoch, v->run,
-                                        v->incoming ? HF_VM_INCOMING
-                                        : v->paused ? HF_VM_PAUSED
-                                                    : HF_VM_RUNNING,
+                                        v->incoming                               ? HF_VM_INCOMING
+                                        : v->paused || v->phase != HF_VM_SIM_QEMU ? HF_VM_PAUSED
+                                                                                  : HF_VM_RUNNING,
                                         v->pid};
     o->list_cb(o->arg, st, seen, n);
     free(seen);
@@ -181,6 +185,9 @@ static void answer(void *arg)
                    : o->fault == HF_SIM_GOOD ? apply(m, o)
                                              : hf_sim_fault_status(&m->faults, o->op, o->fault);
     bool begun = o->op == HF_VM_SIM_MIGRATE && o->fault == HF_SIM_GOOD && hf_ok(st);
+    struct hf_sim_vm *v = o->op == HF_VM_SIM_START ? hf_sim_vm_find(m, &o->uuid) : NULL;
+    if (v && v->start == o)
+        return; /* until it is QEMU */
     if (o->op == HF_VM_SIM_LIST)
         answer_list(o, st);
     else if (o->op == HF_VM_SIM_MIGRATE_PROGRESS)
@@ -189,6 +196,31 @@ static void answer(void *arg)
         o->cb(o->arg, st);
     hf_status_drop(st);
     order_free(o);
+}
+
+void hf_sim_vm_started(struct hf_sim_vm *v, hf_status take_st)
+{
+    struct hf_sim_vm_order *o = v->start;
+    v->start = NULL;
+    if (o) {
+        o->cb(o->arg, take_st);
+        order_free(o);
+    }
+    hf_status_drop(take_st);
+}
+
+/* Starts of this connection that wait. */
+static void end_starts(struct hf_sim_vm_connection *c, bool tell)
+{
+    for (struct hf_sim_vm *v = c->machine->vms; v; v = v->next) {
+        if (!v->start || v->start->c != c)
+            continue;
+        if (tell)
+            hf_sim_vm_started(v, hf_error(HF_CANCELLED, "its connection ends"));
+        else
+            order_free(v->start);
+        v->start = NULL;
+    }
 }
 
 static void late_free(void *arg)
@@ -349,6 +381,7 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
+    end_starts(c, false);
     hf_sim_queue_done(&c->queue);
     hf_sim_vm_moves_forget(c->machine, c, false);
     free(c);
@@ -360,6 +393,7 @@ void hf_vm_sim_cancel(struct hf_hypervisor *h)
 {
     hf_sim_queue_cancel(&of(h)->queue);
     hf_sim_vm_moves_forget(of(h)->machine, of(h), true);
+    end_starts(of(h), true);
 }
 
 static const struct hf_hypervisor_ops vm_ops = {
@@ -391,6 +425,10 @@ void hf_vm_machine_set_down(struct hf_vm_machine *m, bool down)
     if (m->down == down)
         return;
     m->down = down;
+    if (down)
+        hf_sim_vm_abandon(m);
+    else
+        hf_sim_vm_end_abandoned(m);
     for (struct hf_sim_vm_connection *c = m->connections; c; c = c->next)
         c->hv.events.connection(c->hv.events.arg, !down);
 }

@@ -27,11 +27,19 @@ enum hf_vm_sim_op {
 struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env);
 void hf_vm_machine_free(struct hf_vm_machine *m);
 
+/* How far a process has come. On a machine without a gate (hf_qemu.c) it is QEMU from the first moment. */
+enum hf_vm_sim_phase {
+    HF_VM_SIM_QEMU,
+    HF_VM_SIM_ASKS,  /* it stands before the gate: a process with QEMU's arguments */
+    HF_VM_SIM_EXECS, /* it was let in, and is about to become QEMU: its arguments cannot be read */
+};
+
 /* A QEMU process. disks: as its start named them, borrowed. */
 struct hf_vm_sim_guest {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     int pid;
+    enum hf_vm_sim_phase phase;
     bool frozen;   /* by hf_vm_machine_freeze() */
     bool runs;     /* virtual CPUs execute */
     bool incoming; /* waits to be filled by a migration */
@@ -44,6 +52,9 @@ struct hf_vm_sim_guest {
 struct hf_vm_sim_watch {
     void (*runs)(void *arg, const struct hf_vm_sim_guest *g); /* born, or g->runs has changed */
     void (*ended)(void *arg, const struct hf_vm_sim_guest *g, enum hf_vm_gone why);
+    /* The machine has a gate (not NULL), and this process stands before it: hf_vm_machine_let_in() or
+     * hf_vm_machine_refuse() comes later. */
+    void (*asks)(void *arg, const struct hf_vm_sim_guest *g);
     /* The kernel holds I/O of this QEMU: a kill ends its virtual CPUs at once, the process when it is let go.
      */
     bool (*held)(void *arg, const struct hf_uuid *uuid);
@@ -82,6 +93,12 @@ void hf_vm_machine_set_admit(struct hf_vm_machine *m,
                              void *arg);
 /* From the birth of the target's QEMU to the hand-over. */
 void hf_vm_machine_set_move_ms(struct hf_vm_machine *m, unsigned ms);
+/* What the gate does with process pid; nothing when it has gone. It may become QEMU, which takes it until
+ * hf_vm_machine_become(); or it ends with a sentence, which whoever ordered the start hears: refused by the
+ * gate, or later, because QEMU cannot begin. */
+void hf_vm_machine_let_in(struct hf_vm_machine *m, int pid);
+void hf_vm_machine_refuse(struct hf_vm_machine *m, int pid, const char *why);
+void hf_vm_machine_become(struct hf_vm_machine *m, int pid);
 
 /* What happens to QEMU processes. */
 bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, uint64_t *ret_run,

@@ -1,4 +1,5 @@
-/* What vm_sim.c (connections and their orders) and vm_sim_qemu.c (the machine and its QEMUs) share. */
+/* What vm_sim.c (connections and their orders), vm_sim_qemu.c (the machine and its QEMUs) and vm_sim_gate.c
+ * (births through a gate) share. */
 #ifndef HF_HOSTD_VM_SIM_PRIVATE_H
 #define HF_HOSTD_VM_SIM_PRIVATE_H
 
@@ -9,6 +10,10 @@ struct hf_sim_vm {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     int pid;
+    enum hf_vm_sim_phase phase;
+    struct hf_sim_vm_order *start; /* waits until it is QEMU, or gone; NULL: nobody waits */
+    char *refused;                 /* the gate's sentence */
+    bool abandoned;                /* the hypervisor's daemon died before it was QEMU: the next one ends it */
     bool paused;
     bool incoming;       /* waits to be filled by a migration; paused */
     bool frozen;         /* its process is stopped by a signal: the hypervisor does not know */
@@ -54,6 +59,7 @@ struct hf_vm_machine {
 struct hf_sim_vm *hf_sim_vm_find(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 /* A QEMU is born; takes vm and its disks, sets the rest. */
 void hf_sim_vm_add(struct hf_vm_machine *m, struct hf_sim_vm *vm);
+void hf_sim_vm_tell_runs(struct hf_vm_machine *m, const struct hf_sim_vm *v);
 void hf_sim_vm_set_paused(struct hf_vm_machine *m, struct hf_sim_vm *v, bool paused);
 /* Its virtual CPUs execute no more. False: the process is still there, until the kernel lets it go. */
 bool hf_sim_vm_end(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_gone why);
@@ -70,8 +76,14 @@ hf_status hf_sim_vm_move_abort(struct hf_vm_machine *m, const struct hf_uuid *uu
 void hf_sim_vm_move_progress(struct hf_vm_machine *m, const struct hf_uuid *uuid, struct hf_vm_progress *ret);
 /* This connection's migrations go on without it; tell: it is answered with CANCELLED. */
 void hf_sim_vm_moves_forget(struct hf_vm_machine *m, const struct hf_sim_vm_connection *c, bool tell);
+/* --- vm_sim_gate.c --- */
+/* The hypervisor's daemon has died, or a new one is there. */
+void hf_sim_vm_abandon(struct hf_vm_machine *m);
+void hf_sim_vm_end_abandoned(struct hf_vm_machine *m);
 
 /* --- vm_sim.c --- */
+/* The order to start it is answered, if one waits; takes the status. */
+void hf_sim_vm_started(struct hf_sim_vm *v, hf_status take_st);
 /* Every connection hears that it has gone. */
 void hf_sim_vm_tell_gone(struct hf_vm_machine *m, const struct hf_uuid *uuid, enum hf_vm_gone why);
 

@@ -23,20 +23,26 @@ void hf_sim_disks_free(char **disks, size_t n)
 
 /* --- a QEMU --- */
 
+static bool executes(const struct hf_sim_vm *v)
+{
+    return v->phase == HF_VM_SIM_QEMU && !v->paused && !v->killed && !v->frozen;
+}
+
 static struct hf_vm_sim_guest guest_of(const struct hf_sim_vm *v)
 {
     return (struct hf_vm_sim_guest){.uuid = v->uuid,
                                     .epoch = v->epoch,
                                     .run = v->run,
                                     .pid = v->pid,
-                                    .runs = !v->paused && !v->killed && !v->frozen,
+                                    .phase = v->phase,
+                                    .runs = executes(v),
                                     .frozen = v->frozen,
                                     .incoming = v->incoming,
                                     .disks = (const char *const *)v->disks,
                                     .n_disks = v->n_disks};
 }
 
-static void tell_runs(struct hf_vm_machine *m, const struct hf_sim_vm *v)
+void hf_sim_vm_tell_runs(struct hf_vm_machine *m, const struct hf_sim_vm *v)
 {
     struct hf_vm_sim_guest g = guest_of(v);
     if (m->watch.runs)
@@ -48,12 +54,13 @@ void hf_sim_vm_set_paused(struct hf_vm_machine *m, struct hf_sim_vm *v, bool pau
     bool changed = v->paused != paused && !v->killed;
     v->paused = paused;
     if (changed)
-        tell_runs(m, v);
+        hf_sim_vm_tell_runs(m, v);
 }
 
 static void free_vm(struct hf_sim_vm *v)
 {
     hf_sim_disks_free(v->disks, v->n_disks);
+    free(v->refused);
     free(v);
 }
 
@@ -67,6 +74,8 @@ static void remove_vm(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_g
     *at = v->next;
     if (m->watch.ended)
         m->watch.ended(m->watch.arg, &g, why);
+    hf_sim_vm_started(v, hf_error(HF_UNAVAILABLE, "the process exited while connecting to its monitor: %s",
+                                  v->refused ? v->refused : "killed"));
     free_vm(v);
     hf_sim_vm_tell_gone(m, &uuid, why);
 }
@@ -82,7 +91,7 @@ bool hf_sim_vm_end(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_gone
     }
     v->killed = true;
     if (ran)
-        tell_runs(m, v);
+        hf_sim_vm_tell_runs(m, v);
     return false;
 }
 
@@ -95,9 +104,14 @@ void hf_sim_vm_add(struct hf_vm_machine *m, struct hf_sim_vm *v)
 {
     v->pid = ++m->next_pid;
     v->boots = 1;
+    v->phase = m->watch.asks ? HF_VM_SIM_ASKS : HF_VM_SIM_QEMU;
     v->next = m->vms;
     m->vms = v;
-    tell_runs(m, v);
+    hf_sim_vm_tell_runs(m, v);
+    if (m->watch.asks) {
+        struct hf_vm_sim_guest g = guest_of(v);
+        m->watch.asks(m->watch.arg, &g);
+    }
 }
 
 /* --- the machine --- */
@@ -157,7 +171,7 @@ bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, u
 bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid)
 {
     struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
-    return v && !v->paused && !v->killed && !v->frozen;
+    return v && executes(v);
 }
 
 unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid)
@@ -226,7 +240,7 @@ void hf_vm_machine_freeze(struct hf_vm_machine *m, const struct hf_uuid *uuid, b
     if (!v || v->frozen == frozen)
         return;
     v->frozen = frozen;
-    tell_runs(m, v);
+    hf_sim_vm_tell_runs(m, v);
 }
 
 void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w)
