@@ -142,7 +142,8 @@ static void absent_step(struct hf_instance_rec *r)
     }
 }
 
-/* A run with a permit, which counts as running. */
+/* A run with a permit, which counts as running. One whose start was refused, but of which the keeper has seen a
+ * process, has spent its yes at the gate (QEMU could not begin, say): no other process of it is let in. */
 void hf_instance_permitted_step(struct hf_instance_rec *r)
 {
     if (hf_instance_is_incoming(r))
@@ -151,6 +152,8 @@ void hf_instance_permitted_step(struct hf_instance_rec *r)
         hf_instance_incoming_step(r);
     else if (hf_instance_move_step(r))
         return;
+    else if (r->start == HF_START_NOT_ASKED && r->permit == HF_PERMIT_LIVE && r->start_error)
+        hf_instance_end_run(r, true, HF_END_START_FAILED, r->start_error);
     else if (r->start == HF_START_NOT_ASKED && r->want)
         hf_instance_order_start(r);
     else if (r->gone_hint && r->start != HF_START_FAILED)
