@@ -23,6 +23,11 @@
     X(RUN_USED_TWICE,          "rule 1",   "A new placement keeps the number of the last run, and the guard lets it.") \
     X(PENDING_UNCOUNTED,       "rule 2",   "A permit whose process was not seen yet does not keep the watchdog from being petted.") \
     X(PENDING_IS_OVER,         "rule 2",   "A start that still hangs in libvirt does not keep a host from calling itself clean.") \
+    X(GATE_WITHOUT_PERMIT,     "rule 2",   "The gate lets in a guest whose run has no permit, or is over.") \
+    X(GATE_WITHOUT_LEASE,      "rule 2",   "The gate does not ask whether the leases are fresh.") \
+    X(GATE_AFTER_CLOSE,        "rule 2",   "The gate lets in what had a permit before its epoch or storage was closed.") \
+    X(GATE_DURING_END,         "rule 2",   "The gate lets in a run whose end is asked for.") \
+    X(GATE_UNCOUNTED,          "rule 2",   "A process that was let in neither is watched nor counts as an instance.") \
     X(STRAYS_LEFT_ALONE,       "rule 3",   "A process without a permit is neither killed nor counted.") \
     X(TOMBSTONE_NOT_WRITTEN,    "rule 4",   "The keeper forgets a run that is over instead of remembering that it must never run again.") \
     X(TOMBSTONE_NOT_SAVED,     "rule 4",   "The keeper answers that a run is over before its tombstone is on disk, and does not write it.") \

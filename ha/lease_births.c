@@ -102,17 +102,21 @@ static void go_problem(struct hf_lease_rules *r, const struct hf_keeper_request 
     const struct hf_keeper_tomb *tomb = hf_lease_tomb_find(r, &q->subject);
     const struct hf_uuid *doubt;
     text[0] = '\0';
+    if (HF_MUTANT(GATE_AFTER_CLOSE) && run && run->run == q->number && hf_lease_run_is_doomed(r, run))
+        return;
     if (r->state.epoch_closed)
         snprintf(text, len, "epoch %llu of this host is closed", (ull)r->state.epoch);
+    else if (HF_MUTANT(GATE_WITHOUT_PERMIT) && (!run || run->run != q->number))
+        return;
     else if (tomb && tomb->run >= q->number)
         snprintf(text, len, "it is over");
     else if (!run || run->run != q->number)
         snprintf(text, len, "it has no permit");
     else if (hf_lease_run_is_doomed(r, run))
         snprintf(text, len, "a storage that it needs is closed on this host");
-    else if ((doubt = hf_lease_run_doubt(r, run)) != NULL)
+    else if ((doubt = hf_lease_run_doubt(r, run)) != NULL && !HF_MUTANT(GATE_WITHOUT_LEASE))
         snprintf(text, len, "the lease on storage %s is not fresh", hf_lease_name(doubt).text);
-    else if (end_is_asked_for(r, &q->subject))
+    else if (end_is_asked_for(r, &q->subject) && !HF_MUTANT(GATE_DURING_END))
         snprintf(text, len, "its end is asked for");
 }
 
@@ -141,6 +145,10 @@ void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf
         return;
     }
     struct hf_keeper_state_run *run = hf_lease_run_find(r, &q->subject);
+    if (HF_MUTANT(GATE_UNCOUNTED) || (HF_MUTANT(GATE_WITHOUT_PERMIT) && !run)) {
+        hf_lease_reply(r, token, HF_OK, "ok");
+        return;
+    }
     struct hf_lease_guest *g = &r->guests[run - r->state.runs];
     struct hf_lease_effect *e = hf_lease_emit(r, HF_LEASE_WATCH);
     e->subject = q->subject;

@@ -7,7 +7,7 @@ typedef unsigned long long ull;
 
 /* --- leases --- */
 
-static struct sim_lease *find_lease(struct sim_host_facts *f, const struct hf_uuid *storage)
+struct sim_lease *sim_lease_of(struct sim_host_facts *f, const struct hf_uuid *storage)
 {
     for (size_t k = 0; k < f->n_leases; k++)
         if (hf_uuid_equal(&f->leases[k].storage, storage))
@@ -26,7 +26,7 @@ void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, con
                         int64_t started_ns)
 {
     struct sim_known_host *h = sim_host_numbered(c, host);
-    struct sim_lease *l = find_lease(&h->facts, storage);
+    struct sim_lease *l = sim_lease_of(&h->facts, storage);
     if (l == NULL) {
         if (h->facts.n_leases == SIM_LEASES_MAX)
             return;
@@ -74,7 +74,7 @@ static bool held_for(const struct sim_checks *c, int64_t now_ns, struct sim_know
     for (size_t k = 0; k < i->n_storages; k++) {
         if (!i->storages[k]->shared)
             continue;
-        const struct sim_lease *l = find_lease(&h->facts, &i->storages[k]->uuid);
+        const struct sim_lease *l = sim_lease_of(&h->facts, &i->storages[k]->uuid);
         if (l == NULL || !is_held(c, now_ns, h, l))
             return false;
     }

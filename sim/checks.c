@@ -20,6 +20,7 @@ static const char *const rule_names[SIM_RULES] = {
     [SIM_RULE_CONVERGES] = "converges",
     [SIM_RULE_PLACEMENT] = "placement",
     [SIM_RULE_ENDED_RUNS] = "ended-runs",
+    [SIM_RULE_GATE] = "gate",
 };
 
 const char *sim_rule_name(enum sim_rule r)

@@ -30,6 +30,7 @@ enum sim_rule {
     SIM_RULE_CONVERGES,     /* after the faults stopped: not what was asked for */
     SIM_RULE_PLACEMENT,     /* a placement that was left without proof, or a copy without a placement */
     SIM_RULE_ENDED_RUNS,    /* the store calls a run over, and it executes */
+    SIM_RULE_GATE,          /* a keeper let a guest be born that must not be */
     SIM_RULES,
 };
 const char *sim_rule_name(enum sim_rule r); /* "two-copies" */
@@ -84,6 +85,15 @@ uint64_t sim_checks_late_writes(const struct sim_checks *c);
 enum sim_killer { SIM_KILLED_BY_KEEPER, SIM_KILLED_BY_WATCHDOG };
 void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, enum sim_killer by);
+
+/* The host's keeper has let a process through its gate, which becomes a guest. state: what the keeper's state
+ * said just before of that run and of what it needs.
+ *   gate  the run has a permit, nothing that it needs is closed, no end of it is committed, and every lease
+ *         that it needs was renewed less than L ago, from the start of the renewal, on a clock as slow as the
+ *         header allows */
+enum sim_gate_state { SIM_GATE_PERMITTED, SIM_GATE_NO_PERMIT, SIM_GATE_CLOSED };
+void sim_checks_let_in(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
+                       uint64_t run, enum sim_gate_state state);
 
 /* --- hosts ---
  *

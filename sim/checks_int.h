@@ -260,6 +260,8 @@ const char *sim_host_text(const struct sim_known_host *h);
 void sim_frozen_copy_killed(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run);
 
 /* --- check_kills.c --- */
+/* NULL: it was never renewed. */
+struct sim_lease *sim_lease_of(struct sim_host_facts *f, const struct hf_uuid *storage);
 void sim_judge_silence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch,
                        const struct sim_store_storage *s);
 /* The host's epoch is fenced because its records stand still. */

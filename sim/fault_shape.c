@@ -65,6 +65,10 @@ static const struct sim_fault_shape shapes[SIM_FAULT_KINDS] = {
         .about = "before its n-th act the process dies or stands still, or its machine stands still or loses power"},
     [SIM_FAULT_BUGGIFY] = {.subject = SIM_SUBJECT_POINT, .lasts = true,
         .about = "a rare legal path of the code is taken often"},
+    [SIM_FAULT_EXEC] = {.subject = SIM_SUBJECT_HOST, .lasts = true,
+        .words = {"slow", "fails"}, .number = "up-to", .limits = {1, 60000},
+        .about = "programs take up to so many ms longer to begin, the gate's before its question and QEMU after the "
+                 "yes; or so many percent of the QEMUs end as they begin"},
 };
 /* clang-format on */
 

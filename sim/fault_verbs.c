@@ -200,6 +200,22 @@ static void crash_guest(struct sim_armed *a)
 
 /* --- levels: computed from all faults that hold --- */
 
+static void set_exec(struct sim_armed *a)
+{
+    struct sim_host_exec e = {0};
+    if (!host_of(a))
+        return;
+    for (const struct sim_armed *b = a->arm->first; b; b = b->next) {
+        if (b->fault->kind != SIM_FAULT_EXEC || b->host != a->host)
+            continue;
+        if (sim_fault_says(b, "slow") && b->fault->number > e.slow_ms)
+            e.slow_ms = b->fault->number;
+        if (sim_fault_says(b, "fails") && b->fault->number > e.fails_percent)
+            e.fails_percent = b->fault->number;
+    }
+    *sim_host_exec(host_of(a)) = e;
+}
+
 static void set_disk(struct sim_armed *a)
 {
     if (!node_of(a))
@@ -367,6 +383,7 @@ static const struct {
     [SIM_FAULT_WALL_JUMP] = {jump, NULL},
     [SIM_FAULT_AT_ACT] = {begin_at_act, end_at_act},
     [SIM_FAULT_BUGGIFY] = {begin_point, end_point},
+    [SIM_FAULT_EXEC] = {set_exec, set_exec},
 };
 
 void sim_fault_begin(struct sim_armed *a)

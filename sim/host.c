@@ -274,6 +274,7 @@ void sim_host_power_off(struct sim_host *h)
     hf_vm_machine_free(h->vms);
     hf_net_sim_free(h->bridges);
     sim_proc_crash(&h->machine);
+    sim_gate_end(h);
     sim_watchdog_off(h);
     free(h->saved);
     h->saved = NULL;
@@ -356,6 +357,11 @@ void sim_host_set_unkillable(struct sim_host *h, bool unkillable)
 {
     if (h->powered)
         hf_vm_machine_set_unkillable(h->vms, unkillable);
+}
+
+struct sim_host_exec *sim_host_exec(struct sim_host *h)
+{
+    return &h->exec;
 }
 
 bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance)

@@ -25,6 +25,7 @@ struct sim_host_options {
     const char *watchdog;      /* "hardware", "none" */
     int32_t rate_ppm;          /* of the machine's clock */
     int32_t watchdog_rate_ppm; /* of the watchdog's own */
+    bool no_gate;              /* QEMU is born without a question */
     int64_t wall_offset_ms;
 };
 
@@ -61,6 +62,12 @@ void sim_host_hypervisor_fault(struct sim_host *h, unsigned op, unsigned fault, 
 bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance);
 /* QEMU processes of this host cannot be killed (stuck in the kernel) while set. */
 void sim_host_set_unkillable(struct sim_host *h, bool unkillable);
+/* How programs begin on it: those that stand before the gate, and QEMU. Holds until changed. */
+struct sim_host_exec {
+    int64_t slow_ms;       /* they take up to so much longer */
+    int64_t fails_percent; /* of the QEMUs that were let in end as they begin */
+};
+struct sim_host_exec *sim_host_exec(struct sim_host *h);
 
 /* For checkers. */
 bool sim_host_attached(const struct sim_host *h); /* its daemon is attached to a leader */

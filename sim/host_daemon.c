@@ -165,6 +165,7 @@ static struct hf_host *make_core(struct sim_host *h)
         .version = HF_VERSION,
         .cpus = h->o.cpus,
         .memory_bytes = h->o.memory_bytes,
+        .gated = !h->o.no_gate,
     };
     memcpy(o.secret, h->secret, sizeof o.secret);
     return hf_host_create(&o);

@@ -70,6 +70,14 @@ void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const 
     c->kills[by]++;
 }
 
+void sim_checks_let_in(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
+                       uint64_t run, enum sim_gate_state state)
+{
+    (void)now_ns, (void)host, (void)instance, (void)run;
+    HF_ASSERT(state == SIM_GATE_PERMITTED);
+    c->let_in++;
+}
+
 void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
                         int64_t started_ns)
 {

@@ -33,7 +33,7 @@ struct fixture_member {
 /* What the checks would have heard: struct sim_checks of these tests. */
 struct sim_checks {
     struct sim_world *world;
-    uint64_t copies_begun, copies_ended, writes, old_writes, kills[2], renewals;
+    uint64_t copies_begun, copies_ended, writes, old_writes, kills[2], renewals, let_in;
     unsigned executing[FIXTURE_VMS_MAX], most_executing; /* copies of one instance at one time */
     uint64_t newest_run[FIXTURE_VMS_MAX];                /* that a write was of */
     bool lost[FIXTURE_HOSTS_MAX];

@@ -169,11 +169,17 @@ static bool on_held(void *arg, const struct hf_uuid *uuid)
     return g->under_way > 0;
 }
 
+static void on_asks(void *arg, const struct hf_vm_sim_guest *v)
+{
+    sim_gate_stands(arg, v);
+}
+
 /* --- for the machine --- */
 
 void sim_guests_begin(struct sim_host *h)
 {
-    struct hf_vm_sim_watch w = {.runs = on_runs, .ended = on_ended, .held = on_held, .arg = h};
+    struct hf_vm_sim_watch w = {
+        .runs = on_runs, .ended = on_ended, .asks = h->o.no_gate ? NULL : on_asks, .held = on_held, .arg = h};
     hf_vm_machine_watch(h->vms, &w);
 }
 

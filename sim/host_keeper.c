@@ -1,7 +1,6 @@
 /* The keeper: the rules of ha/lease_rules.h, driven as hostd/hf_lease.c drives them. Every effect of a step
  * is one act, in order, so that the process can be stopped or lost between any two. Its state file lies in
- * memory: it survives the process, not the boot, and is replaced whole. Its thread that looks for processes
- * is a chain of deliveries.
+ * memory: it survives the process, not the boot, and is replaced whole.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,44 +8,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "ha/lease_rules.h"
-#include "sim/host_private.h"
-
-#define SCAN_LOW_NS  (1 * HF_MS_NS)
-#define SCAN_HIGH_NS (30 * HF_MS_NS)
-#define SETTLE_NS    (20 * HF_MS_NS) /* between kills and the look that follows */
-
-struct sim_keeper {
-    struct sim_host *host;
-    struct sim_proc *proc;
-    struct hf_lease_rules *rules;
-    struct hf_lease_effects effects;
-    struct hf_timer timer;
-    bool dog_open;
-    /* the thread of the processes */
-    struct hf_uuid kills[HF_LEASE_PROCS_MAX];
-    size_t n_kills;
-    uint64_t survey;  /* number asked for; 0: none */
-    bool looks;       /* it is at work */
-    uint64_t looking; /* for this survey */
-};
-
-/* One effect on its way out. */
-struct effect {
-    struct sim_keeper *keeper;
-    int64_t step_ns; /* true time of the step that wanted it */
-    struct hf_uuid subject;
-    uint64_t number;
-    enum hf_code code;
-    char text[];
-};
-
-static int64_t now_ms(const struct sim_keeper *k)
-{
-    return sim_proc_clock_ns(k->proc) / HF_MS_NS;
-}
-
-static void step(struct sim_keeper *k, const struct hf_lease_event *e);
+#include "sim/host_keeper.h"
 
 /* --- renewals --- */
 
@@ -68,7 +30,7 @@ static void renewed(struct renewal *r, bool ok, const char *why)
         sim_checks_renewed(sim_host_checks(k->host), sim_now_ns(k->host->sim), k->host->number, &r->storage,
                            r->started_ns);
     free(r);
-    step(k, &e);
+    sim_keeper_step(k, &e);
 }
 
 static void on_written(void *arg, bool ok, const char *why)
@@ -83,7 +45,7 @@ static void on_no_storage(void *arg)
 
 static void act_renew(void *arg)
 {
-    struct effect *f = arg;
+    struct sim_keeper_effect *f = arg;
     struct sim_keeper *k = f->keeper;
     const char *dir = hf_lease_rules_dir(k->rules, &f->subject);
     struct sim_storage *s = dir ? sim_host_storage_at(k->host, dir) : NULL;
@@ -99,135 +61,11 @@ static void act_renew(void *arg)
     free(f);
 }
 
-/* --- processes --- */
-
-static void work(struct sim_keeper *k);
-
-struct survey {
-    struct hf_lease_proc procs[HF_LEASE_PROCS_MAX];
-    size_t n;
-};
-
-static void add_proc(void *arg, const struct hf_vm_sim_guest *g)
-{
-    struct survey *s = arg;
-    if (s->n < HF_LEASE_PROCS_MAX)
-        s->procs[s->n++] = (struct hf_lease_proc){.instance = g->uuid, .pid = g->pid, .stopped = g->frozen};
-}
-
-static void on_scanned(void *arg)
-{
-    struct sim_keeper *k = arg;
-    struct survey found = {.n = 0};
-    hf_vm_machine_each(k->host->vms, add_proc, &found);
-    struct hf_lease_event e = {.kind = HF_LEASE_SURVEYED,
-                               .survey = k->looking,
-                               .ok = true,
-                               .procs = found.procs,
-                               .n_procs = found.n};
-    k->looks = false;
-    step(k, &e);
-    work(k);
-}
-
-struct kill {
-    struct sim_keeper *keeper;
-    struct hf_uuid instance;
-};
-
-/* The record lists the run: its guest is not one that should never have been born. */
-static bool is_listed(const struct sim_keeper *k, const struct hf_uuid *instance)
-{
-    const struct hf_keeper_state *s = hf_lease_rules_state(k->rules);
-    for (uint32_t i = 0; i < s->n_runs; i++)
-        if (hf_uuid_equal(&s->runs[i].instance, instance))
-            return true;
-    return false;
-}
-
-static void act_sigkill(void *arg)
-{
-    struct kill *f = arg;
-    struct sim_host *h = f->keeper->host;
-    if (is_listed(f->keeper, &f->instance))
-        sim_guests_tell_kill(h, &f->instance, SIM_KILLED_BY_KEEPER);
-    hf_vm_machine_kill(h->vms, &f->instance);
-    free(f);
-}
-
-static void on_kill_time(void *arg)
-{
-    struct sim_keeper *k = arg;
-    size_t n = k->n_kills;
-    k->n_kills = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct kill *f = HF_NEW(struct kill);
-        *f = (struct kill){k, k->kills[i]};
-        sim_proc_act(k->proc, act_sigkill, free, f);
-    }
-    if (k->looking > 0) {
-        sim_proc_post(k->proc, SETTLE_NS, on_scanned, NULL, k);
-        return;
-    }
-    k->looks = false;
-    work(k);
-}
-
-/* Takes what was asked for so far, in one go. */
-static void work(struct sim_keeper *k)
-{
-    if (k->looks || (k->n_kills == 0 && k->survey == 0))
-        return;
-    int64_t ns = sim_rng_skewed(&k->proc->rng, SCAN_LOW_NS, SCAN_HIGH_NS);
-    k->looks = true;
-    k->looking = k->survey;
-    k->survey = 0;
-    sim_proc_post(k->proc, ns, k->n_kills > 0 ? on_kill_time : on_scanned, NULL, k);
-}
-
-static void act_kill(void *arg)
-{
-    struct effect *f = arg;
-    struct sim_keeper *k = f->keeper;
-    bool have = false;
-    for (size_t i = 0; i < k->n_kills && !have; i++)
-        have = hf_uuid_equal(&k->kills[i], &f->subject);
-    if (!have && k->n_kills < HF_LEASE_PROCS_MAX)
-        k->kills[k->n_kills++] = f->subject;
-    work(k);
-    free(f);
-}
-
-static void act_freeze(void *arg)
-{
-    struct effect *f = arg;
-    hf_vm_machine_freeze(f->keeper->host->vms, &f->subject, true);
-    free(f);
-}
-
-static void act_thaw(void *arg)
-{
-    struct effect *f = arg;
-    if (now_ms(f->keeper) < (int64_t)f->number)
-        hf_vm_machine_freeze(f->keeper->host->vms, &f->subject, false);
-    free(f);
-}
-
-static void act_survey(void *arg)
-{
-    struct effect *f = arg;
-    struct sim_keeper *k = f->keeper;
-    HF_ASSERT(k->survey == 0);
-    k->survey = f->number;
-    work(k);
-    free(f);
-}
-
 /* --- the other effects --- */
 
 static void act_persist(void *arg)
 {
-    struct effect *f = arg;
+    struct sim_keeper_effect *f = arg;
     struct sim_host *h = f->keeper->host;
     if (!h->saved)
         h->saved = HF_NEW(struct hf_keeper_state);
@@ -249,7 +87,7 @@ static void tell_changed(struct sim_keeper *k)
 
 static void act_changed(void *arg)
 {
-    struct effect *f = arg;
+    struct sim_keeper_effect *f = arg;
     tell_changed(f->keeper);
     free(f);
 }
@@ -257,7 +95,7 @@ static void act_changed(void *arg)
 /* The device is opened by the first pet, and qualifies from then on. */
 static void act_pet(void *arg)
 {
-    struct effect *f = arg;
+    struct sim_keeper_effect *f = arg;
     struct sim_keeper *k = f->keeper;
     if (strcmp(k->host->o.watchdog, "none") != 0) {
         sim_watchdog_pet(k->host);
@@ -269,12 +107,18 @@ static void act_pet(void *arg)
     free(f);
 }
 
-/* Tokens name the connection and its request. */
-#define ID_BITS 40
+/* Tokens name the connection and its request; those of askers have a bit of their own. */
+#define ID_BITS   40
+#define GATE_BITS (1ULL << 63)
 
 static void act_reply(void *arg)
 {
-    struct effect *f = arg;
+    struct sim_keeper_effect *f = arg;
+    if (f->number & GATE_BITS) {
+        sim_gate_answer(f->keeper->host, f->number & ~GATE_BITS, f->code, f->text);
+        free(f);
+        return;
+    }
     struct hf_keeper_reply p = {.head = head_of(HF_KEEPER_REPLY, f->number & ((1ULL << ID_BITS) - 1)),
                                 .code = (uint32_t)f->code};
     snprintf(p.text, sizeof p.text, "%s", f->text);
@@ -285,17 +129,23 @@ static void act_reply(void *arg)
 static void carry_out(struct sim_keeper *k, const struct hf_lease_effect *e)
 {
     static const sim_fn acts[] = {
-        [HF_LEASE_PERSIST] = act_persist, [HF_LEASE_RENEW] = act_renew,   [HF_LEASE_KILL] = act_kill,
-        [HF_LEASE_SURVEY] = act_survey,   [HF_LEASE_PET] = act_pet,       [HF_LEASE_REPLY] = act_reply,
-        [HF_LEASE_CHANGED] = act_changed, [HF_LEASE_FREEZE] = act_freeze, [HF_LEASE_THAW] = act_thaw,
-        [HF_LEASE_WATCH] = free,
+        [HF_LEASE_PERSIST] = act_persist,
+        [HF_LEASE_RENEW] = act_renew,
+        [HF_LEASE_KILL] = sim_keeper_act_kill,
+        [HF_LEASE_SURVEY] = sim_keeper_act_survey,
+        [HF_LEASE_PET] = act_pet,
+        [HF_LEASE_REPLY] = act_reply,
+        [HF_LEASE_CHANGED] = act_changed,
+        [HF_LEASE_FREEZE] = sim_keeper_act_freeze,
+        [HF_LEASE_THAW] = sim_keeper_act_thaw,
+        [HF_LEASE_WATCH] = sim_keeper_act_watch,
     };
     if (e->kind == HF_LEASE_NOTE) {
         sim_trace(k->host->sim, k->proc->name, "%s", e->text);
         return;
     }
     size_t len = strlen(e->text);
-    struct effect *f = hf_alloc(sizeof *f + len + 1);
+    struct sim_keeper_effect *f = hf_alloc(sizeof *f + len + 1);
     f->keeper = k;
     f->step_ns = sim_now_ns(k->host->sim);
     f->subject = e->subject;
@@ -308,12 +158,12 @@ static void carry_out(struct sim_keeper *k, const struct hf_lease_effect *e)
 static void on_timer(void *arg)
 {
     struct hf_lease_event e = {.kind = HF_LEASE_TICK};
-    step(arg, &e);
+    sim_keeper_step(arg, &e);
 }
 
-static void step(struct sim_keeper *k, const struct hf_lease_event *e)
+void sim_keeper_step(struct sim_keeper *k, const struct hf_lease_event *e)
 {
-    int64_t now = now_ms(k);
+    int64_t now = sim_keeper_now_ms(k);
     hf_lease_rules_step(k->rules, e, now, &k->effects);
     int64_t wait = k->effects.wake_ms - now;
     for (size_t i = 0; i < k->effects.n; i++)
@@ -341,7 +191,7 @@ static void answer_view(struct sim_keeper *k, uint64_t serial, uint64_t id)
 {
     static _Alignas(8) uint8_t buf[HF_KEEPER_PACKET_MAX];
     struct hf_keeper_wire_view *w = (struct hf_keeper_wire_view *)buf;
-    size_t len = hf_lease_rules_view(k->rules, now_ms(k), w);
+    size_t len = hf_lease_rules_view(k->rules, sim_keeper_now_ms(k), w);
     w->head = head_of(HF_KEEPER_VIEW_REPLY, id);
     snprintf(w->watchdog, sizeof w->watchdog, "%s", k->dog_open ? k->host->o.watchdog : "none");
     struct view *v = hf_alloc(sizeof *v + len);
@@ -364,7 +214,49 @@ void sim_keeper_packet(struct sim_host *h, uint64_t serial, const struct hf_keep
         sim_guests_ordered(h, &q->subject);
     struct hf_lease_event e = {
         .kind = HF_LEASE_REQUESTED, .token = serial << ID_BITS | q->head.id, .request = q};
-    step(k, &e);
+    sim_keeper_step(k, &e);
+}
+
+static uint64_t session_of(const struct hf_keeper_state *s, const struct hf_uuid *storage)
+{
+    for (uint32_t i = 0; i < s->n_storages; i++)
+        if (hf_uuid_equal(&s->storages[i].uuid, storage))
+            return s->storages[i].session;
+    return 0;
+}
+
+/* What the state says of the run that stands before the gate. */
+static enum sim_gate_state gate_state(const struct hf_keeper_state *s, const struct hf_keeper_request *q)
+{
+    const struct hf_keeper_state_run *run = NULL;
+    for (uint32_t i = 0; i < s->n_runs && !run; i++)
+        if (hf_uuid_equal(&s->runs[i].instance, &q->subject) && s->runs[i].run == q->number)
+            run = &s->runs[i];
+    if (!run)
+        return SIM_GATE_NO_PERMIT;
+    bool closed = s->epoch_closed;
+    for (uint32_t i = 0; i < s->n_closed; i++)
+        for (uint32_t k = 0; k < run->n_storages; k++)
+            closed |= hf_uuid_equal(&s->closed[i].uuid, &run->storages[k]) &&
+                      s->closed[i].session >= session_of(s, &run->storages[k]);
+    return closed ? SIM_GATE_CLOSED : SIM_GATE_PERMITTED;
+}
+
+static bool is_yes(const struct hf_lease_effects *out, uint64_t token)
+{
+    for (size_t i = 0; i < out->n; i++)
+        if (out->list[i].kind == HF_LEASE_REPLY && out->list[i].number == token)
+            return out->list[i].code == HF_OK;
+    return false;
+}
+
+void sim_keeper_gate(struct sim_host *h, uint64_t number, const struct hf_keeper_request *q)
+{
+    struct hf_lease_event e = {.kind = HF_LEASE_REQUESTED, .token = GATE_BITS | number, .request = q};
+    enum sim_gate_state state = gate_state(hf_lease_rules_state(h->keeper->rules), q);
+    sim_keeper_step(h->keeper, &e);
+    if (h->keeper && is_yes(&h->keeper->effects, e.token) && sim_host_checks(h))
+        sim_checks_let_in(sim_host_checks(h), sim_now_ns(h->sim), h->number, &q->subject, q->number, state);
 }
 
 /* --- life --- */
@@ -374,8 +266,8 @@ void sim_keeper_begin(struct sim_host *h)
     struct sim_keeper *k = HF_NEW(struct sim_keeper);
     k->host = h;
     k->proc = &h->procs[SIM_KEEPER];
-    k->rules =
-        hf_lease_rules_create(hf_ha_timing_find(h->world->timing->profile), h->boot_id, h->saved, now_ms(k));
+    k->rules = hf_lease_rules_create(hf_ha_timing_find(h->world->timing->profile), h->boot_id, h->saved,
+                                     sim_keeper_now_ms(k));
     h->keeper = k;
     if (sim_host_checks(h))
         sim_checks_keeper(sim_host_checks(h), sim_now_ns(h->sim), h->number, true);
@@ -393,6 +285,8 @@ void sim_keeper_end(struct sim_host *h)
     if (sim_host_checks(h))
         sim_checks_keeper(sim_host_checks(h), sim_now_ns(h->sim), h->number, false);
     sim_keeper_link_broke(h);
+    if (h->powered)
+        sim_gate_broke(h);
     hf_lease_rules_free(k->rules);
     hf_timer_stop(&k->timer);
     free(k);

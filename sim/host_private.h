@@ -1,6 +1,7 @@
 /* What the parts of one simulated machine share: power and processes (host.c), guests (host_guest.c), the
  * watchdog (host_watchdog.c), libvirtd (host_libvirt.c), the keeper and its socket (host_keeper.c,
- * host_keeper_link.c), the host daemon (host_daemon.c), its reader (host_reader.c).
+ * host_keeper_procs.c, host_keeper_link.c), the gate (host_gate.c), the host daemon (host_daemon.c), its
+ * reader (host_reader.c).
  */
 #ifndef HF_SIM_HOST_PRIVATE_H
 #define HF_SIM_HOST_PRIVATE_H
@@ -16,6 +17,7 @@
     50000 /* a packet through a unix socket; the same each time: packets keep their order */
 
 struct sim_guest;
+struct sim_asker;
 struct sim_keeper;
 struct sim_daemon;
 
@@ -35,6 +37,7 @@ struct sim_host {
         machine; /* its kernel and its QEMUs: stands still with the machine, is never lost alone */
     bool powered;
     unsigned pauses;
+    struct sim_host_exec exec;
     bool start_due[SIM_HOST_PROCS]; /* its time came while the machine stood still */
     uint64_t boot;                  /* number of this boot, from 1; raised by power off as well */
     char boot_id[HF_LEASE_BOOT_ID_MAX];
@@ -51,6 +54,8 @@ struct sim_host {
     struct hf_keeper_state *saved; /* the keeper's state file, which is in memory: NULL: none */
     /* the keeper's socket: serial of the connection that is open, or 0 */
     uint64_t keeper_conn, keeper_serial;
+    struct sim_asker *askers; /* who waits at the gate for its answer */
+    uint64_t asker_serial;
     /* processes that are up */
     struct sim_keeper *keeper;
     struct sim_daemon *daemon;
@@ -96,6 +101,8 @@ void sim_keeper_begin(struct sim_host *h);
 void sim_keeper_end(struct sim_host *h);
 /* One packet of the daemon has arrived; in the keeper. */
 void sim_keeper_packet(struct sim_host *h, uint64_t serial, const struct hf_keeper_request *q);
+/* Asker number so-and-so stands before the gate; in the keeper. */
+void sim_keeper_gate(struct sim_host *h, uint64_t number, const struct hf_keeper_request *q);
 
 /* --- host_keeper_link.c --- */
 struct hf_keeper *sim_keeper_connect(struct sim_host *h, const struct hf_keeper_events *events);
@@ -105,6 +112,14 @@ void sim_keeper_link_free(struct hf_keeper *k);
 void sim_keeper_link_send(struct sim_host *h, uint64_t serial, const void *packet, size_t len);
 /* The keeper has died, and its end of the socket with it. */
 void sim_keeper_link_broke(struct sim_host *h);
+
+/* --- host_gate.c --- */
+/* A process of the machine has begun where QEMU stands later. */
+void sim_gate_stands(struct sim_host *h, const struct hf_vm_sim_guest *g);
+/* The keeper's answer to this asker: from an act of its. */
+void sim_gate_answer(struct sim_host *h, uint64_t number, enum hf_code code, const char *text);
+void sim_gate_broke(struct sim_host *h); /* the keeper has died */
+void sim_gate_end(struct sim_host *h);   /* the machine is without power */
 
 /* --- host_daemon.c --- */
 void sim_daemon_begin(struct sim_host *h);

@@ -33,6 +33,7 @@ static const char *const kind_names[SIM_FAULT_KINDS] = {
     [SIM_FAULT_WALL_JUMP] = "wall-jump",
     [SIM_FAULT_AT_ACT] = "at-act",
     [SIM_FAULT_BUGGIFY] = "buggify",
+    [SIM_FAULT_EXEC] = "exec",
 };
 
 const char *sim_fault_name(enum sim_fault_kind k)
@@ -58,7 +59,7 @@ static const struct sim_profile default_profile = {
     .name = "default",
     .nodes = {3, 5}, .hosts = {3, 12}, .instances = {4, 60}, .clients = {1, 4}, .shared_storages = {1, 2},
     .seconds = {120, 600}, .settle_seconds = 180, .timing = "any",
-    .no_watchdog_ppm = 50000, .local_ppm = 50000, .request_ms = 2000, .guest_write_ms = 1000,
+    .no_watchdog_ppm = 50000, .no_gate_ppm = 50000, .local_ppm = 50000, .request_ms = 2000, .guest_write_ms = 1000,
     .at_once = 6, .rest_ms = 5000,
     .faults = {
         /*                           in so many runs, per hour, for so long (ms) */
@@ -89,6 +90,7 @@ static const struct sim_profile default_profile = {
         [SIM_FAULT_WALL_JUMP]     = {250000,  30, {    0,      0}},
         [SIM_FAULT_AT_ACT]        = {500000,  80, {   50,  60000}},
         [SIM_FAULT_BUGGIFY]       = {500000,  60, { 1000,  60000}},
+        [SIM_FAULT_EXEC]          = {200000,  30, { 5000,  90000}},
     },
 };
 /* clang-format on */
@@ -127,7 +129,7 @@ static void make_speed(struct sim_profile *p)
     p->shared_storages = (struct sim_range){1, 1};
     p->seconds = (struct sim_range){3600, 3600};
     snprintf(p->timing, sizeof p->timing, "default");
-    p->no_watchdog_ppm = p->local_ppm = 0;
+    p->no_watchdog_ppm = p->no_gate_ppm = p->local_ppm = 0;
     p->at_once = 2;
     p->rest_ms = 45000;
     p->faults[SIM_FAULT_HOST_POWER].on_ppm = p->faults[SIM_FAULT_GUEST_CRASH].on_ppm = 1000000;
@@ -245,6 +247,7 @@ hf_status sim_profile_check(const struct sim_profile *p)
     HF_TRY(check_range("at_once", (struct sim_range){p->at_once, p->at_once}, 0, SIM_AT_ONCE_MAX));
     HF_TRY(check_range("rest_ms", (struct sim_range){p->rest_ms, p->rest_ms}, 0, SIM_SECONDS_MAX * 1000));
     HF_TRY(check_chance("no_watchdog", p->no_watchdog_ppm));
+    HF_TRY(check_chance("no_gate", p->no_gate_ppm));
     HF_TRY(check_chance("local", p->local_ppm));
     if (strcmp(p->timing, "any") != 0 && (!*p->timing || !hf_ha_timing_find(p->timing)))
         return hf_error(HF_INVALID, "timing: there is no '%s': say fast, default, san or any", p->timing);

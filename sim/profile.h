@@ -48,6 +48,7 @@ enum sim_fault_kind {
     SIM_FAULT_WALL_JUMP,     /* wall-jump */
     SIM_FAULT_AT_ACT,        /* at-act: a process is stopped or crashed between two acts */
     SIM_FAULT_BUGGIFY,       /* buggify: a rare legal path is switched on */
+    SIM_FAULT_EXEC,          /* exec: programs take long to begin, or end before they have */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);
@@ -74,6 +75,7 @@ struct sim_profile {
         settle_seconds; /* without, at the end, before convergence is judged; longer where take-overs are */
     char timing[16];    /* profile of ha_timing.h; "any": drawn */
     uint32_t no_watchdog_ppm; /* hosts without a hardware watchdog */
+    uint32_t no_gate_ppm;     /* hosts that start QEMU without a gate, as a hostd with --emulator does */
     uint32_t local_ppm;       /* instances on local storage */
     int64_t request_ms;       /* mean time between two requests of one client */
     int64_t guest_write_ms;   /* between two writes of one guest */

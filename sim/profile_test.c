@@ -129,6 +129,7 @@ static void what_is_saved_reads_the_same(void **state)
     assert_ok(sim_profile_find("storm", &p));
     p.at_once = 3;
     p.no_watchdog_ppm = 1;
+    p.no_gate_ppm = 2;
     p.faults[SIM_FAULT_UNKILLABLE].duration_ms = (struct sim_range){1, 86400000};
     assert_ok(sim_profile_save(path, &p));
     assert_ok(sim_profile_load(path, &back));
@@ -137,6 +138,7 @@ static void what_is_saved_reads_the_same(void **state)
     assert_memory_equal(&p.nodes, &back.nodes, sizeof p.nodes);
     assert_int_equal(back.at_once, 3);
     assert_int_equal(back.no_watchdog_ppm, 1);
+    assert_int_equal(back.no_gate_ppm, 2);
     assert_int_equal(back.rest_ms, p.rest_ms);
     assert_int_equal(back.settle_seconds, p.settle_seconds);
     assert_int_equal(back.request_ms, p.request_ms);

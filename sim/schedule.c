@@ -14,6 +14,7 @@
 #define LOCAL_PPM       150000 /* of the faults of a host's storage strike its own */
 #define ACTS_MAX        40
 #define DELAY_MAX_MS    3000
+#define EXEC_MAX_MS     20000
 #define DISK_MAX_MS     2000
 #define NET_MAX_MS      800
 #define WALL_JUMP_MS    7200000
@@ -164,6 +165,8 @@ static int64_t draw_number(struct drawing *d, const struct sim_fault *f)
         return sim_rng_skewed(d->r, 1, NET_MAX_MS);
     case SIM_FAULT_STORAGE_LATE:
         return sim_rng_skewed(d->r, 1, DELAY_MAX_MS);
+    case SIM_FAULT_EXEC:
+        return sim_rng_skewed(d->r, 1, strcmp(f->word, "slow") == 0 ? EXEC_MAX_MS : 100);
     case SIM_FAULT_CLOCK_RATE: {
         int64_t most = hf_ha_timing_find(d->sizes->timing)->drift_ppm / 2 - RATE_MARGIN_PPM;
         return sim_rng_between(d->r, -most, most);

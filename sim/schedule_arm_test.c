@@ -19,6 +19,7 @@
 struct sim_host {
     unsigned place;
     bool powered, unkillable;
+    struct sim_host_exec exec;
     unsigned pauses, crashes[SIM_HOST_PROCS], ended;
     unsigned call, call_fault, call_times;
     struct sim_proc procs[SIM_HOST_PROCS];
@@ -115,6 +116,11 @@ void sim_host_set_unkillable(struct sim_host *h, bool unkillable)
 {
     assert_true(h->unkillable != unkillable);
     h->unkillable = unkillable;
+}
+
+struct sim_host_exec *sim_host_exec(struct sim_host *h)
+{
+    return &h->exec;
 }
 
 size_t sim_host_guests(const struct sim_host *h)
@@ -442,6 +448,18 @@ static void disks_and_storages_take_the_worst(void **state)
     assert_false(t.shared.ways[0].hangs);
 }
 
+static void programs_begin_slowly_or_not_at_all(void **state)
+{
+    (void)state;
+    arm("1 exec h1 slow up-to 900 for 9\n2 exec h1 slow up-to 300 for 3\n3 exec h1 fails up-to 20 for 1\n");
+    run_to(3);
+    assert_int_equal(t.hosts[0].exec.slow_ms, 900);
+    assert_int_equal(t.hosts[0].exec.fails_percent, 20);
+    run_to(10);
+    assert_int_equal(t.hosts[0].exec.slow_ms, 0);
+    assert_int_equal(t.hosts[0].exec.fails_percent, 0);
+}
+
 static void clocks_run_and_jump(void **state)
 {
     (void)state;
@@ -582,6 +600,7 @@ int main(void)
         TEST(ways_are_cut_and_made_whole),
         TEST(partition_has_two_sides),
         TEST(disks_and_storages_take_the_worst),
+        TEST(programs_begin_slowly_or_not_at_all),
         TEST(clocks_run_and_jump),
         TEST(crash_between_two_acts),
         TEST(stop_between_two_acts),

@@ -49,6 +49,7 @@ static int32_t draw_rate(struct sim_rng *r, const struct sim_world *w)
 
 static void make_hosts(struct sim_world *w, struct sim_rng *r)
 {
+    struct sim_rng gates = sim_rng_make(sim_seed(w->sim), "gates", 0);
     for (unsigned i = 0; i < w->sizes.hosts; i++) {
         struct sim_host_options o = {
             .cpus = HOST_CPUS,
@@ -57,6 +58,7 @@ static void make_hosts(struct sim_world *w, struct sim_rng *r)
             .rate_ppm = draw_rate(r, w),
             .watchdog_rate_ppm = draw_rate(r, w),
             .wall_offset_ms = sim_rng_between(r, -WALL_SKEW_MS, WALL_SKEW_MS),
+            .no_gate = sim_rng_chance(&gates, w->profile.no_gate_ppm),
         };
         w->hosts[i] = sim_host_create(w, i, &o);
     }
