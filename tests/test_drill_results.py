@@ -30,11 +30,11 @@ def test_a_series_goes_on_where_it_ended(tmp_path):
     path = str(tmp_path / "drills.json")
     first = Book.resume(path, HEADER)
     first.add(result(1, running_ms=[8000, 8100]))
-    again = Book.resume(path, HEADER)
+    again = Book.resume(path, {**HEADER, "commit": "def"})
     again.add(result(2, running_ms=[9000], late_writes=2))
     with open(path, encoding="utf-8") as f:
         kept = json.load(f)
-    assert kept["drills"] == 2 and kept["late_writes"] == 2 and kept["commit"] == "abc"
+    assert kept["drills"] == 2 and kept["late_writes"] == 2 and kept["commit"] == "abc, def"
     assert kept["kinds"]["power"] == {"n": 2, "running_ms": {"n": 3, "p50": 8100, "p99": 9000, "max": 9000},
                                       "guest_ms": None, "gap_ms": None}
     assert "2 drills" in table(again.summary())

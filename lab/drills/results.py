@@ -24,6 +24,7 @@ class Result:
     needless: list = dataclasses.field(default_factory=list)     # sentences: instances that the failure did not concern
     failed: list = dataclasses.field(default_factory=list)       # sentences: what did not come as it must
     took_s: float = 0.0
+    commit: str = "unknown"
 
     @property
     def good(self):
@@ -52,6 +53,7 @@ class Book:
         return book
 
     def add(self, result):
+        result.commit = self.header["commit"]
         self.results.append(result)
         if self.path:
             with open(self.path + ".new", "w", encoding="utf-8") as f:
@@ -69,7 +71,7 @@ class Book:
         return {"drills": len(self.results), "doubled": sum(len(r.doubled) for r in self.results),
                 "needless_kills": sum(len(r.needless) for r in self.results), "lost": sum(len(r.lost) for r in self.results),
                 "failed": sum(bool(r.failed) for r in self.results), "late_writes": sum(r.late_writes for r in self.results),
-                **self.header, "kinds": kinds}
+                **self.header, "commit": ", ".join(dict.fromkeys(r.commit for r in self.results)), "kinds": kinds}
 
     @property
     def good(self):
