@@ -396,9 +396,26 @@ static const struct cli_flag confirm_flags[] = {
     {"statement", CLI_STRING, "statement", N_("TEXT"), N_("what you did to make sure; it is recorded"), NULL, NULL, true},
     {"host", CLI_REF, "host_uuid", N_("HOST"), N_("the host that is off"), "host", NULL, true},
     END_FLAGS};
+static const struct cli_flag timeline_flags[] = {
+    {"instance", CLI_REF, "instance_uuid", N_("INSTANCE"), N_("the instance whose host was lost"), "instance", NULL, true},
+    {"run", CLI_INT, "run", N_("N"), N_("the run that was lost, as 'ha history' shows it (default the last one)"), NULL, NULL, false},
+    END_FLAGS};
+static const struct cli_column timeline_columns[] = {
+    {"AT", "atMs", NULL, "time"}, {"WHO", "source", NULL, NULL}, {"WHAT", "what", NULL, NULL}, END_COLUMNS};
+static const struct cli_column times_columns[] = {{"PROFILE", "profile", NULL, NULL},
+                                                  {"EVIDENCE", "evidence", NULL, NULL},
+                                                  {"N", "n", NULL, NULL},
+                                                  {"P50 MS", "p50Ms", NULL, NULL},
+                                                  {"P99 MS", "p99Ms", NULL, NULL},
+                                                  {"MAX MS", "maxMs", NULL, NULL},
+                                                  END_COLUMNS};
 static const struct cli_verb ha_verbs[] = {
     {.name = "history", .shape = CLI_SHOW, .method = "ListFailovers", .columns = failover_columns, .flags = list_flags,
      .help = N_("what happened to instances whose host was lost")},
+    {.name = "timeline", .shape = CLI_SHOW, .method = "GetTimeline", .columns = timeline_columns, .flags = timeline_flags,
+     .help = N_("who saw, decided and did what when an instance's host was lost")},
+    {.name = "times", .shape = CLI_SHOW, .method = "GetRecoveryTimes", .columns = times_columns,
+     .help = N_("how long restarts took, from the lost host's last message on")},
     {.name = "fences", .shape = CLI_SHOW, .method = "ListFences", .columns = fence_columns, .flags = list_flags,
      .help = N_("fenced lives of hosts and the evidence")},
     {.name = "confirm-down", .shape = CLI_SHOW, .method = "ConfirmHostDown", .columns = fence_columns, .flags = confirm_flags,

@@ -43,7 +43,8 @@ static void fence_last_epoch(struct hf_draft *d, const Host *h)
 {
     Holdfast__V1__Fence *f = hf_fence_find(d->store, h->meta->uuid, h->status->epoch);
     if (f == NULL) {
-        f = hf_fence_new(hf_call_env(d->call), h->meta->uuid, h->status->epoch, "the host was deleted");
+        f = hf_fence_new(hf_call_env(d->call), h->meta->uuid, h->status->epoch, "the host was deleted",
+                         "operator");
         hf_txn_put_message(d->txn, hf_call_env(d->call), &f->base);
     }
     holdfast__v1__fence__free_unpacked(f, NULL);

@@ -122,6 +122,8 @@ static const struct hf_api_method methods[] = {
     ROW(ha_service, "ListFences", list, &hf_fence_rules),
     ROW(ha_service, "ListFailovers", list, &hf_failover_rules),
     ROW(ha_service, "ConfirmHostDown", confirm_host_down, &hf_fence_rules),
+    ROW(ha_service, "GetTimeline", get_timeline, NULL),
+    ROW(ha_service, "GetRecoveryTimes", get_recovery_times, NULL),
 
     ROW(watch_service, "Watch", watch, NULL),
 

@@ -36,9 +36,10 @@ static hf_status confirm_down(struct hf_control *c, const struct hf_store *s, st
 
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, present);
     if (f == NULL)
-        f = hf_fence_new(c->env, h->meta->uuid, present, "an operator confirmed that the host is off");
+        f = hf_fence_new(c->env, h->meta->uuid, present, "an operator confirmed that the host is off",
+                         "operator");
     if (!has_operators_word(f))
-        hf_fence_add_evidence(f, c->env, HOLDFAST__V1__EVIDENCE__KIND__OPERATOR, statement);
+        hf_fence_add_evidence(f, c->env, HOLDFAST__V1__EVIDENCE__KIND__OPERATOR, statement, "operator");
     hf_txn_put_message(t, c->env, &f->base);
     hf_txn_answer_last_put(t);
     holdfast__v1__fence__free_unpacked(f, NULL);

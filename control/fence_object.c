@@ -1,9 +1,11 @@
 #include "control/fence_object.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "control/kinds.h"
+#include "control/timeline.h"
 
 Holdfast__V1__Fence *hf_fence_find(const struct hf_store *s, const char *host_uuid, uint64_t epoch)
 {
@@ -14,7 +16,7 @@ Holdfast__V1__Fence *hf_fence_find(const struct hf_store *s, const char *host_uu
 }
 
 Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uint64_t epoch,
-                                  const char *reason)
+                                  const char *reason, const char *by)
 {
     Holdfast__V1__Fence *f = HF_NEW(Holdfast__V1__Fence);
     holdfast__v1__fence__init(f);
@@ -29,11 +31,14 @@ Holdfast__V1__Fence *hf_fence_new(struct hf_env *env, const char *host_uuid, uin
     hf_pb_set(&f->host_uuid, host_uuid);
     f->epoch = epoch;
     hf_pb_set(&f->reason, reason);
+    hf_timeline_add(&f->timeline, &f->n_timeline, f->meta->created_at_ms, by, "fenced epoch %" PRIu64 ": %s",
+                    epoch, reason);
     return f;
 }
 
 Holdfast__V1__Evidence *hf_fence_add_evidence(Holdfast__V1__Fence *f, struct hf_env *env,
-                                              Holdfast__V1__Evidence__Kind kind, const char *detail)
+                                              Holdfast__V1__Evidence__Kind kind, const char *detail,
+                                              const char *by)
 {
     Holdfast__V1__Evidence *e = HF_NEW(Holdfast__V1__Evidence);
     holdfast__v1__evidence__init(e);
@@ -44,6 +49,8 @@ Holdfast__V1__Evidence *hf_fence_add_evidence(Holdfast__V1__Fence *f, struct hf_
     e->recorded_at_ms = hf_env_wall_ms(env);
     f->evidence = hf_realloc_array(f->evidence, f->n_evidence + 1, sizeof *f->evidence);
     f->evidence[f->n_evidence++] = e;
+    hf_timeline_add(&f->timeline, &f->n_timeline, e->recorded_at_ms, by, "proof of %s: %s",
+                    hf_evidence_kind_text(kind), detail);
     return e;
 }
 

@@ -72,6 +72,42 @@ static bool host_says(struct cloud *c, unsigned host, const char *part)
     return says;
 }
 
+static int64_t event_at(Holdfast__V1__TimelineEvent *const *list, size_t n, const char *source,
+                        const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strstr(list[i]->source, source) != NULL && strstr(list[i]->what, what) != NULL)
+            return list[i]->at_ms;
+    for (size_t i = 0; i < n; i++)
+        print_message("%lld %s: %s\n", (long long)list[i]->at_ms, list[i]->source, list[i]->what);
+    fail_msg("nobody like '%s' says '%s'", source, what);
+    return 0;
+}
+
+/* Who saw, decided and did what, in the order of the story in ha_controller.h. */
+static void check_timeline(struct cloud *c, const Holdfast__V1__Failover *f)
+{
+    Holdfast__V1__Fence *fence = fence_of(c, 0, 1);
+    Holdfast__V1__TimelineEvent **list = fence->timeline;
+    size_t n = fence->n_timeline;
+    assert_string_equal(f->fence_uuid, fence->meta->uuid);
+    int64_t at[] = {
+        event_at(list, n, "leader (node ", "heard the last of host-1"),
+        event_at(list, n, "leader (node ", "counted contact with host-1 as lost"),
+        event_at(list, n, "leader (node ", "fenced epoch 1: no contact"),
+        event_at(list, n, "observer host-", "wrote the fence mark of epoch 1"),
+        event_at(list, n, "observer host-", "proof of silence"),
+        event_at(f->timeline, f->n_timeline, "leader (node ", "looks for a host"),
+        event_at(f->timeline, f->n_timeline, "leader (node ", "run 2 is placed on host-"),
+        event_at(f->timeline, f->n_timeline, "host-", "run 2 runs"),
+    };
+    for (size_t i = 1; i < sizeof at / sizeof *at; i++)
+        assert_true(at[i - 1] <= at[i]);
+    event_at(list, n, "observer host-", "read the record of host-1 on");
+    assert_int_equal(f->n_timeline, 3);
+    free_message(fence);
+}
+
 static void power_cut(void **state)
 {
     struct cloud *c = *state;
@@ -107,6 +143,9 @@ static void power_cut(void **state)
     assert_string_equal(f->from_host_uuid, c->hosts[0].uuid);
     assert_true(f->detected_at_ms > 0 && f->fenced_at_ms > f->detected_at_ms &&
                 f->placed_at_ms >= f->fenced_at_ms && f->running_at_ms >= f->placed_at_ms + START_MS);
+    assert_string_equal(f->profile, "default");
+    assert_true(f->lost_at_ms <= f->detected_at_ms - timing()->contact_ms);
+    check_timeline(c, f);
     free_message(f);
     f = failover_of(c, 4);
     assert_string_equal(f->outcome, "stopped with its host");

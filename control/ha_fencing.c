@@ -1,5 +1,6 @@
 /* From the world and the detector to the view of ha/fence_decide.h, and from its actions to fences and
  * evidence. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "control/placement_guard.h"
 #include "control/settings.h"
 #include "control/storage_session.h"
+#include "control/timeline.h"
 #include "ha/fence_decide.h"
 
 #define CONDITION_HA "HA" /* of a host: why its fence is held */
@@ -143,15 +145,76 @@ static void free_view(struct view_parts *p)
     free(p->objects);
 }
 
+/* --- the timeline --- */
+
+static const char *observer_name(const struct hf_controllers *c, const struct hf_uuid *observer,
+                                 char out[HF_TIMELINE_NAME_MAX])
+{
+    char uuid[HF_UUID_STR];
+    const Host *h = HF_WORLD_GET(c->world, HOST, Host, hf_uuid_format(observer, uuid));
+    return hf_timeline_observer(h != NULL ? h->meta->name : uuid, out);
+}
+
+/* What led to the fence: when the host was last heard, and who saw its records stand still since when. */
+static void note_loss(const struct hf_controllers *c, Fence *f, const struct hf_fence_host *h,
+                      const char *leader)
+{
+    int64_t now = hf_controllers_wall_ms(c);
+    char observer[HF_TIMELINE_NAME_MAX];
+    if (h->contact)
+        return;
+    f->last_heard_at_ms = now - h->lost_ms;
+    hf_timeline_add(&f->timeline, &f->n_timeline, f->last_heard_at_ms, leader, "heard the last of %s",
+                    h->name);
+    hf_timeline_add(&f->timeline, &f->n_timeline, f->detected_at_ms, leader,
+                    "counted contact with %s as lost", h->name);
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        if (s->sign.state == HF_SIGN_STILL)
+            hf_timeline_add(&f->timeline, &f->n_timeline, now - s->sign.unchanged_ms,
+                            observer_name(c, &s->sign.observer, observer),
+                            "read the record of %s on '%s' as it stood from then on", h->name, s->name);
+    }
+    hf_timeline_sort(f->timeline, f->n_timeline);
+}
+
+/* Who has written the fence mark of a host and read its record again, each once per storage; *e is made when
+ * that is news. */
+static void note_marks(struct hf_controllers *c, struct hf_edit **e, const struct hf_fence_host *h)
+{
+    char uuid[HF_UUID_STR], observer[HF_TIMELINE_NAME_MAX], what[256];
+    struct hf_world_object *o =
+        h->fenced && !h->proven ? fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch) : NULL;
+    for (size_t i = 0; o != NULL && !o->busy && i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        const Fence *f = (const Fence *)(void *)o->message;
+        if (s->sign.state != HF_SIGN_STILL || s->sign.marked_ms < 0 || s->proven)
+            continue;
+        observer_name(c, &s->sign.mark_observer, observer);
+        snprintf(what, sizeof what, "wrote the fence mark of epoch %llu on '%s' and read on",
+                 (unsigned long long)h->epoch, s->name);
+        if (hf_timeline_has(f->timeline, f->n_timeline, observer, what))
+            continue;
+        if (*e == NULL)
+            *e = hf_edit_create(&c->editor, "note the fence marks of lost hosts");
+        Fence *changed = hf_edit_change(*e, o);
+        hf_timeline_add(&changed->timeline, &changed->n_timeline, hf_controllers_wall_ms(c), observer, "%s",
+                        what);
+    }
+}
+
 /* --- actions --- */
 
 static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
                       const struct hf_world_object *host, const char *reason)
 {
     char uuid[HF_UUID_STR];
-    Fence *f = hf_fence_new(c->control->env, hf_uuid_format(&h->uuid, uuid), h->epoch, reason);
+    char leader[HF_TIMELINE_NAME_MAX];
+    Fence *f = hf_fence_new(c->control->env, hf_uuid_format(&h->uuid, uuid), h->epoch, reason,
+                            hf_timeline_leader(c->control, leader));
     int64_t counted_ms = h->lost_ms > h->timing->contact_ms ? h->lost_ms - h->timing->contact_ms : 0;
     f->detected_at_ms = hf_controllers_wall_ms(c) - counted_ms;
+    note_loss(c, f, h, leader);
     hf_edit_add(e, &f->base);
     hf_edit_require(e, host); /* its epoch has not moved on */
     hf_warn("host '%s': fencing epoch %llu: %s", h->name, (unsigned long long)h->epoch, reason);
@@ -181,8 +244,13 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
     struct hf_world_object *o = fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch);
     if (o == NULL)
         return;
+    char by[HF_TIMELINE_NAME_MAX];
+    if (hf_uuid_is_zero(&a->observer))
+        hf_timeline_keeper(h->name, by);
+    else
+        observer_name(c, &a->observer, by);
     Holdfast__V1__Evidence *ev =
-        hf_fence_add_evidence(hf_edit_change(e, o), c->control->env, kind_of(a->evidence), a->text);
+        hf_fence_add_evidence(hf_edit_change(e, o), c->control->env, kind_of(a->evidence), a->text, by);
     for (size_t i = 0; a->everything && i < h->n_storages; i++)
         hf_evidence_add_storage(ev, hf_uuid_format(&h->storages[i].uuid, uuid));
     if (!a->everything)
@@ -282,6 +350,8 @@ bool hf_ha_fence(struct hf_controllers *c)
         else
             add_evidence(c, e, &p.hosts[a->host], a);
     }
+    for (size_t i = 0; i < p.n; i++)
+        note_marks(c, &e, &p.hosts[i]);
     if (e != NULL)
         hf_ha_commit(c, e);
     note_holds(c, &p, actions, n);

@@ -1,5 +1,7 @@
 /* From committed fences and evidence to the instances that leave a lost host, and the record of each one's
  * way. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +13,7 @@
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/timeline.h"
 #include "ha/restart_plan.h"
 
 typedef Holdfast__V1__Instance Instance;
@@ -157,6 +160,25 @@ static void free_parts(struct plan_parts *p)
 
 /* --- steps --- */
 
+/* What the leader has done now, for the failover's timeline. */
+static void note(struct hf_controllers *c, Failover *r, const char *fmt, ...) HF_PRINTF(3, 4);
+static void note(struct hf_controllers *c, Failover *r, const char *fmt, ...)
+{
+    char leader[HF_TIMELINE_NAME_MAX], what[HF_TIMELINE_NAME_MAX * 2];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    hf_timeline_add(&r->timeline, &r->n_timeline, hf_controllers_wall_ms(c),
+                    hf_timeline_leader(c->control, leader), "%s", what);
+}
+
+static const char *host_name_of(const struct hf_controllers *c, const char *uuid)
+{
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, uuid);
+    return h != NULL ? h->meta->name : uuid;
+}
+
 static Failover *new_failover(struct hf_controllers *c, const Instance *i, const Fence *f,
                               const Holdfast__V1__Evidence *e)
 {
@@ -179,6 +201,11 @@ static Failover *new_failover(struct hf_controllers *c, const Instance *i, const
     hf_pb_set(&r->evidence, hf_evidence_kind_text(e->kind));
     r->detected_at_ms = f->detected_at_ms != 0 ? f->detected_at_ms : f->meta->created_at_ms;
     r->fenced_at_ms = e->recorded_at_ms;
+    hf_pb_set(&r->fence_uuid, f->meta->uuid);
+    r->lost_at_ms = f->last_heard_at_ms != 0 ? f->last_heard_at_ms : f->meta->created_at_ms;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
+    if (h != NULL)
+        hf_pb_set(&r->profile, hf_ha_host_timing(c, h)->profile);
     return r;
 }
 
@@ -190,6 +217,10 @@ static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan
     bool go = s->kind == HF_RESTART_GO;
     Failover *r = new_failover(c, (const Instance *)(void *)o->message, f, p->pieces[s->evidence]);
     hf_pb_set(&r->outcome, go ? "waiting: looks for a host" : "stopped with its host");
+    note(c, r,
+         go ? "run %llu is over on that proof; looks for a host"
+            : "run %llu is over on that proof; stays stopped",
+         (unsigned long long)r->run_before);
     hf_edit_add(e, &r->base);
     hf_instance_fenced(hf_edit_change(e, o), f->meta->uuid, s->text, go, hf_controllers_wall_ms(c));
 }
@@ -233,7 +264,7 @@ static bool set_outcome(Failover *r, const char *outcome)
 }
 
 /* Takes in how far the instance has come; true when something changed. */
-static bool follow(const struct hf_controllers *c, Failover *r)
+static bool follow(struct hf_controllers *c, Failover *r)
 {
     const Instance *i = HF_WORLD_GET(c->world, INSTANCE, Instance, r->instance_uuid);
     if (i == NULL)
@@ -248,11 +279,15 @@ static bool follow(const struct hf_controllers *c, Failover *r)
         hf_pb_set(&r->to_host_uuid, i->placement->host_uuid);
         if (r->placed_at_ms == 0)
             r->placed_at_ms = hf_controllers_wall_ms(c);
+        note(c, r, "run %llu is placed on %s", (unsigned long long)r->run_after,
+             host_name_of(c, r->to_host_uuid));
         set_outcome(r, "waiting: starts");
     }
     if (i->status != NULL && i->status->state == HOLDFAST__V1__INSTANCE_STATUS__STATE__RUNNING &&
         i->status->seen_run == r->run_after) {
         r->running_at_ms = hf_controllers_wall_ms(c);
+        hf_timeline_add(&r->timeline, &r->n_timeline, r->running_at_ms, host_name_of(c, r->to_host_uuid),
+                        "run %llu runs", (unsigned long long)r->run_after);
         changed |= set_outcome(r, "restarted");
     }
     return changed;

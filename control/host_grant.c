@@ -9,6 +9,7 @@
 #include "control/fence_object.h"
 #include "control/kinds.h"
 #include "control/storage_session.h"
+#include "control/timeline.h"
 
 bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
 {
@@ -78,21 +79,24 @@ static void put_proof(struct hf_env *env, const struct hf_store *s, struct hf_tx
     if (epoch == 0 || grant == HF_GRANT_ADOPT || grant == HF_GRANT_DENY ||
         ((grant == HF_GRANT_END || grant == HF_GRANT_REST) && !killed) || HF_MUTANT(EPOCH_WITHOUT_PROOF))
         return;
+    char keeper[HF_TIMELINE_NAME_MAX];
+    hf_timeline_keeper(h->meta->name, keeper);
     Holdfast__V1__Fence *f = hf_fence_find(s, h->meta->uuid, epoch);
     if (f == NULL)
         f = hf_fence_new(env, h->meta->uuid, epoch,
                          grant == HF_GRANT_REST ? "the host was shut down in order"
                          : killed               ? "the host closed its epoch"
-                                                : "the host began a new life");
+                                                : "the host began a new life",
+                         keeper);
     size_t before = f->n_evidence;
     if (killed && !has_evidence(f, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED))
-        add_storages_of_host(
-            s, h, epoch,
-            hf_fence_add_evidence(f, env, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED,
-                                  "the keeper closed the epoch and verified that nothing of it runs"));
+        add_storages_of_host(s, h, epoch,
+                             hf_fence_add_evidence(
+                                 f, env, HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED,
+                                 "the keeper closed the epoch and verified that nothing of it runs", keeper));
     if (grant == HF_GRANT_NEXT)
         hf_fence_add_evidence(f, env, HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH,
-                              "the keeper verified that nothing runs and was granted the next epoch");
+                              "the keeper verified that nothing runs and was granted the next epoch", keeper);
     if (f->n_evidence > before)
         hf_txn_put_message(t, env, &f->base);
     holdfast__v1__fence__free_unpacked(f, NULL);

@@ -274,7 +274,7 @@ static void a_deleted_host_ends_its_life_and_waits(void **state)
 {
     struct cloud *c = *state;
     assert_int_not_equal(cloud_delete(c, KIND(HOST), c->hosts[1].uuid), HF_OK); /* its epoch is not fenced */
-    Holdfast__V1__Fence *f = hf_fence_new(c->raft.env, c->hosts[1].uuid, 1, "the host was deleted");
+    Holdfast__V1__Fence *f = hf_fence_new(c->raft.env, c->hosts[1].uuid, 1, "the host was deleted", "operator");
     struct hf_txn *t = hf_txn_create(NULL, 0);
     struct outcome o = {0};
     hf_txn_put_message(t, c->raft.env, &f->base);
