@@ -171,6 +171,7 @@ enum cli_exit cli_run_verb(const struct cli_noun *noun, const struct cli_verb *v
 enum cli_exit cli_watch(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_control_status(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_setting_set(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_ha_drill(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);

@@ -409,6 +409,17 @@ static const struct cli_column times_columns[] = {{"PROFILE", "profile", NULL, N
                                                   {"P99 MS", "p99Ms", NULL, NULL},
                                                   {"MAX MS", "maxMs", NULL, NULL},
                                                   END_COLUMNS};
+static const struct cli_flag drill_flags[] = {
+    {"yes", CLI_BOOL, "", NULL, N_("you know that the guests on this host lose power now"), NULL, NULL, true},
+    {"force", CLI_BOOL, "force", NULL, N_("even if a NeverStop instance would find no place"), NULL, NULL, false},
+    END_FLAGS};
+static const struct cli_column drill_columns[] = {{"HOST", "hostName", NULL, NULL},
+                                                  {"EPOCH", "epoch", NULL, NULL},
+                                                  {"STATE", "state", NULL, NULL},
+                                                  {"STARTED", "startedAtMs", NULL, "time"},
+                                                  {"ENDED", "endedAtMs", NULL, "time"},
+                                                  {"OUTCOME", "outcome", NULL, NULL},
+                                                  END_COLUMNS};
 static const struct cli_verb ha_verbs[] = {
     {.name = "history", .shape = CLI_SHOW, .method = "ListFailovers", .columns = failover_columns, .flags = list_flags,
      .help = N_("what happened to instances whose host was lost")},
@@ -416,6 +427,10 @@ static const struct cli_verb ha_verbs[] = {
      .help = N_("who saw, decided and did what when an instance's host was lost")},
     {.name = "times", .shape = CLI_SHOW, .method = "GetRecoveryTimes", .columns = times_columns,
      .help = N_("how long restarts took, from the lost host's last message on")},
+    {.name = "drill", .shape = CLI_RUN, .run = cli_ha_drill, .flags = drill_flags,
+     .help = N_("fail a connected host over on purpose: what runs there is killed")},
+    {.name = "drills", .shape = CLI_SHOW, .method = "ListDrills", .columns = drill_columns, .flags = list_flags,
+     .help = N_("drills and how they ended")},
     {.name = "fences", .shape = CLI_SHOW, .method = "ListFences", .columns = fence_columns, .flags = list_flags,
      .help = N_("fenced lives of hosts and the evidence")},
     {.name = "confirm-down", .shape = CLI_SHOW, .method = "ConfirmHostDown", .columns = fence_columns, .flags = confirm_flags,

@@ -45,6 +45,8 @@ static const struct subject subjects[] = {
      {{N_("of"), "hostUuid", "host"}, {N_("epoch"), "epoch", NULL}, {N_("evidence"), "evidence", NULL}}},
     {HOLDFAST__V1__KIND__FAILOVER, "failover", &holdfast__v1__failover__descriptor,
      {{N_("of"), "instanceName", NULL}, {"", "outcome", NULL}, {N_("to"), "toHostUuid", "host"}}},
+    {HOLDFAST__V1__KIND__DRILL, "drill", &holdfast__v1__drill__descriptor,
+     {{N_("of"), "hostName", NULL}, {"", "state", NULL}, {"-", "outcome", NULL}}},
 };
 
 struct watcher {
@@ -92,7 +94,7 @@ static char *line_of(const struct subject *s, const json_t *object)
 {
     const char *name = json_string_value(cli_json_at(object, "meta.name"));
     bool nameless = s->kind == HOLDFAST__V1__KIND__OPERATION || s->kind == HOLDFAST__V1__KIND__FENCE ||
-                    s->kind == HOLDFAST__V1__KIND__FAILOVER;
+                    s->kind == HOLDFAST__V1__KIND__FAILOVER || s->kind == HOLDFAST__V1__KIND__DRILL;
     char *line = nameless ? hf_printf("%-9s", s->word) : hf_printf("%-9s %s", s->word, name ? name : "");
     for (size_t i = 0; i < 5 && s->facts[i].path; i++) {
         char *text = fact_text(cli_json_at(object, s->facts[i].path), s->facts[i].ref);

@@ -43,6 +43,9 @@ struct hf_api_hosts_ops {
                               uint64_t epoch, const char *statement);
     /* It has a stream that said something lately. */
     bool (*contact)(void *arg, const char *host_uuid);
+    /* Adds the fence of a drill and the drill to t, which is its answer. */
+    hf_status (*drill)(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
+                       bool force);
 };
 
 /* All live as long as the API. */

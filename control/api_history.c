@@ -1,4 +1,5 @@
-/* What HA has done, for whoever asks: the timeline of a failover, and how long restarts took. */
+/* What HA has done, for whoever asks: the timeline of a failover, how long restarts took; and drills, which
+ * make more of both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 typedef Holdfast__V1__Failover Failover;
 typedef Holdfast__V1__Fence Fence;
 typedef Holdfast__V1__Timeline Timeline;
+
+const struct hf_kind_rules hf_drill_rules = {.kind = HOLDFAST__V1__KIND__DRILL};
 
 /* The instance's failover from this run, or from the last that was lost (run 0); NULL: there is none.
  * Failovers are named
@@ -102,4 +105,19 @@ static void get_recovery_times(struct hf_api_call *c)
 void hf_handle_get_recovery_times(struct hf_api_call *c)
 {
     hf_call_read(c, false, get_recovery_times);
+}
+
+static hf_status build_drill(void *arg, const struct hf_store *s, struct hf_txn *t)
+{
+    struct hf_api_call *c = arg;
+    const struct hf_api_plugs *p = &c->api->plugs;
+    const Holdfast__V1__DrillHostRequest *r = (const Holdfast__V1__DrillHostRequest *)c->request;
+    if (p->hosts == NULL)
+        return hf_error(HF_UNAVAILABLE, "drill a host: this node runs without controllers");
+    return p->hosts->drill(p->hosts_arg, s, t, r->host_uuid, r->force);
+}
+
+void hf_handle_drill_host(struct hf_api_call *c)
+{
+    hf_call_write(c, HF_ROOM_ADD, build_drill);
 }

@@ -124,6 +124,9 @@ static const struct hf_api_method methods[] = {
     ROW(ha_service, "ConfirmHostDown", confirm_host_down, &hf_fence_rules),
     ROW(ha_service, "GetTimeline", get_timeline, NULL),
     ROW(ha_service, "GetRecoveryTimes", get_recovery_times, NULL),
+    ROW(ha_service, "DrillHost", drill_host, &hf_drill_rules),
+    ROW(ha_service, "GetDrill", get, &hf_drill_rules),
+    ROW(ha_service, "ListDrills", list, &hf_drill_rules),
 
     ROW(watch_service, "Watch", watch, NULL),
 

@@ -11,6 +11,7 @@
 #include "control/controllers_state.h"
 #include "control/drain_controller.h"
 #include "control/ha_controller.h"
+#include "control/ha_drill.h"
 #include "control/image_controller.h"
 #include "control/instance_controller.h"
 #include "control/operation_controller.h"
@@ -186,7 +187,8 @@ static void mark_assignments(struct hf_controllers *c, uint32_t kind, const Prot
                              const ProtobufCMessage *after)
 {
     const ProtobufCMessage *both[] = {before, after};
-    if (kind == HOLDFAST__V1__KIND__OPERATION || kind == HOLDFAST__V1__KIND__FAILOVER)
+    if (kind == HOLDFAST__V1__KIND__OPERATION || kind == HOLDFAST__V1__KIND__FAILOVER ||
+        kind == HOLDFAST__V1__KIND__DRILL)
         return;
     if (kind != HOLDFAST__V1__KIND__INSTANCE)
         hf_host_assignments_mark(c->assignments, NULL);
@@ -315,7 +317,7 @@ bool hf_controllers_host_usable(const struct hf_controllers *c, const Holdfast__
 
 static bool usable_cb(void *arg, const Holdfast__V1__Host *h)
 {
-    return hf_controllers_host_usable(arg, h);
+    return hf_controllers_host_usable(arg, h) && !hf_drill_keeps_empty(arg, h->meta->uuid);
 }
 
 static const char *planned_cb(void *arg, const struct hf_world_object *o)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/ha_drill.h"
 #include "control/instance_controller.h"
 #include "control/placement_guard.h"
 #include "control/storage_session.h"
@@ -200,4 +201,5 @@ void hf_ha_tick(struct hf_controllers *c)
     if (!c->ha->busy && !HF_BUGGIFY(FENCING_LATER) && !hf_ha_fence(c))
         hf_ha_restart(c);
     hf_ha_follow_failovers(c);
+    hf_drill_follow(c);
 }

@@ -1,6 +1,7 @@
 /* What the API sees of the hosts' streams and fences, see struct hf_api_hosts_ops. */
 #include "control/controllers.h"
 #include "control/fence_confirm.h"
+#include "control/ha_drill.h"
 
 static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
 {
@@ -27,5 +28,16 @@ static bool in_contact(void *arg, const char *host_uuid)
     return hf_host_link_contact(c->host_link, host_uuid, &contact) && contact.attached && contact.fresh;
 }
 
+static hf_status drill(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
+                       bool force)
+{
+    return hf_drill_order(arg, s, t, host_uuid, force);
+}
+
 const struct hf_api_hosts_ops hf_hosts_ops = {
-    .pending = pending, .find_pending = find_pending, .confirm_down = confirm_down, .contact = in_contact};
+    .pending = pending,
+    .find_pending = find_pending,
+    .confirm_down = confirm_down,
+    .contact = in_contact,
+    .drill = drill,
+};

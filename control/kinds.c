@@ -33,6 +33,7 @@ static const struct hf_kind kinds[] = {
     KIND(IP_ADDRESS, ip_address, "IP address", "IP addresses"),
     KIND(FAILOVER, failover, "failover", "failovers"),
     KIND(AFFINITY_GROUP, affinity_group, "affinity group", "affinity groups"),
+    KIND(DRILL, drill, "drill", "drills"),
 };
 
 #define KINDS_N (sizeof kinds / sizeof kinds[0])
