@@ -245,7 +245,9 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
     if (o == NULL)
         return;
     char by[HF_TIMELINE_NAME_MAX];
-    if (hf_uuid_is_zero(&a->observer))
+    if (a->evidence == HF_EVIDENCE_POWER_OFF)
+        hf_timeline_leader(c->control, by);
+    else if (hf_uuid_is_zero(&a->observer))
         hf_timeline_keeper(h->name, by);
     else
         observer_name(c, &a->observer, by);
