@@ -29,7 +29,7 @@ enum hf_keeper_op {
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */
     HF_KEEPER_BEGIN_RUN,      /* subject: instance, epoch, number: run, storages, gated, incoming */
     HF_KEEPER_REGISTER_RUN,   /* subject: instance, number: run, pid (a hint; 0: unknown) */
-    HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill, handed_over */
+    HF_KEEPER_END_RUN,        /* subject: instance, number: run, kill, orderly, handed_over */
     HF_KEEPER_END_EPOCH,      /* epoch, starting */
     HF_KEEPER_GATE,  /* by the gate's socket only. subject: instance, number: run, incoming; pid is filled in
                         from the asker */
@@ -58,7 +58,8 @@ struct hf_keeper_request {
     uint8_t gated;       /* its QEMU asks the gate before it is born */
     uint8_t incoming;    /* the target's copy of a migration; GATE: a QEMU that waits to be filled by one */
     uint8_t handed_over; /* its guest is whole at the target of its migration */
-    uint8_t reserved[6];
+    uint8_t orderly;     /* it has closed its files itself: none of its writes is under way */
+    uint8_t reserved[5];
     struct hf_uuid storages[HF_KEEPER_STORAGES_MAX];
     char dir[HF_KEEPER_DIR_MAX]; /* ended by zero */
 };

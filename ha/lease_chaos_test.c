@@ -37,6 +37,8 @@ struct guest {
     uint64_t knocks; /* run in whose name it asks */
     bool permitted;  /* the keeper said yes to this run, and nothing has ended it */
     bool born;       /* of this run; a process that has ended does not come back */
+    bool orderly;    /* it closed its files itself when it ended */
+    int64_t writes_until_ms; /* a write of it may land until then */
     uint64_t run, tomb;
     bool needs[STORAGES];
 };
@@ -106,12 +108,33 @@ static void note_time(struct world *w)
     }
 }
 
+/* What was born and has ended cannot execute: it is not what the watchdog waits for. */
 static void check_pet(struct world *w)
 {
-    for (size_t g = 0; g < INSTANCES; g++) {
-        for (size_t i = 0; i < STORAGES; i++)
-            CHECK(w, !w->guests[g].permitted || !w->guests[g].needs[i] || fresh(w, i));
+    for (size_t i = 0; i < INSTANCES; i++) {
+        const struct guest *g = &w->guests[i];
+        for (size_t s = 0; s < STORAGES; s++)
+            CHECK(w, !g->permitted || (g->born && !g->exists) || !g->needs[s] || fresh(w, s));
     }
+}
+
+/* Nothing of it is left, neither a process nor a write under way. */
+static void check_over(struct world *w, const struct guest *g)
+{
+    CHECK(w, !g->exists && w->now_ms >= g->writes_until_ms);
+}
+
+static void end_guest(struct world *w, struct guest *g, bool orderly)
+{
+    bool leased = false;
+    for (size_t s = 0; s < STORAGES; s++)
+        leased |= g->needs[s];
+    if (!g->exists || g->stuck)
+        return;
+    g->exists = false;
+    g->orderly = orderly;
+    if (leased && !orderly)
+        g->writes_until_ms = w->now_ms + w->t->guest_write_ms;
 }
 
 static void check_permit(struct world *w)
@@ -151,7 +174,7 @@ static void check_ended(struct world *w)
     struct guest *g = &w->guests[w->asked.subject.b[1]];
     if (w->asked.number <= g->tomb)
         return;
-    CHECK(w, !g->exists);
+    check_over(w, g);
     CHECK(w, !g->permitted || g->run <= w->asked.number);
     g->permitted = false;
     g->tomb = w->asked.number;
@@ -227,15 +250,17 @@ static void check_words(struct world *w)
         if (s->tombs[i].run > g->tomb)
             g->tomb = s->tombs[i].run;
         if (g->permitted && g->run <= g->tomb) {
-            CHECK(w, !g->exists);
+            check_over(w, g);
             g->permitted = false;
         }
     }
     for (size_t i = 0; i < STORAGES; i++) {
         struct hf_uuid id = storage_id(i);
         hf_lease_rules_record(w->rules, &id, 1, &r);
-        for (size_t g = 0; r.killed && g < INSTANCES; g++)
-            CHECK(w, !w->guests[g].exists || !w->guests[g].needs[i]);
+        for (size_t g = 0; r.killed && g < INSTANCES; g++) {
+            if (w->guests[g].needs[i])
+                check_over(w, &w->guests[g]);
+        }
     }
 }
 
@@ -263,8 +288,7 @@ static void carry_out(struct world *w, const struct hf_lease_effect *e)
                     .instance = guest_id(g), .pid = 100 + (int)g, .stopped = w->guests[g].stopped};
         }
     } else if (e->kind == HF_LEASE_KILL && e->subject.b[0] == 0xb0) {
-        struct guest *g = &w->guests[e->subject.b[1]];
-        g->exists = g->exists && g->stuck;
+        end_guest(w, &w->guests[e->subject.b[1]], false);
     } else if (e->kind == HF_LEASE_FREEZE) {
         w->guests[e->subject.b[1]].stopped = true;
     } else if (e->kind == HF_LEASE_THAW && w->now_ms < (int64_t)e->number) {
@@ -371,6 +395,7 @@ static void ask(struct world *w)
                                   .subject = guest_id(g)};
     q.epoch = w->epoch;
     q.kill = draw(w, 2) != 0;
+    q.orderly = w->guests[g].born && !w->guests[g].exists && w->guests[g].orderly;
     q.gated = draw(w, 2) != 0;
     q.number = w->guests[g].permitted && draw(w, 4) ? w->guests[g].run : w->guests[g].tomb + draw(w, 3);
     for (size_t i = 0; i < STORAGES; i++) {
@@ -433,7 +458,7 @@ static void disturb(struct world *w)
         g->stuck = draw(w, 4) == 0;
         break;
     case 3:
-        g->exists = g->exists && g->stuck;
+        end_guest(w, g, draw(w, 2) == 0);
         break;
     case 4:
         if (draw(w, 10) == 0)

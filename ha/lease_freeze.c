@@ -42,7 +42,7 @@ void hf_lease_freeze_and_thaw(struct hf_lease_rules *r)
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_keeper_state_run *run = &r->state.runs[i];
         struct hf_lease_guest *g = &r->guests[i];
-        if (hf_lease_run_is_doomed(r, run))
+        if (hf_lease_run_is_doomed(r, run) || hf_lease_run_is_gone(r, run))
             continue; /* it is killed as it stands: SIGKILL ends a stopped process as well */
         const struct hf_uuid *doubt = hf_lease_run_doubt(r, run);
         if (doubt && g->order != HF_GUEST_FROZEN && !HF_MUTANT(NOT_FROZEN)) {

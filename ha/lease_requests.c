@@ -39,6 +39,7 @@ static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const stru
         .deadline_ms = r->now_ms + HF_LEASE_REQUEST_MS,
         .op = q->head.op,
         .kill = q->kill,
+        .orderly = q->orderly,
         .starting = q->starting,
         .handed_over = q->handed_over,
         .subject = q->subject,
@@ -275,7 +276,7 @@ static void ask_end_run(struct hf_lease_rules *r, uint64_t token, const struct h
                        (ull)q->number, hf_lease_name(&q->subject).text, (ull)held->run);
         return;
     }
-    if (q->kill)
+    if (q->kill && !q->orderly)
         hf_lease_kill(r, &q->subject);
     wait_for_survey(r, token, q);
 }
@@ -325,6 +326,12 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
 static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive, int pid)
 {
     struct hf_lease_name name = hf_lease_name(&w->subject);
+    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &w->subject);
+    bool over =
+        alive || w->handed_over /* its QEMU has closed its files before the target's went on */
+        || (run ? hf_lease_run_is_over(r, run, w->orderly) : hf_lease_writes_are_over(r, r->no_strays_ms));
+    if (!over)
+        return false;
     if (!alive || (w->kill && HF_MUTANT(KILL_UNVERIFIED))) {
         if (w->handed_over)
             hf_lease_bury_handed_over(r, w->subject, w->number);
@@ -359,7 +366,8 @@ static void bury_pending(struct hf_lease_rules *r, const struct hf_lease_proc *p
     uint32_t i = 0;
     while (i < r->state.n_runs) {
         const struct hf_keeper_state_run run = r->state.runs[i];
-        if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid))
+        if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid) &&
+            hf_lease_run_is_over(r, &r->state.runs[i], false))
             hf_lease_bury(r, run.instance, run.run);
         else
             i++;
@@ -383,7 +391,7 @@ static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
         if (!w->starting)
             bury_pending(r, procs, n);
         uint32_t pending = pending_runs(r);
-        if (r->state.n_runs > pending || n > 0)
+        if (r->state.n_runs > pending || n > 0 || (pending > 0 && !w->starting))
             return false;
         if (pending > 0) {
             hf_lease_reply(r, w->token, HF_PRECONDITION,

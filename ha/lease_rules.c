@@ -31,6 +31,9 @@ void hf_lease_note(struct hf_lease_rules *r, const char *fmt, ...)
 
 void hf_lease_kill(struct hf_lease_rules *r, const struct hf_uuid *instance)
 {
+    struct hf_keeper_state_run *run = hf_lease_run_find(r, instance);
+    if (run)
+        r->guests[run - r->state.runs].killed = true;
     hf_lease_emit(r, HF_LEASE_KILL)->subject = *instance;
     r->survey_now = true;
 }
@@ -118,16 +121,17 @@ static void on_surveyed(struct hf_lease_rules *r, const struct hf_lease_event *e
         hf_lease_note(r, "look for guests' processes: %s", e->ok ? "it took too long" : e->text);
         return; /* nothing was seen, so nothing is proven; the next look follows */
     }
-    r->unseen = false;
     hf_lease_survey_runs(r, e->procs, e->n_procs);
     hf_lease_survey_frozen(r, e->procs, e->n_procs);
     hf_lease_answer_waiting(r, e->survey, e->procs, e->n_procs);
     hf_lease_kill_strays(r, e->procs, e->n_procs);
-    bool clean = e->n_procs == 0 && r->state.n_runs == 0;
-    if (clean && r->orphans) {
+    r->unseen = false;
+    bool empty = e->n_procs == 0 && r->state.n_runs == 0;
+    if (empty && r->orphans) {
         r->orphans = false;
         hf_lease_note(r, "no guest of an earlier life runs");
     }
+    bool clean = empty && hf_lease_writes_are_over(r, r->no_strays_ms);
     r->changed |= clean != r->clean;
     r->clean = clean;
     r->survey_now = asked_meanwhile; /* what was killed again just now gets its time to die */
@@ -264,12 +268,12 @@ static const char *petting_problem(struct hf_lease_rules *r)
         return "guests of an earlier life may run";
     if (r->strays)
         return "guests without a permit run";
-    if (r->state.epoch_closed && r->state.n_runs > 0)
-        return "the epoch is closed and runs remain";
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_keeper_state_run *run = &r->state.runs[i];
-        if (HF_MUTANT(PENDING_UNCOUNTED) && !run->live)
+        if ((HF_MUTANT(PENDING_UNCOUNTED) && !run->live) || hf_lease_run_is_gone(r, run))
             continue;
+        if (r->state.epoch_closed)
+            return "the epoch is closed and runs remain";
         if (hf_lease_run_doubt(r, run))
             return "a run remains that needs a lease which is not fresh";
     }
@@ -295,13 +299,15 @@ static void pet(struct hf_lease_rules *r)
 
 static bool survey_wanted(const struct hf_lease_rules *r)
 {
-    if (r->survey_now || r->orphans || r->strays || r->unseen || r->n_waiting > 0)
+    if (r->survey_now || r->orphans || r->strays || r->unseen || r->n_waiting > 0 ||
+        (r->state.n_runs == 0 && !r->clean))
         return true;
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_lease_guest *g = &r->guests[i];
         const struct hf_keeper_state_run *run = &r->state.runs[i];
+        bool obeys = g->order == HF_GUEST_FREE || (g->order == HF_GUEST_FROZEN && g->stopped);
         if ((!run->live && !run->gated) || hf_lease_run_is_doomed(r, run) ||
-            (g->order == HF_GUEST_FROZEN && !g->stopped) || g->order == HF_GUEST_THAWING)
+            (!obeys && !hf_lease_run_is_gone(r, run)))
             return true;
     }
     return false;
@@ -421,7 +427,7 @@ struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, 
 {
     struct hf_lease_rules *r = HF_NEW(struct hf_lease_rules);
     r->timing = timing;
-    r->now_ms = r->next_pet_ms = r->next_survey_ms = r->next_look_ms = now_ms;
+    r->now_ms = r->next_pet_ms = r->next_survey_ms = r->next_look_ms = r->no_strays_ms = now_ms;
     snprintf(r->boot_id, sizeof r->boot_id, "%s", boot_id);
     r->orphans = state == NULL;
     r->unseen = true;

@@ -8,6 +8,10 @@
  * before L+K ends the doubt and thaws. At L+K (epoch, storage) is closed for ever and every run that needs it
  * is killed and verified gone; when then no run is left on the host, the epoch itself is closed, so that a
  * new one can be granted.
+ *
+ * That a run is over is not said before F (rule 13): a run that did not close its files itself stays in the
+ * table for so long after its last process was seen gone, and with it "killed", "clean" and its end are not
+ * told. The watchdog does not wait for that: what is gone cannot execute.
  * A renewal writes the record and then reads the fence mark (ha/fence_mark.h). One that finds it set is none:
  * the control plane has fenced this life, so the epoch is closed and all its runs are killed.
  *
@@ -33,9 +37,10 @@
 #define HF_LEASE_LOOK_MS                                                                                     \
     2000 /* between two looks otherwise: a guest without a permit does not live longer                       \
           */
-#define HF_LEASE_REQUEST_MS  5000 /* longest that a request waits for processes to be gone; then TIMEOUT */
-#define HF_LEASE_WAITING_MAX 64   /* requests that wait for a look at the processes */
-#define HF_LEASE_PROCS_MAX   512  /* processes of guests in one survey */
+#define HF_LEASE_REQUEST_MS                                                                                  \
+    10000 /* longest that a request waits for processes to be gone, and F to be over; then TIMEOUT */
+#define HF_LEASE_WAITING_MAX 64  /* requests that wait for a look at the processes */
+#define HF_LEASE_PROCS_MAX   512 /* processes of guests in one survey */
 #define HF_LEASE_EFFECTS_MAX                                                                                 \
     2560 /* of one step: a kill per run and per process, a freeze or thaw per run, … */
 #define HF_LEASE_NOTES_MAX   512 /* of one step: the log loses lines before anything else is lost */

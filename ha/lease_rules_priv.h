@@ -45,6 +45,8 @@ struct hf_lease_guest {
         HF_GUEST_THAWING, /* told to go on; no survey has seen it do so yet */
     } order;
     bool stopped;    /* the last survey saw its processes stand still */
+    bool killed;     /* the keeper has ordered it: whatever is said of its end, it was not an orderly one */
+    int64_t gone_ms; /* no process of it is left, as seen at this time; 0: not seen gone */
     uint64_t survey; /* the first that must see the process which was let through the gate */
 };
 
@@ -54,7 +56,7 @@ struct hf_lease_waiting {
     uint64_t survey; /* number of the first survey that counts */
     int64_t deadline_ms;
     uint16_t op;
-    bool kill, starting, handed_over;
+    bool kill, orderly, starting, handed_over;
     struct hf_uuid subject, cluster;
     uint64_t epoch, number;
 };
@@ -73,7 +75,8 @@ struct hf_lease_rules {
     bool orphans;           /* started without a state: kill what there is, believe in nothing before */
     bool strays;            /* the last survey saw processes that no run accounts for */
     bool unseen;            /* no survey has succeeded yet */
-    bool clean;             /* the last survey saw none, and no permit was given since */
+    int64_t no_strays_ms;   /* since when there have been none, as far as this keeper knows */
+    bool clean;             /* the last survey saw no process, no permit was given since, and F is over */
     uint64_t survey;        /* number of the last survey asked for */
     bool surveying;         /* its answer is not here yet */
     bool survey_now;        /* something wants a look */
@@ -110,6 +113,13 @@ bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *s
 struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const struct hf_uuid *instance);
 bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
 bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage);
+/* Seen alive once, and then seen gone: nothing of it will ever execute again. */
+bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
+/* Rule 13: F has passed since then: what ended by force may have left writes in kernel, network or server. */
+bool hf_lease_writes_are_over(const struct hf_lease_rules *r, int64_t since_ms);
+/* No process of this run is to be seen and none will come: may its end be told? Not before F, unless it
+ * closed its files itself (orderly: says hostd) or has none on a leased storage. */
+bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state_run *run, bool orderly);
 const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r,
                                                 const struct hf_uuid *instance);
 /* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in

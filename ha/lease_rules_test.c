@@ -334,6 +334,7 @@ static bool do_request(struct world *w, char **words, size_t n)
                {"register", HF_KEEPER_REGISTER_RUN},
                {"end", HF_KEEPER_END_RUN},
                {"kill-run", HF_KEEPER_END_RUN},
+               {"ended-orderly", HF_KEEPER_END_RUN},
                {"gate", HF_KEEPER_GATE},
                {"go-on", HF_KEEPER_GO_ON}};
     struct hf_keeper_request q = {.head.op = 0};
@@ -344,6 +345,7 @@ static bool do_request(struct world *w, char **words, size_t n)
     if (q.head.op == 0 || n < 2)
         return false;
     q.kill = strcmp(words[0], "kill-run") == 0;
+    q.orderly = strcmp(words[0], "ended-orderly") == 0;
     q.gated = hf_scenario_has(words, n, "gated");
     q.incoming = hf_scenario_has(words, n, "incoming");
     q.pid = (int32_t)hf_scenario_number(words, n, "pid", w->next_pid);

@@ -95,6 +95,28 @@ void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance
             s->tombs[i].handed_over = 1;
 }
 
+bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run)
+{
+    return run->live && r->guests[run - r->state.runs].gone_ms != 0;
+}
+
+bool hf_lease_writes_are_over(const struct hf_lease_rules *r, int64_t since_ms)
+{
+    return r->now_ms - since_ms >= r->timing->guest_write_ms;
+}
+
+bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state_run *run, bool orderly)
+{
+    struct hf_lease_guest *g = &r->guests[run - r->state.runs];
+    if ((run->gated && !run->live) || run->n_storages == 0)
+        return true;
+    if (orderly && !g->killed && !hf_lease_run_is_doomed(r, run))
+        return true;
+    if (g->gone_ms == 0)
+        g->gone_ms = r->now_ms; /* it may have lived between two looks */
+    return hf_lease_writes_are_over(r, g->gone_ms);
+}
+
 /* --- processes --- */
 
 bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
@@ -131,6 +153,8 @@ void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *
                           hf_lease_name(&procs[i].instance).text);
         hf_lease_kill(r, &procs[i].instance);
     }
+    if (had || r->strays || r->unseen)
+        r->no_strays_ms = r->now_ms;
     r->changed |= had != r->strays;
 }
 
@@ -139,23 +163,32 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
     uint32_t i = 0;
     while (i < r->state.n_runs) {
         struct hf_keeper_state_run *run = &r->state.runs[i];
+        struct hf_lease_guest *g = &r->guests[i];
         bool doomed = hf_lease_run_is_doomed(r, run);
         int pid = 0;
         if (hf_lease_proc_seen(procs, n, &run->instance, &pid)) {
             if (!run->live)
                 r->persist = r->changed = true;
             run->live = 1;
+            g->gone_ms = 0;
             if (doomed && !HF_MUTANT(NO_KILL))
                 hf_lease_kill(r, &run->instance);
-        } else if ((run->live || run->gated) && doomed && r->survey >= r->guests[i].survey) {
-            hf_lease_note(r, "run %llu of instance %s: %s", (unsigned long long)run->run,
-                          hf_lease_name(&run->instance).text,
-                          run->live ? "killed and verified gone" : "it was not born and will not be");
-            hf_lease_bury(r, run->instance, run->run);
-            continue; /* another run took its place in the table */
+        } else if ((run->live || run->gated) && r->survey >= g->survey) {
+            if (run->live && g->gone_ms == 0) {
+                g->gone_ms = r->now_ms;
+                g->order = HF_GUEST_FREE;
+            }
+            if (doomed && hf_lease_run_is_over(r, run, false)) {
+                hf_lease_note(r, "run %llu of instance %s: %s", (unsigned long long)run->run,
+                              hf_lease_name(&run->instance).text,
+                              run->live ? "killed, and its last writes are over"
+                                        : "it was not born and will not be");
+                hf_lease_bury(r, run->instance, run->run);
+                continue; /* another run took its place in the table */
+            }
         }
-        r->changed |= r->guests[i].pid != pid;
-        r->guests[i].pid = pid;
+        r->changed |= g->pid != pid;
+        g->pid = pid;
         i++;
     }
 }

@@ -28,13 +28,13 @@ const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_u
 
 bool hf_lease_rules_idle(const struct hf_lease_rules *r)
 {
-    return r->clean && r->state.n_runs == 0;
+    return r->state.n_runs == 0 && !r->orphans && !r->strays && !r->unseen;
 }
 
 /* Nothing that needs this storage remains: no run, and no process that cannot be assigned to one. */
 static bool all_gone(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
-    if (r->orphans || r->strays || r->unseen)
+    if (r->orphans || r->strays || r->unseen || !hf_lease_writes_are_over(r, r->no_strays_ms))
         return false;
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         if (hf_lease_run_needs(&r->state.runs[i], storage))

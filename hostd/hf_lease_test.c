@@ -261,10 +261,10 @@ static void test_permits_and_tombstones(void **state)
     assert_int_equal(f->code, HF_PRECONDITION);
     assert_non_null(strstr(f->text, "it is of epoch 2, this host lives epoch 1"));
     pid_t pid = start_run(f, &f->vm1, 4);
-    CALL(f, end_run, &f->vm1, 4, false);
+    CALL(f, end_run, &f->vm1, 4, 0);
     assert_int_equal(f->code, HF_PRECONDITION);
     assert_true(guest_lives(pid));
-    CALL(f, end_run, &f->vm1, 4, true);
+    CALL(f, end_run, &f->vm1, 4, HF_KEEPER_END_KILL);
     assert_int_equal(f->code, HF_OK);
     assert_false(guest_lives(pid));
     CALL(f, begin_run, &f->vm1, 1, 4, &f->s1, 1, false);
@@ -282,7 +282,7 @@ static void test_restart_keeps(void **state)
     struct fixture *f = *state;
     start_ready(f);
     pid_t pid = start_run(f, &f->vm1, 4);
-    CALL(f, end_run, &f->vm2, 2, false);
+    CALL(f, end_run, &f->vm2, 2, 0);
     CALL(f, see_term, 9);
     end_keeper(f, SIGKILL);
     start_keeper(f);
@@ -504,7 +504,7 @@ static void test_gate(void **state)
     refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
     assert_true(says("/mnt/err", "it was started before"));
     assert_true(guest_lives(pid));
-    CALL(f, end_run, &f->vm1, 4, true);
+    CALL(f, end_run, &f->vm1, 4, HF_KEEPER_END_KILL);
     assert_int_equal(f->code, HF_OK);
     assert_false(guest_lives(pid));
     refused(start_through_gate(f, &f->vm1, 4, "/mnt/err"));
@@ -640,7 +640,7 @@ static void test_stuck_in_the_kernel(void **state)
     pid_t pid = guest_start(&f->vm1, GUEST_STUCK);
     CALL(f, register_run, &f->vm1, 4, pid);
     assert_int_equal(f->code, HF_OK);
-    CALL(f, end_run, &f->vm1, 4, true);
+    CALL(f, end_run, &f->vm1, 4, HF_KEEPER_END_KILL);
     assert_int_equal(f->code, HF_TIMEOUT);
     assert_int_equal(state_of(pid), 'D');
     view(f);

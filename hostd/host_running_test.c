@@ -77,9 +77,9 @@ static void what_does_not_die_is_not_stopped(void **state)
     world_free(w);
 }
 
-static bool kernel_holds(void *arg, const struct hf_uuid *vm)
+static bool kernel_holds(void *arg, const struct hf_uuid *vm, enum hf_vm_gone why)
 {
-    (void)vm;
+    (void)vm, (void)why;
     return *(const bool *)arg;
 }
 

@@ -53,10 +53,12 @@ static void on_ended(void *arg, hf_status st)
 void hf_instance_end_run(struct hf_instance_rec *r, bool kill, enum hf_end end, const char *reason)
 {
     struct hf_keeper *k = r->host->d.keeper;
+    bool orderly = r->gone_heard && r->gone_why == HF_VM_GONE_GUEST && !r->destroyed;
+    unsigned how = (kill ? HF_KEEPER_END_KILL : 0) | (orderly ? HF_KEEPER_END_ORDERLY : 0);
     r->end = end;
     set_text(&r->end_reason, reason);
     hf_instance_call_begin(r);
-    k->ops->end_run(k, &r->uuid, r->run, kill, on_ended, r);
+    k->ops->end_run(k, &r->uuid, r->run, how, on_ended, r);
 }
 
 void hf_instance_end_handed_over(struct hf_instance_rec *r)

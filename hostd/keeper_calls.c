@@ -212,11 +212,14 @@ static void do_register_run(struct hf_keeper *k, const struct hf_uuid *instance,
     start_call(k, &q, cb, NULL, arg);
 }
 
-static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+static void do_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, unsigned how,
                        hf_keeper_cb cb, void *arg)
 {
-    struct hf_keeper_request q = {
-        .head.op = HF_KEEPER_END_RUN, .subject = *instance, .number = run, .kill = kill};
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_END_RUN,
+                                  .subject = *instance,
+                                  .number = run,
+                                  .kill = (how & HF_KEEPER_END_KILL) != 0,
+                                  .orderly = (how & HF_KEEPER_END_ORDERLY) != 0};
     start_call(k, &q, cb, NULL, arg);
 }
 

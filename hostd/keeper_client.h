@@ -42,7 +42,7 @@ struct hf_keeper_view {
     struct hf_uuid host_uuid; /* zero: not told yet */
     uint64_t epoch;           /* 0: none */
     bool epoch_closed;        /* told to end, or every lease was lost and the kill verified */
-    bool clean;               /* verified: no QEMU of ours runs */
+    bool clean;               /* verified: no QEMU of ours runs, and none of its writes is under way */
     uint64_t max_term;
     const char *watchdog; /* "hardware", "stand-in", "none" */
     const char *profile;
@@ -54,6 +54,9 @@ struct hf_keeper_view {
 
 typedef void (*hf_keeper_cb)(void *arg, hf_status st); /* st borrowed */
 typedef void (*hf_keeper_view_cb)(void *arg, hf_status st, const struct hf_keeper_view *view);
+
+#define HF_KEEPER_END_KILL    1u /* end it first */
+#define HF_KEEPER_END_ORDERLY 2u /* it has ended by itself and closed its files: no need to wait for F */
 
 struct hf_keeper_ops {
     void (*view)(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg);
@@ -78,9 +81,9 @@ struct hf_keeper_ops {
     void (*register_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, int pid,
                          hf_keeper_cb cb, void *arg);
     /* Tombstones the run, also one it never heard of, after it has verified that no process of the instance
-     * exists; kill: ends it first. PRECONDITION while one exists and kill is false; TIMEOUT when it would not
-     * die. */
-    void (*end_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+     * exists, and none of its writes can be under way. how: any of HF_KEEPER_END_*. PRECONDITION while a
+     * process exists and it may not kill; TIMEOUT when it would not die. */
+    void (*end_run)(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, unsigned how,
                     hf_keeper_cb cb, void *arg);
     /* Closes the epoch, kills all, verifies, writes "closed, killed" into every record it still can.
      * starting: orders to start are under way. Then a permit without a process is not over, and the answer is

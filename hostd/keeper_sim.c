@@ -47,7 +47,8 @@ struct request {
     struct hf_uuid storages[HF_KEEPER_SIM_STORAGES_MAX];
     size_t n_storages;
     int pid;
-    bool kill, starting, incoming, handed_over;
+    unsigned how;
+    bool starting, incoming, handed_over;
     hf_keeper_cb cb;
     hf_keeper_view_cb view_cb;
     void *arg;
@@ -199,7 +200,7 @@ static hf_status end_run(struct hf_keeper_sim *k, const struct request *q)
 {
     struct run *r = find(k, &q->subject, q->number);
     if (hf_vm_machine_exists(k->machine, &q->subject, NULL, NULL)) {
-        if (!q->kill)
+        if (!(q->how & HF_KEEPER_END_KILL))
             return hf_error(HF_PRECONDITION, "a process of the instance exists");
         if (!hf_vm_machine_kill(k->machine, &q->subject))
             return hf_error(HF_TIMEOUT, "its QEMU does not die");
@@ -389,13 +390,13 @@ static void k_register_run(struct hf_keeper *k, const struct hf_uuid *instance, 
                             .arg = arg});
 }
 
-static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, bool kill,
+static void k_end_run(struct hf_keeper *k, const struct hf_uuid *instance, uint64_t run, unsigned how,
                       hf_keeper_cb cb, void *arg)
 {
     ask(k, (struct request){.op = HF_KEEPER_SIM_END_RUN,
                             .subject = *instance,
                             .number = run,
-                            .kill = kill,
+                            .how = how,
                             .cb = cb,
                             .arg = arg});
 }

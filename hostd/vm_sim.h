@@ -55,9 +55,9 @@ struct hf_vm_sim_watch {
     /* The machine has a gate (not NULL), and this process stands before it: hf_vm_machine_let_in() or
      * hf_vm_machine_refuse() comes later. */
     void (*asks)(void *arg, const struct hf_vm_sim_guest *g);
-    /* The kernel holds I/O of this QEMU: a kill ends its virtual CPUs at once, the process when it is let go.
-     */
-    bool (*held)(void *arg, const struct hf_uuid *uuid);
+    /* The kernel holds I/O of this QEMU, or it waits for it itself before it ends: its virtual CPUs end at
+     * once, the process when it is let go. */
+    bool (*held)(void *arg, const struct hf_uuid *uuid, enum hf_vm_gone why);
     void *arg;
 };
 void hf_vm_machine_watch(struct hf_vm_machine *m, const struct hf_vm_sim_watch *w);

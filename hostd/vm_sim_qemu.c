@@ -83,9 +83,9 @@ static void remove_vm(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_g
 bool hf_sim_vm_end(struct hf_vm_machine *m, struct hf_sim_vm *v, enum hf_vm_gone why)
 {
     bool ran = !v->paused && !v->killed;
-    if (!v->killed)
+    if (!v->killed || why == HF_VM_GONE_DESTROYED) /* libvirt says what it has done itself */
         v->why = why;
-    if (!m->watch.held || !m->watch.held(m->watch.arg, &v->uuid)) {
+    if (!m->watch.held || !m->watch.held(m->watch.arg, &v->uuid, why)) {
         remove_vm(m, v, v->why);
         return true;
     }

@@ -24,6 +24,7 @@ struct sim_guest {
     bool stubborn; /* the kernel does not let go of its I/O when it is killed: it dies when the storage
                       answers */
     bool killed;
+    bool abandons; /* its writes are being left under way: whoever does that sees that none is left */
     uint64_t counter;
     unsigned under_way;
     bool ticking; /* its event is in the queue */
@@ -53,7 +54,7 @@ static void on_written(void *arg, bool ok, const char *why)
     g->under_way--;
     if (h && !ok && g->runs && !g->killed)
         hf_vm_machine_guest_stop(h->vms, &g->uuid);
-    if (h && g->under_way == 0)
+    if (h && g->under_way == 0 && !g->abandons)
         hf_vm_machine_let_go(h->vms, &g->uuid);
     else if (!h)
         release(g);
@@ -160,12 +161,16 @@ static void on_ended(void *arg, const struct hf_vm_sim_guest *v, enum hf_vm_gone
     release(g);
 }
 
-static bool on_held(void *arg, const struct hf_uuid *uuid)
+/* A QEMU that ends by itself waits for its writes; one that is killed leaves them under way, if the kernel
+ * lets it. */
+static bool on_held(void *arg, const struct hf_uuid *uuid, enum hf_vm_gone why)
 {
     struct sim_guest *g = find(arg, uuid);
     g->killed = true;
-    for (unsigned i = 0; i < g->n_storages && !g->stubborn && g->under_way > 0; i++)
+    g->abandons = why != HF_VM_GONE_GUEST && !g->stubborn;
+    for (unsigned i = 0; i < g->n_storages && g->abandons && g->under_way > 0; i++)
         sim_storage_guest_killed(g->storages[i], g->host->number, uuid);
+    g->abandons = false;
     return g->under_way > 0;
 }
 

@@ -18,6 +18,8 @@
  *   NEW_EPOCH   the epoch has just begun: no renewal has succeeded in it yet
  *   LOST_ANSWER  a renewal ends in an error, though it has landed
  *   CLOSE_PETS  the death of the keeper pets the watchdog (what Linux does when the device is closed)
+ * Who waits for F after the host's own word (-D)
+ *   F_BY_KEEPER  the keeper, before it says it, and whoever starts copy 2, for a storage that was out; else the leader
  * Other properties (-D)
  *   NEEDLESS    no fence while the host could still save its lease (not with CRASH or DRIFT)
  *   GOOD_KILL   a host that lost nothing but its storage kills in time and is not reset
@@ -88,6 +90,10 @@ bool got_change;
 bool mark_last;
 byte since_gain;
 bool copy2;
+#ifdef F_BY_KEEPER
+byte gone_age;                /* since the keeper has seen copy 1 gone */
+byte answers_age;             /* how long the storage has answered without a break, as whoever starts copy 2 sees it */
+#endif
 /* a write of copy 1 under way */
 bool guest_write;
 byte guest_write_age;
@@ -134,12 +140,21 @@ inline reset_host() {
 #endif
 #if defined(F) && R13_F_FOLLOWS_EVERY_PROOF
 #if DRIFT > 0
-#define word_wait (F + 2 + F / DRIFT)   /* ages are whole ticks, and the clock may gain in each of them */
+#define F_wait (F + 2 + F / DRIFT)      /* ages are whole ticks, and the clock may gain in each of them */
 #else
-#define word_wait (F + 1)
+#define F_wait (F + 1)
 #endif
 #else
+#define F_wait 0
+#endif
+#ifdef F_BY_KEEPER
 #define word_wait 0
+#define writes_are_over (gone_age >= F_wait)
+#define may_start (answers_age >= F_wait)
+#else
+#define word_wait F_wait
+#define writes_are_over true
+#define may_start true
 #endif
 /* Where an overlap is measured (not forbidden), a renewal of a host that runs takes less than a tick. */
 #ifdef OVERLAP
@@ -197,6 +212,17 @@ proctype clock()
         :: guest_write && !out && guest_write_age < 254 -> guest_write_age++
         :: else
         fi;
+#ifdef F_BY_KEEPER
+        if
+        :: copy1 != none -> gone_age = 0
+        :: copy1 == none && up && !paused && alive -> age(gone_age, F_wait)
+        :: else
+        fi;
+        if
+        :: out -> answers_age = 0
+        :: !out -> age(answers_age, F_wait)
+        fi;
+#endif
 #if WATCHDOG > 0
         if
         :: up && !(paused && WATCHDOG == 2) ->
@@ -342,7 +368,8 @@ proctype renewal()
     }
 #endif
     /* The record of a closed epoch is the host's own report. */
-    :: atomic { keeper_runs && !said_closed && !out && !remains && lease_age >= L + K && (closed || !R10_CLOSE) ->
+    :: atomic { keeper_runs && !said_closed && !out && !remains && writes_are_over && lease_age >= L + K &&
+                (closed || !R10_CLOSE) ->
         event(host_says_closed); said_closed = true; changed = true
     }
     od
@@ -390,7 +417,7 @@ inline judge() {
             event(take_over_by_silence); take_over()
         :: R12_MARK && !R12_MARK_THEN_READ && !marked && silence_at_start >= T && silence_proves ->
             mark_last = true
-        :: said_closed && take_word && silence_at_start >= word_wait ->
+        :: said_closed && take_word && silence_at_start >= word_wait && may_start ->
             event(take_over_by_the_hosts_word); take_over()
         :: else
         fi
