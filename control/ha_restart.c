@@ -65,11 +65,40 @@ static void add_instance(const struct hf_controllers *c, struct plan_parts *p, s
     p->objects[p->n_instances++] = o;
 }
 
-static void add_evidence(struct plan_parts *p, struct hf_world_object *fence)
+/* Rule 13: F follows every proof. The keeper has waited for it before it says that all is killed, and silence
+ * contains it; whoever says "it is off" from outside has not. */
+static bool says_off(const Holdfast__V1__Evidence *e)
+{
+    return e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
+}
+
+/* What this leader remembers of a fence. */
+struct fence_memory {
+    int64_t said_off_ms; /* when it first read that the host is off: F counts from here */
+};
+
+static bool writes_are_over(const struct hf_controllers *c, struct hf_world_object *fence)
+{
+    const Fence *f = (const Fence *)(void *)fence->message;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, f->host_uuid);
+    const struct hf_ha_timing *timing = h != NULL ? hf_ha_host_timing(c, h) : c->timing;
+    struct fence_memory *m = fence->memory;
+    if (m == NULL) {
+        m = HF_NEW(struct fence_memory);
+        m->said_off_ms = hf_controllers_now_ms(c);
+        fence->memory = m;
+        fence->free_memory = free;
+    }
+    return hf_controllers_now_ms(c) - m->said_off_ms >= timing->guest_write_ms;
+}
+
+static void add_evidence(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *fence)
 {
     const Fence *f = (const Fence *)(void *)fence->message;
     for (size_t i = 0; i < f->n_evidence; i++) {
         const Holdfast__V1__Evidence *e = f->evidence[i];
+        if (says_off(e) && !writes_are_over(c, fence))
+            continue;
         p->evidence = hf_realloc_array(p->evidence, p->n_evidence + 1, sizeof *p->evidence);
         p->fences = hf_realloc_array(p->fences, p->n_evidence + 1, sizeof *p->fences);
         p->pieces = hf_realloc_array(p->pieces, p->n_evidence + 1, sizeof *p->pieces);
@@ -141,7 +170,7 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
             continue;
         add_instance(c, p, o, (const Fence *)(void *)fence->message);
         if (!listed(p, fence))
-            add_evidence(p, fence);
+            add_evidence(c, p, fence);
     }
 }
 

@@ -8,6 +8,23 @@
 
 typedef unsigned long long ull;
 
+/* Why no run may start on this storage now, or "". */
+static void storage_problem(struct hf_lease_rules *r, const struct hf_uuid *storage, char *text, size_t len)
+{
+    const struct hf_lease *l = hf_lease_find(r, storage);
+    struct hf_lease_name name = hf_lease_name(storage);
+    text[0] = '\0';
+    if (!l || !l->watched)
+        snprintf(text, len, "no lease is kept on storage %s", name.text);
+    else if (l->closed)
+        snprintf(text, len, "storage %s is closed (session %llu)", name.text, (ull)l->session);
+    else if (!hf_lease_is_fresh(r, l))
+        snprintf(text, len, "the lease on storage %s is not fresh", name.text);
+    else if (l->answers_ms == 0 || !hf_lease_writes_are_over(r, l->answers_ms))
+        snprintf(text, len, "storage %s has not yet answered for %lld ms without a break", name.text,
+                 (long long)r->timing->guest_write_ms);
+}
+
 /* --- the permit --- */
 
 /* A permit may be asked for again when its answer was lost, but what the run needs stays what it was. */
@@ -38,16 +55,8 @@ static enum hf_code permit_problem(struct hf_lease_rules *r, const struct hf_kee
         snprintf(text, len, "it has another permit");
     else
         text[0] = '\0';
-    for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++) {
-        const struct hf_lease *l = hf_lease_find(r, &q->storages[i]);
-        struct hf_lease_name name = hf_lease_name(&q->storages[i]);
-        if (!l || !l->watched)
-            snprintf(text, len, "no lease is kept on storage %s", name.text);
-        else if (l->closed)
-            snprintf(text, len, "storage %s is closed (session %llu)", name.text, (ull)l->session);
-        else if (!hf_lease_is_fresh(r, l))
-            snprintf(text, len, "the lease on storage %s is not fresh", name.text);
-    }
+    for (uint32_t i = 0; i < q->n_storages && text[0] == '\0'; i++)
+        storage_problem(r, &q->storages[i], text, len);
     if (text[0] != '\0')
         return HF_PRECONDITION;
     if (!held && s->n_runs == HF_KEEPER_RUNS_MAX) {
@@ -142,6 +151,8 @@ static void gate_problem(struct hf_lease_rules *r, const struct hf_keeper_reques
         snprintf(text, len,
                  run->incoming ? "its guest comes by migration, it must not boot here"
                                : "no migration leads here");
+    for (uint32_t i = 0; text[0] == '\0' && i < run->n_storages; i++)
+        storage_problem(r, &run->storages[i], text, len);
 }
 
 void hf_lease_ask_gate(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)

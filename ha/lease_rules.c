@@ -162,6 +162,10 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
         hf_lease_note(r, "storage %s: renewals succeed again", hf_lease_name(&l->storage).text);
     r->changed |= l->suspended == e->ok;
     l->suspended = !e->ok;
+    if (!e->ok)
+        l->answers_ms = 0;
+    else if (l->answers_ms == 0)
+        l->answers_ms = r->now_ms;
     if (e->ok && e->marked && l->write_epoch == r->state.epoch && !HF_MUTANT(MARK_NOT_READ)) {
         if (!r->state.epoch_closed)
             hf_lease_note(
@@ -202,6 +206,7 @@ static void check_lease(struct hf_lease_rules *r, struct hf_lease *l)
         hf_lease_close(r, l);
     if (l->in_flight && !l->suspended && r->now_ms - l->write_ms >= t->io_timeout_ms) {
         l->suspended = r->changed = true;
+        l->answers_ms = 0;
         hf_lease_note(r, "storage %s: a renewal hangs for %lld ms", hf_lease_name(&l->storage).text,
                       (long long)(r->now_ms - l->write_ms));
     }

@@ -11,7 +11,8 @@
  *
  * That a run is over is not said before F (rule 13): a run that did not close its files itself stays in the
  * table for so long after its last process was seen gone, and with it "killed", "clean" and its end are not
- * told. The watchdog does not wait for that: what is gone cannot execute.
+ * told. The watchdog does not wait for that: what is gone cannot execute. And since a storage that is out may
+ * keep such writes for as long as it is, no run starts on one that has not answered for F without a break.
  * A renewal writes the record and then reads the fence mark (ha/fence_mark.h). One that finds it set is none:
  * the control plane has fenced this life, so the epoch is closed and all its runs are killed.
  *

@@ -26,6 +26,7 @@ struct hf_lease {
     uint64_t write_epoch;   /* of the write in flight */
     uint64_t write_session; /* likewise */
     int64_t base_ms;        /* start of the last good renewal */
+    int64_t answers_ms;     /* the storage has answered every write since then; 0: the last one it has not */
     bool tried;             /* first_ms holds */
     int64_t first_ms;  /* start of the first write of this epoch: answered or not, it may have landed; in a
                           later session of the last that was good before */
