@@ -357,7 +357,7 @@ static void answer_disk(struct world *w, size_t i)
         .kind = HF_LEASE_RENEWED, .storage = storage_id(i), .ok = !d->fails, .text = "no"};
     d->writing = false;
     note_time(w);
-    bool in_time = w->now_ms - d->started_ms < w->t->lease_ms + w->t->kill_ms;
+    bool in_time = w->now_ms - d->started_ms < w->t->lease_ms;
     if (e.ok && d->write_epoch == w->epoch && d->write_session == d->session && !d->over && in_time &&
         !w->epoch_over) {
         d->good_ms = d->started_ms;

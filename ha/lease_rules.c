@@ -184,8 +184,7 @@ static void on_renewed(struct hf_lease_rules *r, const struct hf_lease_event *e)
      * renews nothing. */
     if ((!e->ok && !HF_MUTANT(FAILED_RENEWAL_COUNTS)) || l->closed || l->write_epoch != r->state.epoch ||
         l->write_session != l->session ||
-        (r->now_ms - l->write_ms >= r->timing->lease_ms + r->timing->kill_ms &&
-         !HF_MUTANT(LEASE_FROM_ANSWER)))
+        (r->now_ms - l->write_ms >= r->timing->lease_ms && !HF_MUTANT(LEASE_FROM_ANSWER)))
         return;
     if (first_success_is_too_late(r, l)) {
         close_untaken(r, l);

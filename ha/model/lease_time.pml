@@ -256,7 +256,7 @@ inline take_answer() {
         fi;
         if
         :: !closed && !R8_FROM_START -> lease_age = 0
-        :: !closed && R8_FROM_START && write_age < (R8_OLD_ANSWER_RENEWS -> lease_age : L) && write_age < lease_age ->
+        :: !closed && R8_FROM_START && write_age < (R8_SLOW_RENEWS_NOTHING -> L : lease_age) && write_age < lease_age ->
             lease_age = write_age
         :: else
         fi;

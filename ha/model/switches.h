@@ -158,9 +158,9 @@
 #define R8_ONE_WRITE 1
 #endif
 
-/* A renewal that took longer than L moves the deadline L+K, though it ends no doubt. */
-#ifndef R8_OLD_ANSWER_RENEWS
-#define R8_OLD_ANSWER_RENEWS 1
+/* A renewal that took longer than L renews nothing: else it would move the deadline L+K without ending the doubt. */
+#ifndef R8_SLOW_RENEWS_NOTHING
+#define R8_SLOW_RENEWS_NOTHING 1
 #endif
 
 /* --- rule 9: the record --- */
