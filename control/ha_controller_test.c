@@ -302,7 +302,7 @@ static void an_operators_word_frees_the_instances(void **state)
     host_power_off(&c->hosts[0]);
     cloud_run(c, 20000);
     assert_int_equal(confirm_down(c), HF_OK);
-    cloud_run(c, timing()->guest_write_ms - 100); /* the host's last writes may still land */
+    cloud_run(c, timing()->guest_write_ms / 2); /* the host's last writes may still land */
     assert_int_equal(instance_run(c, 1), 1);
     assert_true(wait_state(c, 1, STATE(RUNNING), 3100));
     assert_int_equal(instance_run(c, 1), 2);

@@ -69,7 +69,8 @@ static void add_instance(const struct hf_controllers *c, struct plan_parts *p, s
  * contains it; whoever says "it is off" from outside has not. */
 static bool says_off(const Holdfast__V1__Evidence *e)
 {
-    return e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
+    return e->kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR ||
+           e->kind == HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
 }
 
 /* What this leader remembers of a fence. */

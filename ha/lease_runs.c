@@ -110,6 +110,8 @@ bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state
     struct hf_lease_guest *g = &r->guests[run - r->state.runs];
     if ((run->gated && !run->live) || run->n_storages == 0)
         return true;
+    if (run->incoming) /* it was never allowed to go on: QEMU does not write before that */
+        return true;
     if (orderly && !g->killed && !hf_lease_run_is_doomed(r, run))
         return true;
     if (g->gone_ms == 0)

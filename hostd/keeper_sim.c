@@ -407,7 +407,7 @@ static void k_hand_over(struct hf_keeper *k, const struct hf_uuid *instance, uin
     ask(k, (struct request){.op = HF_KEEPER_SIM_END_RUN,
                             .subject = *instance,
                             .number = run,
-                            .kill = true,
+                            .how = HF_KEEPER_END_KILL,
                             .handed_over = true,
                             .cb = cb,
                             .arg = arg});
