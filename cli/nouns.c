@@ -118,7 +118,7 @@ static const struct cli_verb host_verbs[] = {
     {.name = "shutdown", .shape = CLI_ACT, .method = "ShutDownHost", .flags = drain_flags,
      .help = N_("drained; then its daemon closes its epoch and ends")},
     END_VERBS};
-#define DUTIES "draining=DRAINING drained=DRAINED maintenance=MAINTENANCE shut-down=SHUT_DOWN"
+#define DUTIES "serving=DUTY_UNSPECIFIED draining=DRAINING drained=DRAINED maintenance=MAINTENANCE shut-down=SHUT_DOWN"
 static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                  {"STATE", "status.state", NULL, NULL},
                                                  {"DUTY", "status.duty", NULL, DUTIES},

@@ -49,6 +49,8 @@ static bool placed_on(const Instance *i, const Host *h)
 
 static enum hf_drain_place place_of(const struct look *l, const Instance *i)
 {
+    if (!placed_on(i, l->host))
+        return HF_DRAIN_ARRIVES;
     if (i->placement->epoch != l->host->status->epoch || l->fence != NULL ||
         hf_ha_contact_lost(l->c, l->host))
         return HF_DRAIN_LOST;
@@ -80,7 +82,7 @@ static void gather(struct look *l)
     l->facts = hf_alloc_array(n, sizeof *l->facts);
     for (size_t k = 0; k < n; k++) {
         const Instance *i = HF_WORLD_AT(l->c->world, INSTANCE, Instance, k);
-        if (!placed_on(i, l->host))
+        if (!hf_placement_touches(i->placement, l->host->meta->uuid))
             continue;
         enum hf_drain_place place = place_of(l, i);
         l->instances[l->n] = i;

@@ -102,7 +102,10 @@ static void tell_one(struct sentence *s, const struct hf_drain_view *v, const st
     else if (is_stuck(i))
         add(s, "; %s waits: %s", i->name, i->problem);
     else
-        add(s, "; %s %s", i->name, i->place == HF_DRAIN_STARTS ? "is still starting" : "is tried again soon");
+        add(s, "; %s %s", i->name,
+            i->place == HF_DRAIN_STARTS    ? "is still starting"
+            : i->place == HF_DRAIN_ARRIVES ? "is still being migrated to it"
+                                           : "is tried again soon");
 }
 
 static void tell(const struct hf_drain_view *v, const enum hf_drain_step *steps, struct sentence *s)

@@ -21,9 +21,10 @@
 
 enum hf_drain_place {
     HF_DRAIN_RUNS,
-    HF_DRAIN_STARTS, /* its guest does not run yet */
-    HF_DRAIN_ENDS,   /* somebody else stops or deletes it */
-    HF_DRAIN_LOST,   /* its host has no contact, or lives another life: HA decides about it */
+    HF_DRAIN_STARTS,  /* its guest does not run yet */
+    HF_DRAIN_ARRIVES, /* a migration to this host is not over: it leaves when it is here */
+    HF_DRAIN_ENDS,    /* somebody else stops or deletes it */
+    HF_DRAIN_LOST,    /* its host has no contact, or lives another life: HA decides about it */
 };
 
 enum hf_drain_step { HF_DRAIN_STAY, HF_DRAIN_MIGRATE, HF_DRAIN_STOP };

@@ -48,7 +48,7 @@ static bool is_used(const struct hf_controllers *c, const Host *h)
 {
     for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
         const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
-        if (hf_placement_open(i->placement) && strcmp(i->placement->host_uuid, h->meta->uuid) == 0)
+        if (hf_placement_touches(i->placement, h->meta->uuid))
             return true;
     }
     return false;

@@ -18,6 +18,13 @@ bool hf_migration_open(const Placement *p)
            (p->migration->phase == PHASE(OPEN) || p->migration->phase == PHASE(CANCELLING));
 }
 
+bool hf_placement_touches(const Placement *p, const char *host_uuid)
+{
+    return hf_placement_open(p) &&
+           (strcmp(p->host_uuid, host_uuid) == 0 ||
+            (hf_migration_open(p) && strcmp(p->migration->target_host_uuid, host_uuid) == 0));
+}
+
 uint64_t hf_placement_last_run(const Placement *p)
 {
     uint64_t run = p != NULL ? p->run : 0;

@@ -36,6 +36,8 @@ bool hf_placement_open(const Holdfast__V1__Placement *p);
 
 /* It migrates, or did not end doing so: it may be at either end. */
 bool hf_migration_open(const Holdfast__V1__Placement *p);
+/* The run, or the copy that its open migration makes, may be on this host. */
+bool hf_placement_touches(const Holdfast__V1__Placement *p, const char *host_uuid);
 
 /* The highest number that was ever given to a copy of it: the next one is above. 0: never placed. */
 uint64_t hf_placement_last_run(const Holdfast__V1__Placement *p);

@@ -43,6 +43,7 @@ struct world {
         enum hf_watchdog watchdog;
         const struct hf_ha_timing *timing;
         bool says_closed;
+        bool maintenance;
         char operator_word[128];
         uint64_t fenced_epoch;
         int64_t fenced_at_ms;
@@ -174,6 +175,7 @@ static bool do_host(struct world *w, char **words, size_t n)
     h->epoch = (uint64_t)hf_scenario_number(words, n, "epoch", 1);
     h->watchdog = hf_watchdog_of_text(watchdog ? watchdog : "hardware");
     h->timing = profile ? hf_ha_timing_find(profile) : w->timing;
+    h->maintenance = hf_scenario_has(words, n, "maintenance");
     return h->timing != NULL;
 }
 
@@ -323,6 +325,15 @@ static bool covers(const struct world *w, const struct host *h, const struct hf_
     return false;
 }
 
+static bool is_used(const struct world *w, const struct host *h)
+{
+    for (size_t i = 0; i < w->n_instances; i++) {
+        if (&w->hosts[w->instances[i].host] == h)
+            return true;
+    }
+    return false;
+}
+
 static bool in_use(const struct world *w, const struct host *h, const struct hf_uuid *storage)
 {
     for (size_t i = 0; i < w->n_instances; i++) {
@@ -365,6 +376,7 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                           .timing = h->timing,
                                           .watchdog = h->watchdog,
                                           .closed_and_killed = h->says_closed,
+                                          .at_rest = h->maintenance && !is_used(w, h),
                                           .fenced = h->fenced_epoch == h->epoch,
                                           .fenced_ms = w->now_ms - h->fenced_at_ms,
                                           .power = {.devices = h->power.devices,
