@@ -94,6 +94,10 @@ static enum cli_exit finish(const struct cli_noun *noun, const struct cli_verb *
     bool op = is_operation(m);
     if (hf_ok(st) && op)
         st = follow(&reply);
+    if (hf_status_code(st) == HF_CANCELLED && strcmp(verb->method, "CancelOperation") == 0) {
+        hf_status_drop(st); /* which is what was asked for */
+        st = HF_STATUS_OK;
+    }
     if (hf_ok(st))
         report(noun, verb, subject, reply, op);
     json_decref(reply);

@@ -99,6 +99,8 @@ static void tell_one(struct sentence *s, const struct hf_drain_view *v, const st
         add(s, "; %s stops%s", i->name, i->restarts ? " and starts elsewhere" : "");
     else if (i->place == HF_DRAIN_ENDS)
         add(s, "; %s stops, as it was ordered to", i->name);
+    else if (is_stuck(i) && v->policy == HF_DRAIN_POLICY_STOP)
+        add(s, "; %s waits for its turn", i->name);
     else if (is_stuck(i))
         add(s, "; %s waits: %s", i->name, i->problem);
     else

@@ -104,7 +104,7 @@ static void by_policy_it_is_stopped_or_waited_for(void **state)
     for (int i = 3; i < 6; i++)
         assert_int_equal(p.steps[i], HF_DRAIN_STOP); /* nobody waits for these */
     assert_non_null(
-        strstr(p.text, "vm-1 stops and starts elsewhere; vm-2 stops and starts elsewhere; vm-3 waits: "));
+        strstr(p.text, "vm-1 stops and starts elsewhere; vm-2 stops and starts elsewhere; vm-3 waits for its turn; "));
 }
 
 static void it_is_over_when_nothing_is_left(void **state)

@@ -46,10 +46,26 @@ static void take_host(struct sim_known_host *h, const Holdfast__V1__Host *m)
         h->top_epoch = h->epoch;
     h->connected = st->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED;
     h->watchdog = st->watchdog[0] != '\0' && strcmp(st->watchdog, "none") != 0;
-    h->disabled = spec->disabled;
+    h->disabled = spec->disabled || spec->drain != NULL;
     h->cluster = sim_uuid_of(spec->cluster_uuid);
     h->cpus = st->cpus;
     h->memory_bytes = st->memory_bytes;
+}
+
+/* The log says that these runs are to end, for their host is emptied. */
+static void take_leaving(struct sim_checks *c, const Holdfast__V1__Host *m)
+{
+    const Holdfast__V1__HostStatus__DrainProgress *p = m->status != NULL ? m->status->drain : NULL;
+    for (size_t k = 0; p != NULL && k < p->n_leaving; k++) {
+        struct hf_uuid uuid;
+        const Holdfast__V1__HostStatus__Leaving *l = p->leaving[k];
+        if (l->how != HOLDFAST__V1__HOST_STATUS__LEAVING__HOW__STOP ||
+            !hf_uuid_parse(l->instance_uuid, &uuid))
+            continue;
+        struct sim_instance *i = sim_instance_of(c, &uuid);
+        if (l->run > i->unwanted_run)
+            i->unwanted_run = l->run;
+    }
 }
 
 void sim_apply_host(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
@@ -67,6 +83,7 @@ void sim_apply_host(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *
             return;
         judge_epoch(c, now_ns, h, m->status != NULL ? m->status->epoch : 0);
         take_host(h, m);
+        take_leaving(c, m);
     }
     sim_never_stop_host(c, now_ns, h);
 }

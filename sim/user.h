@@ -69,7 +69,8 @@ struct sim_user {
     size_t n_known;
     struct sim_mark mark;
     struct sim_data_volume volume;
-    char disabled_host[HF_UUID_STR]; /* by this client; "": none */
+    char disabled_host[HF_UUID_STR]; /* by this client, in one way or another; "": none */
+    unsigned duty;                   /* which way */
     struct sim_told told[SIM_USER_OPS_MAX];
     size_t n_told; /* since the beginning: the place of the next is n_told % max */
     uint64_t shared_revision[SIM_SHARED_KINDS]; /* as last seen; 0: never */

@@ -84,27 +84,53 @@ void sim_user_update_shared(struct sim_user *u)
     sim_user_send(u, &r);
 }
 
-/* --- hosts: one at a time takes no new instances --- */
+/* --- hosts: one at a time takes no new instances, and in most ways of that it loses those that it has --- */
 
 #define DISABLE_PPM 300000
 
+static const struct duty {
+    const char *out, *back;
+    const ProtobufCMessageDescriptor *out_request, *back_request;
+} duties[] = {
+    {"DisableHost", "EnableHost", &holdfast__v1__host_verb_request__descriptor,
+     &holdfast__v1__host_verb_request__descriptor},
+    {"DrainHost", "UndrainHost", &holdfast__v1__drain_host_request__descriptor,
+     &holdfast__v1__undrain_host_request__descriptor},
+    {"EnterMaintenance", "UndrainHost", &holdfast__v1__drain_host_request__descriptor,
+     &holdfast__v1__undrain_host_request__descriptor},
+};
+
+#define DUTIES (sizeof duties / sizeof duties[0])
+
+/* One that serves already needs no word: its drain was refused, or ended otherwise. */
 static void host_enabled(struct sim_user *u, void *thing, const struct sim_answer *a)
 {
     (void)thing;
-    if (a->code == HF_OK)
+    if (a->code == HF_OK || a->code == HF_PRECONDITION)
         u->disabled_host[0] = '\0';
 }
 
-static void send_host(struct sim_user *u, const char *method,
-                      void (*done)(struct sim_user *u, void *thing, const struct sim_answer *a))
+static ProtobufCMessage *duty_request(struct sim_user *u, const ProtobufCMessageDescriptor *d)
 {
     char id[HF_UUID_STR];
-    ProtobufCMessage *m = sim_request_new(&holdfast__v1__host_verb_request__descriptor);
+    ProtobufCMessage *m = sim_request_new(d);
     sim_request_set(m, "request_id", sim_user_id(u, id));
     sim_request_set(m, "uuid", u->disabled_host);
+    if (d == &holdfast__v1__drain_host_request__descriptor)
+        ((Holdfast__V1__DrainHostRequest *)(void *)m)->policy =
+            sim_rng_chance(&u->rng, 500000) ? HOLDFAST__V1__HOST_SPEC__DRAIN__POLICY__STOP
+                                            : HOLDFAST__V1__HOST_SPEC__DRAIN__POLICY__WAIT;
+    if (d == &holdfast__v1__undrain_host_request__descriptor)
+        ((Holdfast__V1__UndrainHostRequest *)(void *)m)->start_stopped = true;
+    return m;
+}
+
+static void send_host(struct sim_user *u, const char *method, const ProtobufCMessageDescriptor *request,
+                      void (*done)(struct sim_user *u, void *thing, const struct sim_answer *a))
+{
     struct sim_request r = {.service = "Host",
                             .method = method,
-                            .take_message = m,
+                            .take_message = duty_request(u, request),
                             .recorded = true,
                             .kind = SIM_OP_WRITE,
                             .object = u->disabled_host,
@@ -115,8 +141,9 @@ static void send_host(struct sim_user *u, const char *method,
 
 void sim_user_enable_host(struct sim_user *u)
 {
+    const struct duty *d = &duties[u->duty];
     if (u->n_sent == 0)
-        send_host(u, "EnableHost", host_enabled);
+        send_host(u, d->back, d->back_request, host_enabled);
 }
 
 /* The first client alone, so that most of the room is left. */
@@ -129,7 +156,8 @@ void sim_user_host(struct sim_user *u)
         sim_user_enable_host(u);
     } else if (sim_rng_chance(&u->rng, DISABLE_PPM)) {
         hf_uuid_format(sim_host_uuid(w->hosts[sim_rng_below(&u->rng, w->sizes.hosts)]), u->disabled_host);
-        send_host(u, "DisableHost", NULL);
+        u->duty = (unsigned)sim_rng_below(&u->rng, DUTIES);
+        send_host(u, duties[u->duty].out, duties[u->duty].out_request, NULL);
     }
 }
 
