@@ -422,6 +422,16 @@ static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
         decide_fence(p, h);
 }
 
+static void decide_proof(struct plan *p, const struct hf_fence_host *h)
+{
+    for (size_t i = 0; i < h->n_storages; i++) {
+        const struct hf_fence_storage *s = &h->storages[i];
+        bool lives = s->sign.state == HF_SIGN_MOVING && !s->sign.closed_and_killed;
+        if (!s->proven && !lives)
+            decide_evidence(p, h, s);
+    }
+}
+
 static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
@@ -440,26 +450,21 @@ static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
         }
         return;
     }
-    decide_power(p, h);
+    if (!records_say_closed(h)) /* its own word is enough: it may be on its way to be switched off in order */
+        decide_power(p, h);
     if (moving)
         alarm_about(add(p, h, HF_FENCE_HOLD,
                         "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));
-    for (size_t i = 0; i < h->n_storages; i++) {
-        const struct hf_fence_storage *s = &h->storages[i];
-        bool lives = s->sign.state == HF_SIGN_MOVING && !s->sign.closed_and_killed;
-        if (!s->proven && !lives)
-            decide_evidence(p, h, s);
-    }
+    decide_proof(p, h);
 }
 
-/* Nothing waits for it, so nothing but its own word is of interest; with its next life that one is proven over. */
+/* Nothing waits for it, so nothing but its own word is of interest; with its next life that one is proven
+ * over. */
 static void decide_at_rest(struct plan *p, const struct hf_fence_host *h)
 {
-    if (!records_say_closed(h))
-        return;
-    if (h->fenced)
-        decide_fenced(p, h);
-    else
+    if (records_say_closed(h) && h->fenced)
+        decide_proof(p, h);
+    else if (records_say_closed(h))
         decide_unfenced(p, h);
 }
 
