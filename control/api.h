@@ -33,6 +33,7 @@ struct hf_api_members_ops {
 /* How the API sees the hosts' streams; plugged in by holdfastd.c (host_link.h, fence_confirm.h), in tests by
  * fakes. */
 struct hf_pending_host;
+struct Holdfast__V1__Instance;
 struct hf_api_hosts_ops {
     /* The i-th daemon that waits to be added; false past the last. */
     bool (*pending)(void *arg, size_t i, struct hf_pending_host *ret);
@@ -46,6 +47,8 @@ struct hf_api_hosts_ops {
     /* Adds the fence of a drill and the drill to t, which is its answer. */
     hf_status (*drill)(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
                        bool force);
+    /* Opens the migration of this instance, to that host ("": to any), by changing it. */
+    hf_status (*migrate)(void *arg, struct Holdfast__V1__Instance *i, const char *host_uuid);
 };
 
 /* All live as long as the API. */

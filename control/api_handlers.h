@@ -46,6 +46,7 @@ void hf_handle_stop_instance(struct hf_api_call *c);
 void hf_handle_reboot_instance(struct hf_api_call *c);
 void hf_handle_pause_instance(struct hf_api_call *c);
 void hf_handle_resume_instance(struct hf_api_call *c);
+void hf_handle_migrate_instance(struct hf_api_call *c);
 
 /* api_operation.c */
 void hf_handle_wait_operation(struct hf_api_call *c);

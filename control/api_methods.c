@@ -103,6 +103,7 @@ static const struct hf_api_method methods[] = {
     ROW(instance_service, "RebootInstance", reboot_instance, &hf_instance_rules),
     ROW(instance_service, "PauseInstance", pause_instance, &hf_instance_rules),
     ROW(instance_service, "ResumeInstance", resume_instance, &hf_instance_rules),
+    ROW(instance_service, "MigrateInstance", migrate_instance, &hf_instance_rules),
 
     ROW(affinity_group_service, "CreateAffinityGroup", create, &hf_affinity_group_rules),
     ROW(affinity_group_service, "GetAffinityGroup", get, &hf_affinity_group_rules),

@@ -179,12 +179,36 @@ static const char *resume_step(const VerbRequest *r, const Instance *i)
     return "resuming";
 }
 
+/* --- migrate --- */
+
+static hf_status migrate(struct hf_draft *d, const VerbRequest *r, Instance *i)
+{
+    const struct hf_api_plugs *p = &d->call->api->plugs;
+    if (p->hosts == NULL)
+        return hf_error(HF_UNAVAILABLE, "this node runs without controllers");
+    return p->hosts->migrate(p->hosts_arg, i, r->host_uuid);
+}
+
+static const char *migrate_step(const VerbRequest *r, const Instance *i)
+{
+    (void)r;
+    (void)i;
+    return "prepares the target";
+}
+
+/* Of the copy at the target. */
+static uint64_t copy_run(const Instance *i)
+{
+    return i->placement->migration->run;
+}
+
 /* --- all of them --- */
 
 static const struct verb start_verb = {"StartInstance", "start", start, start_step, next_run};
 static const struct verb stop_verb = {"StopInstance", "stop", stop, stop_step, this_run};
 static const struct verb reboot_verb = {"RebootInstance", "reboot", reboot, reboot_step, reboot_generation};
 static const struct verb pause_verb = {"PauseInstance", "pause", pause_it, pause_step, NULL};
+static const struct verb migrate_verb = {"MigrateInstance", "migrate", migrate, migrate_step, copy_run};
 static const struct verb resume_verb = {"ResumeInstance", "resume", resume, resume_step, NULL};
 
 static hf_status apply_verb(struct hf_draft *d, const struct verb *verb, Instance *i)
@@ -239,6 +263,11 @@ void hf_handle_reboot_instance(struct hf_api_call *c)
 void hf_handle_pause_instance(struct hf_api_call *c)
 {
     handle_verb(c, &pause_verb);
+}
+
+void hf_handle_migrate_instance(struct hf_api_call *c)
+{
+    handle_verb(c, &migrate_verb);
 }
 
 void hf_handle_resume_instance(struct hf_api_call *c)

@@ -8,6 +8,7 @@
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
 #include "control/image_controller.h"
+#include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 #include "control/storage_session.h"
@@ -197,6 +198,7 @@ struct instance_parts {
     Holdfast__V1__InstanceAssignment__Disk disks[DISKS_MAX], *disk_list[DISKS_MAX];
     Holdfast__V1__ImageAssignment templates[DISKS_MAX];
     Holdfast__V1__InstanceAssignment__Nic nics[NICS_MAX], *nic_list[NICS_MAX];
+    Holdfast__V1__InstanceAssignment__Migration migration;
     char hostname[64];
 };
 
@@ -251,8 +253,52 @@ static void add_nics(struct instance_parts *p, const Holdfast__V1__Instance *i)
     }
 }
 
-static void add_instance(struct build *b, const Holdfast__V1__Instance *i)
+/* The migration as the source is told of it. It is not stopped meanwhile: first the migration ends. */
+static void fill_source(const struct build *b, struct instance_parts *p, const Holdfast__V1__Instance *i,
+                        struct hf_migration_orders orders)
 {
+    const Holdfast__V1__Placement__Migration *m = i->placement->migration;
+    const Holdfast__V1__Host *target = HF_WORLD_GET(b->w, HOST, Host, m->target_host_uuid);
+    p->migration.go = orders.go;
+    p->migration.cancel = m->phase == HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__CANCELLING;
+    p->migration.target_host_uuid = m->target_host_uuid;
+    p->migration.target_epoch = m->target_epoch;
+    p->migration.target_address = target != NULL ? target->spec->management_ip : "";
+    p->m.power = HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
+    p->m.force_stop = false;
+}
+
+/* As the target is told of it: a copy with a run of its own. */
+static void fill_target(struct instance_parts *p, const Holdfast__V1__Instance *i,
+                        struct hf_migration_orders orders)
+{
+    const Holdfast__V1__Placement__Migration *m = i->placement->migration;
+    p->migration.incoming = true;
+    p->m.run = m->run;
+    p->m.epoch = m->target_epoch;
+    p->m.power =
+        orders.drop ? HOLDFAST__V1__POWER_STATE__POWER_STOPPED : HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
+    p->m.force_stop = orders.drop;
+}
+
+static void fill_migration(const struct build *b, struct instance_parts *p, const struct hf_world_object *o,
+                           bool incoming)
+{
+    const Holdfast__V1__Instance *i = (const Holdfast__V1__Instance *)(const void *)o->message;
+    p->migration =
+        (Holdfast__V1__InstanceAssignment__Migration)HOLDFAST__V1__INSTANCE_ASSIGNMENT__MIGRATION__INIT;
+    p->migration.run = i->placement->migration->run;
+    p->m.migration = &p->migration;
+    if (incoming)
+        fill_target(p, i, hf_migration_orders_of(o));
+    else
+        fill_source(b, p, i, hf_migration_orders_of(o));
+}
+
+/* incoming: its copy at the target of its migration. */
+static void add_instance(struct build *b, const struct hf_world_object *o, bool incoming)
+{
+    const Holdfast__V1__Instance *i = (const Holdfast__V1__Instance *)(const void *)o->message;
     struct instance_parts p = {.m = HOLDFAST__V1__INSTANCE_ASSIGNMENT__INIT};
     Holdfast__V1__InstanceAssignment *m = &p.m;
     m->uuid = i->meta->uuid;
@@ -262,6 +308,8 @@ static void add_instance(struct build *b, const Holdfast__V1__Instance *i)
     bool stops = i->spec->deleting || hf_drain_stops(b->host, m->uuid, m->run);
     m->power = stops ? HOLDFAST__V1__POWER_STATE__POWER_STOPPED : (int32_t)i->spec->power;
     m->force_stop = i->spec->force_stop || i->spec->deleting;
+    if (hf_migration_open(i->placement))
+        fill_migration(b, &p, o, incoming);
     m->cpus = i->spec->cpus;
     m->memory_bytes = i->spec->memory_bytes;
     m->reboot_generation = i->spec->reboot_generation;
@@ -281,22 +329,17 @@ static void add_instance(struct build *b, const Holdfast__V1__Instance *i)
     add(b, false, HOLDFAST__V1__KIND__INSTANCE, m->uuid, &a.base);
 }
 
-static bool placed_here(const struct build *b, const Holdfast__V1__Instance *i)
-{
-    return hf_placement_open(i->placement) && i->placement->epoch == b->epoch &&
-           strcmp(i->placement->host_uuid, b->host->meta->uuid) == 0;
-}
-
 static void add_instances(struct build *b)
 {
     size_t n = hf_world_count(b->w, HOLDFAST__V1__KIND__INSTANCE);
     for (size_t k = 0; k < n; k++) {
-        const Holdfast__V1__Instance *i = HF_WORLD_AT(b->w, INSTANCE, Instance, k);
-        if (!placed_here(b, i))
+        const struct hf_world_object *o = hf_world_at(b->w, HOLDFAST__V1__KIND__INSTANCE, k);
+        const Holdfast__V1__Instance *i = (const Holdfast__V1__Instance *)(const void *)o->message;
+        if (!hf_placement_at(i->placement, b->host->meta->uuid, b->epoch))
             continue;
         for (size_t j = 0; j < i->spec->n_nics; j++)
             add_l3(b, i->spec->nics[j]->l3_network_uuid);
-        add_instance(b, i);
+        add_instance(b, o, strcmp(i->placement->host_uuid, b->host->meta->uuid) != 0);
     }
 }
 

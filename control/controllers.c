@@ -102,7 +102,10 @@ void hf_controllers_mark_instances(struct hf_controllers *c, const char *host_uu
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, i);
         const Holdfast__V1__Placement *p = ((const Holdfast__V1__Instance *)(void *)o->message)->placement;
-        if (host_uuid != NULL ? p != NULL && strcmp(p->host_uuid, host_uuid) == 0 : !hf_placement_open(p))
+        bool there = host_uuid != NULL && p != NULL &&
+                     (strcmp(p->host_uuid, host_uuid) == 0 ||
+                      (p->migration != NULL && strcmp(p->migration->target_host_uuid, host_uuid) == 0));
+        if (host_uuid != NULL ? there : !hf_placement_open(p))
             o->dirty = true;
     }
     hf_controllers_kick(c);
@@ -194,8 +197,11 @@ static void mark_assignments(struct hf_controllers *c, uint32_t kind, const Prot
         hf_host_assignments_mark(c->assignments, NULL);
     for (size_t i = 0; i < 2 && kind == HOLDFAST__V1__KIND__INSTANCE; i++) {
         const Holdfast__V1__Instance *instance = (const Holdfast__V1__Instance *)(const void *)both[i];
-        if (instance != NULL && instance->placement != NULL)
-            hf_host_assignments_mark(c->assignments, instance->placement->host_uuid);
+        if (instance == NULL || instance->placement == NULL)
+            continue;
+        hf_host_assignments_mark(c->assignments, instance->placement->host_uuid);
+        if (instance->placement->migration != NULL)
+            hf_host_assignments_mark(c->assignments, instance->placement->migration->target_host_uuid);
         mark_drained(c, instance);
     }
 }
@@ -326,16 +332,21 @@ static const char *planned_cb(void *arg, const struct hf_world_object *o)
     return hf_instance_planned_host(o);
 }
 
+struct hf_facts *hf_controllers_gather_facts(struct hf_controllers *c)
+{
+    return hf_facts_gather(&(struct hf_facts_sources){
+        .world = c->world,
+        .store = hf_control_store(c->control),
+        .usable = usable_cb,
+        .planned = planned_cb,
+        .arg = c,
+    });
+}
+
 struct hf_facts *hf_controllers_facts(struct hf_controllers *c)
 {
     if (c->facts == NULL)
-        c->facts = hf_facts_gather(&(struct hf_facts_sources){
-            .world = c->world,
-            .store = hf_control_store(c->control),
-            .usable = usable_cb,
-            .planned = planned_cb,
-            .arg = c,
-        });
+        c->facts = hf_controllers_gather_facts(c);
     return c->facts;
 }
 

@@ -73,6 +73,8 @@ bool hf_controllers_host_usable(const struct hf_controllers *c, const Holdfast__
 /* Host's stream is there and it said something lately, whatever its state. */
 bool hf_controllers_host_contact(const struct hf_controllers *c, const char *host_uuid);
 
+/* The candidates, as of now; the caller frees them. */
+struct hf_facts *hf_controllers_gather_facts(struct hf_controllers *c);
 /* The candidates of this pass. */
 struct hf_facts *hf_controllers_facts(struct hf_controllers *c);
 

@@ -172,6 +172,7 @@ static void read_tombstones(struct hf_controllers *c, struct hf_world_object *ho
         r.epoch = h->status->epoch;
         r.run = runs[i].run;
         r.state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+        r.handed_over = runs[i].handed_over;
         r.message = "ended while its host had no contact (told by its lease record)";
         hf_instance_take_report(c, h->meta->uuid, &r);
     }

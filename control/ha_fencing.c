@@ -58,8 +58,7 @@ static bool in_use(const struct hf_controllers *c, const Host *h, const char *st
 {
     for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
         const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
-        if (!hf_placement_open(i->placement) || i->placement->epoch != h->status->epoch ||
-            strcmp(i->placement->host_uuid, h->meta->uuid) != 0)
+        if (!hf_placement_at(i->placement, h->meta->uuid, h->status->epoch))
             continue;
         for (size_t s = 0; s < i->spec->n_storage_uuids; s++)
             if (strcmp(i->spec->storage_uuids[s], storage_uuid) == 0)

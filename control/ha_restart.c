@@ -152,7 +152,8 @@ static struct hf_world_object *find_fence(struct fence_finder *f, const char *ho
     return fence;
 }
 
-/* Every open placement whose (host, epoch) is fenced, and the evidence of those fences. */
+/* Every open placement whose (host, epoch) is fenced, and the evidence of those fences. One that migrates
+ * waits until its migration is over, which needs proof for the target as well. */
 static void gather(const struct hf_controllers *c, struct plan_parts *p)
 {
     size_t n = hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE);
@@ -163,7 +164,7 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
     for (size_t k = 0; k < n; k++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, k);
         const Instance *i = (const Instance *)(void *)o->message;
-        if (!hf_placement_open(i->placement))
+        if (!hf_placement_open(i->placement) || hf_migration_open(i->placement))
             continue;
         uint64_t epoch = i->placement->epoch - HF_MUTANT(EVIDENCE_OF_OLD_EPOCH);
         struct hf_world_object *fence = find_fence(&finder, i->placement->host_uuid, epoch);

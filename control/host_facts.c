@@ -41,7 +41,7 @@ static size_t index_of(const struct hf_facts *f, const char *host_uuid)
     return o != NULL ? f->by_place[o->place] : HF_AFFINITY_NOWHERE;
 }
 
-static void take(struct hf_facts *f, size_t host, const Instance *i)
+static void take_room(struct hf_facts *f, size_t host, const Instance *i)
 {
     if (host == HF_AFFINITY_NOWHERE)
         return;
@@ -49,7 +49,13 @@ static void take(struct hf_facts *f, size_t host, const Instance *i)
     c->cpus_used += i->spec->cpus;
     c->memory_used += i->spec->memory_bytes;
     c->instances++;
-    hf_affinity_set(f->affinity, i, host);
+}
+
+static void take(struct hf_facts *f, size_t host, const Instance *i)
+{
+    take_room(f, host, i);
+    if (host != HF_AFFINITY_NOWHERE)
+        hf_affinity_set(f->affinity, i, host);
 }
 
 void hf_facts_leave(struct hf_facts *f, const Instance *i)
@@ -122,10 +128,15 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
     for (size_t i = 0; i < hf_world_count(src->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
         struct hf_world_object *o = hf_world_at(src->world, HOLDFAST__V1__KIND__INSTANCE, i);
         const Instance *m = (const Instance *)(void *)o->message;
-        const char *host =
-            hf_placement_open(m->placement) ? m->placement->host_uuid : src->planned(src->arg, o);
-        if (host != NULL)
-            take(f, index_of(f, host), m);
+        const char *planned = src->planned(src->arg, o);
+        if (hf_placement_open(m->placement))
+            take(f, index_of(f, m->placement->host_uuid), m);
+        if (hf_migration_open(m->placement)) /* its room is needed at both ends */
+            take_room(f, index_of(f, m->placement->migration->target_host_uuid), m);
+        else if (planned != NULL && hf_placement_open(m->placement))
+            take_room(f, index_of(f, planned), m);
+        else if (planned != NULL)
+            take(f, index_of(f, planned), m);
     }
     return f;
 }
@@ -272,9 +283,9 @@ static const char *local_host(const struct hf_world *w, const Holdfast__V1__Inst
     return "";
 }
 
-hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfast__V1__Host **ret)
+static struct hf_need need_of(const struct hf_facts *f, const Instance *i)
 {
-    struct hf_need need = {
+    return (struct hf_need){
         .name = i->meta->name,
         .cpus = i->spec->cpus,
         .memory_bytes = i->spec->memory_bytes,
@@ -284,13 +295,58 @@ hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfas
         .last_host = i->status != NULL ? i->status->last_host_uuid : "",
         .avoid_last = i->status != NULL && i->status->start_failures > 0,
     };
-    const struct reach *reach = reach_of(f, i);
-    for (size_t k = 0; k < f->n; k++)
-        f->candidates[k].unreachable = reach->why[k];
-    hf_affinity_judge(f->affinity, i, f->candidates, f->n, &need);
+}
+
+/* The objections are in the candidates. */
+static hf_status choose(struct hf_facts *f, struct hf_need *need, const Instance *i,
+                        const Holdfast__V1__Host **ret)
+{
+    hf_affinity_judge(f->affinity, i, f->candidates, f->n, need);
     size_t chosen;
-    HF_TRY(hf_schedule(&need, f->candidates, f->n, &f->rules, &chosen));
+    HF_TRY(hf_schedule(need, f->candidates, f->n, &f->rules, &chosen));
     take(f, chosen, i);
     *ret = f->hosts[chosen];
     return HF_STATUS_OK;
+}
+
+hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfast__V1__Host **ret)
+{
+    struct hf_need need = need_of(f, i);
+    const struct reach *reach = reach_of(f, i);
+    for (size_t k = 0; k < f->n; k++)
+        f->candidates[k].unreachable = reach->why[k];
+    return choose(f, &need, i, ret);
+}
+
+/* What keeps a guest that runs on `from` from going on here, besides what keeps one from starting. */
+static char *migration_objection(const Holdfast__V1__Host *from, const Holdfast__V1__Host *h)
+{
+    if (strcmp(from->meta->uuid, h->meta->uuid) == 0)
+        return hf_strdup("it runs there");
+    if (h->status == NULL || strcmp(from->status->accelerator, h->status->accelerator) != 0)
+        return hf_printf("its accelerator is '%s', that of host '%s' is '%s'",
+                         h->status != NULL ? h->status->accelerator : "", from->meta->name,
+                         from->status->accelerator);
+    return NULL;
+}
+
+hf_status hf_facts_schedule_migration(struct hf_facts *f, const Instance *i, const char *host_uuid,
+                                      const Holdfast__V1__Host **ret)
+{
+    const Holdfast__V1__Host *from = HF_WORLD_GET(f->world, HOST, Host, i->placement->host_uuid);
+    struct hf_need need = need_of(f, i);
+    need.pinned_host = host_uuid;
+    const struct reach *reach = reach_of(f, i);
+    char **why = hf_alloc_array(f->n, sizeof *why);
+    for (size_t k = 0; k < f->n; k++) {
+        why[k] = migration_objection(from, f->hosts[k]);
+        f->candidates[k].unreachable = why[k] != NULL ? why[k] : reach->why[k];
+    }
+    hf_status st = choose(f, &need, i, ret);
+    for (size_t k = 0; k < f->n; k++) {
+        f->candidates[k].unreachable = NULL;
+        free(why[k]);
+    }
+    free(why);
+    return st;
 }

@@ -12,7 +12,7 @@
 struct hf_facts;
 
 /* usable: does this host have contact, in its granted, unfenced epoch? planned: the host that an instance
- * without an open placement is about to be placed on (a commit is under way), or NULL. */
+ * is about to be placed on or migrated to (a commit is under way), or NULL. */
 struct hf_facts_sources {
     const struct hf_world *world;
     const struct hf_store *store;
@@ -33,6 +33,10 @@ hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
 /* The instance counts no more where its open placement is / this host takes nothing and counts as lost. */
 void hf_facts_leave(struct hf_facts *f, const Holdfast__V1__Instance *i);
 void hf_facts_lose(struct hf_facts *f, const char *host_uuid);
+
+/* Chooses another host for the copy of a running instance: this one (host_uuid), or any (""). */
+hf_status hf_facts_schedule_migration(struct hf_facts *f, const Holdfast__V1__Instance *i,
+                                      const char *host_uuid, const Holdfast__V1__Host **ret) HF_MUST_USE;
 
 /* May this host use this storage (enabled or not): attached to its cluster and reported good? Else a sentence
  * (the caller frees), NULL when it may. */

@@ -2,6 +2,7 @@
 #include "control/controllers.h"
 #include "control/fence_confirm.h"
 #include "control/ha_drill.h"
+#include "control/migration_controller.h"
 
 static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
 {
@@ -34,10 +35,20 @@ static hf_status drill(void *arg, const struct hf_store *s, struct hf_txn *t, co
     return hf_drill_order(arg, s, t, host_uuid, force);
 }
 
+static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_uuid)
+{
+    const struct hf_control *c = arg;
+    const Holdfast__V1__Host *h;
+    HF_TRY(hf_migration_choose(c->controllers, i, host_uuid, &h));
+    hf_migration_open_intent(i, h->meta->uuid, h->status->epoch, hf_env_wall_ms(c->env));
+    return HF_STATUS_OK;
+}
+
 const struct hf_api_hosts_ops hf_hosts_ops = {
     .pending = pending,
     .find_pending = find_pending,
     .confirm_down = confirm_down,
     .contact = in_contact,
     .drill = drill,
+    .migrate = migrate,
 };

@@ -11,7 +11,9 @@
 #include "control/drain_record.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
+#include "control/instance_memory.h"
 #include "control/instance_step.h"
+#include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 #include "control/volume_controller.h"
@@ -21,25 +23,20 @@ typedef Holdfast__V1__InstanceReport InstanceReport;
 
 static const char *const start_verbs[] = {"CreateInstance", "StartInstance", NULL};
 
-/* What is remembered of an instance besides the store. */
-struct instance_memory {
-    InstanceReport *seen;           /* last report about the present placement, or NULL */
-    char seen_host[HF_UUID_STR];    /* who said it */
-    char planned_host[HF_UUID_STR]; /* the edit under way places it there; "": none */
-};
-
 static void free_memory(void *memory)
 {
-    struct instance_memory *mem = memory;
+    struct hf_instance_memory *mem = memory;
     if (mem->seen != NULL)
         holdfast__v1__instance_report__free_unpacked(mem->seen, NULL);
+    if (mem->target != NULL)
+        holdfast__v1__instance_report__free_unpacked(mem->target, NULL);
     free(mem);
 }
 
-static struct instance_memory *memory_of(struct hf_world_object *o)
+struct hf_instance_memory *hf_instance_memory(struct hf_world_object *o)
 {
     if (o->memory == NULL) {
-        o->memory = HF_NEW(struct instance_memory);
+        o->memory = HF_NEW(struct hf_instance_memory);
         o->free_memory = free_memory;
     }
     return o->memory;
@@ -47,13 +44,13 @@ static struct instance_memory *memory_of(struct hf_world_object *o)
 
 const char *hf_instance_planned_host(const struct hf_world_object *o)
 {
-    const struct instance_memory *mem = o->memory;
+    const struct hf_instance_memory *mem = o->memory;
     return mem != NULL && mem->planned_host[0] != '\0' ? mem->planned_host : NULL;
 }
 
 void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid)
 {
-    snprintf(memory_of(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
+    snprintfhf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
 }
 
 bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
@@ -70,21 +67,63 @@ static bool about(const Holdfast__V1__Placement *p, const char *host_uuid, const
            (p->run == r->run || HF_MUTANT(END_OF_ANOTHER_RUN));
 }
 
+static bool about_target(const Holdfast__V1__Placement *p, const char *host_uuid, const InstanceReport *r)
+{
+    const Holdfast__V1__Placement__Migration *m = p != NULL ? p->migration : NULL;
+    return hf_migration_open(p) && strcmp(m->target_host_uuid, host_uuid) == 0 &&
+           m->target_epoch == r->epoch && m->run == r->run;
+}
+
+/* A promise stands: what comes later about this run can only be older news. */
+static bool keep_report(InstanceReport **kept, char kept_host[HF_UUID_STR], const char *host_uuid,
+                        const InstanceReport *r)
+{
+    if (*kept != NULL && (*kept)->run == r->run &&
+        (*kept)->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
+        return false;
+    if (*kept != NULL)
+        holdfast__v1__instance_report__free_unpacked(*kept, NULL);
+    *kept = hf_pb_copy(&r->base);
+    snprintf(kept_host, HF_UUID_STR, "%s", host_uuid);
+    return true;
+}
+
 void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid, const InstanceReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, r->instance_uuid);
-    if (o == NULL || !about(((Instance *)(void *)o->message)->placement, host_uuid, r))
-        return;
-    struct instance_memory *mem = memory_of(o);
-    /* A promise stands: what comes later about this run can only be older news. */
-    if (mem->seen != NULL && mem->seen->run == r->run &&
-        mem->seen->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
-        return;
-    if (mem->seen != NULL)
-        holdfast__v1__instance_report__free_unpacked(mem->seen, NULL);
-    mem->seen = hf_pb_copy(&r->base);
-    snprintf(mem->seen_host, sizeof mem->seen_host, "%s", host_uuid);
-    hf_controllers_mark(c, o);
+    const Holdfast__V1__Placement *p = o != NULL ? ((Instance *)(void *)o->message)->placement : NULL;
+    bool taken = false;
+    if (about(p, host_uuid, r)) {
+        struct hf_instance_memory *mem = hf_instance_memory(o);
+        taken = keep_report(&mem->seen, mem->seen_host, host_uuid, r);
+    } else if (about_target(p, host_uuid, r)) {
+        struct hf_instance_memory *mem = hf_instance_memory(o);
+        taken = keep_report(&mem->target, mem->target_host, host_uuid, r);
+    }
+    if (taken)
+        hf_controllers_mark(c, o);
+}
+
+static bool is_about(const InstanceReport *r, const char *said_by, const char *host_uuid, uint64_t epoch,
+                     uint64_t run)
+{
+    return r != NULL && strcmp(said_by, host_uuid) == 0 && r->epoch == epoch && r->run == run;
+}
+
+const InstanceReport *hf_instance_said(const struct hf_instance_memory *mem, const char *host_uuid,
+                                       uint64_t epoch, uint64_t run)
+{
+    if (is_about(mem->seen, mem->seen_host, host_uuid, epoch, run))
+        return mem->seen;
+    return is_about(mem->target, mem->target_host, host_uuid, epoch, run) ? mem->target : NULL;
+}
+
+/* The last report about the present placement: if that came by a migration, what was said of the copy. */
+static const InstanceReport *last_seen(const struct hf_instance_memory *mem, const Holdfast__V1__Placement *p)
+{
+    if (mem->seen != NULL && about(p, mem->seen_host, mem->seen))
+        return mem->seen;
+    return mem->target != NULL && about(p, mem->target_host, mem->target) ? mem->target : NULL;
 }
 
 /* --- a placed instance --- */
@@ -97,19 +136,20 @@ const Holdfast__V1__Operation *hf_instance_users_start(const struct hf_controlle
 }
 
 static struct hf_instance_facts facts_of(const struct hf_controllers *c, const Instance *i,
-                                         const struct instance_memory *mem)
+                                         const struct hf_instance_memory *mem)
 {
     const Holdfast__V1__Host *h =
         i->placement != NULL ? HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid) : NULL;
     const Holdfast__V1__Operation *op = hf_instance_users_start(c, i->meta->uuid);
     const Holdfast__V1__HostStatus__Leaving *leaving =
         h != NULL ? hf_drain_leaving(h, i->meta->uuid, i->placement->run) : NULL;
-    bool seen = mem->seen != NULL && about(i->placement, mem->seen_host, mem->seen);
+    const InstanceReport *seen = last_seen(mem, i->placement);
     bool host_ends = h != NULL && h->spec->drain != NULL &&
-                     h->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN) && seen && !mem->seen->guest_initiated;
+                     h->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN) && seen != NULL &&
+                     !seen->guest_initiated;
     return (struct hf_instance_facts){
         .wall_ms = hf_controllers_wall_ms(c),
-        .seen = seen ? mem->seen : NULL,
+        .seen = seen,
         .contact = h != NULL && h->status != NULL && i->placement->epoch == h->status->epoch &&
                    !hf_ha_contact_lost(c, h), /* with the life that it was placed in */
         .never_stop = hf_instance_never_stop(c, i),
@@ -137,7 +177,7 @@ static void note_disks(struct hf_controllers *c, const Instance *i)
 static void follow(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    struct hf_instance_facts f = facts_of(c, i, memory_of(o));
+    struct hf_instance_facts f = facts_of(c, i, hf_instance_memory(o));
     bool runs = f.seen != NULL && f.seen->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
     struct hf_edit *e = hf_edit_create(&c->editor, "follow instance '%s'", i->meta->name);
     if (hf_instance_follow(hf_edit_change(e, o), &f))
@@ -171,7 +211,10 @@ static bool is_placed(const struct hf_controllers *c, const Instance *i)
 void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    memory_of(o)->planned_host[0] = '\0';
+    hf_instance_memory(o)->planned_host[0] = '\0';
+    bool migrates = hf_migration_reconcile(c, o);
+    if (migrates)
+        return;
     if (is_placed(c, i))
         follow(c, o);
     else if (i->spec->deleting)

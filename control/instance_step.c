@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/mutant.h"
 #include "control/conditions.h"
+#include "control/migration_step.h"
 #include "control/placement_guard.h"
 
 typedef Holdfast__V1__InstanceStatus__State state_t;
@@ -240,12 +241,16 @@ void hf_instance_place(Holdfast__V1__Instance *i, const char *host_uuid, uint64_
     if (p->end != NULL)
         protobuf_c_message_free_unpacked(&p->end->base, NULL);
     p->end = NULL;
+    p->run = hf_placement_last_run(p) + (HF_MUTANT(RUN_USED_TWICE) && p->run > 0 ? 0 : 1);
+    if (p->migration != NULL)
+        protobuf_c_message_free_unpacked(&p->migration->base, NULL);
+    p->migration = NULL;
     hf_pb_set(&p->host_uuid, host_uuid);
     p->epoch = epoch;
-    p->run += HF_MUTANT(RUN_USED_TWICE) && p->run > 0 ? 0 : 1;
     say(i, HF_CONDITION_SCHEDULING, NULL, wall_ms);
     say(i, HF_CONDITION_WAITING, NULL, wall_ms);
     say(i, HF_CONDITION_READY, NULL, wall_ms);
+    say(i, HF_CONDITION_MIGRATION, NULL, wall_ms);
     set_state(i, STATE(STARTING), wall_ms);
 }
 

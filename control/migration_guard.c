@@ -25,6 +25,15 @@ bool hf_placement_touches(const Placement *p, const char *host_uuid)
             (hf_migration_open(p) && strcmp(p->migration->target_host_uuid, host_uuid) == 0));
 }
 
+bool hf_placement_at(const Placement *p, const char *host_uuid, uint64_t epoch)
+{
+    if (!hf_placement_open(p))
+        return false;
+    return (p->epoch == epoch && strcmp(p->host_uuid, host_uuid) == 0) ||
+           (hf_migration_open(p) && p->migration->target_epoch == epoch &&
+            strcmp(p->migration->target_host_uuid, host_uuid) == 0);
+}
+
 uint64_t hf_placement_last_run(const Placement *p)
 {
     uint64_t run = p != NULL ? p->run : 0;

@@ -6,6 +6,7 @@
 #include "control/drain_controller.h"
 #include "control/operation_controller.h"
 #include "control/operation_verdict.h"
+#include "control/placement_guard.h"
 #include "control/settings.h"
 
 #define HOUR_MS (60LL * 60 * 1000)
@@ -18,12 +19,14 @@ static const Operation *operation(const struct hf_world_object *o)
     return (const Operation *)(const void *)o->message;
 }
 
+/* The host that an operation on an instance waits for: where it is or, of one that moves, where it goes. */
 static const char *place_of(const struct hf_controllers *c, const ProtobufCMessage *target)
 {
     if (target == NULL || target->descriptor != &holdfast__v1__instance__descriptor)
         return "";
     const Holdfast__V1__Placement *p = ((const Holdfast__V1__Instance *)(const void *)target)->placement;
-    const Holdfast__V1__Host *h = p != NULL ? HF_WORLD_GET(c->world, HOST, Host, p->host_uuid) : NULL;
+    const char *uuid = hf_migration_open(p) ? p->migration->target_host_uuid : p != NULL ? p->host_uuid : "";
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, uuid);
     return h != NULL ? h->meta->name : "";
 }
 

@@ -13,6 +13,7 @@ typedef Holdfast__V1__Operation Operation;
 typedef Holdfast__V1__Instance Instance;
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
+#define PHASE(name) HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__##name
 
 static void running(struct hf_verdict *v, const char *fmt, ...) HF_PRINTF(2, 3);
 static void running(struct hf_verdict *v, const char *fmt, ...)
@@ -187,6 +188,29 @@ static void pause_or_resume(const Instance *i, bool pause, const char *place, st
         running(v, "waits for host '%s' to %s it", place, verb);
 }
 
+static void migrate(const Operation *op, const Instance *i, const char *place, struct hf_verdict *v)
+{
+    const Holdfast__V1__Placement__Migration *m = i->placement != NULL ? i->placement->migration : NULL;
+    bool ours = m != NULL && m->run == op->target_run;
+    if (ours && m->phase == PHASE(CANCELLED)) {
+        v->kind = HF_VERDICT_CANCELLED;
+        if (!op->cancel_requested)
+            failed(v, HF_PRECONDITION, "migrate instance '%s': %s", i->meta->name, m->reason);
+    } else if (ours && m->phase == PHASE(CANCELLING)) {
+        running(v, "calls it off: %s", m->reason);
+    } else if (ours && m->phase == PHASE(OPEN) && i->status->migration_percent > 0) {
+        running(v, "moves to host '%s': %u %%", place, i->status->migration_percent);
+    } else if (ours && m->phase == PHASE(OPEN)) {
+        running(v, "moves to host '%s'", place);
+    } else if (i->placement == NULL || i->placement->run != op->target_run || i->placement->end != NULL) {
+        failed(v, HF_PRECONDITION, "migrate instance '%s': its run ended", i->meta->name);
+    } else if (runs(i)) {
+        v->kind = HF_VERDICT_SUCCEEDED;
+    } else {
+        running(v, "goes on at host '%s'", place);
+    }
+}
+
 static void delete_instance(const Instance *i, const char *place, struct hf_verdict *v)
 {
     if (hf_placement_open(i->placement))
@@ -207,6 +231,8 @@ static void instance(const Operation *op, const Instance *i, const char *place, 
         pause_or_resume(i, true, place, v);
     else if (strcmp(op->verb, "ResumeInstance") == 0)
         pause_or_resume(i, false, place, v);
+    else if (strcmp(op->verb, "MigrateInstance") == 0)
+        migrate(op, i, place, v);
     else if (strcmp(op->verb, "DeleteInstance") == 0)
         delete_instance(i, place, v);
     else
@@ -222,6 +248,8 @@ static bool is_delete(const Operation *op)
  */
 static void cancel(const Operation *op, struct hf_verdict *v)
 {
+    if (strcmp(op->verb, "MigrateInstance") == 0)
+        return; /* its controller has heard it */
     if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0) {
         v->kind = HF_VERDICT_CANCELLED;
         return;

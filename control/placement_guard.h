@@ -39,6 +39,9 @@ bool hf_migration_open(const Holdfast__V1__Placement *p);
 /* The run, or the copy that its open migration makes, may be on this host. */
 bool hf_placement_touches(const Holdfast__V1__Placement *p, const char *host_uuid);
 
+/* It may be in this life of a host: it is placed there, or migrates to it. */
+bool hf_placement_at(const Holdfast__V1__Placement *p, const char *host_uuid, uint64_t epoch);
+
 /* The highest number that was ever given to a copy of it: the next one is above. 0: never placed. */
 uint64_t hf_placement_last_run(const Holdfast__V1__Placement *p);
 

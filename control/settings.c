@@ -41,6 +41,8 @@ static const struct hf_setting settings[] = {
      .description = "seconds that a guest has to power itself off before it is forced"},
     {.name = "host.drainParallel", .type = HF_SETTING_INT, .default_value = "2", .min = 1, .max = 64,
      .description = "instances that leave a drained host at once and run on elsewhere"},
+    {.name = "vm.migrationTimeout", .type = HF_SETTING_INT, .default_value = "600", .min = 10, .max = 3000,
+     .description = "seconds after which a live migration that has not ended is called off"},
     {.name = "host.reservedMemory", .type = HF_SETTING_SIZE, .default_value = "1G", .min = 0, .max = 1LL << 50,
      .description = "memory of each host that instances do not get"},
     {.name = "primaryStorage.reservedCapacity", .type = HF_SETTING_SIZE, .default_value = "1G", .min = 0,
