@@ -306,6 +306,8 @@ static const struct cli_flag instance_create[] = {
 static const struct cli_flag instance_update[] = {RENAME, DESCRIPTION, HA_FLAG, PRIORITY_FLAG, GROUP_FLAG, REVISION, END_FLAGS};
 static const struct cli_flag start_flags[] = {
     {"host", CLI_REF, "host_uuid", N_("HOST"), N_("on this host only"), "host", NULL, false}, END_FLAGS};
+static const struct cli_flag migrate_flags[] = {
+    {"host", CLI_REF, "host_uuid", N_("HOST"), N_("to this host"), "host", NULL, false}, END_FLAGS};
 static const struct cli_flag force_flags[] = {
     {"force", CLI_BOOL, "force", NULL, N_("do not ask the guest first"), NULL, NULL, false}, END_FLAGS};
 static const struct cli_verb instance_verbs[] = {
@@ -316,10 +318,13 @@ static const struct cli_verb instance_verbs[] = {
     {.name = "reboot", .shape = CLI_ACT, .method = "RebootInstance", .flags = force_flags, .help = N_("restart its guest")},
     {.name = "pause", .shape = CLI_ACT, .method = "PauseInstance", .help = N_("stop its CPUs")},
     {.name = "resume", .shape = CLI_ACT, .method = "ResumeInstance", .help = N_("let its CPUs go on")},
+    {.name = "migrate", .shape = CLI_ACT, .method = "MigrateInstance", .flags = migrate_flags,
+     .help = N_("move it to another host while it runs")},
     END_VERBS};
 static const struct cli_column instance_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                      {"STATE", "status.state", NULL, NULL},
                                                      {"HOST", "placement.hostUuid", "host", NULL},
+                                                     {"MOVES TO", "status.migratingToHostUuid", "host", NULL},
                                                      {"RUN", "placement.run", NULL, NULL},
                                                      {"HA", "spec.haLevel", NULL, HA_CHOICES},
                                                      {"PRIORITY", "spec.restartPriority", NULL, PRIORITY_CHOICES},

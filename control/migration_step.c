@@ -55,6 +55,7 @@ void hf_migration_open_intent(Instance *i, const char *target_host_uuid, uint64_
     m->run = run;
     m->started_at_ms = wall_ms;
     i->status->migration_percent = 0;
+    hf_pb_set(&i->status->migrating_to_host_uuid, target_host_uuid);
     hf_condition_clear(&i->status->conditions, &i->status->n_conditions, HF_CONDITION_MIGRATION);
 }
 
@@ -108,6 +109,12 @@ static End *new_end(int kind, const char *host_uuid, uint64_t epoch, uint64_t ru
     return e;
 }
 
+static void clear_progress(Instance *i)
+{
+    i->status->migration_percent = 0;
+    hf_pb_set(&i->status->migrating_to_host_uuid, "");
+}
+
 /* The placement is the target's from here, and only now may it go on. */
 static void complete(Instance *i, const struct hf_migration_facts *f)
 {
@@ -119,7 +126,7 @@ static void complete(Instance *i, const struct hf_migration_facts *f)
     hf_pb_set(&p->host_uuid, m->target_host_uuid);
     p->epoch = m->target_epoch;
     p->run = m->run;
-    i->status->migration_percent = 0;
+    clear_progress(i);
 }
 
 static void call_off(Instance *i, const struct hf_migration_facts *f)
@@ -131,7 +138,7 @@ static void call_off(Instance *i, const struct hf_migration_facts *f)
                      m->run, said ? f->target->message : "its host is proven down", f->wall_ms);
     if (!said)
         hf_pb_set(&m->end->fence_uuid, f->target_fence_uuid);
-    i->status->migration_percent = 0;
+    clear_progress(i);
     char *text = hf_printf("its migration to host '%s' ended without effect: %s", f->target_name, m->reason);
     hf_condition_set(&i->status->conditions, &i->status->n_conditions, HF_CONDITION_MIGRATION, false, text,
                      f->wall_ms);

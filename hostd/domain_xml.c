@@ -222,12 +222,58 @@ static bool is_mark(const xmlNode *node)
            (!node->ns || xmlStrEqual(node->ns->href, X(HF_DOMAIN_XML_NS)));
 }
 
+static xmlDoc *read_doc(const char *xml)
+{
+    return xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+                         XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NONET | XML_PARSE_NOBLANKS);
+}
+
+static xmlNode *child(const xmlNode *node, const char *name)
+{
+    xmlNode *c = node ? node->children : NULL;
+    while (c && !xmlStrEqual(c->name, X(name)))
+        c = c->next;
+    return c;
+}
+
+/* Where the gate reads the run (add_run()). */
+static xmlNode *run_entry(xmlNode *domain)
+{
+    for (xmlNode *s = domain->children; s; s = s->next)
+        for (xmlNode *e = xmlStrEqual(s->name, X("sysinfo")) ? s->children : NULL; e; e = e->next) {
+            xmlChar *name = xmlGetNoNsProp(e, X("name"));
+            bool found = xmlStrEqual(name, X(HF_GUEST_RUN_KEY));
+            xmlFree(name);
+            if (found)
+                return e;
+        }
+    return NULL;
+}
+
+hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mark, char **ret)
+{
+    char host[HF_UUID_STR], epoch[24], run[24];
+    xmlDoc *doc = read_doc(xml);
+    xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlNode *placement = child(child(domain, "metadata"), "placement");
+    xmlNode *entry = domain ? run_entry(domain) : NULL;
+    if (!is_mark(placement) || !entry) {
+        xmlFreeDoc(doc);
+        return hf_error(HF_INVALID, "the domain has no placement in its metadata: it is not Holdfast's");
+    }
+    xmlSetProp(placement, X("host"), X(hf_uuid_format(&mark->host_uuid, host)));
+    xmlSetProp(placement, X("epoch"), X(number(mark->epoch, epoch)));
+    xmlSetProp(placement, X("run"), X(number(mark->run, run)));
+    xmlNodeSetContent(entry, X(run));
+    *ret = to_text(domain);
+    xmlFreeDoc(doc);
+    return HF_STATUS_OK;
+}
+
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret)
 {
     struct hf_domain_mark mark = {0};
-    xmlDoc *doc =
-        xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
-                      XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NONET | XML_PARSE_NOBLANKS);
+    xmlDoc *doc = read_doc(xml);
     xmlNode *root = doc ? xmlDocGetRootElement(doc) : NULL;
     bool ok = is_mark(root) && read_uuid(root, "host", &mark.host_uuid) &&
               read_number(root, "epoch", &mark.epoch) && read_number(root, "run", &mark.run);

@@ -25,6 +25,10 @@ struct hf_domain_mark {
 hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_domain_xml_options *o,
                               char **ret) HF_MUST_USE;
 
+/* The text of a running domain of ours (as virDomainGetXMLDesc() gives it) for its copy on another host:
+ * with that one's mark, in the metadata and where the gate reads the run. To be freed. INVALID: not ours. */
+hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mark, char **ret) HF_MUST_USE;
+
 /* Reads our metadata element (as virDomainGetMetadata() gives it); false when it is not ours or damaged. */
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret);
 

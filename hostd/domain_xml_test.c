@@ -165,13 +165,38 @@ static void knows_what_is_not_ours(void **state)
         assert_false(hf_domain_mark_parse(bad[i], &mark));
 }
 
+static void gives_the_copy_a_mark_of_its_own(void **state)
+{
+    (void)state;
+    struct hf_vm_spec spec = small_spec(), target = spec;
+    struct hf_domain_mark mark = {.epoch = 12, .run = 1000};
+    char *xml, *copy, *expected;
+    assert_true(hf_uuid_parse("00000000000000000000000000000abc", &mark.host_uuid));
+    target.host_uuid = mark.host_uuid;
+    target.epoch = mark.epoch;
+    target.run = mark.run;
+    assert_true(hf_ok(hf_domain_xml_build(&spec, &tcg, &xml)));
+    assert_true(hf_ok(hf_domain_xml_build(&target, &tcg, &expected)));
+    assert_true(hf_ok(hf_domain_xml_remark(xml, &mark, &copy)));
+    assert_string_equal(copy, expected);
+    free(copy);
+    free(xml);
+    free(expected);
+    hf_status st = hf_domain_xml_remark("<domain type='kvm'><name>other</name></domain>", &mark, &copy);
+    assert_int_equal(hf_status_code(st), HF_INVALID);
+    hf_status_drop(st);
+    st = hf_domain_xml_remark("no XML", &mark, &copy);
+    assert_int_equal(hf_status_code(st), HF_INVALID);
+    hf_status_drop(st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_guest_under_tcg),         cmocka_unit_test(larger_guest_under_kvm),
         cmocka_unit_test(libvirt_chooses_the_cpu),       cmocka_unit_test(escapes_what_people_write),
         cmocka_unit_test(refuses_what_xml_cannot_carry), cmocka_unit_test(reads_its_mark_back),
-        cmocka_unit_test(knows_what_is_not_ours),
+        cmocka_unit_test(knows_what_is_not_ours),        cmocka_unit_test(gives_the_copy_a_mark_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

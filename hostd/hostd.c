@@ -214,7 +214,8 @@ static hf_status open_drivers(struct daemon *d, const char *accel)
                                        .accelerator = accel,
                                        .emulator = d->o.emulator ? d->o.emulator : gate,
                                        .cpu_mode = "none",
-                                       .cache_mode = "none"};
+                                       .cache_mode = "none",
+                                       .plain_migration = strcmp(d->o.migration, "tcp") == 0};
     if (d->o.emulator)
         hf_warn("guests are started with %s: the keeper is not asked when they are born", d->o.emulator);
     struct hf_hypervisor_events vm_events = hf_host_hypervisor_events(d->host);

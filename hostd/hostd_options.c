@@ -32,6 +32,7 @@ const char hf_hostd_help[] =
     "  --emulator PATH       starts guests in place of the gate, hf-qemu beside this program; then the "
     "keeper is\n"
     "                        not asked when a guest is born: for tests only\n"
+    "  --migration tls|tcp   how guests move to other hosts: by libvirt's TLS, or in the clear  [tls]\n"
     "  --cpus N              processors to offer                    [all of this machine]\n"
     "  --memory SIZE         memory to offer, for example 16GiB     [all of this machine]\n"
     "  --tls-ca FILE         certificates that the control nodes' ones are checked against; without it: no "
@@ -53,6 +54,7 @@ enum {
     LIBVIRT,
     ACCEL,
     EMULATOR,
+    MIGRATION,
     CPUS,
     MEMORY,
     CA,
@@ -75,6 +77,7 @@ static const struct option table[] = {
     {"cpus", required_argument, NULL, CPUS},
     {"memory", required_argument, NULL, MEMORY},
     {"emulator", required_argument, NULL, EMULATOR},
+    {"migration", required_argument, NULL, MIGRATION},
     {"tls-ca", required_argument, NULL, CA},
     {"tls-cert", required_argument, NULL, CERT},
     {"tls-key", required_argument, NULL, KEY},
@@ -160,6 +163,8 @@ static const char **text_option(struct hf_hostd_options *o, int option)
         return &o->accelerator;
     case EMULATOR:
         return &o->emulator;
+    case MIGRATION:
+        return &o->migration;
     case CA:
         return &o->tls.ca;
     case CERT:
@@ -183,6 +188,8 @@ static hf_status check(const struct hf_hostd_options *o)
     if (strcmp(o->accelerator, "auto") != 0 && strcmp(o->accelerator, "kvm") != 0 &&
         strcmp(o->accelerator, "tcg") != 0)
         return hf_error(HF_INVALID, "--accel: '%s' is not auto, kvm or tcg", o->accelerator);
+    if (strcmp(o->migration, "tls") != 0 && strcmp(o->migration, "tcp") != 0)
+        return hf_error(HF_INVALID, "--migration: '%s' is not tls or tcp", o->migration);
     if ((o->tls.cert || o->tls.key) && !(o->tls.cert && o->tls.key && o->tls.ca))
         return hf_error(HF_INVALID, "--tls-cert and --tls-key are given together, with --tls-ca");
     return HF_STATUS_OK;
@@ -196,6 +203,7 @@ hf_status hf_hostd_options_parse(int argc, char **argv, struct hf_hostd_options 
         .keeper_socket = HF_KEEPER_SOCKET,
         .libvirt_uri = "qemu:///system",
         .accelerator = "auto",
+        .migration = "tls",
         .patience_s = 120,
     };
     int option;

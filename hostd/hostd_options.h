@@ -15,6 +15,7 @@ struct hf_hostd_options {
     uint64_t memory_bytes; /* 0: found */
     struct hf_tls_files tls;
     unsigned patience_s; /* that the leader has to empty this host when the machine is switched off */
+    const char *migration; /* "tls", "tcp": how guests are sent to other hosts */
     bool shut_down;      /* not the daemon: the call that tells it so */
     bool help, version;
 };

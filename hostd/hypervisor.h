@@ -35,7 +35,7 @@ struct hf_vm_spec {
     const char *console_log;     /* file for the serial console, or NULL */
 };
 
-/* INCOMING: it is being filled by a migration from another host and cannot be resumed. */
+/* INCOMING: it stands in the middle of a migration: being filled, or having been sent. */
 enum hf_vm_state { HF_VM_RUNNING, HF_VM_PAUSED, HF_VM_SHUTTING_DOWN, HF_VM_INCOMING };
 
 struct hf_vm_seen {

@@ -306,7 +306,7 @@ static enum hf_seen seen_of(const struct hf_instance_rec *r, const struct hf_vm_
             continue;
         *ret_pid = vms[i].pid;
         return vms[i].state == HF_VM_PAUSED     ? HF_SEEN_PAUSED
-               : vms[i].state == HF_VM_INCOMING ? HF_SEEN_INCOMING
+               : vms[i].state == HF_VM_INCOMING ? (r->incoming ? HF_SEEN_INCOMING : HF_SEEN_PAUSED)
                                                 : HF_SEEN_RUNNING;
     }
     return HF_SEEN_ABSENT;

@@ -19,9 +19,8 @@ static bool read_mark(virDomainPtr dom, struct hf_domain_mark *ret)
     return ours;
 }
 
-/* The domain, if it is ours: what others run on the host is not touched. */
-static hf_status look_up(virConnectPtr conn, const struct hf_uuid *u, virDomainPtr *ret,
-                         struct hf_domain_mark *ret_mark)
+hf_status hf_libvirt_domain_look_up(virConnectPtr conn, const struct hf_uuid *u, virDomainPtr *ret,
+                                    struct hf_domain_mark *ret_mark)
 {
     char id[HF_UUID_STR];
     hf_uuid_format(u, id);
@@ -42,7 +41,7 @@ static bool is_there(virConnectPtr conn, const struct hf_uuid *u, const struct h
 {
     virDomainPtr dom = NULL;
     struct hf_domain_mark has;
-    hf_status st = look_up(conn, u, &dom, &has);
+    hf_status st = hf_libvirt_domain_look_up(conn, u, &dom, &has);
     if (!hf_ok(st)) {
         hf_status_drop(st);
         return false;
@@ -77,7 +76,7 @@ static hf_status with_domain(virConnectPtr conn, const struct hf_uuid *u, const 
     char id[HF_UUID_STR];
     virDomainPtr dom = NULL;
     struct hf_domain_mark mark;
-    HF_TRY(look_up(conn, u, &dom, &mark));
+    HF_TRY(hf_libvirt_domain_look_up(conn, u, &dom, &mark));
     hf_status st = HF_STATUS_OK;
     if (act(dom) != 0)
         st = hf_libvirt_error("%s the domain %s", what, hf_uuid_format(u, id));
@@ -170,11 +169,14 @@ static int read_pid(const char *name)
 
 static enum hf_vm_state state_of(virDomainPtr dom)
 {
-    int state = VIR_DOMAIN_NOSTATE;
-    if (virDomainGetState(dom, &state, NULL, 0) != 0)
+    int state = VIR_DOMAIN_NOSTATE, reason = 0;
+    if (virDomainGetState(dom, &state, &reason, 0) != 0)
         return HF_VM_SHUTTING_DOWN; /* it ended since it was listed */
     switch (state) {
     case VIR_DOMAIN_PAUSED:
+        return reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP
+                   ? HF_VM_INCOMING
+                   : HF_VM_PAUSED;
     case VIR_DOMAIN_PMSUSPENDED:
         return HF_VM_PAUSED;
     case VIR_DOMAIN_SHUTDOWN:

@@ -8,6 +8,10 @@
 #include "hostd/domain_xml.h"
 #include "hostd/hypervisor.h"
 
+/* The domain (to be freed), if it is ours: what others run on the host is not touched. */
+hf_status hf_libvirt_domain_look_up(virConnectPtr conn, const struct hf_uuid *u, virDomainPtr *ret,
+                                    struct hf_domain_mark *ret_mark) HF_MUST_USE;
+
 /* Starts it; OK also when this very run is there already. EXISTS or PRECONDITION: another one is. */
 hf_status hf_libvirt_domain_start(virConnectPtr conn, const struct hf_uuid *u, const char *xml,
                                   const struct hf_domain_mark *mark) HF_MUST_USE;

@@ -121,6 +121,8 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
         return 0;
     if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
         l.why = HF_VM_GONE_GUEST;
+    else if (detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
+        l.why = HF_VM_GONE_MIGRATED;
     else if (detail == VIR_DOMAIN_EVENT_STOPPED_DESTROYED)
         l.why = HF_VM_GONE_DESTROYED;
     else if (detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)

@@ -13,6 +13,7 @@
 #include "hostd/domain_xml.h"
 #include "hostd/libvirt_conn.h"
 #include "hostd/libvirt_domain.h"
+#include "hostd/libvirt_migrate.h"
 #include "hostd/libvirt_watch.h"
 
 #define CALL_THREADS_MAX 16
@@ -23,6 +24,7 @@ struct vm_libvirt {
     struct hf_env *env;
     char *emulator, *cpu_mode, *cache_mode;
     struct hf_domain_xml_options xml;
+    bool plain_migration;
     struct hf_libvirt_pool *pool;
     struct hf_libvirt_watch *watch;
     struct hf_worker *worker;
@@ -49,6 +51,11 @@ struct call {
     /* start */
     char *xml;
     struct hf_domain_mark mark;
+    /* migration */
+    struct hf_vm_migration migration;
+    char *target_address;
+    hf_vm_progress_cb progress_cb;
+    struct hf_vm_progress progress;
     /* list */
     hf_vm_list_cb list_cb;
     struct hf_vm_seen *seen;
@@ -135,8 +142,11 @@ static void call_done(struct hf_job *job, hf_status st)
     bool ended = hf_ok(st);
     if (ended)
         st = c->st;
+    static const struct hf_vm_progress nothing;
     if (c->list_cb)
         c->list_cb(c->arg, st, hf_ok(st) ? c->seen : NULL, hf_ok(st) ? c->n_seen : 0);
+    else if (c->progress_cb)
+        c->progress_cb(c->arg, st, hf_ok(st) ? &c->progress : &nothing);
     else
         c->done_cb(c->arg, st);
 }
@@ -147,6 +157,7 @@ static void call_end(struct hf_job *job)
     unmark_stuck(c);
     hf_status_drop(c->st);
     free(c->xml);
+    free(c->target_address);
     free(c->seen);
     driver_unref(c->h);
     free(c);
@@ -248,6 +259,41 @@ static void vm_list(struct hf_hypervisor *h, unsigned deadline_ms, hf_vm_list_cb
     hf_worker_submit(c->h->worker, &c->job, deadline_ms);
 }
 
+static hf_status run_migrate(struct call *c, virConnectPtr conn)
+{
+    c->migration.target_address = c->target_address;
+    return hf_libvirt_migrate(conn, &c->migration, !c->h->plain_migration);
+}
+
+static hf_status run_progress(struct call *c, virConnectPtr conn)
+{
+    return hf_libvirt_migrate_progress(conn, &c->uuid, &c->progress);
+}
+
+static void vm_migrate(struct hf_hypervisor *h, const struct hf_vm_migration *m, unsigned deadline_ms,
+                       hf_vm_done_cb cb, void *arg)
+{
+    struct call *c = new_call(h, &m->uuid, run_migrate, arg);
+    c->done_cb = cb;
+    c->migration = *m;
+    c->target_address = hf_strdup(m->target_address);
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
+static void vm_migrate_abort(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms,
+                             hf_vm_done_cb cb, void *arg)
+{
+    call_verb(h, u, hf_libvirt_migrate_abort, deadline_ms, cb, arg);
+}
+
+static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms,
+                                hf_vm_progress_cb cb, void *arg)
+{
+    struct call *c = new_call(h, u, run_progress, arg);
+    c->progress_cb = cb;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
 /* --- life --- */
 
 static void on_part_closed(void *arg)
@@ -281,6 +327,9 @@ static const struct hf_hypervisor_ops libvirt_ops = {
     .resume = vm_resume,
     .list = vm_list,
     .close = vm_close,
+    .migrate = vm_migrate,
+    .migrate_abort = vm_migrate_abort,
+    .migrate_progress = vm_migrate_progress,
 };
 
 static hf_status check_options(const struct hf_vm_libvirt_options *o)
@@ -310,6 +359,7 @@ hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_optio
     h->emulator = hf_strdup(o->emulator ? o->emulator : "/usr/bin/qemu-system-x86_64");
     h->cpu_mode = hf_strdup(o->cpu_mode ? o->cpu_mode : "none");
     h->cache_mode = hf_strdup(o->cache_mode ? o->cache_mode : "none");
+    h->plain_migration = o->plain_migration;
     h->xml = (struct hf_domain_xml_options){.kvm = strcmp(o->accelerator, "kvm") == 0,
                                             .emulator = h->emulator,
                                             .cpu_mode = h->cpu_mode,

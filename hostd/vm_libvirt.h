@@ -14,6 +14,7 @@ struct hf_vm_libvirt_options {
     const char *emulator;    /* NULL: /usr/bin/qemu-system-x86_64 */
     const char *cpu_mode;    /* "none" (the default), "host-model", "host-passthrough" */
     const char *cache_mode;  /* "none": the only one that HA allows (rule 16) */
+    bool plain_migration;    /* over TCP, without certificates: for trusted networks and laboratories */
 };
 
 hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_options *o,

@@ -18,7 +18,9 @@ SERVICES = ("libvirtd", "hf-lease", "hostd")  # in the order in which a host sta
 
 LIBVIRTD_CONF = """\
 listen_tls = 0
-listen_tcp = 0
+listen_tcp = 1
+listen_addr = "{address}"
+auth_tcp = "none"
 auth_unix_rw = "none"
 auth_unix_ro = "none"
 host_uuid = "{uuid}"
@@ -69,7 +71,7 @@ class Host:
                     "log-libvirt/qemu", "state"):
             os.makedirs(os.path.join(self.dir, sub), exist_ok=True)
         self._file("machine-id", uuid.uuid4().hex + "\n")
-        self._file("etc-libvirt/libvirtd.conf", LIBVIRTD_CONF.format(uuid=uuid.uuid4()))
+        self._file("etc-libvirt/libvirtd.conf", LIBVIRTD_CONF.format(uuid=uuid.uuid4(), address=self.address))
         self._file("etc-libvirt/qemu.conf", QEMU_CONF)
         self._file("passwd", with_user("/etc/passwd", "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin"))
         self._file("group", with_user("/etc/group", "libvirt-qemu:x:64055:"))
@@ -182,7 +184,7 @@ class Host:
             wait_until(f"the start of {service} on {self.name}", lambda: self.pids(service), timeout=10)
 
     def _libvirtd(self):
-        return ["/usr/sbin/libvirtd", "-d"]
+        return ["/usr/sbin/libvirtd", "-d", "--listen"]
 
     def _hf_lease(self):
         watchdog = ["--watchdog-stand-in", "/dev/watchdog", "--lab"] if self.config.watchdog else []
@@ -191,7 +193,8 @@ class Host:
     def _hostd(self):
         controls = ",".join(f"{self.config.control_address(n)}:{CONTROL_PORT}"
                             for n in range(1, self.config.controls + 1))
-        return ["/run/lab/bin/hostd", "--control", controls, "--management-ip", self.address, "--state-dir", "/mnt/state",
+        return ["/run/lab/bin/hostd", "--control", controls, "--management-ip", self.address, "--migration", "tcp",
+                "--state-dir", "/mnt/state",
                 "--cpus", self.config.host_cpus, "--memory", f"{self.config.host_memory_mib}MiB"]
 
     def kill(self, service, sig=signal.SIGKILL):
