@@ -50,7 +50,7 @@ const char *hf_instance_planned_host(const struct hf_world_object *o)
 
 void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid)
 {
-    snprintfhf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
+    snprintf(hf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
 }
 
 bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
