@@ -134,20 +134,27 @@ static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NUL
                                                  END_COLUMNS};
 
 /* ---- primary storage ---- */
-#define STORAGE_CHOICES "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE"
+#define STORAGE_CHOICES "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE NFS=NFS"
+#define STORAGE_NETWORK \
+    {"storage-network-cidr", CLI_STRING, "spec.storage_network_cidr", N_("CIDR"), N_("each host's address in it carries heartbeats and mounts"), NULL, NULL, false}
 static const struct cli_flag storage_create[] = {
     {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true},
     {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("what it is"), NULL,
      STORAGE_CHOICES, true},
-    {"path", CLI_STRING, "spec.path", N_("DIR"), N_("the directory, the same on every host"), NULL, NULL, true},
+    {"path", CLI_STRING, "spec.path", N_("DIR"), N_("the directory, the same on every host (not for NFS)"), NULL, NULL, false},
+    {"url", CLI_STRING, "spec.url", N_("SERVER:/EXPORT"), N_("NFS: what hosts mount"), NULL, NULL, false},
+    {"mount-options", CLI_STRING, "spec.mount_options", N_("OPTIONS"), N_("NFS: as for mount(8) (default hard,vers=4.2)"), NULL, NULL, false},
+    STORAGE_NETWORK,
     {"reserved", CLI_SIZE, "spec.reserved_bytes", N_("SIZE"), N_("kept free of new volumes (default 1G)"), NULL, NULL, false},
     DESCRIPTION,
     END_FLAGS};
+static const struct cli_flag storage_update[] = {RENAME, DESCRIPTION, STORAGE_NETWORK, REVISION, END_FLAGS};
 static const struct cli_verb storage_verbs[] = {
-    STANDARD("PrimaryStorage", "PrimaryStorages", storage_create, update_flags), END_VERBS};
+    STANDARD("PrimaryStorage", "PrimaryStorages", storage_create, storage_update), END_VERBS};
 static const struct cli_column storage_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                     {"TYPE", "spec.type", NULL, STORAGE_CHOICES},
                                                     {"PATH", "spec.path", NULL, NULL},
+                                                    {"URL", "spec.url", NULL, NULL},
                                                     {"TOTAL", "status.totalBytes", NULL, "size"},
                                                     {"AVAILABLE", "status.availableBytes", NULL, "size"},
                                                     {"ZONE", "spec.zoneUuid", "zone", NULL},

@@ -8,6 +8,7 @@
 #include "control/api_rules.h"
 #include "control/pb_list.h"
 #include "control/placement_guard.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -60,17 +61,23 @@ static void storage_list(Holdfast__V1__ClusterSpec *spec, char ****ret_list, siz
     *ret_n = &spec->n_primary_storage_uuids;
 }
 
+/* What two storages of one cluster must not share. */
+static const char *place_of(const Holdfast__V1__PrimaryStorage *ps)
+{
+    return hf_storage_is_nfs(ps) ? ps->spec->url : ps->spec->path;
+}
+
 /* Hosts would keep two storages in one directory. */
 static hf_status attach_storage(struct hf_draft *d, const Cluster *cl, const ProtobufCMessage *m)
 {
-    const char *path = ((const Holdfast__V1__PrimaryStorage *)m)->spec->path;
+    const char *place = place_of((const Holdfast__V1__PrimaryStorage *)m);
     for (size_t i = 0; i < cl->spec->n_primary_storage_uuids; i++) {
         Holdfast__V1__PrimaryStorage *other = (Holdfast__V1__PrimaryStorage *)hf_object_find(
             d->store, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i], NULL);
         hf_status st = HF_STATUS_OK;
-        if (other != NULL && strcmp(other->spec->path, path) == 0)
+        if (other != NULL && strcmp(place_of(other), place) == 0)
             st = hf_error(HF_PRECONDITION, "its path %s is that of storage '%s', which is attached already",
-                          path, other->meta->name);
+                          place, other->meta->name);
         if (other != NULL)
             holdfast__v1__primary_storage__free_unpacked(other, NULL);
         HF_TRY(st);

@@ -8,17 +8,13 @@
 #include "control/api_instance.h"
 #include "control/drain_record.h"
 #include "control/pb_list.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
 
 typedef Holdfast__V1__Cluster Cluster;
 typedef Holdfast__V1__Instance Instance;
 typedef Holdfast__V1__PrimaryStorage Storage;
-
-static bool is_shared(const Storage *s)
-{
-    return s->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
-}
 
 static Storage *find_storage(const struct hf_store *s, const char *uuid)
 {
@@ -94,7 +90,7 @@ hf_status hf_instance_check_storage(const struct hf_store *s, const Instance *in
     hf_status st = HF_STATUS_OK;
     if (ps->spec->disabled)
         st = hf_error(HF_PRECONDITION, "primary storage '%s' is disabled", ps->meta->name);
-    else if (inst->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP && !is_shared(ps))
+    else if (inst->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP && !hf_storage_is_shared(ps))
         st = hf_error(HF_PRECONDITION,
                       "primary storage '%s' is local to each host: a NeverStop instance needs a shared one",
                       ps->meta->name);
@@ -114,7 +110,7 @@ hf_status hf_instance_check_ha(const struct hf_store *s, const Instance *inst)
         return st;
     for (size_t i = 0; i < inst->spec->n_storage_uuids && hf_ok(st); i++) {
         Storage *ps = find_storage(s, inst->spec->storage_uuids[i]);
-        if (ps == NULL || !is_shared(ps))
+        if (ps == NULL || !hf_storage_is_shared(ps))
             st = hf_error(HF_PRECONDITION,
                           "NEVER_STOP needs every volume on shared storage; primary storage '%s' is local "
                           "to each host",
@@ -157,12 +153,12 @@ hf_status hf_instance_choose_storage(const struct hf_store *s, Instance *inst)
     for (; o != NULL && !best_shared; o = hf_store_next(s, o->kind, o->name)) {
         Storage *ps = (Storage *)hf_object_decode(o);
         HF_ASSERT(ps != NULL);
-        bool better = best == NULL || is_shared(ps);
+        bool better = best == NULL || hf_storage_is_shared(ps);
         hf_status st = better ? hf_instance_check_storage(s, inst, ps->meta->uuid) : HF_STATUS_OK;
         if (better && hf_ok(st)) {
             free(best);
             best = hf_strdup(ps->meta->uuid);
-            best_shared = is_shared(ps);
+            best_shared = hf_storage_is_shared(ps);
         }
         hf_status_drop(st);
         holdfast__v1__primary_storage__free_unpacked(ps, NULL);

@@ -6,27 +6,76 @@
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_operation.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/storage.pb-c.h"
+#include "net/ipam.h"
+#include "storage/nfs_spec.h"
 #include "storage/primary.h"
 
 /* --- primary storages --- */
 
 typedef Holdfast__V1__PrimaryStorage Storage;
 
+#define NFS_OPTIONS "hard,vers=4.2" /* unless others are given */
+
+static hf_status check_network(const Storage *m)
+{
+    uint32_t network;
+    unsigned prefix;
+    if (m->spec->storage_network_cidr[0] == '\0')
+        return HF_STATUS_OK;
+    if (!hf_storage_is_shared(m))
+        return hf_error(HF_INVALID, "spec.storage_network_cidr: a LOCAL_STORAGE uses no network");
+    return hf_wrap(hf_cidr_parse(m->spec->storage_network_cidr, &network, &prefix),
+                   "spec.storage_network_cidr");
+}
+
+static hf_status create_nfs(Holdfast__V1__PrimaryStorageSpec *spec)
+{
+    if (spec->path[0] != '\0')
+        return hf_error(HF_INVALID,
+                        "spec.path: hosts mount an NFS storage below their own mount base: leave it empty");
+    HF_TRY(hf_wrap(hf_nfs_url_check(spec->url, NULL), "spec.url"));
+    HF_TRY(hf_wrap(hf_nfs_options_check(spec->mount_options), "spec.mount_options"));
+    if (spec->mount_options[0] == '\0')
+        hf_pb_set(&spec->mount_options, NFS_OPTIONS);
+    return HF_STATUS_OK;
+}
+
 static hf_status create_storage(struct hf_draft *d, ProtobufCMessage *m)
 {
     (void)d;
-    const Holdfast__V1__PrimaryStorageSpec *spec = ((Storage *)m)->spec;
-    if (spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE &&
-        spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT)
-        return hf_error(HF_INVALID, "spec.type is missing: LOCAL_STORAGE or SHARED_MOUNT_POINT");
-    return hf_wrap(hf_primary_path_check(spec->path), "spec.path");
+    Holdfast__V1__PrimaryStorageSpec *spec = ((Storage *)m)->spec;
+    switch (spec->type) {
+    case HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__NFS:
+        HF_TRY(create_nfs(spec));
+        break;
+    case HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE:
+    case HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT:
+        if (spec->url[0] != '\0' || spec->mount_options[0] != '\0')
+            return hf_error(HF_INVALID, "spec.url and spec.mount_options are for storages of type NFS");
+        HF_TRY(hf_wrap(hf_primary_path_check(spec->path), "spec.path"));
+        break;
+    default:
+        return hf_error(HF_INVALID, "spec.type is missing: LOCAL_STORAGE, SHARED_MOUNT_POINT or NFS");
+    }
+    return check_network((const Storage *)m);
 }
 
-static const char *const storage_paths[] = {"spec.disabled", "spec.reserved_bytes", NULL};
+static hf_status update_storage(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
+{
+    (void)d;
+    (void)before;
+    return check_network((const Storage *)m);
+}
 
-const struct hf_kind_rules hf_primary_storage_rules = {
-    .kind = HOLDFAST__V1__KIND__PRIMARY_STORAGE, .mutable_paths = storage_paths, .create = create_storage};
+static const char *const storage_paths[] = {"spec.disabled", "spec.reserved_bytes",
+                                            "spec.storage_network_cidr", NULL};
+
+const struct hf_kind_rules hf_primary_storage_rules = {.kind = HOLDFAST__V1__KIND__PRIMARY_STORAGE,
+                                                       .mutable_paths = storage_paths,
+                                                       .create = create_storage,
+                                                       .update = update_storage};
 
 /* --- images --- */
 

@@ -11,6 +11,7 @@
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_kind.h"
 #include "control/storage_session.h"
 #include "control/volume_controller.h"
 #include "holdfast/v1/infra.pb-c.h"
@@ -84,11 +85,14 @@ static void add_storages(struct build *b)
         const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, uuid);
         if (ps == NULL)
             continue;
-        bool shared = ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
+        bool shared = hf_storage_is_shared(ps);
         Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
         s.uuid = ps->meta->uuid;
-        s.type = shared ? "SharedMountPoint" : "LocalStorage";
+        s.type = hf_storage_is_nfs(ps) ? "NFS" : shared ? "SharedMountPoint" : "LocalStorage";
         s.path = ps->spec->path;
+        s.url = ps->spec->url;
+        s.mount_options = ps->spec->mount_options;
+        s.network_cidr = ps->spec->storage_network_cidr;
         s.heartbeat = shared;
         s.session = shared ? hf_storage_session(b->host->status, ps->meta->uuid) : 0;
         s.reserved_bytes = ps->spec->reserved_bytes > 0
@@ -412,7 +416,7 @@ static void add_observes(struct build *b)
     for (size_t i = 0; b->cluster != NULL && i < b->cluster->spec->n_primary_storage_uuids; i++) {
         const Holdfast__V1__PrimaryStorage *ps =
             HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, b->cluster->spec->primary_storage_uuids[i]);
-        if (ps != NULL && ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT)
+        if (ps != NULL && hf_storage_is_shared(ps))
             add_observe(b, ps->meta->uuid);
     }
 }

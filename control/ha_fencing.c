@@ -12,6 +12,7 @@
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_kind.h"
 #include "control/storage_session.h"
 #include "control/timeline.h"
 #include "ha/fence_decide.h"
@@ -81,7 +82,7 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
             hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i]);
         const Holdfast__V1__PrimaryStorage *ps =
             o != NULL ? (const Holdfast__V1__PrimaryStorage *)(void *)o->message : NULL;
-        if (ps == NULL || ps->spec->type != HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT)
+        if (ps == NULL || !hf_storage_is_shared(ps))
             continue;
         char *uuid = ps->meta->uuid;
         list[n++] = (struct hf_fence_storage){

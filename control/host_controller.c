@@ -1,13 +1,18 @@
 /* The state of a host as seen: its stream and its fence tell. Connected is set by the grant of its epoch
  * (host_grant.c), too. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "control/conditions.h"
 #include "control/controllers_state.h"
 #include "control/drain_controller.h"
 #include "control/drain_record.h"
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
+#include "control/storage_controller.h"
+
+#define CONDITION_NETWORK "StorageNetwork"
 
 #define STATE(name) HOLDFAST__V1__HOST_STATUS__STATE__##name
 
@@ -30,12 +35,36 @@ static state_t state_now(const struct hf_controllers *c, const Holdfast__V1__Hos
     return hf_ha_contact_lost(c, h) ? STATE(DISCONNECTED) : h->status->state;
 }
 
+/* Which of a host's addresses its storages go by. */
+static void note_network(struct hf_controllers *c, struct hf_world_object *o, const Holdfast__V1__Host *h)
+{
+    char *problem = hf_storage_network_problem(c, h);
+    const char *said =
+        hf_condition_message(h->status->conditions, h->status->n_conditions, CONDITION_NETWORK);
+    if (problem != NULL && strcmp(problem, said != NULL ? said : "") != 0) {
+        struct hf_edit *e =
+            hf_edit_create(&c->editor, "note the storage network of host '%s'", h->meta->name);
+        Holdfast__V1__HostStatus *st = ((Holdfast__V1__Host *)hf_edit_change(e, o))->status;
+        if (problem[0] != '\0')
+            hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_NETWORK, false, problem,
+                             hf_controllers_wall_ms(c));
+        else
+            hf_condition_clear(&st->conditions, &st->n_conditions, CONDITION_NETWORK);
+        hf_edit_commit(e, NULL, NULL);
+    }
+    free(problem);
+}
+
 static void note_state(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Holdfast__V1__Host *h = (const Holdfast__V1__Host *)(void *)o->message;
     state_t now = state_now(c, h);
-    if (h->status == NULL || h->status->state == now)
+    if (h->status == NULL)
         return;
+    if (h->status->state == now) {
+        note_network(c, o, h);
+        return;
+    }
     if (now == STATE(DISCONNECTED) && !hf_drain_may_be_silent(h))
         hf_warn("host '%s': no contact", h->meta->name);
     struct hf_edit *e = hf_edit_create(&c->editor, "note the state of host '%s'", h->meta->name);

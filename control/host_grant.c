@@ -1,6 +1,7 @@
 #include "control/host_grant.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -10,6 +11,8 @@
 #include "control/kinds.h"
 #include "control/storage_session.h"
 #include "control/timeline.h"
+
+#define HF_HOST_ADDRESSES_MAX 256 /* kept of a host; a host tells no more */
 
 bool hf_grant_same_life(const Holdfast__V1__Host *h, const Holdfast__V1__Hello *hello)
 {
@@ -124,6 +127,24 @@ static bool set_text(char **field, const char *value)
     return true;
 }
 
+static bool set_addresses(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello)
+{
+    size_t n = hello->n_addresses < HF_HOST_ADDRESSES_MAX ? hello->n_addresses : HF_HOST_ADDRESSES_MAX;
+    bool same = st->n_addresses == n;
+    for (size_t i = 0; same && i < n; i++)
+        same = strcmp(st->addresses[i], hello->addresses[i]) == 0;
+    if (same)
+        return false;
+    for (size_t i = 0; i < st->n_addresses; i++)
+        free(st->addresses[i]);
+    free(st->addresses);
+    st->n_addresses = n;
+    st->addresses = hf_alloc_array(st->n_addresses + 1, sizeof *st->addresses);
+    for (size_t i = 0; i < st->n_addresses; i++)
+        st->addresses[i] = hf_strdup(hello->addresses[i]);
+    return true;
+}
+
 /* Takes the Hello's inventory over; true when something changed. */
 static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello)
 {
@@ -135,6 +156,7 @@ static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hel
     changed |= set_text(&st->watchdog, hello->watchdog);
     changed |= set_text(&st->version, hello->version);
     changed |= set_text(&st->profile, hello->profile);
+    changed |= set_addresses(st, hello);
     return changed;
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/pb_copy.h"
 #include "control/conditions.h"
+#include "control/storage_kind.h"
 
 #define STATE(name)     HOLDFAST__V1__IMAGE_STATUS__STATE__##name
 #define CONDITION_FETCH "Fetch"
@@ -64,8 +65,8 @@ static const Holdfast__V1__PrimaryStorage *best_storage(struct hf_controllers *c
         if (ps == NULL || ps->spec->disabled)
             continue;
         char *why = hf_facts_storage_objection(c->world, h, ps->meta->uuid);
-        bool shared = ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
-        if (why == NULL && (best == NULL || (shared && best->spec->type != ps->spec->type)))
+        bool shared = hf_storage_is_shared(ps);
+        if (why == NULL && (best == NULL || (shared && !hf_storage_is_shared(best))))
             best = ps;
         free(why);
     }
@@ -81,7 +82,7 @@ static bool choose(struct hf_controllers *c, struct hf_image_fetch *ret)
         const Holdfast__V1__PrimaryStorage *ps = hf_controllers_host_usable(c, h) ? best_storage(c, h) : NULL;
         if (ps == NULL)
             continue;
-        bool shared = ps->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
+        bool shared = hf_storage_is_shared(ps);
         if (found && !shared)
             continue;
         snprintf(ret->host_uuid, sizeof ret->host_uuid, "%s", h->meta->uuid);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "control/settings.h"
+#include "control/storage_kind.h"
 
 typedef Holdfast__V1__PrimaryStorage PrimaryStorage;
 typedef Holdfast__V1__PrimaryStorageStatus Status;
@@ -14,6 +15,7 @@ struct host_word {
     char host_uuid[HF_UUID_STR];
     bool ok;
     char *message;
+    char *address, *network_problem;
     uint64_t total, available;
 };
 
@@ -26,8 +28,11 @@ struct storage_memory {
 static void free_memory(void *memory)
 {
     struct storage_memory *mem = memory;
-    for (size_t i = 0; i < mem->n; i++)
+    for (size_t i = 0; i < mem->n; i++) {
         free(mem->words[i].message);
+        free(mem->words[i].address);
+        free(mem->words[i].network_problem);
+    }
     free(mem->words);
     free(mem);
 }
@@ -39,6 +44,22 @@ static struct storage_memory *memory_of(struct hf_world_object *o)
         o->free_memory = free_memory;
     }
     return o->memory;
+}
+
+/* True: it is another one than before. */
+static bool take_text(char **field, const char *value)
+{
+    bool same = strcmp(*field != NULL ? *field : "", value) == 0;
+    free(*field);
+    *field = hf_strdup(value);
+    return !same;
+}
+
+static void mark_host(struct hf_controllers *c, const char *host_uuid)
+{
+    struct hf_world_object *host = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
+    if (host != NULL)
+        hf_controllers_mark(c, host);
 }
 
 void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r)
@@ -58,8 +79,10 @@ void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Ho
     }
     struct host_word *w = &mem->words[i];
     w->ok = r->ok;
-    free(w->message);
-    w->message = hf_strdup(r->message);
+    take_text(&w->message, r->message);
+    take_text(&w->address, r->address);
+    if (take_text(&w->network_problem, r->network_problem))
+        mark_host(c, host_uuid);
     w->total = r->total_bytes;
     w->available = r->available_bytes;
     hf_controllers_mark(c, o);
@@ -107,7 +130,8 @@ enum news { NEWS_NONE, NEWS_CAPACITY, NEWS_NOW };
 
 static enum news news_of(const View *v, const struct host_word *w)
 {
-    if (v == NULL || v->ok != w->ok || (!w->ok && strcmp(v->message, w->message) != 0))
+    if (v == NULL || v->ok != w->ok || (!w->ok && strcmp(v->message, w->message) != 0) ||
+        strcmp(v->address, w->address) != 0 || strcmp(v->network_problem, w->network_problem) != 0)
         return NEWS_NOW;
     uint64_t worth = (v->total_bytes > w->total ? v->total_bytes : w->total) / 100 * HF_STORAGE_NOTE_PERCENT;
     if (distance(v->total_bytes, w->total) > worth || distance(v->available_bytes, w->available) > worth)
@@ -134,6 +158,38 @@ static enum news news_of_storage(const struct hf_controllers *c, const PrimarySt
     return news;
 }
 
+static const struct host_word *word_of(const struct hf_world_object *o, const char *host_uuid)
+{
+    const struct storage_memory *mem = o->memory;
+    for (size_t i = 0; mem != NULL && i < mem->n; i++)
+        if (strcmp(mem->words[i].host_uuid, host_uuid) == 0)
+            return &mem->words[i];
+    return NULL;
+}
+
+char *hf_storage_network_problem(const struct hf_controllers *c, const Holdfast__V1__Host *h)
+{
+    const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+    char *all = hf_strdup("");
+    for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids; i++) {
+        const struct hf_world_object *o =
+            hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i]);
+        const struct host_word *w = o != NULL ? word_of(o, h->meta->uuid) : NULL;
+        if (o != NULL && w == NULL) {
+            free(all);
+            return NULL;
+        }
+        if (w == NULL || w->network_problem[0] == '\0')
+            continue;
+        char *more =
+            hf_printf("%s%sprimary storage '%s': %s", all, all[0] != '\0' ? "; " : "",
+                      ((const PrimaryStorage *)(const void *)o->message)->meta->name, w->network_problem);
+        free(all);
+        all = more;
+    }
+    return all;
+}
+
 /* --- the whole --- */
 
 static void take_words(const struct hf_controllers *c, PrimaryStorage *ps, const struct storage_memory *mem)
@@ -148,6 +204,8 @@ static void take_words(const struct hf_controllers *c, PrimaryStorage *ps, const
             v = add_view(st, w->host_uuid);
         v->ok = w->ok;
         hf_pb_set(&v->message, w->message);
+        hf_pb_set(&v->address, w->address);
+        hf_pb_set(&v->network_problem, w->network_problem);
         v->total_bytes = w->total;
         v->available_bytes = w->available;
     }

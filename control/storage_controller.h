@@ -10,4 +10,8 @@
 
 void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r);
 
+/* What is wrong with a host's addresses in the networks of its storages, by its last reports; "" for nothing,
+ * NULL when some of its storages has not been reported to this leader yet. To be freed. */
+char *hf_storage_network_problem(const struct hf_controllers *c, const Holdfast__V1__Host *h);
+
 #endif

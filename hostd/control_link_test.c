@@ -94,10 +94,21 @@ static void node_start(struct bench *b, struct node *n)
 
 /* --- the host --- */
 
-static hf_status open_storage(void *arg, const char *root, uint64_t reserved, struct hf_primary **ret)
+static hf_status open_storage(void *arg, const struct hf_storage_place *place, struct hf_primary **ret)
 {
-    (void)arg, (void)reserved, (void)ret;
-    return hf_error(HF_NOT_FOUND, "%s: no storage in this test", root);
+    (void)arg, (void)ret;
+    return hf_error(HF_NOT_FOUND, "%s: no storage in this test", place->path);
+}
+
+static void keep_mounts(void *arg, const struct hf_uuid *storages, size_t n)
+{
+    (void)arg, (void)storages, (void)n;
+}
+
+static size_t host_addresses(void *arg, struct hf_host_address *out, size_t max)
+{
+    (void)arg, (void)out, (void)max;
+    return 0;
 }
 
 static struct hf_lease_reader *reader_create(struct hf_env *env, const struct hf_lease_reader_options *o)
@@ -170,6 +181,8 @@ static void dial(struct bench *b, const char *const *addresses, size_t n)
         .keeper = b->keeper,
         .net = b->net,
         .open_storage = open_storage,
+        .keep_mounts = keep_mounts,
+        .addresses = host_addresses,
         .reader_create = reader_create,
         .reader_set_peers = reader_set_peers,
         .reader_set_marks = reader_set_marks,

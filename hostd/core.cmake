@@ -2,8 +2,10 @@
 hf_library(hf_hostd_core
   SOURCES host_core.c host_attach.c host_leave.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c
           instance_move.c instance_stop.c
-          storage_rec.c peer_values.c image_rec.c volume_rec.c network_rec.c
+          storage_rec.c storage_lease.c storage_place.c peer_values.c image_rec.c volume_rec.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
+
+hf_test(storage_place_test SOURCES storage_place_test.c LINK hf_hostd_core)
 
 hf_library(hf_hostd_sim SOURCES vm_sim.c vm_sim_qemu.c vm_sim_gate.c vm_sim_move.c keeper_sim.c
   LINK hf_base_sim hf_storage_sim hf_net_sim)
@@ -23,13 +25,13 @@ hf_test(identity_test SOURCES identity_test.c LINK hf_identity)
 hf_library(hf_daemon_lock SOURCES daemon_lock.c shut_down_call.c LINK hf_base)
 hf_test(daemon_lock_test SOURCES daemon_lock_test.c LINK hf_daemon_lock)
 
-hf_library(hf_hostd_options SOURCES hostd_options.c LINK hf_api hf_base)
+hf_library(hf_hostd_options SOURCES hostd_options.c LINK hf_storage_core hf_api hf_base)
 hf_test(hostd_options_test SOURCES hostd_options_test.c LINK hf_hostd_options)
 
 hf_library(hf_control_link SOURCES control_link.c LINK hf_hostd_core hf_rpc)
 hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_hostd_sim hf_base_uv)
 
 if(TARGET hf_accel)
-  hf_program(hostd INSTALL SOURCES hostd.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
+  hf_program(hostd INSTALL SOURCES hostd.c host_addresses.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
     hf_keeper_client hf_lease_reader hf_storage hf_net hf_accel hf_rpc hf_base_uv)
 endif()

@@ -21,6 +21,7 @@
 #include "hostd/host_leave.h"
 #include "hostd/instance_rec.h"
 #include "hostd/storage_rec.h"
+#include "net/ipam.h"
 
 #define END_RETRY_FIRST_MS 500
 #define END_RETRY_MAX_MS   5000
@@ -125,8 +126,23 @@ static bool clean(const struct hf_host *h)
     return h->view.clean && starts(h) == 0 && (h->view.epoch == 0 || h->view.epoch_closed);
 }
 
+struct address_texts {
+    char *list[HF_HOST_ADDRESSES_MAX];
+    char texts[HF_HOST_ADDRESSES_MAX][20];
+};
+
+static size_t address_texts(struct hf_host *h, struct address_texts *t)
+{
+    struct hf_host_address all[HF_HOST_ADDRESSES_MAX];
+    size_t n = h->d.addresses(h->d.arg, all, HF_HOST_ADDRESSES_MAX);
+    for (size_t i = 0; i < n; i++)
+        t->list[i] = hf_cidr_format(all[i].ip, all[i].prefix, t->texts[i]);
+    return n;
+}
+
 static void send_hello(struct hf_host *h)
 {
+    struct address_texts addresses;
     Holdfast__V1__Hello hello = HOLDFAST__V1__HELLO__INIT;
     Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
     char(*ids)[HF_UUID_STR];
@@ -147,6 +163,8 @@ static void send_hello(struct hf_host *h)
     hello.n_instances = h->view.n_runs;
     hello.instances = run_reports(h, &ids);
     hello.closed_and_killed = h->view.epoch_closed && clean(h);
+    hello.n_addresses = address_texts(h, &addresses);
+    hello.addresses = addresses.list;
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
     m.hello = &hello;
     memcpy(h->attach.said_watchdog, h->view.watchdog, sizeof h->view.watchdog);

@@ -34,8 +34,8 @@ void hf_host_start(struct hf_host *h, const struct hf_host_drivers *d)
 {
     HF_ASSERT(!h->started && d->env && d->hypervisor && d->keeper && d->net && d->send && d->redial &&
               d->left);
-    HF_ASSERT(d->open_storage && d->reader_create && d->reader_set_peers && d->reader_set_marks &&
-              d->reader_close);
+    HF_ASSERT(d->open_storage && d->keep_mounts && d->addresses && d->reader_create && d->reader_set_peers &&
+              d->reader_set_marks && d->reader_close);
     h->d = *d;
     h->started = true;
     hf_timer_start(d->env, &h->look_timer, HF_HOST_LOOK_MS, look_timer, h);

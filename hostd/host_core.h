@@ -19,6 +19,7 @@
 #include "hostd/hypervisor.h"
 #include "hostd/keeper_client.h"
 #include "hostd/lease_reader.h"
+#include "hostd/storage_place.h"
 #include "net/host_net.h"
 #include "storage/primary.h"
 
@@ -33,6 +34,7 @@ struct hf_host_options {
     uint64_t memory_bytes;
     bool gated;              /* the hypervisor starts guests through the gate */
     const char *console_dir; /* serial console logs, "<dir>/<instance uuid>.log"; NULL: none */
+    const char *mount_base;  /* NFS storages are mounted below it; NULL: this host takes none */
 };
 
 /* The outside of the core. All but arg must be there; they outlive the core. */
@@ -42,7 +44,12 @@ struct hf_host_drivers {
     struct hf_keeper *keeper;
     struct hf_host_net *net;
     /* A storage's files. */
-    hf_status (*open_storage)(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret);
+    hf_status (*open_storage)(void *arg, const struct hf_storage_place *place, struct hf_primary **ret);
+    /* Of everything mounted below the mount base, these storages are kept and the rest is unmounted when
+     * nothing uses it. */
+    void (*keep_mounts)(void *arg, const struct hf_uuid *storages, size_t n);
+    /* This host's addresses at this moment. */
+    size_t (*addresses)(void *arg, struct hf_host_address *out, size_t max);
     /* The reader of the peers' lease records on one storage: hf_lease_reader_create and its verbs, or a
      * simulated one. */
     struct hf_lease_reader *(*reader_create)(struct hf_env *env, const struct hf_lease_reader_options *o);

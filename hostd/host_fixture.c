@@ -15,12 +15,27 @@ struct hf_uuid uuid_of(const char *text)
 
 /* --- drivers --- */
 
-static hf_status open_storage(void *arg, const char *root, uint64_t reserved, struct hf_primary **ret)
+static hf_status open_storage(void *arg, const struct hf_storage_place *place, struct hf_primary **ret)
 {
     struct world *w = arg;
-    (void)reserved;
-    *ret = hf_primary_sim_open(strcmp(root, "/mnt/local") == 0 ? w->local : w->shared, root);
+    *ret = hf_primary_sim_open(strcmp(place->path, "/mnt/local") == 0 ? w->local : w->shared, place->path);
+    w->storages_opened++;
     return HF_STATUS_OK;
+}
+
+static void keep_mounts(void *arg, const struct hf_uuid *storages, size_t n)
+{
+    struct world *w = arg;
+    (void)storages;
+    w->mounts_kept = n;
+}
+
+static size_t addresses(void *arg, struct hf_host_address *out, size_t max)
+{
+    struct world *w = arg;
+    assert_true(w->n_addresses <= max);
+    memcpy(out, w->addresses, w->n_addresses * sizeof out[0]);
+    return w->n_addresses;
 }
 
 static void on_send(void *arg, const Holdfast__V1__HostMessage *m)
@@ -115,6 +130,8 @@ static void start_hostd(struct world *w)
         .keeper = w->keeper,
         .net = w->net,
         .open_storage = open_storage,
+        .keep_mounts = keep_mounts,
+        .addresses = addresses,
         .reader_create = reader_create,
         .reader_set_peers = reader_set_peers,
         .reader_set_marks = reader_set_marks,

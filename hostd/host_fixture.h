@@ -55,6 +55,10 @@ struct world {
     /* the reader of peers' records */
     struct hf_lease_reader_options reader;
     bool reader_open;
+    /* its network and its mounts */
+    struct hf_host_address addresses[4];
+    size_t n_addresses, mounts_kept;
+    unsigned storages_opened;
     size_t reader_peers, reader_marks;
     struct hf_lease_mark reader_mark; /* the first */
     /* the leader */

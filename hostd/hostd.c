@@ -14,11 +14,14 @@
 #include "hostd/accel_probe.h"
 #include "hostd/control_link.h"
 #include "hostd/daemon_lock.h"
+#include "hostd/host_addresses.h"
 #include "hostd/host_core.h"
 #include "hostd/hostd_options.h"
 #include "hostd/identity.h"
 #include "hostd/shut_down_call.h"
 #include "hostd/vm_libvirt.h"
+#include "storage/nfs_sweeper.h"
+#include "storage/primary_nfs.h"
 
 #define PROBE_MS 5000
 #define GATE     "hf-qemu"
@@ -39,15 +42,37 @@ struct daemon {
     struct hf_keeper *keeper;
     struct hf_host_net *net;
     struct hf_control_link *link;
+    struct hf_nfs_sweeper *sweeper;
+    char nfs_client_id[sizeof "holdfast-" + HF_UUID_STR];
     bool ending;
 };
 
 /* --- the core's drivers --- */
 
-static hf_status open_storage(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret)
+static hf_status open_storage(void *arg, const struct hf_storage_place *place, struct hf_primary **ret)
 {
     struct daemon *d = arg;
-    return hf_primary_file_create(d->env, root, reserved_bytes, ret);
+    if (!place->nfs)
+        return hf_primary_file_create(d->env, place->path, place->reserved_bytes, ret);
+    struct hf_nfs_place nfs = {.url = place->url,
+                               .options = place->mount_options,
+                               .base = d->o.mount_base,
+                               .point = place->path,
+                               .client_id = d->nfs_client_id,
+                               .network = place->network,
+                               .prefix = place->prefix};
+    return hf_primary_nfs_create(d->env, &nfs, place->reserved_bytes, ret);
+}
+
+static void keep_mounts(void *arg, const struct hf_uuid *storages, size_t n)
+{
+    hf_nfs_sweeper_keep(((struct daemon *)arg)->sweeper, storages, n);
+}
+
+static size_t addresses(void *arg, struct hf_host_address *out, size_t max)
+{
+    (void)arg;
+    return hf_host_addresses(out, max);
 }
 
 static void send_up(void *arg, const Holdfast__V1__HostMessage *m)
@@ -74,6 +99,7 @@ static void on_hypervisor_closed(void *arg)
     struct daemon *d = arg;
     hf_keeper_client_close(d->keeper);
     d->net->ops->close(d->net);
+    hf_nfs_sweeper_close(d->sweeper);
     hf_env_uv_close(d->env);
     uv_close((uv_handle_t *)&d->on_term, NULL);
     uv_close((uv_handle_t *)&d->on_int, NULL);
@@ -183,6 +209,7 @@ static struct hf_host *make_core(struct daemon *d, const char *accel)
         .cpus = d->o.cpus ? d->o.cpus : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
         .memory_bytes = d->o.memory_bytes ? d->o.memory_bytes : machine_memory(),
         .console_dir = d->console_dir,
+        .mount_base = d->o.mount_base,
         .gated = d->o.emulator == NULL,
     };
     _Static_assert(sizeof o.secret == sizeof d->identity.secret, "one secret");
@@ -225,6 +252,7 @@ static hf_status open_drivers(struct daemon *d, const char *accel)
     HF_TRY(hf_vm_libvirt_create(&d->loop, &vm, &vm_events, &d->hypervisor));
     HF_TRY(hf_keeper_client_create(&d->loop, d->env, d->o.keeper_socket, &keeper_events, &d->keeper));
     HF_TRY(hf_host_net_nl_create(d->env, d->net_dir, &d->net));
+    d->sweeper = hf_nfs_sweeper_create(d->env, d->o.mount_base);
     d->link = hf_control_link_create(&d->loop, d->env, &link);
     return HF_STATUS_OK;
 }
@@ -251,6 +279,8 @@ static hf_status start(struct daemon *d)
     HF_TRY(hf_identity_load(d->env, d->o.state_dir, &d->identity));
     HF_TRY(make_dirs(d));
     HF_TRY(hf_daemon_lock_take(d->o.run_dir));
+    snprintf(d->nfs_client_id, sizeof d->nfs_client_id, "holdfast-%s",
+             hf_uuid_format(&d->identity.uuid, uuid));
     hf_info("hostd %s on host %s (%s)", HF_VERSION, hf_uuid_format(&d->identity.uuid, uuid), d->hostname);
     const char *accel = accelerator(&d->o); /* before the loop: it blocks */
     d->host = make_core(d, accel);
@@ -263,6 +293,8 @@ static hf_status start(struct daemon *d)
         .keeper = d->keeper,
         .net = d->net,
         .open_storage = open_storage,
+        .keep_mounts = keep_mounts,
+        .addresses = addresses,
         .reader_create = hf_lease_reader_create,
         .reader_set_peers = hf_lease_reader_set_peers,
         .reader_set_marks = hf_lease_reader_set_marks,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ha/keeper_wire.h"
+#include "storage/primary.h"
 
 const char hf_hostd_help[] =
     "Usage: hostd --control ADDRESS[,ADDRESS...] --management-ip IP [options]\n"
@@ -25,6 +26,7 @@ const char hf_hostd_help[] =
     "  --control LIST        control nodes, for example 10.0.0.1:7480,10.0.0.2:7480,10.0.0.3:7480\n"
     "  --management-ip IP    this host's address in the management network\n"
     "  --state-dir DIR       identity of this host                  [/var/lib/holdfast]\n"
+    "  --mount-base DIR      NFS storages are mounted below it      [/var/lib/holdfast/nfsprimarystorage]\n"
     "  --run-dir DIR         files that do not outlive a boot       [/run/holdfast]\n"
     "  --keeper-socket PATH  where hf-lease listens                 [" HF_KEEPER_SOCKET "]\n"
     "  --libvirt-uri URI     hypervisor                             [qemu:///system]\n"
@@ -49,6 +51,7 @@ enum {
     CONTROL = 256,
     MANAGEMENT_IP,
     STATE_DIR,
+    MOUNT_BASE,
     RUN_DIR,
     KEEPER,
     LIBVIRT,
@@ -70,6 +73,7 @@ static const struct option table[] = {
     {"control", required_argument, NULL, CONTROL},
     {"management-ip", required_argument, NULL, MANAGEMENT_IP},
     {"state-dir", required_argument, NULL, STATE_DIR},
+    {"mount-base", required_argument, NULL, MOUNT_BASE},
     {"run-dir", required_argument, NULL, RUN_DIR},
     {"keeper-socket", required_argument, NULL, KEEPER},
     {"libvirt-uri", required_argument, NULL, LIBVIRT},
@@ -153,6 +157,8 @@ static const char **text_option(struct hf_hostd_options *o, int option)
         return &o->management_ip;
     case STATE_DIR:
         return &o->state_dir;
+    case MOUNT_BASE:
+        return &o->mount_base;
     case RUN_DIR:
         return &o->run_dir;
     case KEEPER:
@@ -185,6 +191,7 @@ static hf_status check(const struct hf_hostd_options *o)
     if (!o->management_ip || !o->management_ip[0])
         return hf_error(HF_INVALID,
                         "--management-ip is missing: this host's address in the management network");
+    HF_TRY(hf_wrap(hf_primary_path_check(o->mount_base), "--mount-base"));
     if (strcmp(o->accelerator, "auto") != 0 && strcmp(o->accelerator, "kvm") != 0 &&
         strcmp(o->accelerator, "tcg") != 0)
         return hf_error(HF_INVALID, "--accel: '%s' is not auto, kvm or tcg", o->accelerator);
@@ -199,6 +206,7 @@ hf_status hf_hostd_options_parse(int argc, char **argv, struct hf_hostd_options 
 {
     struct hf_hostd_options o = {
         .state_dir = "/var/lib/holdfast",
+        .mount_base = "/var/lib/holdfast/nfsprimarystorage",
         .run_dir = "/run/holdfast",
         .keeper_socket = HF_KEEPER_SOCKET,
         .libvirt_uri = "qemu:///system",

@@ -9,7 +9,7 @@
 struct hf_hostd_options {
     const char *controls[HF_CONTROL_LINK_NODES_MAX];
     size_t n_controls;
-    const char *state_dir, *run_dir, *keeper_socket, *libvirt_uri, *management_ip, *accelerator;
+    const char *state_dir, *mount_base, *run_dir, *keeper_socket, *libvirt_uri, *management_ip, *accelerator;
     const char *emulator;  /* NULL: the gate */
     unsigned cpus;         /* 0: found */
     uint64_t memory_bytes; /* 0: found */

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/common.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
 #include "holdfast/v1/system.pb-c.h"
@@ -93,8 +94,7 @@ static void apply_storage(struct sim_checks *c, int64_t now_ns, const struct hf_
     struct sim_store_storage *s = sim_storage_of(c, uuid);
     const Holdfast__V1__PrimaryStorage *m =
         bytes != NULL ? sim_decode(c, &holdfast__v1__primary_storage__descriptor, bytes, len) : NULL;
-    bool shared = m != NULL && m->spec != NULL &&
-                  m->spec->type == HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
+    bool shared = m != NULL && m->spec != NULL && hf_storage_is_shared(m);
     if (shared != s->shared)
         sim_never_stop_before(c, now_ns);
     s->shared = shared;

@@ -132,15 +132,26 @@ static void left(void *arg, bool recorded)
 
 /* --- the other drivers --- */
 
-static hf_status open_storage(void *arg, const char *root, uint64_t reserved_bytes, struct hf_primary **ret)
+static hf_status open_storage(void *arg, const struct hf_storage_place *place, struct hf_primary **ret)
 {
     struct sim_daemon *d = arg;
-    struct sim_storage *s = sim_host_storage_at(d->host, root);
-    (void)reserved_bytes;
+    struct sim_storage *s = sim_host_storage_at(d->host, place->path);
     if (!s)
-        return hf_error(HF_NOT_FOUND, "open %s: No such file or directory", root);
+        return hf_error(HF_NOT_FOUND, "open %s: No such file or directory", place->path);
     *ret = sim_storage_open(s, d->host->number, &d->proc->env);
     return HF_STATUS_OK;
+}
+
+/* Nothing is mounted here by the daemon. */
+static void keep_mounts(void *arg, const struct hf_uuid *storages, size_t n)
+{
+    (void)arg, (void)storages, (void)n;
+}
+
+static size_t addresses(void *arg, struct hf_host_address *out, size_t max)
+{
+    (void)arg, (void)out, (void)max;
+    return 0;
 }
 
 struct hf_keeper *sim_daemon_keeper(const struct sim_host *h)
@@ -191,6 +202,8 @@ void sim_daemon_begin(struct sim_host *h)
         .keeper = d->keeper,
         .net = d->net,
         .open_storage = open_storage,
+        .keep_mounts = keep_mounts,
+        .addresses = addresses,
         .reader_create = sim_reader_create,
         .reader_set_peers = sim_reader_set_peers,
         .reader_set_marks = sim_reader_set_marks,

@@ -47,10 +47,20 @@ static hf_status sync_parent(const char *path)
     return sync_path(parent, O_DIRECTORY);
 }
 
+hf_status hf_root_is_mounted(const char *root)
+{
+    char path[HF_STORAGE_PATH_MAX + sizeof HF_STORAGE_NOT_MOUNTED];
+    snprintf(path, sizeof path, "%s/" HF_STORAGE_NOT_MOUNTED, root);
+    if (access(path, F_OK) != 0)
+        return HF_STATUS_OK;
+    return hf_error(HF_PRECONDITION, "the storage is not mounted at '%s'", root);
+}
+
 hf_status hf_make_parents(const char *root, const char *path)
 {
     char part[HF_STORAGE_PATH_MAX];
     size_t root_len = strlen(root);
+    HF_TRY(hf_root_is_mounted(root));
     HF_ASSERT(strncmp(path, root, root_len) == 0 && path[root_len] == '/' && strlen(path) < sizeof part);
     for (const char *slash = strchr(path + root_len + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
@@ -120,6 +130,7 @@ void hf_remove_stale_temps(const char *path, const char *now)
 hf_status hf_remove_file(const char *root, const char *path)
 {
     char folder[HF_STORAGE_PATH_MAX];
+    HF_TRY(hf_root_is_mounted(root));
     if (unlink(path) != 0 && errno != ENOENT)
         return hf_errno(errno, "delete '%s'", path);
     snprintf(folder, sizeof folder, "%s", path);
@@ -189,6 +200,7 @@ hf_status hf_probe_folder(const char *root)
         return hf_errno(errno, "look at the folder '%s'", root);
     if (!S_ISDIR(s.st_mode))
         return hf_error(HF_PRECONDITION, "'%s' is not a folder", root);
+    HF_TRY(hf_root_is_mounted(root));
     snprintf(at, sizeof at, "%s/.holdfast-probe", root);
     HF_TRY(hf_temp_name(at, path));
     unsigned char *data = NULL, *again = NULL;

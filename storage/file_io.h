@@ -7,6 +7,10 @@
 #include "storage/layout.h"
 #include "storage/primary.h"
 
+/* PRECONDITION when root says by HF_STORAGE_NOT_MOUNTED that it is not the storage. The calls below ask
+ * first. */
+hf_status hf_root_is_mounted(const char *root) HF_MUST_USE;
+
 /* Makes the folders between root and the file at path, each durable; never root itself: a storage that is not
  * mounted must not be written to. */
 hf_status hf_make_parents(const char *root, const char *path) HF_MUST_USE;

@@ -9,6 +9,10 @@
 
 #define HF_STORAGE_PATH_MAX 1024 /* bytes of a path, with the end mark */
 
+/* Whoever mounts a storage puts a file of this name into the folder that it mounts over: where it is seen,
+ * the storage is not mounted, and nothing may be written, read or promised there. */
+#define HF_STORAGE_NOT_MOUNTED ".holdfast-not-mounted"
+
 enum hf_volume_kind { HF_VOLUME_ROOT, HF_VOLUME_DATA };
 
 /* imagecache/template/<uuid>/<uuid>.<format> */

@@ -28,7 +28,8 @@ struct primary_file {
     struct hf_worker *calls, *fetches;
     unsigned workers_open;
     bool closing;
-    atomic_uint refs; /* the owner's and one per call */
+    atomic_uint refs;     /* the owner's and one per call */
+    atomic_bool checking; /* a check is at work; while it hangs the next ones do not join it */
     /* Images that are being fetched: a second request waits for the first and finds the file. */
     pthread_mutex_t lock;
     pthread_cond_t fetched;
@@ -128,7 +129,13 @@ static hf_status check(struct call *c)
 static void check_work(struct hf_job *job)
 {
     struct call *c = of_job(job);
+    if (atomic_exchange(&c->p->checking, true)) {
+        c->st =
+            hf_error(HF_UNAVAILABLE, "'%s' does not answer: an earlier check of it still hangs", c->p->root);
+        return;
+    }
     c->st = check(c);
+    atomic_store(&c->p->checking, false);
 }
 
 static void check_done(struct hf_job *job, hf_status st)
