@@ -131,6 +131,8 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
                            struct hf_lease_record *ret);
 /* Directory of a storage that is or was renewed; NULL if unknown. */
 const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_uuid *storage);
+/* The lease on it is renewed: it was not removed. */
+bool hf_lease_rules_renews(const struct hf_lease_rules *r, const struct hf_uuid *storage);
 /* The packet that answers HF_KEEPER_VIEW, without its head and watchdog; returns its length (at most
  * HF_KEEPER_PACKET_MAX, to which buf must be aligned and long enough). */
 size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struct hf_keeper_wire_view *buf);

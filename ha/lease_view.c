@@ -26,6 +26,12 @@ const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_u
     return l ? l->dir : NULL;
 }
 
+bool hf_lease_rules_renews(const struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    const struct hf_lease *l = find(r, storage);
+    return l && l->watched;
+}
+
 bool hf_lease_rules_idle(const struct hf_lease_rules *r)
 {
     return r->state.n_runs == 0 && !r->orphans && !r->strays && !r->unseen;

@@ -5,10 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "storage/layout.h"
 
 struct mark_file {
     char path[PATH_MAX];
@@ -22,15 +24,30 @@ static void path_of(const char *dir, const struct hf_uuid *host, uint64_t epoch,
     snprintf(path, PATH_MAX, "%s/%s", dir, hf_fence_mark_name(host, epoch, name));
 }
 
+/* Never beside a storage that is not mounted. All in one folder, whatever is mounted over it meanwhile. */
+static hf_status open_in_folder(struct mark_file *m, const char *dir)
+{
+    int folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return hf_errno(errno, "open %s", dir);
+    bool beside = faccessat(folder, HF_STORAGE_NOT_MOUNTED, F_OK, 0) == 0;
+    m->fd = beside ? -1
+                   : openat(folder, strrchr(m->path, '/') + 1,
+                            O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int err = errno;
+    close(folder);
+    if (beside)
+        return hf_error(HF_IO, "fence mark %s: the storage is not mounted there", m->path);
+    return m->fd >= 0 ? HF_STATUS_OK : hf_errno(err, "open fence mark %s past all caches", m->path);
+}
+
 /* Opened anew each time: network file systems look at the server then. Never truncated: what stands there
  * stays. */
 static hf_status open_mark(struct mark_file *m, const char *dir, const struct hf_uuid *host, uint64_t epoch)
 {
     struct stat s;
     path_of(dir, host, epoch, m->path);
-    m->fd = open(m->path, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (m->fd < 0)
-        return hf_errno(errno, "open fence mark %s past all caches", m->path);
+    HF_TRY(open_in_folder(m, dir));
     if (fstat(m->fd, &s) != 0 || !S_ISREG(s.st_mode)) {
         close(m->fd);
         return hf_error(HF_IO, "fence mark %s is not a regular file", m->path);

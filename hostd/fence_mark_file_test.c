@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hostd/fence_mark_file.h"
+#include "storage/layout.h"
 
 #define EPOCH 5
 
@@ -117,6 +119,27 @@ static void test_what_cannot_be_read_is_an_error(void **state)
     hf_status_drop(st);
 }
 
+/* Beside a storage that is not mounted no mark is made, and none is read. */
+static void test_not_mounted(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    bool is = false;
+    snprintf(path, sizeof path, "%s/" HF_STORAGE_NOT_MOUNTED, f->dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    hf_status st = hf_fence_mark_write(f->dir, &f->host, EPOCH);
+    assert_non_null(strstr(hf_status_message(st), "is not mounted"));
+    hf_status_drop(st);
+    st = hf_fence_mark_read(f->dir, &f->host, EPOCH, &is);
+    assert_non_null(strstr(hf_status_message(st), "is not mounted"));
+    hf_status_drop(st);
+    assert_int_equal(access(path_of(f, &f->host, EPOCH), F_OK), -1);
+    assert_int_equal(unlink(path), 0);
+    assert_false(marked(f, &f->host, EPOCH));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -125,6 +148,7 @@ int main(void)
         T(test_half_written),
         T(test_forgets_only_earlier_lives),
         T(test_what_cannot_be_read_is_an_error),
+        T(test_not_mounted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ struct keeper {
         struct hf_keeper_disk *disk; /* made at first use */
         struct hf_uuid storage;      /* of its last write */
         bool busy;
+        bool open; /* it may hold the storage's file */
     } disks[HF_KEEPER_STORAGES_MAX];
     struct hf_keeper_watchdog watchdog;
     struct hf_keeper_server server;
@@ -100,7 +101,7 @@ static void renew(struct keeper *k, const struct hf_uuid *storage, uint64_t sequ
     struct disk_slot *s = pick_disk(k, storage);
     hf_lease_rules_record(k->rules, storage, sequence, &record);
     s->storage = *storage;
-    s->busy = true;
+    s->busy = s->open = true;
     hf_keeper_disk_write(s->disk, storage, hf_lease_rules_dir(k->rules, storage), &record);
 }
 
@@ -109,6 +110,18 @@ static void disk_is_idle(struct keeper *k, const struct hf_uuid *storage)
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
         if (k->disks[i].busy && hf_uuid_equal(&k->disks[i].storage, storage))
             k->disks[i].busy = false;
+    }
+}
+
+/* Leases that were given up: their storages may be unmounted. */
+static void let_files_go(struct keeper *k)
+{
+    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
+        struct disk_slot *s = &k->disks[i];
+        if (!s->open || s->busy || hf_lease_rules_renews(k->rules, &s->storage))
+            continue;
+        hf_keeper_disk_let_go(s->disk);
+        s->open = false;
     }
 }
 
@@ -184,6 +197,7 @@ static void step(struct keeper *k, const struct hf_lease_event *e)
         save(k);
     for (size_t i = 0; i < k->effects.n; i++)
         carry_out(k, &k->effects.list[i]);
+    let_files_go(k);
     arm_timer(k, k->effects.wake_ms);
 }
 

@@ -22,6 +22,7 @@
 #include "hostd/fence_mark_file.h"
 #include "hostd/keeper_client.h"
 #include "hostd/keeper_ns.h"
+#include "storage/layout.h"
 
 #define WAIT_MS 30000
 
@@ -349,6 +350,58 @@ static void test_storage_lost(void **state)
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     assert_int_equal(read_record(f)->epoch, 2);
+}
+
+/* Beside a storage that is not mounted no record is written: the lease is not fresh. It is once the storage
+ * is there. */
+static void test_not_mounted(void **state)
+{
+    struct fixture *f = *state;
+    char path[256], name[HF_LEASE_FILE_NAME_MAX];
+    int fd = open("/mnt/s1/" HF_STORAGE_NOT_MOUNTED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    start_keeper(f);
+    VIEW_UNTIL(f, f->clean);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
+    turn_ms(f, 2500); /* several renewals */
+    snprintf(path, sizeof path, "/mnt/s1/%s", hf_lease_file_name(&f->host, name));
+    assert_int_equal(access(path, F_OK), -1);
+    CALL(f, begin_run, &f->vm1, 1, 5, &f->s1, 1, false);
+    assert_int_not_equal(f->code, HF_OK);
+    assert_int_equal(unlink("/mnt/s1/" HF_STORAGE_NOT_MOUNTED), 0);
+    VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
+}
+
+static bool holds_a_file_below(pid_t pid, const char *folder)
+{
+    char path[64], target[512];
+    bool holds = false;
+    for (int fd = 0; fd < 64; fd++) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+        ssize_t n = readlink(path, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = '\0';
+        holds |= strncmp(target, folder, strlen(folder)) == 0;
+    }
+    return holds;
+}
+
+/* A storage whose lease was given up can be unmounted. */
+static void test_given_up_and_let_go(void **state)
+{
+    struct fixture *f = *state;
+    start_ready(f);
+    assert_true(holds_a_file_below(f->pid, "/mnt/s1"));
+    CALL(f, remove_storage, &f->s1);
+    assert_int_equal(f->code, HF_OK);
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (holds_a_file_below(f->pid, "/mnt/s1")) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 50);
+    }
+    CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
+    VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
 }
 
 static char state_of(pid_t pid)
@@ -748,6 +801,8 @@ static int body(void)
         T(test_restart_keeps),
         T(test_state_lost),
         T(test_storage_lost),
+        T(test_not_mounted),
+        T(test_given_up_and_let_go),
         T(test_freeze_and_thaw),
         T(test_next_session),
         T(test_end_epoch),

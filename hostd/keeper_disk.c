@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/fence_mark_file.h"
+#include "storage/layout.h"
 
 struct hf_keeper_disk {
     /* fixed */
@@ -18,19 +19,24 @@ struct hf_keeper_disk {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     /* between loop and thread, under the lock */
-    bool job;
+    bool job, let_go;
     /* the thread's while it has the job, else the loop's */
     struct hf_uuid storage, host;
     uint64_t epoch;
     char dir[HF_KEEPER_DIR_MAX];
+    char name[HF_LEASE_FILE_NAME_MAX];
     char path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
     uint8_t *slot;
     off_t offset;
     /* the thread's */
     int fd;
     char open_path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
-    dev_t dev; /* file system of open_path when it was first opened */
+    dev_t dev; /* file system of open_path when it was last written */
     bool dev_known;
+    dev_t new_dev;    /* that of the file that is open */
+    uint8_t *written; /* the last good record and where it stands */
+    off_t written_at;
+    uint8_t *found;
     uint64_t forgot_epoch; /* the marks before this one are removed */
 };
 
@@ -41,11 +47,46 @@ static void close_file(struct hf_keeper_disk *d)
     d->fd = -1;
 }
 
-/* The file by its path must be the file that is open, and on the file system where it was first seen: else
- * the storage is no longer mounted there, and a record beside it would be proof of life to nobody. */
+/* A record beside the storage would be proof of life to nobody: where the folder says that it is not the
+ * storage, nothing is written. All in one folder, whatever is mounted over it meanwhile. */
+static hf_status open_in_folder(struct hf_keeper_disk *d, int *ret_fd)
+{
+    int dir = open(d->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return hf_errno(errno, "open %s", d->dir);
+    bool beside = faccessat(dir, HF_STORAGE_NOT_MOUNTED, F_OK, 0) == 0;
+    int fd = beside
+                 ? -1
+                 : openat(dir, d->name, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int err = errno;
+    close(dir);
+    if (beside)
+        return hf_error(HF_IO, "the storage is not mounted at %s", d->dir);
+    if (fd < 0)
+        return hf_errno(err, "open %s past all caches", d->path);
+    *ret_fd = fd;
+    return HF_STATUS_OK;
+}
+
+/* On another file system than before: only if it holds the record that was written last, so is the same
+ * storage, mounted anew. */
+static hf_status check_system(struct hf_keeper_disk *d, int fd)
+{
+    ssize_t n = pread(fd, d->found, HF_LEASE_SLOT_BYTES, d->written_at);
+    if (n == HF_LEASE_SLOT_BYTES && memcmp(d->found, d->written, HF_LEASE_SLOT_BYTES) == 0)
+        return HF_STATUS_OK;
+    return hf_error(
+        HF_IO,
+        "%s is on another file system than before, without the record that was written last: is the "
+        "storage still mounted?",
+        d->path);
+}
+
+/* The file by its path must be the file that is open, on the storage where it was first seen. */
 static hf_status open_file(struct hf_keeper_disk *d)
 {
     struct stat by_path, by_fd;
+    int fd = -1;
     if (strcmp(d->open_path, d->path) != 0) {
         close_file(d);
         d->dev_known = false;
@@ -57,20 +98,19 @@ static hf_status open_file(struct hf_keeper_disk *d)
         close_file(d);
     if (d->fd >= 0)
         return HF_STATUS_OK;
-    int fd = open(d->path, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return hf_errno(errno, "open %s past all caches", d->path);
+    HF_TRY(open_in_folder(d, &fd));
     if (fstat(fd, &by_fd) != 0 || !S_ISREG(by_fd.st_mode)) {
         close(fd);
         return hf_error(HF_IO, "%s is not a regular file", d->path);
     }
     if (d->dev_known && by_fd.st_dev != d->dev) {
-        close(fd);
-        return hf_error(HF_IO, "%s is on another file system than before: is the storage still mounted?",
-                        d->path);
+        hf_status st = check_system(d, fd);
+        if (!hf_ok(st)) {
+            close(fd);
+            return st;
+        }
     }
-    d->dev = by_fd.st_dev;
-    d->dev_known = true;
+    d->new_dev = by_fd.st_dev;
     d->fd = fd;
     return HF_STATUS_OK;
 }
@@ -79,8 +119,13 @@ static hf_status write_record(struct hf_keeper_disk *d)
 {
     HF_TRY(open_file(d));
     ssize_t n = pwrite(d->fd, d->slot, HF_LEASE_SLOT_BYTES, d->offset);
-    if (n == HF_LEASE_SLOT_BYTES)
+    if (n == HF_LEASE_SLOT_BYTES) {
+        memcpy(d->written, d->slot, HF_LEASE_SLOT_BYTES);
+        d->written_at = d->offset;
+        d->dev = d->new_dev;
+        d->dev_known = true;
         return HF_STATUS_OK;
+    }
     hf_status st =
         n < 0 ? hf_errno(errno, "write %s", d->path) : hf_error(HF_IO, "write %s: it was cut short", d->path);
     close_file(d); /* a stale handle must not outlive the first error */
@@ -103,9 +148,15 @@ static void *disk_main(void *arg)
     struct hf_keeper_disk *d = arg;
     for (;;) {
         pthread_mutex_lock(&d->lock);
-        while (!d->job)
+        while (!d->job && !d->let_go)
             pthread_cond_wait(&d->wake, &d->lock);
+        bool job = d->job;
+        d->let_go = false;
         pthread_mutex_unlock(&d->lock);
+        if (!job) {
+            close_file(d);
+            continue;
+        }
 
         struct hf_keeper_letter *letter = HF_NEW(struct hf_keeper_letter);
         hf_status st = renew(d, &letter->marked);
@@ -129,7 +180,9 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
     d->inbox = inbox;
     d->fd = -1;
     d->slot = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
-    HF_ASSERT(d->slot);
+    d->written = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
+    d->found = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
+    HF_ASSERT(d->slot && d->written && d->found);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->wake, NULL);
     hf_keeper_thread_start(disk_main, d);
@@ -139,17 +192,25 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
 void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storage, const char *dir,
                           const struct hf_lease_record *record)
 {
-    char name[HF_LEASE_FILE_NAME_MAX];
     pthread_mutex_lock(&d->lock);
     HF_ASSERT(!d->job);
     d->storage = *storage;
     d->host = record->host;
     d->epoch = record->epoch;
     snprintf(d->dir, sizeof d->dir, "%s", dir);
-    snprintf(d->path, sizeof d->path, "%s/%s", dir, hf_lease_file_name(&record->host, name));
+    hf_lease_file_name(&record->host, d->name);
+    snprintf(d->path, sizeof d->path, "%s/%s", dir, d->name);
     hf_lease_record_encode(record, d->slot);
     d->offset = (off_t)(record->sequence % 2) * HF_LEASE_SLOT_BYTES;
     d->job = true;
+    pthread_cond_signal(&d->wake);
+    pthread_mutex_unlock(&d->lock);
+}
+
+void hf_keeper_disk_let_go(struct hf_keeper_disk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->let_go = true;
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);
 }

@@ -16,4 +16,8 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox);
 void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storage, const char *dir,
                           const struct hf_lease_record *record);
 
+/* The lease is given up: its file is closed, once no renewal is in flight, so that the storage can be
+ * unmounted. */
+void hf_keeper_disk_let_go(struct hf_keeper_disk *d);
+
 #endif
