@@ -47,23 +47,33 @@ static void close_file(struct hf_keeper_disk *d)
     d->fd = -1;
 }
 
+static hf_status another_system(const struct hf_keeper_disk *d)
+{
+    return hf_error(
+        HF_IO,
+        "%s is on another file system than before, without the record that was written last: is the "
+        "storage still mounted?",
+        d->path);
+}
+
 /* A record beside the storage would be proof of life to nobody: where the folder says that it is not the
- * storage, nothing is written. All in one folder, whatever is mounted over it meanwhile. */
+ * storage, nothing is written, and on another file system than before no file is made. */
 static hf_status open_in_folder(struct hf_keeper_disk *d, int *ret_fd)
 {
+    struct stat s;
     int dir = open(d->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return hf_errno(errno, "open %s", d->dir);
     bool beside = faccessat(dir, HF_STORAGE_NOT_MOUNTED, F_OK, 0) == 0;
-    int fd = beside
-                 ? -1
-                 : openat(dir, d->name, O_RDWR | O_CREAT | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    bool moved = fstat(dir, &s) != 0 || (d->dev_known && s.st_dev != d->dev);
+    int how = O_RDWR | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC | (moved ? 0 : O_CREAT);
+    int fd = beside ? -1 : openat(dir, d->name, how, 0644);
     int err = errno;
     close(dir);
     if (beside)
         return hf_error(HF_IO, "the storage is not mounted at %s", d->dir);
     if (fd < 0)
-        return hf_errno(err, "open %s past all caches", d->path);
+        return moved && err == ENOENT ? another_system(d) : hf_errno(err, "open %s past all caches", d->path);
     *ret_fd = fd;
     return HF_STATUS_OK;
 }
@@ -75,11 +85,7 @@ static hf_status check_system(struct hf_keeper_disk *d, int fd)
     ssize_t n = pread(fd, d->found, HF_LEASE_SLOT_BYTES, d->written_at);
     if (n == HF_LEASE_SLOT_BYTES && memcmp(d->found, d->written, HF_LEASE_SLOT_BYTES) == 0)
         return HF_STATUS_OK;
-    return hf_error(
-        HF_IO,
-        "%s is on another file system than before, without the record that was written last: is the "
-        "storage still mounted?",
-        d->path);
+    return another_system(d);
 }
 
 /* The file by its path must be the file that is open, on the storage where it was first seen. */
