@@ -55,6 +55,39 @@ class Infrastructure(ApiTest):
         self.call("ClusterService/DeleteCluster", uuid=self.c)
         self.call("ZoneService/DeleteZone", uuid=self.z)
 
+    def nfs(self, **spec):
+        return {"meta": {"name": "nas"}, "spec": {"zoneUuid": self.z, "type": "NFS", "url": "10.0.0.5:/export", **spec}}
+
+    def test_nfs_storages(self):
+        create = "PrimaryStorageService/CreatePrimaryStorage"
+        for spec, field, words in [
+            ({"url": ""}, "spec.url", "missing"),
+            ({"url": "10.0.0.5"}, "spec.url", "no NFS export"),
+            ({"path": "/nas"}, "spec.path", "leave it empty"),
+            ({"mountOptions": "hard,soft"}, "spec.mount_options", "must be hard"),
+            ({"storageNetworkCidr": "10.0.0.5/24"}, "spec.storage_network_cidr", "10.0.0"),
+            ({"type": "LOCAL_STORAGE", "path": "/l"}, "spec.url", "type NFS"),
+            ({"type": "LOCAL_STORAGE", "path": "/l", "url": "", "storageNetworkCidr": "10.0.0.0/24"}, "", "no network"),
+        ]:
+            e = self.fails(Code.INVALID_ARGUMENT, field, create, primaryStorage=self.nfs(**spec))
+            self.assertIn(words, e.details())
+        made = self.call(create, primaryStorage=self.nfs(storageNetworkCidr="10.0.0.0/24"))
+        self.assertEqual(made.spec.mount_options, "hard,vers=4.2")
+        update = "PrimaryStorageService/UpdatePrimaryStorage"
+        change = {"meta": {"uuid": made.meta.uuid}, "spec": {"storageNetworkCidr": "10.1.0.0/16"}}
+        changed = self.call(update, primaryStorage=change, updateMask="spec.storageNetworkCidr")
+        self.assertEqual(changed.spec.storage_network_cidr, "10.1.0.0/16")
+        change["spec"]["storageNetworkCidr"] = "10.1.0.1/16"
+        self.fails(Code.INVALID_ARGUMENT, "10.1.0", update, primaryStorage=change, updateMask="spec.storageNetworkCidr")
+        self.fails(
+            Code.INVALID_ARGUMENT, "url", update, primaryStorage={"meta": {"uuid": made.meta.uuid}, "spec": {"url": "x:/y"}},
+            updateMask="spec.url",
+        )
+        twin = self.call(create, primaryStorage={**self.nfs(), "meta": {"name": "twin"}})
+        attach = "ClusterService/AttachPrimaryStorage"
+        self.call(attach, clusterUuid=self.c, uuid=made.meta.uuid)
+        self.fails(Code.FAILED_PRECONDITION, "10.0.0.5:/export is that of", attach, clusterUuid=self.c, uuid=twin.meta.uuid)
+
     def test_storage_paths(self):
         for path, words in [
             ("/", "'/'"),

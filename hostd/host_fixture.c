@@ -116,6 +116,7 @@ static void start_hostd(struct world *w)
         .version = "test",
         .cpus = 4,
         .memory_bytes = 1ull << 30,
+        .mount_base = "/mnt/nfs",
     };
     w->closed = false;
     w->host = hf_host_create(&o);

@@ -242,6 +242,88 @@ static void an_instance_without_network_starts(void **state)
     world_free(w);
 }
 
+#define NFS "4f000000000000000000000000000000"
+
+static void assign_nfs(struct world *w, const char *options, const char *cidr)
+{
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
+    s.uuid = (char *)NFS;
+    s.type = (char *)"NFS";
+    s.url = (char *)"10.0.0.5:/export";
+    s.mount_options = (char *)options;
+    s.network_cidr = (char *)cidr;
+    s.heartbeat = true;
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE;
+    a.storage = &s;
+    send_assignment(w, &a);
+}
+
+static void an_nfs_storage_is_leased_once_it_is_mounted(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid nfs = uuid_of(NFS);
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CHECK, HF_INTERNAL,
+                     "mount.nfs4: Connection refused", 1000);
+    assign_nfs(w, "", "");
+    world_step(w, 25000);
+    assert_false(world_storage(w, NFS)->ok);
+    assert_false(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    assert_int_equal(w->mounts_kept, 1);
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CHECK, HF_OK, "", 0);
+    world_step(w, 25000);
+    assert_true(world_storage(w, NFS)->ok);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    world_unassign(w, HOLDFAST__V1__KIND__PRIMARY_STORAGE, NFS);
+    world_step(w, 1000);
+    assert_int_equal(w->mounts_kept, 0);
+    world_free(w);
+}
+
+/* Reached in another way, the files and the lease on them stay: instances there do not notice. */
+static void a_change_of_way_keeps_the_lease(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid nfs = uuid_of(NFS);
+    (void)state;
+    assign_nfs(w, "", "");
+    world_step(w, 5000);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    unsigned opened = w->storages_opened;
+    assign_nfs(w, "", "");
+    assert_int_equal(w->storages_opened, opened);
+    assign_nfs(w, "timeo=100", "10.0.0.0/24");
+    assert_int_equal(w->storages_opened, opened + 1);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    world_step(w, 25000);
+    assert_true(world_storage(w, NFS)->ok);
+    assert_non_null(strstr(world_storage(w, NFS)->network_problem, "no address in the storage network"));
+    w->addresses[0] = (struct hf_host_address){10u << 24 | 7, 24};
+    w->n_addresses = 1;
+    world_step(w, 25000);
+    assert_string_equal(world_storage(w, NFS)->network_problem, "");
+    assert_string_equal(world_storage(w, NFS)->address, "10.0.0.7");
+    world_free(w);
+}
+
+/* Until the leader has told all that is this host's, nothing is unmounted. */
+static void no_mount_is_given_up_before_all_is_known(void **state)
+{
+    struct world *w = world_new();
+    (void)state;
+    w->mounts_kept = 77;
+    world_step(w, 100);
+    world_open(w);
+    world_welcome(w, 1);
+    world_base(w);
+    world_step(w, 1000);
+    assert_int_equal(w->mounts_kept, 77);
+    world_synced(w);
+    assert_int_equal(w->mounts_kept, 0);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +339,9 @@ int main(void)
         cmocka_unit_test(a_missing_nic_blocks_with_its_name),
         cmocka_unit_test(dhcp_lives_as_long_as_it_is_needed),
         cmocka_unit_test(an_instance_without_network_starts),
+        cmocka_unit_test(an_nfs_storage_is_leased_once_it_is_mounted),
+        cmocka_unit_test(a_change_of_way_keeps_the_lease),
+        cmocka_unit_test(no_mount_is_given_up_before_all_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
