@@ -11,7 +11,7 @@ typedef Holdfast__V1__AffinityGroup Group;
 
 struct member {
     const Instance *i;
-    size_t host;
+    size_t host, target; /* target: of its migration */
 };
 
 struct group {
@@ -38,7 +38,7 @@ static struct group *find_group(const struct hf_affinity *a, const char *uuid)
 static void add_member(struct group *g, const Instance *i)
 {
     g->members = hf_realloc_array(g->members, g->n + 1, sizeof *g->members);
-    g->members[g->n++] = (struct member){.i = i, .host = HF_AFFINITY_NOWHERE};
+    g->members[g->n++] = (struct member){.i = i, .host = HF_AFFINITY_NOWHERE, .target = HF_AFFINITY_NOWHERE};
 }
 
 struct hf_affinity *hf_affinity_create(const struct hf_world *w)
@@ -97,13 +97,31 @@ static bool same(const Instance *a, const Instance *b)
     return a == b || strcmp(a->meta->uuid, b->meta->uuid) == 0;
 }
 
+static struct member *find_member(struct group *g, const Instance *i)
+{
+    for (size_t j = 0; g != NULL && j < g->n; j++)
+        if (same(g->members[j].i, i))
+            return &g->members[j];
+    return NULL;
+}
+
 void hf_affinity_set(struct hf_affinity *a, const Instance *i, size_t host)
 {
     for (size_t k = 0; k < i->spec->n_affinity_group_uuids; k++) {
-        struct group *g = find_group(a, i->spec->affinity_group_uuids[k]);
-        for (size_t j = 0; g != NULL && j < g->n; j++)
-            if (same(g->members[j].i, i))
-                g->members[j].host = host;
+        struct member *m = find_member(find_group(a, i->spec->affinity_group_uuids[k]), i);
+        if (m == NULL)
+            continue;
+        m->host = host;
+        m->target = HF_AFFINITY_NOWHERE;
+    }
+}
+
+void hf_affinity_moves(struct hf_affinity *a, const Instance *i, size_t target)
+{
+    for (size_t k = 0; k < i->spec->n_affinity_group_uuids; k++) {
+        struct member *m = find_member(find_group(a, i->spec->affinity_group_uuids[k]), i);
+        if (m != NULL)
+            m->target = target;
     }
 }
 
@@ -114,7 +132,7 @@ static const struct member *placed(const struct group *g, const Instance *i, siz
 {
     for (size_t j = 0; j < g->n; j++)
         if (g->members[j].host != HF_AFFINITY_NOWHERE && !same(g->members[j].i, i) &&
-            (host == HF_AFFINITY_NOWHERE || g->members[j].host == host))
+            (host == HF_AFFINITY_NOWHERE || g->members[j].host == host || g->members[j].target == host))
             return &g->members[j];
     return NULL;
 }

@@ -21,6 +21,9 @@ void hf_affinity_free(struct hf_affinity *a);
 /* The instance is on this host (an index among the candidates), or HF_AFFINITY_NOWHERE. */
 void hf_affinity_set(struct hf_affinity *a, const Holdfast__V1__Instance *i, size_t host);
 
+/* It also counts there, the target of its migration. */
+void hf_affinity_moves(struct hf_affinity *a, const Holdfast__V1__Instance *i, size_t target);
+
 /* Sets barred and liked of every host, and the followers in need, by the places of the other members. The
  * sentences live until the next call. */
 void hf_affinity_judge(struct hf_affinity *a, const Holdfast__V1__Instance *i, struct hf_candidate *hosts,

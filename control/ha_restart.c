@@ -12,6 +12,7 @@
 #include "control/instance_controller.h"
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
+#include "control/restart_input.h"
 #include "control/settings.h"
 #include "control/timeline.h"
 #include "ha/restart_plan.h"
@@ -31,37 +32,14 @@ struct plan_parts {
     size_t n_instances;
 };
 
-static struct hf_uuid *parse_uuids(char *const *texts, size_t n)
-{
-    struct hf_uuid *list = hf_alloc_array(n, sizeof *list);
-    for (size_t i = 0; i < n; i++)
-        if (!hf_uuid_parse(texts[i], &list[i]))
-            list[i] = (struct hf_uuid){{0}};
-    return list;
-}
-
 static void add_instance(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *o,
                          const Fence *f)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
     struct hf_restart_instance *r = &p->instances[p->n_instances];
-    *r = (struct hf_restart_instance){
-        .uuid = o->uuid,
-        .name = i->meta->name,
-        .epoch = i->placement->epoch,
-        .run = i->placement->run,
-        .fenced = f != NULL,
-        .host_name = h != NULL ? h->meta->name : i->placement->host_uuid,
-        .never_stop = i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP,
-        .wanted_running = i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !i->spec->deleting,
-        .priority = hf_instance_priority(i),
-        .waiting_ms = f != NULL ? hf_controllers_wall_ms(c) - f->detected_at_ms : 0,
-        .storages = parse_uuids(i->spec->storage_uuids, i->spec->n_storage_uuids),
-        .n_storages = i->spec->n_storage_uuids,
-    };
-    if (!hf_uuid_parse(i->placement->host_uuid, &r->host))
-        r->host = (struct hf_uuid){{0}};
+    *r = hf_restart_input(c->world, i, i->placement->host_uuid, i->placement->epoch, i->placement->run);
+    r->fenced = true;
+    r->waiting_ms = hf_controllers_wall_ms(c) - f->detected_at_ms;
     p->objects[p->n_instances++] = o;
 }
 
@@ -108,7 +86,7 @@ static void add_evidence(const struct hf_controllers *c, struct plan_parts *p, s
             .epoch = f->epoch,
             .kind = hf_evidence_kind_text(e->kind),
             .everything = hf_evidence_covers_all(e->kind),
-            .storages = parse_uuids(e->storage_uuids, e->n_storage_uuids),
+            .storages = hf_uuids_of_texts(e->storage_uuids, e->n_storage_uuids),
             .n_storages = e->n_storage_uuids,
         };
         if (!hf_uuid_parse(f->host_uuid, &r->host))
@@ -179,7 +157,7 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
 static void free_parts(struct plan_parts *p)
 {
     for (size_t i = 0; i < p->n_instances; i++)
-        free((void *)p->instances[i].storages);
+        hf_restart_input_done(&p->instances[i]);
     for (size_t i = 0; i < p->n_evidence; i++)
         free((void *)p->evidence[i].storages);
     free(p->instances);

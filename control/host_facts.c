@@ -35,15 +35,15 @@ struct hf_facts {
     struct reach *reaches; /* of the origin */
 };
 
-static size_t index_of(const struct hf_facts *f, const char *host_uuid)
+size_t hf_facts_index(const struct hf_facts *f, const char *host_uuid)
 {
     const struct hf_world_object *o = hf_world_find(f->world, HOLDFAST__V1__KIND__HOST, host_uuid);
-    return o != NULL ? f->by_place[o->place] : HF_AFFINITY_NOWHERE;
+    return o != NULL ? f->by_place[o->place] : HF_FACTS_NO_HOST;
 }
 
 static void take_room(struct hf_facts *f, size_t host, const Instance *i)
 {
-    if (host == HF_AFFINITY_NOWHERE)
+    if (host == HF_FACTS_NO_HOST)
         return;
     struct hf_candidate *c = &f->candidates[host];
     c->cpus_used += i->spec->cpus;
@@ -58,12 +58,8 @@ static void take(struct hf_facts *f, size_t host, const Instance *i)
         hf_affinity_set(f->affinity, i, host);
 }
 
-void hf_facts_leave(struct hf_facts *f, const Instance *i)
+void hf_facts_leave(struct hf_facts *f, const Instance *i, size_t host)
 {
-    size_t host =
-        hf_placement_open(i->placement) ? index_of(f, i->placement->host_uuid) : HF_AFFINITY_NOWHERE;
-    if (host == HF_AFFINITY_NOWHERE)
-        return;
     struct hf_candidate *c = &f->candidates[host];
     c->cpus_used -= i->spec->cpus;
     c->memory_used -= i->spec->memory_bytes;
@@ -71,11 +67,24 @@ void hf_facts_leave(struct hf_facts *f, const Instance *i)
     hf_affinity_set(f->affinity, i, HF_AFFINITY_NOWHERE);
 }
 
-void hf_facts_lose(struct hf_facts *f, const char *host_uuid)
+void hf_facts_lose(struct hf_facts *f, size_t host)
 {
-    size_t host = index_of(f, host_uuid);
-    if (host != HF_AFFINITY_NOWHERE)
-        f->candidates[host].lost = true;
+    f->candidates[host].lost = true;
+}
+
+size_t hf_facts_hosts(const struct hf_facts *f)
+{
+    return f->n;
+}
+
+const Holdfast__V1__Host *hf_facts_host(const struct hf_facts *f, size_t k)
+{
+    return f->hosts[k];
+}
+
+bool hf_facts_up(const struct hf_facts *f, size_t k)
+{
+    return f->candidates[k].connected && !f->candidates[k].fenced;
 }
 
 static bool is_fenced(const struct hf_world *w, const Holdfast__V1__Host *h)
@@ -116,6 +125,24 @@ static void gather_hosts(struct hf_facts *f, const struct hf_facts_sources *src)
     }
 }
 
+/* Its room is needed at both ends of a migration, and it counts at both for its groups. planned: where an
+ * edit under way places it, or the target of a migration. */
+static void place_of(struct hf_facts *f, const Instance *m, const char *planned)
+{
+    bool open = hf_placement_open(m->placement);
+    const char *target = hf_migration_open(m->placement) ? m->placement->migration->target_host_uuid
+                         : open                          ? planned
+                                                         : NULL;
+    if (open)
+        take(f, hf_facts_index(f, m->placement->host_uuid), m);
+    else if (planned != NULL)
+        take(f, hf_facts_index(f, planned), m);
+    if (target == NULL)
+        return;
+    take_room(f, hf_facts_index(f, target), m);
+    hf_affinity_moves(f->affinity, m, hf_facts_index(f, target));
+}
+
 struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
 {
     struct hf_facts *f = HF_NEW(struct hf_facts);
@@ -128,15 +155,7 @@ struct hf_facts *hf_facts_gather(const struct hf_facts_sources *src)
     for (size_t i = 0; i < hf_world_count(src->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
         struct hf_world_object *o = hf_world_at(src->world, HOLDFAST__V1__KIND__INSTANCE, i);
         const Instance *m = (const Instance *)(void *)o->message;
-        const char *planned = src->planned(src->arg, o);
-        if (hf_placement_open(m->placement))
-            take(f, index_of(f, m->placement->host_uuid), m);
-        if (hf_migration_open(m->placement)) /* its room is needed at both ends */
-            take_room(f, index_of(f, m->placement->migration->target_host_uuid), m);
-        else if (planned != NULL && hf_placement_open(m->placement))
-            take_room(f, index_of(f, planned), m);
-        else if (planned != NULL)
-            take(f, index_of(f, planned), m);
+        place_of(f, m, src->planned(src->arg, o));
     }
     return f;
 }
@@ -309,12 +328,17 @@ static hf_status choose(struct hf_facts *f, struct hf_need *need, const Instance
     return HF_STATUS_OK;
 }
 
-hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfast__V1__Host **ret)
+static void look_for_reach(struct hf_facts *f, const Instance *i)
 {
-    struct hf_need need = need_of(f, i);
     const struct reach *reach = reach_of(f, i);
     for (size_t k = 0; k < f->n; k++)
         f->candidates[k].unreachable = reach->why[k];
+}
+
+hf_status hf_facts_schedule(struct hf_facts *f, const Instance *i, const Holdfast__V1__Host **ret)
+{
+    struct hf_need need = need_of(f, i);
+    look_for_reach(f, i);
     return choose(f, &need, i, ret);
 }
 
@@ -349,4 +373,24 @@ hf_status hf_facts_schedule_migration(struct hf_facts *f, const Instance *i, con
     }
     free(why);
     return st;
+}
+
+const Holdfast__V1__Host *hf_facts_schedule_again(struct hf_facts *f, const Instance *i, char **ret_why)
+{
+    struct hf_need need = need_of(f, i);
+    size_t chosen;
+    need.pinned_host = "";
+    need.avoid_last = false;
+    look_for_reach(f, i);
+    hf_affinity_judge(f->affinity, i, f->candidates, f->n, &need);
+    if (hf_schedule_pick(&need, f->candidates, f->n, &f->rules, &chosen)) {
+        take(f, chosen, i);
+        return f->hosts[chosen];
+    }
+    if (ret_why != NULL) {
+        hf_status st = hf_schedule(&need, f->candidates, f->n, &f->rules, &chosen);
+        *ret_why = hf_strdup(hf_status_message(st));
+        hf_status_drop(st);
+    }
+    return NULL;
 }

@@ -30,9 +30,23 @@ void hf_facts_free(struct hf_facts *f);
 hf_status hf_facts_schedule(struct hf_facts *f, const Holdfast__V1__Instance *i,
                             const Holdfast__V1__Host **ret) HF_MUST_USE;
 
-/* The instance counts no more where its open placement is / this host takes nothing and counts as lost. */
-void hf_facts_leave(struct hf_facts *f, const Holdfast__V1__Instance *i);
-void hf_facts_lose(struct hf_facts *f, const char *host_uuid);
+/* The same for one that starts again because its host was lost: it is not bound to a host, and its back-off
+ * is over. ret_why (NULL: not asked for): why there is none, the caller frees; NULL is the host when there is
+ * none. */
+const Holdfast__V1__Host *hf_facts_schedule_again(struct hf_facts *f, const Holdfast__V1__Instance *i,
+                                                  char **ret_why);
+
+/* The hosts, in the order of names; HF_FACTS_NO_HOST: there is none of this UUID. */
+#define HF_FACTS_NO_HOST SIZE_MAX
+size_t hf_facts_hosts(const struct hf_facts *f);
+const Holdfast__V1__Host *hf_facts_host(const struct hf_facts *f, size_t k);
+size_t hf_facts_index(const struct hf_facts *f, const char *host_uuid);
+/* It can take instances: it has contact and is not fenced. */
+bool hf_facts_up(const struct hf_facts *f, size_t k);
+
+/* The instance counts no more on this host / this host takes nothing and counts as lost. */
+void hf_facts_leave(struct hf_facts *f, const Holdfast__V1__Instance *i, size_t host);
+void hf_facts_lose(struct hf_facts *f, size_t host);
 
 /* Chooses another host for the copy of a running instance: this one (host_uuid), or any (""). */
 hf_status hf_facts_schedule_migration(struct hf_facts *f, const Holdfast__V1__Instance *i,

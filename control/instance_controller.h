@@ -28,8 +28,6 @@ const Holdfast__V1__Operation *hf_instance_users_start(const struct hf_controlle
 
 /* --- instance_start.c --- */
 
-/* LOWEST … HIGHEST; none given is MEDIUM. */
-int hf_instance_priority(const Holdfast__V1__Instance *i);
 /* Who is placed first, as qsort() has it: the higher priority, then who has waited longer. */
 int hf_instance_start_order(const Holdfast__V1__Instance *a, const Holdfast__V1__Instance *b);
 /* It is to run and has no open placement. */

@@ -9,6 +9,7 @@
 #include "control/instance_controller.h"
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
+#include "control/restart_input.h"
 
 typedef Holdfast__V1__Instance Instance;
 
@@ -125,14 +126,6 @@ static void start(struct hf_controllers *c, struct hf_world_object *o)
 }
 
 /* --- the order --- */
-
-int hf_instance_priority(const Instance *i)
-{
-    return i->spec->restart_priority ==
-                   HOLDFAST__V1__INSTANCE_SPEC__RESTART_PRIORITY__RESTART_PRIORITY_UNSPECIFIED
-               ? HOLDFAST__V1__INSTANCE_SPEC__RESTART_PRIORITY__MEDIUM
-               : (int)i->spec->restart_priority;
-}
 
 int hf_instance_start_order(const Instance *a, const Instance *b)
 {

@@ -121,17 +121,22 @@ static hf_status no_room(const struct hf_need *need, const struct hf_candidate *
     return st;
 }
 
-hf_status hf_schedule(const struct hf_need *need, const struct hf_candidate *hosts, size_t n,
+bool hf_schedule_pick(const struct hf_need *need, const struct hf_candidate *hosts, size_t n,
                       const struct hf_schedule_rules *rules, size_t *ret)
 {
     size_t best = n;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (objection(need, &hosts[i]) == NULL && fits(&hosts[i], rules, need->cpus, need->memory_bytes) &&
             (best == n || better(need, &hosts[i], &hosts[best], rules)))
             best = i;
-    }
     if (best == n)
-        return no_room(need, hosts, n, rules);
+        return false;
     *ret = best;
-    return HF_STATUS_OK;
+    return true;
+}
+
+hf_status hf_schedule(const struct hf_need *need, const struct hf_candidate *hosts, size_t n,
+                      const struct hf_schedule_rules *rules, size_t *ret)
+{
+    return hf_schedule_pick(need, hosts, n, rules, ret) ? HF_STATUS_OK : no_room(need, hosts, n, rules);
 }

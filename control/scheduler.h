@@ -47,6 +47,9 @@ struct hf_schedule_rules {
     uint64_t reserved_memory_bytes; /* of each host, for itself */
 };
 
+/* The chosen host, without a word; false: none can take it. */
+bool hf_schedule_pick(const struct hf_need *need, const struct hf_candidate *hosts, size_t n,
+                      const struct hf_schedule_rules *rules, size_t *ret);
 /* Index of the chosen host, or EXHAUSTED with a sentence that says for every host what is missing. */
 hf_status hf_schedule(const struct hf_need *need, const struct hf_candidate *hosts, size_t n,
                       const struct hf_schedule_rules *rules, size_t *ret) HF_MUST_USE;
