@@ -80,6 +80,7 @@ struct cli_verb {
     enum cli_shape shape;
     const char *method;
     const struct cli_flag *flags;   /* ends with a row without a name */
+    const char *subject_ref;        /* CLI_RUN: noun of the subject, if it is another one than this */
     const char *subject_path;       /* CLI_ACT: request field of the subject's UUID; default "uuid" */
     const char *second_ref;         /* CLI_ACT: noun of a second argument, and */
     const char *second_path;        /* its request field; with second_ref NULL: plain text */
@@ -104,6 +105,9 @@ struct cli_noun {
     const struct cli_verb *verbs;     /* ends with a row without a name */
     const struct cli_column *columns; /* of lists; ends with a row without a title */
 };
+
+/* Restart priorities, as a flag and in columns. */
+#define CLI_PRIORITY_CHOICES "lowest=LOWEST low=LOW medium=MEDIUM high=HIGH highest=HIGHEST"
 
 extern const struct cli_noun cli_nouns[];
 const struct cli_noun *cli_noun_find(const char *name);
@@ -171,6 +175,7 @@ enum cli_exit cli_run_verb(const struct cli_noun *noun, const struct cli_verb *v
 enum cli_exit cli_watch(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_control_status(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_setting_set(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_ha_plan(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_ha_drill(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);

@@ -61,7 +61,7 @@ static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *ve
         return;
     }
     if (typed[0] != '-' && verb->shape != CLI_CREATE)
-        offer_names(argc > 3 && verb->second_ref ? verb->second_ref : noun->name, typed);
+        offer_names(argc > 3 && verb->second_ref ? verb->second_ref : verb->subject_ref ? verb->subject_ref : noun->name, typed);
     for (const struct cli_flag *f = verb->flags; f && f->name; f++)
         offer(f->name, "--", typed);
 }

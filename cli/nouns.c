@@ -59,6 +59,7 @@ static const struct cli_column cluster_columns[] = {{"NAME", "meta.name", NULL, 
                                                     {"ZONE", "spec.zoneUuid", "zone", NULL},
                                                     {"STORAGES", "spec.primaryStorageUuids", "storage", NULL},
                                                     {"L2", "spec.l2NetworkUuids", "l2", NULL},
+                                                    {"CONDITIONS", "status.conditions.message", NULL, NULL},
                                                     {"UUID", "meta.uuid", NULL, NULL},
                                                     END_COLUMNS};
 
@@ -295,8 +296,7 @@ static const struct cli_column group_columns[] = {{"NAME", "meta.name", NULL, NU
 /* ---- instance ---- */
 #define HA_CHOICES "None=HA_NONE NeverStop=NEVER_STOP"
 #define HA_FLAG {"ha", CLI_CHOICE, "spec.ha_level", N_("LEVEL"), N_("what happens when its host is lost"), NULL, HA_CHOICES, false}
-#define PRIORITY_CHOICES "lowest=LOWEST low=LOW medium=MEDIUM high=HIGH highest=HIGHEST"
-#define PRIORITY_FLAG {"priority", CLI_CHOICE, "spec.restart_priority", N_("WHICH"), N_("who starts first when many wait for a host (default medium)"), NULL, PRIORITY_CHOICES, false}
+#define PRIORITY_FLAG {"priority", CLI_CHOICE, "spec.restart_priority", N_("WHICH"), N_("who starts first when many wait for a host (default medium)"), NULL, CLI_PRIORITY_CHOICES, false}
 #define GROUP_FLAG {"group", CLI_REF, "spec.affinity_group_uuids[]", N_("GROUP"), N_("an affinity group that it is in (repeatable; '' for none)"), "affinity-group", NULL, false}
 static const struct cli_flag instance_create[] = {
     {"offering", CLI_REF, "spec.instance_offering_uuid", N_("OFFERING"), N_("CPUs and memory"), "offering", NULL, true},
@@ -334,7 +334,7 @@ static const struct cli_column instance_columns[] = {{"NAME", "meta.name", NULL,
                                                      {"MOVES TO", "status.migratingToHostUuid", "host", NULL},
                                                      {"RUN", "placement.run", NULL, NULL},
                                                      {"HA", "spec.haLevel", NULL, HA_CHOICES},
-                                                     {"PRIORITY", "spec.restartPriority", NULL, PRIORITY_CHOICES},
+                                                     {"PRIORITY", "spec.restartPriority", NULL, CLI_PRIORITY_CHOICES},
                                                      {"HELD", "status.crashLoop.heldSinceMs", NULL, "since"},
                                                      {"IP", "spec.nics.ip", NULL, NULL},
                                                      {"CPUS", "spec.cpus", NULL, NULL},
@@ -432,14 +432,19 @@ static const struct cli_column drill_columns[] = {{"HOST", "hostName", NULL, NUL
                                                   {"ENDED", "endedAtMs", NULL, "time"},
                                                   {"OUTCOME", "outcome", NULL, NULL},
                                                   END_COLUMNS};
+static const struct cli_flag plan_flags[] = {
+    {"host", CLI_REF, "host_uuids[]", N_("HOST"), N_("one more host that dies with it (repeatable)"), "host", NULL, false},
+    END_FLAGS};
 static const struct cli_verb ha_verbs[] = {
+    {.name = "plan", .shape = CLI_RUN, .method = "PlanHostLoss", .flags = plan_flags, .subject_ref = "host", .run = cli_ha_plan,
+     .help = N_("what would happen if this host died now, without touching anything")},
     {.name = "history", .shape = CLI_SHOW, .method = "ListFailovers", .columns = failover_columns, .flags = list_flags,
      .help = N_("what happened to instances whose host was lost")},
     {.name = "timeline", .shape = CLI_SHOW, .method = "GetTimeline", .columns = timeline_columns, .flags = timeline_flags,
      .help = N_("who saw, decided and did what when an instance's host was lost")},
     {.name = "times", .shape = CLI_SHOW, .method = "GetRecoveryTimes", .columns = times_columns,
      .help = N_("how long restarts took, from the lost host's last message on")},
-    {.name = "drill", .shape = CLI_RUN, .run = cli_ha_drill, .flags = drill_flags,
+    {.name = "drill", .shape = CLI_RUN, .subject_ref = "host", .run = cli_ha_drill, .flags = drill_flags,
      .help = N_("fail a connected host over on purpose: what runs there is killed")},
     {.name = "drills", .shape = CLI_SHOW, .method = "ListDrills", .columns = drill_columns, .flags = list_flags,
      .help = N_("drills and how they ended")},

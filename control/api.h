@@ -34,6 +34,7 @@ struct hf_api_members_ops {
  * fakes. */
 struct hf_pending_host;
 struct Holdfast__V1__Instance;
+struct Holdfast__V1__PlanHostLossResponse;
 struct hf_api_hosts_ops {
     /* The i-th daemon that waits to be added; false past the last. */
     bool (*pending)(void *arg, size_t i, struct hf_pending_host *ret);
@@ -42,6 +43,13 @@ struct hf_api_hosts_ops {
     /* Adds an administrator's word that a host is off to t, with the fence as its answer. */
     hf_status (*confirm_down)(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
                               uint64_t epoch, const char *statement);
+    /* Whether a NeverStop instance may be started, by ha.admission.policy; else a sentence. i is as it would
+     * be stored. */
+    hf_status (*admit)(void *arg, const struct hf_store *s, const struct Holdfast__V1__Instance *i);
+    /* What the loss of these hosts would bring: fills in ret, whose parts the caller frees with
+     * protobuf_c_message_free_unpacked(). */
+    hf_status (*plan_loss)(void *arg, char *const *host_uuids, size_t n,
+                           struct Holdfast__V1__PlanHostLossResponse **ret);
     /* It has a stream that said something lately. */
     bool (*contact)(void *arg, const char *host_uuid);
     /* Adds the fence of a drill and the drill to t, which is its answer. */

@@ -58,6 +58,7 @@ void hf_handle_get_recovery_times(struct hf_api_call *c);
 void hf_handle_drill_host(struct hf_api_call *c);
 
 /* api_system.c, api_watch.c */
+void hf_handle_plan_host_loss(struct hf_api_call *c);
 void hf_handle_confirm_host_down(struct hf_api_call *c);
 void hf_handle_watch(struct hf_api_call *c);
 void hf_handle_get_status(struct hf_api_call *c);

@@ -182,6 +182,15 @@ static hf_status settle_storage(struct hf_draft *d, Instance *inst, bool chosen_
     return hf_instance_check_storage(d->store, inst, inst->spec->primary_storage_uuid);
 }
 
+hf_status hf_instance_check_admission(const struct hf_draft *d, const Instance *i)
+{
+    const struct hf_api_plugs *p = &d->call->api->plugs;
+    if (i->spec->ha_level != HOLDFAST__V1__HA_LEVEL__NEVER_STOP ||
+        i->spec->power != HOLDFAST__V1__POWER_STATE__POWER_RUNNING || p->hosts == NULL)
+        return HF_STATUS_OK;
+    return p->hosts->admit(p->hosts_arg, d->store, i);
+}
+
 static hf_status create_instance(struct hf_draft *d, ProtobufCMessage *m)
 {
     Instance *inst = (Instance *)m;
@@ -193,6 +202,7 @@ static hf_status create_instance(struct hf_draft *d, ProtobufCMessage *m)
     HF_TRY(settle_storage(d, inst, d->call->data != NULL));
     HF_TRY(add_nics(d, inst));
     add_root_volume(d, inst, image_bytes);
+    HF_TRY(hf_instance_check_admission(d, inst));
     inst->status->state = HOLDFAST__V1__INSTANCE_STATUS__STATE__CREATED;
     inst->status->state_since_ms = d->wall_ms;
     return HF_STATUS_OK;
@@ -215,9 +225,10 @@ static hf_status check_groups(const struct hf_store *s, Spec *spec)
 
 static hf_status update_instance(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
 {
-    (void)before;
-    const Instance *inst = (const Instance *)m;
+    const Instance *inst = (const Instance *)m, *was = (const Instance *)before;
     HF_TRY(check_groups(d->store, inst->spec));
+    if (was->spec->ha_level != inst->spec->ha_level)
+        HF_TRY(hf_instance_check_admission(d, inst));
     HF_TRY(check_wishes(inst->spec));
     return hf_instance_check_ha(d->store, inst);
 }

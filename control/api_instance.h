@@ -28,6 +28,9 @@ hf_status hf_instance_choose_storage(const struct hf_store *s, Holdfast__V1__Ins
 hf_status hf_instance_check_host(const struct hf_store *s, const Holdfast__V1__Instance *i,
                                  const char *host_uuid) HF_MUST_USE;
 
+/* By ha.admission.policy a NeverStop instance that is to run (as i says) may be refused. */
+hf_status hf_instance_check_admission(const struct hf_draft *d, const Holdfast__V1__Instance *i) HF_MUST_USE;
+
 /* NEVER_STOP needs every disk on shared storage. */
 hf_status hf_instance_check_ha(const struct hf_store *s, const Holdfast__V1__Instance *i) HF_MUST_USE;
 

@@ -120,6 +120,7 @@ static const struct hf_api_method methods[] = {
     ROW(global_setting_service, "ListGlobalSettings", list, &hf_global_setting_rules),
     ROW(global_setting_service, "UpdateGlobalSetting", update, &hf_global_setting_rules),
 
+    ROW(ha_service, "PlanHostLoss", plan_host_loss, NULL),
     ROW(ha_service, "ListFences", list, &hf_fence_rules),
     ROW(ha_service, "ListFailovers", list, &hf_failover_rules),
     ROW(ha_service, "ConfirmHostDown", confirm_host_down, &hf_fence_rules),

@@ -61,6 +61,7 @@ static hf_status start(struct hf_draft *d, const VerbRequest *r, Instance *i)
         HF_TRY(hf_instance_check_host(d->store, i, r->host_uuid));
     hf_pb_set(&i->spec->host_uuid, r->host_uuid);
     i->spec->power = POWER(RUNNING);
+    HF_TRY(hf_instance_check_admission(d, i));
     i->spec->force_stop = false;
     i->status->state = STATE(STARTING);
     i->status->state_since_ms = d->wall_ms;

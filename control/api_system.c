@@ -51,6 +51,27 @@ void hf_handle_confirm_host_down(struct hf_api_call *c)
     hf_call_write(c, HF_ROOM_ADD, build_confirm_down);
 }
 
+static void plan_now(struct hf_api_call *c)
+{
+    const struct hf_api_plugs *p = &c->api->plugs;
+    const Holdfast__V1__PlanHostLossRequest *r = (const Holdfast__V1__PlanHostLossRequest *)c->request;
+    Holdfast__V1__PlanHostLossResponse *answer = NULL;
+    hf_status st = p->hosts == NULL
+                       ? hf_error(HF_UNAVAILABLE, "this node runs without controllers")
+                       : p->hosts->plan_loss(p->hosts_arg, r->host_uuids, r->n_host_uuids, &answer);
+    if (!hf_ok(st)) {
+        hf_call_end(c, hf_wrap(st, "plan the loss of hosts"));
+        return;
+    }
+    hf_call_answer(c, &answer->base);
+    protobuf_c_message_free_unpacked(&answer->base, NULL);
+}
+
+void hf_handle_plan_host_loss(struct hf_api_call *c)
+{
+    hf_call_read(c, false, plan_now); /* the leader's question */
+}
+
 /* --- status --- */
 
 #define NODES_MAX 16

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/admission_controller.h"
 #include "control/controllers_state.h"
 #include "control/drain_controller.h"
 #include "control/ha_controller.h"
@@ -16,6 +17,7 @@
 #include "control/instance_controller.h"
 #include "control/operation_controller.h"
 #include "control/placement_guard.h"
+#include "control/settings.h"
 #include "control/storage_controller.h"
 #include "control/volume_controller.h"
 
@@ -60,8 +62,7 @@ static void pass(void *arg)
         }
     }
     hf_instance_start_all(c);
-    hf_facts_free(c->facts);
-    c->facts = NULL;
+    hf_controllers_drop_facts(c);
     hf_ha_follow_failovers(c);
     hf_host_assignments_sync(c->assignments);
 }
@@ -223,6 +224,7 @@ static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage
     if (o->kind == HOLDFAST__V1__KIND__HOST && o->message == NULL)
         hf_detector_forget(c->ha->detector, &o->uuid);
     c->room_freed |= o->kind == HOLDFAST__V1__KIND__INSTANCE && has_ended(before, o->message);
+    c->admission.changed |= hf_admission_cares(o->kind);
     mark_concerned(c, o->message != NULL ? o->message : before, o->kind);
     mark_assignments(c, o->kind, before, o->message);
     hf_controllers_kick(c);
@@ -232,6 +234,7 @@ static void changed(void *arg, struct hf_world_object *o, const ProtobufCMessage
 
 static void host_changed(struct hf_controllers *c, const char *host_uuid)
 {
+    c->admission.changed = true;
     mark_object(c, HOLDFAST__V1__KIND__HOST, host_uuid);
     hf_controllers_mark_instances(c, host_uuid);
     hf_controllers_mark_instances(c, NULL);
@@ -350,6 +353,18 @@ struct hf_facts *hf_controllers_facts(struct hf_controllers *c)
     return c->facts;
 }
 
+void hf_controllers_drop_facts(struct hf_controllers *c)
+{
+    hf_facts_free(c->facts);
+    c->facts = NULL;
+}
+
+struct hf_losses *hf_controllers_losses(struct hf_controllers *c)
+{
+    bool ha_enabled = hf_setting_bool(hf_control_store(c->control), "ha.enable");
+    return hf_losses_create(c->world, hf_controllers_facts(c), ha_enabled, planned_cb, c);
+}
+
 struct hf_world_object *hf_controllers_operation(const struct hf_controllers *c, const char *target_uuid,
                                                  const char *const *verbs)
 {
@@ -388,6 +403,7 @@ static void tick(void *arg)
         }
     }
     hf_ha_tick(c);
+    hf_admission_tick(c);
     if (now / FORGET_EVERY_MS != (now - HF_CONTROLLERS_TICK_MS) / FORGET_EVERY_MS) {
         hf_operations_forget(c);
         hf_ha_forget_failovers(c);
@@ -402,6 +418,7 @@ static void start(struct hf_controllers *c)
     hf_world_load(c->world);
     c->loading = false;
     c->ha = hf_ha_create(c);
+    c->admission = (struct hf_admission_state){.changed = true};
     hf_timer_start(c->control->env, &c->tick_timer, HF_CONTROLLERS_TICK_MS, tick, c);
     hf_controllers_kick(c);
 }

@@ -8,7 +8,7 @@ hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
     host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
-    host_assignments.c assignment_set.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c
+    host_assignments.c assignment_set.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c admission_controller.c ha_plan.c
     instance_controller.c instance_start.c instance_step.c instance_delete.c migration_controller.c migration_step.c
     image_controller.c volume_controller.c storage_controller.c
     operation_controller.c operation_verdict.c
@@ -25,6 +25,7 @@ hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
 hf_test(ha_power_test SOURCES ha_power_test.c LINK hf_cloud_testing)
 hf_test(placement_test SOURCES placement_test.c LINK hf_cloud_testing)
+hf_test(host_loss_test SOURCES host_loss_test.c LINK hf_cloud_testing)
 hf_test(ha_drill_test SOURCES ha_drill_test.c LINK hf_cloud_testing)
 hf_test(host_link_test SOURCES host_link_test.c LINK hf_cloud_testing)
 hf_test(drain_plan_test SOURCES drain_plan_test.c LINK hf_controllers)

@@ -11,6 +11,7 @@
 #include "control/edit.h"
 #include "control/host_assignments.h"
 #include "control/host_facts.h"
+#include "control/host_loss.h"
 #include "control/world.h"
 #include "ha/ha_timing.h"
 #include "holdfast/v1/ha.pb-c.h"
@@ -39,6 +40,10 @@ struct hf_controllers {
     struct hf_ha_controller *ha;
     struct hf_facts *facts; /* of the pass under way, gathered when first needed */
     struct hf_starting starting;
+    struct hf_admission_state {
+        bool changed;   /* something that it looks at has, since the last look */
+        int64_t due_ms; /* loop clock: no look before */
+    } admission;
     bool room_freed; /* a run has ended since the last pass */
     const struct hf_ha_timing *timing;
     struct hf_timer pass_timer, tick_timer;
@@ -75,8 +80,12 @@ bool hf_controllers_host_contact(const struct hf_controllers *c, const char *hos
 
 /* The candidates, as of now; the caller frees them. */
 struct hf_facts *hf_controllers_gather_facts(struct hf_controllers *c);
-/* The candidates of this pass. */
+/* The candidates of this pass; outside of one they are gathered for the caller, who drops them when it is
+ * done. */
 struct hf_facts *hf_controllers_facts(struct hf_controllers *c);
+void hf_controllers_drop_facts(struct hf_controllers *c);
+/* What losses of hosts would bring, on those facts. */
+struct hf_losses *hf_controllers_losses(struct hf_controllers *c);
 
 /* A RUNNING operation with that target whose verb is one of these (NULL-ended list), or NULL. */
 struct hf_world_object *hf_controllers_operation(const struct hf_controllers *c, const char *target_uuid,

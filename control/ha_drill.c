@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/fence_object.h"
@@ -85,46 +86,27 @@ static hf_status check_host(const struct hf_controllers *c, const Host *h)
                : hf_error(HF_PRECONDITION, "ha.enable is off: nothing would be restarted");
 }
 
-struct without {
-    const struct hf_controllers *controllers;
-    const Host *host; /* as if it were gone */
-};
-
-static bool usable_without(void *arg, const Host *h)
-{
-    const struct without *w = arg;
-    return strcmp(h->meta->uuid, w->host->meta->uuid) != 0 && hf_controllers_host_usable(w->controllers, h);
-}
-
-static const char *nothing_planned(void *arg, const struct hf_world_object *instance)
-{
-    (void)arg;
-    (void)instance;
-    return NULL;
-}
-
 /* Every NeverStop instance of the host finds a place elsewhere, one beside the other. */
-static hf_status check_places(const struct hf_controllers *c, const Host *h)
+static hf_status check_places(struct hf_controllers *c, const Host *h)
 {
-    struct without w = {c, h};
-    struct hf_facts_sources sources = {.world = c->world,
-                                       .store = hf_control_store(c->control),
-                                       .usable = usable_without,
-                                       .planned = nothing_planned,
-                                       .arg = &w};
-    struct hf_facts *facts = hf_facts_gather(&sources);
+    struct hf_facts *facts = hf_controllers_facts(c);
+    struct hf_losses *losses = hf_controllers_losses(c);
+    size_t host = hf_facts_index(facts, h->meta->uuid);
+    struct hf_restart_evidence proof = {.epoch = h->status->epoch, .kind = "drill", .everything = true};
+    struct hf_loss_step *steps;
     hf_status st = HF_STATUS_OK;
-    for (size_t i = 0; hf_ok(st) && i < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); i++) {
-        const Instance *instance = HF_WORLD_AT(c->world, INSTANCE, Instance, i);
-        const Host *to;
-        if (hf_placement_open(instance->placement) &&
-            strcmp(instance->placement->host_uuid, h->meta->uuid) == 0 &&
-            instance->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP &&
-            instance->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING)
-            st = hf_facts_schedule(facts, instance, &to);
-    }
-    hf_facts_free(facts);
-    return hf_wrap(st, "a NeverStop instance would find no place (--force drills all the same)");
+    bool valid = hf_uuid_parse(h->meta->uuid, &proof.host);
+    HF_ASSERT(valid);
+    size_t n = hf_losses_plan(losses, &host, 1, &proof, 1, 1, &steps);
+    for (size_t k = 0; k < n && hf_ok(st); k++)
+        if (steps[k].outcome == HF_LOSS_WAITS)
+            st = hf_error(HF_PRECONDITION,
+                          "a NeverStop instance would find no place (--force drills all the same): %s",
+                          steps[k].why);
+    hf_loss_steps_free(steps, n);
+    hf_losses_free(losses);
+    hf_controllers_drop_facts(c);
+    return st;
 }
 
 static Drill *new_drill(const struct hf_control *control, const Host *h, const Fence *f, bool force)
@@ -151,7 +133,7 @@ static Drill *new_drill(const struct hf_control *control, const Host *h, const F
 static hf_status order(struct hf_control *control, const struct hf_store *s, struct hf_txn *t, const Host *h,
                        bool force)
 {
-    const struct hf_controllers *c = control->controllers;
+    struct hf_controllers *c = control->controllers;
     HF_TRY(check_host(c, h));
     HF_TRY(check_nothing_open(c));
     if (!force)

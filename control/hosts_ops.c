@@ -1,6 +1,8 @@
 /* What the API sees of the hosts' streams and fences, see struct hf_api_hosts_ops. */
 #include "control/controllers.h"
+#include "control/admission_controller.h"
 #include "control/fence_confirm.h"
+#include "control/ha_plan.h"
 #include "control/ha_drill.h"
 #include "control/migration_controller.h"
 
@@ -44,10 +46,27 @@ static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_
     return HF_STATUS_OK;
 }
 
+static hf_status admit(void *arg, const struct hf_store *s, const Holdfast__V1__Instance *i)
+{
+    const struct hf_control *c = arg;
+    return c->controllers != NULL ? hf_admission_admit(c->controllers, s, i) : HF_STATUS_OK;
+}
+
+static hf_status plan_loss(void *arg, char *const *host_uuids, size_t n,
+                           Holdfast__V1__PlanHostLossResponse **ret)
+{
+    const struct hf_control *c = arg;
+    if (c->controllers == NULL)
+        return hf_error(HF_UNAVAILABLE, "this node runs without controllers");
+    return hf_ha_plan(c->controllers, host_uuids, n, ret);
+}
+
 const struct hf_api_hosts_ops hf_hosts_ops = {
     .pending = pending,
     .find_pending = find_pending,
     .confirm_down = confirm_down,
+    .admit = admit,
+    .plan_loss = plan_loss,
     .contact = in_contact,
     .drill = drill,
     .migrate = migrate,
