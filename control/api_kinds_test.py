@@ -600,6 +600,10 @@ class Instances(ApiTest):
         self.assertTrue(u.spec.hard)
         self.assertEqual(u.spec.policy, 2)
 
+    def test_plan_of_a_loss(self):
+        self.fails(Code.INVALID_ARGUMENT, "name between 1 and 64 hosts", "HaService/PlanHostLoss")
+        self.fails(Code.NOT_FOUND, "there is no host", "HaService/PlanHostLoss", hostUuids=["f" * 32])
+
     def test_data_volumes(self):
         i, _ = self.instance()
         for size in [0, 1000, (1 << 20) + 1, 1 << 47]:

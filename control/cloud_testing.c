@@ -149,11 +149,23 @@ static void add_put(struct hf_txn *t, ProtobufCMessage *m)
 
 enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a, ProtobufCMessage *b)
 {
-    struct hf_txn *t = hf_txn_create(NULL, 0);
+    struct hf_txn *t = c->gathered != NULL ? c->gathered : hf_txn_create(NULL, 0);
     add_put(t, a);
     if (b != NULL)
         add_put(t, b);
-    return submit(c, t);
+    return c->gathered != NULL ? HF_OK : submit(c, t);
+}
+
+void cloud_gather(struct cloud *c)
+{
+    c->gathered = hf_txn_create(NULL, 0);
+}
+
+void cloud_put_gathered(struct cloud *c)
+{
+    struct hf_txn *t = c->gathered;
+    c->gathered = NULL;
+    assert_int_equal(submit(c, t), HF_OK);
 }
 
 enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m)
@@ -265,27 +277,41 @@ static void put_host(struct cloud *c, unsigned i)
     assert_int_equal(cloud_put(c, &m.base), HF_OK);
 }
 
-struct cloud *cloud_ready(unsigned n_hosts)
+static struct cloud *make_ready(struct cloud *c)
 {
-    return cloud_ready_seeded(n_hosts, 7);
-}
-
-struct cloud *cloud_ready_seeded(unsigned n_hosts, uint64_t seed)
-{
-    struct cloud *c = cloud_create(n_hosts, seed);
     put_storage(c, SHARED, "shared", HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT);
     put_storage(c, LOCAL, "local", HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE);
     put_networks(c);
     put_cluster(c);
     put_image(c);
-    for (unsigned i = 0; i < n_hosts; i++) {
+    for (unsigned i = 0; i < c->n_hosts; i++) {
         put_host(c, i);
         host_power_on(&c->hosts[i]);
     }
     cloud_run(c, 8000);
-    for (unsigned i = 0; i < n_hosts; i++)
+    for (unsigned i = 0; i < c->n_hosts; i++)
         assert_int_equal(host_state(c, i), HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED);
     return c;
+}
+
+struct cloud *cloud_ready_seeded(unsigned n_hosts, uint64_t seed)
+{
+    return make_ready(cloud_create(n_hosts, seed));
+}
+
+struct cloud *cloud_ready(unsigned n_hosts)
+{
+    return cloud_ready_seeded(n_hosts, 7);
+}
+
+struct cloud *cloud_create_large(unsigned n_hosts)
+{
+    struct cloud *c = cloud_create(n_hosts, 7);
+    for (unsigned i = 0; i < n_hosts; i++) {
+        c->hosts[i].cpus = 100;
+        c->hosts[i].memory_bytes = 2000 * GIB;
+    }
+    return make_ready(c);
 }
 
 void cloud_set_setting(struct cloud *c, const char *name, const char *value)

@@ -118,6 +118,7 @@ struct cloud {
     int64_t offset_ms; /* the environment's clock shows that much more */
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
+    struct hf_txn *gathered; /* of cloud_gather(), or NULL */
     bool copies_changed; /* a run has begun since copies were counted */
     int running_max;     /* most live runs of one instance that were ever seen at once */
 };
@@ -135,6 +136,8 @@ struct cloud *cloud_create(unsigned n_hosts, uint64_t seed);
 void cloud_free(struct cloud *c);
 /* With zone, cluster, storages, networks, image, and every host added and connected. */
 struct cloud *cloud_ready(unsigned n_hosts);
+/* The same with room for hundreds of instances on each. */
+struct cloud *cloud_create_large(unsigned n_hosts);
 struct cloud *cloud_ready_seeded(unsigned n_hosts, uint64_t seed);
 void cloud_run(struct cloud *c, int64_t ms);
 /* The leader is cut off until another leads; the hosts find the new one. */
@@ -149,6 +152,9 @@ const struct hf_store *leader_store(struct cloud *c);
 enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m);
 enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a,
                             ProtobufCMessage *b); /* in one transaction */
+/* Between these, puts are gathered and applied as one transaction at the end. */
+void cloud_gather(struct cloud *c);
+void cloud_put_gathered(struct cloud *c);
 enum hf_code cloud_delete(struct cloud *c, uint32_t kind, const char *uuid);
 /* Decoded from the leader's store; freed with free_message(). NULL: there is none. */
 void *cloud_get(struct cloud *c, uint32_t kind, const char *uuid);

@@ -131,6 +131,15 @@ static void mark_operations_of(struct hf_controllers *c, const char *target_uuid
     }
 }
 
+static void mark_failovers_of(struct hf_controllers *c, const char *instance_uuid)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__FAILOVER); i++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__FAILOVER, i);
+        o->dirty |=
+            strcmp(((const Holdfast__V1__Failover *)(void *)o->message)->instance_uuid, instance_uuid) == 0;
+    }
+}
+
 /* Whom else a change concerns. m: the object as it is, or was when it is deleted. */
 static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, uint32_t kind)
 {
@@ -155,7 +164,7 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
     case HOLDFAST__V1__KIND__INSTANCE:
         mark_object(c, HOLDFAST__V1__KIND__VOLUME,
                     ((const Holdfast__V1__Instance *)(const void *)m)->spec->root_volume_uuid);
-        mark_kind(c, HOLDFAST__V1__KIND__FAILOVER);
+        mark_failovers_of(c, hf_message_meta(m)->uuid);
         break;
     case HOLDFAST__V1__KIND__VOLUME:
         mark_object(c, HOLDFAST__V1__KIND__INSTANCE,

@@ -47,13 +47,22 @@ static void hear(struct hf_controllers *c, const struct hf_uuid *host, int64_t a
         hf_controllers_mark_instances(c, h->meta->uuid);
 }
 
+static bool any_closed(const Holdfast__V1__LeaseReport *r)
+{
+    for (size_t i = 0; i < r->n_own; i++)
+        if (r->own[i]->closed)
+            return true;
+    return false;
+}
+
 /* A host that says that its keeper has closed a storage gets the next session of it: nothing of the last one
  * comes back, and what the last one proved does not prove this one. */
 static void open_sessions(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__LeaseReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
     const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
-    if (h == NULL || h->status == NULL || o->busy || r->epoch != h->status->epoch || r->epoch == 0)
+    if (h == NULL || h->status == NULL || o->busy || r->epoch != h->status->epoch || r->epoch == 0 ||
+        !any_closed(r))
         return;
     struct hf_uuid fence = hf_fence_uuid(host_uuid, r->epoch);
     if (hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__FENCE, &fence) != NULL)

@@ -55,17 +55,21 @@ static bool is_used(const struct hf_controllers *c, const Host *h)
     return false;
 }
 
-static bool in_use(const struct hf_controllers *c, const Host *h, const char *storage_uuid)
+/* Which of them a run on this life of the host has a disk on. */
+static void mark_in_use(const struct hf_controllers *c, const Host *h, struct hf_fence_storage *list,
+                        size_t n)
 {
     for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
         const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
         if (!hf_placement_at(i->placement, h->meta->uuid, h->status->epoch))
             continue;
-        for (size_t s = 0; s < i->spec->n_storage_uuids; s++)
-            if (strcmp(i->spec->storage_uuids[s], storage_uuid) == 0)
-                return true;
+        for (size_t s = 0; s < i->spec->n_storage_uuids; s++) {
+            struct hf_uuid uuid;
+            bool valid = hf_uuid_parse(i->spec->storage_uuids[s], &uuid);
+            for (size_t m = 0; valid && m < n; m++)
+                list[m].in_use |= hf_uuid_equal(&uuid, &list[m].uuid);
+        }
     }
-    return false;
 }
 
 /* The shared storages of the host's cluster: there it keeps leases. */
@@ -88,13 +92,14 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
         list[n++] = (struct hf_fence_storage){
             .uuid = o->uuid,
             .name = ps->meta->name,
-            .in_use = lost && in_use(c, h, uuid),
             .proven = f != NULL && hf_fence_covers(f, &uuid, 1),
             .sign = hf_detector_sign(c->ha->detector, &host->uuid, h->status->epoch, &o->uuid,
                                      hf_storage_session(h->status, uuid), hf_ha_host_timing(c, h),
                                      hf_controllers_now_ms(c)),
         };
     }
+    if (lost)
+        mark_in_use(c, h, list, n);
     *ret_n = n;
     return list;
 }

@@ -3,6 +3,8 @@
  * room for four instances of 2 GiB.
  */
 #include "control/cloud_testing.h"
+#include "control/fence_object.h"
+#include "control/ha_controller.h"
 #include "control/placement_guard.h"
 #include "ha/ha_timing.h"
 
@@ -254,6 +256,71 @@ static void ends_that_lie_far_apart_hold_nobody(void **state)
         instance_says(c, 1, "held: it ended 3 times within 100 s; the last time: the guest powered off"));
 }
 
+/* --- many --- */
+
+#define MANY 500
+
+static struct cloud *cloud_with_many(void)
+{
+    struct cloud *c = cloud_create_large(3);
+    cloud_gather(c);
+    for (unsigned n = 1; n <= MANY; n++)
+        cloud_put_instance(c, n, &(struct instance_wish){.never_stop = true, .host = c->hosts[0].uuid});
+    cloud_put_gathered(c);
+    assert_true(wait_state(c, MANY, STATE(RUNNING), 20000));
+    for (unsigned n = 1; n <= MANY; n++)
+        assert_int_equal(instance_state(c, n), STATE(RUNNING));
+    return c;
+}
+
+static bool is_proven(struct cloud *c)
+{
+    Holdfast__V1__Fence *f = hf_fence_find(leader_store(c), c->hosts[0].uuid, 1);
+    bool proven = f != NULL && f->n_evidence > 0;
+    free_message(f);
+    return proven;
+}
+
+static unsigned placed_elsewhere(struct cloud *c)
+{
+    unsigned n = 0;
+    for (unsigned k = 1; k <= MANY; k++)
+        n += instance_run(c, k) == 2;
+    return n;
+}
+
+/* Counted in transactions and in round trips of the control plane, not in time: bench/failover.py does that.
+ */
+static void five_hundred_of_one_host(void **state)
+{
+    (void)state;
+    struct cloud *c = cloud_with_many();
+    host_power_off(&c->hosts[0]);
+    while (!is_proven(c))
+        cloud_run(c, 10);
+    c->hosts[1].hold_starts = c->hosts[2].hold_starts = true;
+    uint64_t first = hf_store_revision(leader_store(c));
+    int64_t began = c->clock_ms;
+    while (placed_elsewhere(c) < MANY) {
+        cloud_run(c, 10);
+        assert_true(c->clock_ms - began < 2000);
+    }
+    uint64_t writes = hf_store_revision(leader_store(c)) - first;
+    print_message("%u placed after %lld ms of the fixture's time, %llu transactions\n", MANY,
+                  (long long)(c->clock_ms - began), (unsigned long long)writes);
+    /* Ended 64 in a transaction; then each is placed, seen by its new host, and its failover follows. */
+    assert_true(writes <= MANY / HF_HA_ACTIONS_MAX + 1 + 3 * MANY + 10);
+    c->hosts[1].hold_starts = c->hosts[2].hold_starts = false;
+    cloud_run(c, 3000);
+    unsigned on_second = 0;
+    for (unsigned n = 1; n <= MANY; n++) {
+        assert_int_equal(instance_state(c, n), STATE(RUNNING));
+        on_second += instance_host(c, n) == 1;
+    }
+    assert_int_equal(on_second, MANY / 2);
+    cloud_free(c);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -268,6 +335,7 @@ int main(void)
         TEST(hard_affinity_keeps_them_together),
         TEST(one_that_keeps_failing_is_held),
         TEST(ends_that_lie_far_apart_hold_nobody),
+        cmocka_unit_test(five_hundred_of_one_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
