@@ -400,6 +400,14 @@ void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *
     ret->wake_ms = next_wake(r);
 }
 
+void hf_lease_rules_saved(struct hf_lease_rules *r, bool ok)
+{
+    r->changed |= r->unsaved == ok;
+    r->unsaved = !ok;
+    if (ok)
+        r->new_tombs = 0;
+}
+
 /* --- life --- */
 
 static void load_leases(struct hf_lease_rules *r)

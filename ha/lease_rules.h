@@ -124,6 +124,9 @@ void hf_lease_rules_free(struct hf_lease_rules *r);
 void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *e, int64_t now_ms,
                          struct hf_lease_effects *ret);
 
+/* How HF_LEASE_PERSIST went, or its repetition, which is the driver's. Until it went well, record and view
+ * tell of no end that the state file does not hold: the next keeper would not know of it. */
+void hf_lease_rules_saved(struct hf_lease_rules *r, bool ok);
 /* What HF_LEASE_PERSIST writes. */
 const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *r);
 /* What HF_LEASE_RENEW writes. */

@@ -73,6 +73,8 @@ struct hf_lease_rules {
     struct hf_lease_waiting waiting[HF_LEASE_WAITING_MAX];
     size_t n_waiting;
     struct hf_lease_guest guests[HF_KEEPER_RUNS_MAX]; /* of state.runs */
+    bool unsaved;           /* the last save failed */
+    uint32_t new_tombs;     /* tombstones, the last of the list, that no saved state holds */
     bool orphans;           /* started without a state: kill what there is, believe in nothing before */
     bool strays;            /* the last survey saw processes that no run accounts for */
     bool unseen;            /* no survey has succeeded yet */

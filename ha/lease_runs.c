@@ -49,6 +49,8 @@ static void remove_tomb(struct hf_lease_rules *r, size_t i)
     memmove(&s->tombs[i], &s->tombs[i + 1], (s->n_tombs - i - 1) * sizeof s->tombs[0]);
     s->n_tombs--;
     memset(&s->tombs[s->n_tombs], 0, sizeof s->tombs[0]);
+    if (i >= s->n_tombs + 1 - r->new_tombs)
+        r->new_tombs--;
 }
 
 /* One tombstone per instance, with its highest run; the newest stands last. The oldest makes room: what it
@@ -66,6 +68,8 @@ static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, u
     }
     if (s->n_tombs == HF_KEEPER_TOMBS_MAX)
         remove_tomb(r, 0);
+    if (r->new_tombs < HF_KEEPER_TOMBS_MAX)
+        r->new_tombs++;
     s->tombs[s->n_tombs++] = (struct hf_keeper_tomb){.instance = *instance, .run = run, .epoch = s->epoch};
 }
 

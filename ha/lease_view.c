@@ -49,6 +49,18 @@ static bool all_gone(const struct hf_lease_rules *r, const struct hf_uuid *stora
     return true;
 }
 
+/* Others rest on an end for ever, so it must outlive this keeper: how many tombstones may be told, and
+ * whether "nothing is left" may. */
+static uint32_t told_tombs(const struct hf_lease_rules *r)
+{
+    return r->state.n_tombs - (r->unsaved && !HF_MUTANT(UNSAVED_IS_TOLD) ? r->new_tombs : 0);
+}
+
+static bool may_tell_gone(const struct hf_lease_rules *r)
+{
+    return !r->unsaved || HF_MUTANT(UNSAVED_IS_TOLD);
+}
+
 void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid *storage, uint64_t sequence,
                            struct hf_lease_record *ret)
 {
@@ -62,13 +74,13 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
     const struct hf_lease *l = find(r, storage);
     ret->session = s->epoch_closed || !l ? HF_LEASE_ALL_SESSIONS : l->session;
     ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
-    ret->killed = ret->closed && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));
+    ret->killed = ret->closed && may_tell_gone(r) && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));
     for (uint32_t i = 0; i < s->n_runs; i++)
         ret->runs[ret->n_runs++] = (struct hf_lease_run){.instance = s->runs[i].instance,
                                                          .run = s->runs[i].run,
                                                          .live = true,
                                                          .incoming = s->runs[i].incoming};
-    for (uint32_t i = s->n_tombs; i > 0 && ret->n_runs < HF_LEASE_RECORD_RUNS_MAX; i--)
+    for (uint32_t i = told_tombs(r); i > 0 && ret->n_runs < HF_LEASE_RECORD_RUNS_MAX; i--)
         ret->runs[ret->n_runs++] = (struct hf_lease_run){.instance = s->tombs[i - 1].instance,
                                                          .run = s->tombs[i - 1].run,
                                                          .handed_over = s->tombs[i - 1].handed_over};
@@ -83,7 +95,7 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
     v->epoch = s->epoch;
     v->max_term = s->max_term;
     v->epoch_closed = s->epoch_closed != 0;
-    v->clean = r->clean;
+    v->clean = r->clean && may_tell_gone(r);
     snprintf(v->profile, sizeof v->profile, "%s", r->timing->profile);
     struct hf_keeper_wire_storage *storage = (struct hf_keeper_wire_storage *)(v + 1);
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
@@ -107,11 +119,11 @@ size_t hf_lease_rules_view(const struct hf_lease_rules *r, int64_t now_ms, struc
                                              .state = (uint8_t)s->runs[i].live,
                                              .frozen = r->guests[i].order == HF_GUEST_FROZEN,
                                              .incoming = s->runs[i].incoming};
-    for (uint32_t i = 0; i < s->n_tombs; i++)
+    for (uint32_t i = 0; i < told_tombs(r); i++)
         *run++ = (struct hf_keeper_wire_run){.instance = s->tombs[i].instance,
                                              .run = s->tombs[i].run,
                                              .state = 2,
                                              .handed_over = s->tombs[i].handed_over};
-    v->n_runs = s->n_runs + s->n_tombs;
+    v->n_runs = s->n_runs + told_tombs(r);
     return (size_t)((uint8_t *)run - (uint8_t *)v);
 }

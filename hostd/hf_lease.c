@@ -74,6 +74,7 @@ static void save(struct keeper *k)
     if (!hf_ok(st) && !k->unsaved)
         hf_err("%s", hf_status_message(st));
     k->unsaved = !hf_ok(st);
+    hf_lease_rules_saved(k->rules, hf_ok(st));
     hf_status_drop(st);
 }
 

@@ -15,6 +15,8 @@
 #include "ha/sampler.h"
 #include "hostd/fence_mark_file.h"
 
+#define MARKERS 4
+
 struct hf_lease_reader {
     struct hf_env *env;
     struct hf_lease_reader_options o;
@@ -22,19 +24,29 @@ struct hf_lease_reader {
     struct hf_sampler *sampler;
     struct pending_mark *marks;
     size_t n_marks;
-    struct hf_worker *worker; /* one thread */
+    struct hf_worker *worker;  /* one thread */
+    struct hf_worker *markers; /* a mark that hangs keeps no record from being read, and no other mark */
     struct hf_timer next;
     int64_t started_ms; /* the sample under way, or the last */
-    bool closed;
+    bool closed, worker_gone;
 };
 
 struct pending_mark {
     struct hf_lease_mark mark;
-    bool written;
+    bool written, busy;
     char error[HF_OBSERVATION_ERROR_MAX];
 };
 
-/* One sample on the worker's thread: the marks, the own record, then each peer's. */
+/* One mark on a thread of the markers. */
+struct mark_job {
+    struct hf_job job;
+    struct hf_lease_reader *reader; /* the loop's */
+    char *dir;
+    struct hf_lease_mark mark;
+    hf_status result;
+};
+
+/* One sample on the worker's thread: the own record, then each peer's. */
 struct sample {
     struct hf_job job;
     struct hf_lease_reader *reader; /* the loop's */
@@ -44,7 +56,7 @@ struct sample {
     struct hf_sampler_read own;
     struct hf_sampler_read *reads;
     size_t n_reads;
-    struct pending_mark *marks; /* a copy; what is written now is told to the reader */
+    struct pending_mark *marks; /* a copy, of what was written before it begins */
     size_t n_marks;
 };
 
@@ -89,20 +101,21 @@ static void read_one(const struct sample *s, uint8_t *buf, struct hf_sampler_rea
         hf_sampler_digest(buf, n > 0 ? (size_t)n : 0, s->any_cluster ? NULL : &s->cluster, r);
 }
 
-/* Rule 12: what is read of a host's record behind this was read after its mark was written. */
-static void write_marks(struct sample *s, struct hf_job *job)
+static void mark_work(struct hf_job *job)
 {
-    for (size_t i = 0; i < s->n_marks && !hf_job_expired(job); i++) {
-        struct pending_mark *m = &s->marks[i];
-        if (m->written)
-            continue;
-        hf_status st = hf_fence_mark_write(s->dir, &m->mark.host, m->mark.epoch);
-        m->written = hf_ok(st);
-        snprintf(m->error, sizeof m->error, "%s", hf_status_message(st));
-        hf_status_drop(st);
-    }
+    struct mark_job *m = hf_container_of(job, struct mark_job, job);
+    m->result = hf_fence_mark_write(m->dir, &m->mark.host, m->mark.epoch);
 }
 
+static void mark_end(struct hf_job *job)
+{
+    struct mark_job *m = hf_container_of(job, struct mark_job, job);
+    hf_status_drop(m->result);
+    free(m->dir);
+    free(m);
+}
+
+/* Rule 12: what is read of a host's record now is read after its mark was written. */
 static void tell_marks(const struct sample *s, struct hf_sampler_read *r)
 {
     for (size_t i = 0; i < s->n_marks; i++) {
@@ -119,7 +132,6 @@ static void tell_marks(const struct sample *s, struct hf_sampler_read *r)
 static void sample_work(struct hf_job *job)
 {
     struct sample *s = hf_container_of(job, struct sample, job);
-    write_marks(s, job);
     uint8_t *buf = aligned_alloc(4096, HF_LEASE_FILE_BYTES);
     HF_ASSERT(buf);
     read_one(s, buf, &s->own);
@@ -146,13 +158,43 @@ static void sample_end(struct hf_job *job)
 
 static void start_sample(void *arg);
 
-static void remember_marks(struct hf_lease_reader *r, const struct sample *s)
+static struct pending_mark *find_mark(struct hf_lease_reader *r, const struct hf_lease_mark *mark)
 {
-    for (size_t i = 0; i < s->n_marks; i++)
-        for (size_t k = 0; k < r->n_marks; k++)
-            if (hf_uuid_equal(&r->marks[k].mark.host, &s->marks[i].mark.host) &&
-                r->marks[k].mark.epoch == s->marks[i].mark.epoch)
-                r->marks[k].written |= s->marks[i].written;
+    for (size_t k = 0; k < r->n_marks; k++)
+        if (hf_uuid_equal(&r->marks[k].mark.host, &mark->host) && r->marks[k].mark.epoch == mark->epoch)
+            return &r->marks[k];
+    return NULL;
+}
+
+static void mark_done(struct hf_job *job, hf_status st)
+{
+    struct mark_job *j = hf_container_of(job, struct mark_job, job);
+    struct pending_mark *m = j->reader->closed ? NULL : find_mark(j->reader, &j->mark);
+    if (!m)
+        return;
+    m->busy = false;
+    m->written |= hf_ok(st) && hf_ok(j->result);
+    if (hf_ok(st))
+        snprintf(m->error, sizeof m->error, "%s", hf_status_message(j->result));
+    else
+        snprintf(m->error, sizeof m->error, "writing the fence mark takes longer than %lld ms",
+                 (long long)j->reader->o.timing->io_timeout_ms);
+}
+
+static void start_marks(struct hf_lease_reader *r)
+{
+    for (size_t i = 0; i < r->n_marks; i++) {
+        struct pending_mark *m = &r->marks[i];
+        if (m->written || m->busy)
+            continue;
+        struct mark_job *j = HF_NEW(struct mark_job);
+        j->job = (struct hf_job){.work = mark_work, .done = mark_done, .end = mark_end};
+        j->reader = r;
+        j->dir = hf_strdup(r->dir);
+        j->mark = m->mark;
+        m->busy = true;
+        hf_worker_submit(r->markers, &j->job, (unsigned)r->o.timing->io_timeout_ms);
+    }
 }
 
 static void sample_done(struct hf_job *job, hf_status st)
@@ -164,7 +206,6 @@ static void sample_done(struct hf_job *job, hf_status st)
     size_t n;
     const struct hf_observation *seen;
     if (hf_ok(st)) {
-        remember_marks(r, s);
         seen = hf_sampler_sample(r->sampler, &s->own, s->reads, s->n_reads, &n);
     } else {
         char error[HF_OBSERVATION_ERROR_MAX];
@@ -182,6 +223,7 @@ static void start_sample(void *arg)
 {
     struct hf_lease_reader *r = arg;
     struct sample *s = HF_NEW(struct sample);
+    start_marks(r);
     s->job = (struct hf_job){.work = sample_work, .done = sample_done, .end = sample_end};
     s->reader = r;
     s->dir = hf_strdup(r->dir);
@@ -210,6 +252,7 @@ struct hf_lease_reader *hf_lease_reader_create(struct hf_env *env, const struct 
     r->o.dir = r->dir;
     r->sampler = hf_sampler_create(&o->storage, o->timing);
     r->worker = hf_worker_create(env, "leases", 1, 1);
+    r->markers = hf_worker_create(env, "marks", MARKERS, HF_LEASE_READER_PEERS_MAX);
     hf_timer_start(env, &r->next, 0, start_sample, r);
     return r;
 }
@@ -239,10 +282,9 @@ void hf_lease_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_
     struct pending_mark *now = hf_alloc_array(n + 1, sizeof now[0]);
     for (size_t i = 0; i < n; i++) {
         now[i].mark = marks[i];
-        for (size_t k = 0; k < r->n_marks; k++)
-            if (hf_uuid_equal(&r->marks[k].mark.host, &marks[i].host) &&
-                r->marks[k].mark.epoch == marks[i].epoch)
-                now[i] = r->marks[k];
+        const struct pending_mark *had = find_mark(r, &marks[i]);
+        if (had)
+            now[i] = *had;
     }
     free(r->marks);
     r->marks = now;
@@ -252,6 +294,10 @@ void hf_lease_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_
 static void worker_closed(void *arg)
 {
     struct hf_lease_reader *r = arg;
+    if (!r->worker_gone) {
+        r->worker_gone = true;
+        return; /* the other one frees it */
+    }
     hf_sampler_free(r->sampler);
     free(r->marks);
     free(r->dir);
@@ -263,4 +309,5 @@ void hf_lease_reader_close(struct hf_lease_reader *r)
     r->closed = true;
     hf_timer_stop(&r->next);
     hf_worker_close(r->worker, worker_closed, r);
+    hf_worker_close(r->markers, worker_closed, r);
 }

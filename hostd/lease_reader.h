@@ -44,9 +44,8 @@ struct hf_lease_mark {
     uint64_t epoch;
 };
 
-/* Replaces the list of marks (at most HF_LEASE_READER_PEERS_MAX). Each is written at the beginning of a
- * sample, again in the next one as long as that fails; what its host's record then holds is read after it,
- * and the observation says so. A mark that is written stays. */
+/* Replaces the list of marks (at most HF_LEASE_READER_PEERS_MAX). Each is written beside a sample, again with the
+ * next one as long as that fails or hangs; samples that begin behind it say so. A mark that is written stays. */
 void hf_lease_reader_set_marks(struct hf_lease_reader *r, const struct hf_lease_mark *marks, size_t n);
 
 /* No callback from here on. Memory goes when the job in flight, if any, has ended. */

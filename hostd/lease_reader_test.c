@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -189,6 +190,31 @@ static void test_mark_cannot_be_written(void **state)
     assert_string_equal(f->of_peer.mark_error, "");
 }
 
+/* A lease on the file holds every other open up: writing the mark hangs until it is given back. */
+static void test_mark_hangs(void **state)
+{
+    struct fixture *f = *state;
+    char path[256], name[HF_FENCE_MARK_NAME_MAX];
+    snprintf(path, sizeof path, "%s/%s", f->dir, hf_fence_mark_name(&f->peer, 3, name));
+    signal(SIGIO, SIG_IGN);
+    int fd = open(path, O_RDWR | O_CREAT, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+    TURN_UNTIL(f, f->samples >= 3 && f->of_peer.samples_good);
+    struct hf_lease_mark mark = {.host = f->peer, .epoch = 3};
+    hf_lease_reader_set_marks(f->reader, &mark, 1);
+    TURN_UNTIL(f, f->of_peer.mark_error[0] != '\0');
+    assert_non_null(strstr(f->of_peer.mark_error, "takes longer than"));
+    assert_true(f->of_peer.samples_good);
+    unsigned before = f->samples;
+    TURN_UNTIL(f, f->samples >= before + 3);
+    assert_true(f->of_peer.samples_good);
+    assert_int_equal(f->of_peer.marked_epoch, 0);
+    assert_int_equal(fcntl(fd, F_SETLEASE, F_UNLCK), 0);
+    close(fd);
+    TURN_UNTIL(f, f->of_peer.marked_epoch == 3);
+}
+
 /* The storage is gone altogether: no sample is good, and no file is taken for a host that was never there. */
 static void test_directory_gone(void **state)
 {
@@ -214,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_own_record_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mark_before_the_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mark_cannot_be_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_mark_hangs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_directory_gone, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
