@@ -31,6 +31,7 @@
     X(STRAYS_LEFT_ALONE,       "rule 3",   "A process without a permit is neither killed nor counted.") \
     X(TOMBSTONE_NOT_WRITTEN,    "rule 4",   "The keeper forgets a run that is over instead of remembering that it must never run again.") \
     X(TOMBSTONE_NOT_SAVED,     "rule 4",   "The keeper answers that a run is over before its tombstone is on disk, and does not write it.") \
+    X(UNSAVED_IS_TOLD,         "rule 4",   "Record and view tell of ends that the state file does not hold.") \
     X(KILL_UNVERIFIED,         "rule 4",   "A run is buried as soon as its kill was sent, whether its process is gone or not.") \
     X(UNSEEN_IS_STOPPED,       "rule 4",   "A run that libvirt does not list is reported as stopped, without the keeper.") \
     X(PLACED_TWICE,            "rule 5",   "A placement on a host without contact is replaced, and the guard lets it.") \

@@ -34,6 +34,10 @@ static int64_t echo_ns(enum sim_fault_kind kind)
     case SIM_FAULT_UNKILLABLE:
     case SIM_FAULT_STORAGE_HANG:
     case SIM_FAULT_STORAGE_LATE:
+    case SIM_FAULT_STORAGE_HALF:
+    case SIM_FAULT_STORAGE_SICK:
+    case SIM_FAULT_RUN_FULL:
+    case SIM_FAULT_EXEC:
     case SIM_FAULT_AT_ACT:
     case SIM_FAULT_BUGGIFY:
         return LONG_ECHO_NS;
@@ -42,10 +46,19 @@ static int64_t echo_ns(enum sim_fault_kind kind)
     }
 }
 
-void sim_health_disturbs(struct sim_arm *arm, enum sim_fault_kind kind)
+/* Nothing can be read any more of a host that does not write its record again: it waits until it is back. */
+static void lose_records(struct sim_arm *arm, const struct sim_fault *f)
 {
-    int64_t until_ns = sim_now_ns(arm->w->sim) + echo_ns(kind);
-    if (!is_plain(kind) && until_ns > arm->echoes_until_ns)
+    bool lost = f->kind == SIM_FAULT_RECORDS_GONE || f->kind == SIM_FAULT_RECORD_JUNK;
+    for (unsigned i = 0; lost && i < arm->w->sizes.hosts; i++)
+        arm->host_recordless[i] |= !sim_host_powered(arm->w->hosts[i]);
+}
+
+void sim_health_disturbs(struct sim_arm *arm, const struct sim_fault *f)
+{
+    int64_t until_ns = sim_now_ns(arm->w->sim) + echo_ns(f->kind);
+    lose_records(arm, f);
+    if (!is_plain(f->kind) && until_ns > arm->echoes_until_ns)
         arm->echoes_until_ns = until_ns;
 }
 
@@ -53,6 +66,9 @@ static bool is_disturbed(const struct sim_arm *arm)
 {
     if (sim_now_ns(arm->w->sim) < arm->echoes_until_ns)
         return true;
+    for (unsigned i = 0; i < arm->w->sizes.hosts; i++)
+        if (arm->host_recordless[i])
+            return true;
     for (const struct sim_armed *a = arm->first; a; a = a->next)
         if (!is_plain(a->fault->kind))
             return true;
@@ -98,7 +114,7 @@ static void look_at_storage(struct sim_arm *arm, unsigned i)
     bool out = true;
     for (unsigned h = 0; out && h < w->sizes.hosts; h++) {
         const struct sim_storage_way *way = sim_storage_way(w->shared[i], h);
-        out = !sim_host_powered(w->hosts[h]) || way->hangs || way->fails || way->cut;
+        out = !sim_host_powered(w->hosts[h]) || sim_storage_way_is_bad(way);
     }
     if (out == arm->storage_out[i])
         return;
@@ -152,8 +168,10 @@ static void look_at_nodes(struct sim_arm *arm)
 void sim_health_look(struct sim_arm *arm)
 {
     struct sim_world *w = arm->w;
-    for (unsigned i = 0; i < w->sizes.hosts; i++)
+    for (unsigned i = 0; i < w->sizes.hosts; i++) {
+        arm->host_recordless[i] &= !sim_host_attached(w->hosts[i]);
         look_at_host(arm, i);
+    }
     for (unsigned i = 0; i < w->sizes.shared_storages; i++)
         look_at_storage(arm, i);
     look_at_nodes(arm);

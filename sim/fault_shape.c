@@ -69,6 +69,20 @@ static const struct sim_fault_shape shapes[SIM_FAULT_KINDS] = {
         .words = {"slow", "fails"}, .number = "up-to", .limits = {1, 60000},
         .about = "programs take up to so many ms longer to begin, the gate's before its question and QEMU after the "
                  "yes; or so many percent of the QEMUs end as they begin"},
+    [SIM_FAULT_STORAGE_HALF] = {.subject = SIM_SUBJECT_HOST, .other = SIM_SUBJECT_ON_HOST, .lasts = true,
+        .words = {"write-error", "write-hang", "read-error", "read-hang", "marks-hang", "full", "stale"},
+        .about = "the host's writes, or its reads, fail or hang, or those of fence marks alone; nothing new fits; or "
+                 "its reads find what was there when this began"},
+    [SIM_FAULT_STORAGE_SICK] = {.subject = SIM_SUBJECT_STORAGE, .lasts = true,
+        .words = {"write-error", "write-hang", "read-error", "read-hang", "marks-hang", "full"},
+        .about = "the same for every host"},
+    [SIM_FAULT_RECORDS_GONE] = {.subject = SIM_SUBJECT_STORAGE,
+        .about = "the lease directory is emptied: records and marks are gone"},
+    [SIM_FAULT_RECORD_JUNK] = {.subject = SIM_SUBJECT_HOST, .other = SIM_SUBJECT_ON_HOST,
+        .words = {"damaged", "newer-version", "other-cluster"},
+        .about = "the host's lease record is overwritten with what is none of it"},
+    [SIM_FAULT_RUN_FULL] = {.subject = SIM_SUBJECT_HOST, .lasts = true,
+        .about = "the keeper cannot save its state: its file system is full"},
 };
 /* clang-format on */
 

@@ -200,6 +200,39 @@ static void crash_guest(struct sim_armed *a)
 
 /* --- levels: computed from all faults that hold --- */
 
+/* On the storages that hosts share. */
+static struct sim_storage *storage_of(const struct sim_armed *a)
+{
+    return a->storage >= 0 ? a->arm->w->shared[a->storage] : NULL;
+}
+
+static void empty_records(struct sim_armed *a)
+{
+    if (storage_of(a))
+        sim_storage_lose_records(storage_of(a));
+}
+
+static void spoil_record(struct sim_armed *a)
+{
+    static const enum hf_lease_decode found[] = {HF_LEASE_TORN, HF_LEASE_NEWER_VERSION,
+                                                 HF_LEASE_OTHER_CLUSTER};
+    unsigned i = sim_fault_says(a, "damaged") ? 0 : sim_fault_says(a, "newer-version") ? 1 : 2;
+    if (host_of(a) && storage_of(a))
+        sim_storage_spoil_record(storage_of(a), (unsigned)a->host, found[i]);
+}
+
+static void begin_run_full(struct sim_armed *a)
+{
+    if (host_of(a) && a->arm->host_run_full[a->host]++ == 0)
+        sim_host_set_run_full(host_of(a), true);
+}
+
+static void end_run_full(struct sim_armed *a)
+{
+    if (host_of(a) && --a->arm->host_run_full[a->host] == 0)
+        sim_host_set_run_full(host_of(a), false);
+}
+
 static void set_exec(struct sim_armed *a)
 {
     struct sim_host_exec e = {0};
@@ -384,6 +417,11 @@ static const struct {
     [SIM_FAULT_AT_ACT] = {begin_at_act, end_at_act},
     [SIM_FAULT_BUGGIFY] = {begin_point, end_point},
     [SIM_FAULT_EXEC] = {set_exec, set_exec},
+    [SIM_FAULT_STORAGE_HALF] = {sim_fault_set_storage, sim_fault_set_storage},
+    [SIM_FAULT_STORAGE_SICK] = {sim_fault_set_storage, sim_fault_set_storage},
+    [SIM_FAULT_RECORDS_GONE] = {empty_records, NULL},
+    [SIM_FAULT_RECORD_JUNK] = {spoil_record, NULL},
+    [SIM_FAULT_RUN_FULL] = {begin_run_full, end_run_full},
 };
 
 void sim_fault_begin(struct sim_armed *a)

@@ -75,10 +75,26 @@ void sim_fault_set_ways(struct sim_armed *a)
 
 /* --- storages --- */
 
+static bool is_for_all(enum sim_fault_kind k)
+{
+    return k == SIM_FAULT_STORAGE_OUT || k == SIM_FAULT_STORAGE_SICK;
+}
+
+static void add_half_fault(const struct sim_armed *b, struct sim_storage_way *way)
+{
+    way->write_fails |= sim_fault_says(b, "write-error");
+    way->write_hangs |= sim_fault_says(b, "write-hang");
+    way->read_fails |= sim_fault_says(b, "read-error");
+    way->read_hangs |= sim_fault_says(b, "read-hang");
+    way->marks_hang |= sim_fault_says(b, "marks-hang");
+    way->full |= sim_fault_says(b, "full");
+    way->stale |= sim_fault_says(b, "stale");
+}
+
 static void add_storage_fault(const struct sim_armed *b, unsigned host, int storage,
                               struct sim_storage_way *way)
 {
-    bool all = b->fault->kind == SIM_FAULT_STORAGE_OUT;
+    bool all = is_for_all(b->fault->kind);
     if (b->storage != storage || (!all && b->host != (int)host))
         return;
     switch (b->fault->kind) {
@@ -101,6 +117,10 @@ static void add_storage_fault(const struct sim_armed *b, unsigned host, int stor
             way->late_ms = b->arm->w->timing->guest_write_ms;
         way->torn_ppm = TORN_PPM;
         break;
+    case SIM_FAULT_STORAGE_HALF:
+    case SIM_FAULT_STORAGE_SICK:
+        add_half_fault(b, way);
+        break;
     default:
         break;
     }
@@ -118,9 +138,9 @@ static void set_storage_way(struct sim_arm *arm, unsigned host, int storage)
 
 void sim_fault_set_storage(struct sim_armed *a)
 {
-    if (a->fault->kind != SIM_FAULT_STORAGE_OUT && a->host >= 0)
+    bool all = is_for_all(a->fault->kind);
+    if (!all && a->host >= 0)
         set_storage_way(a->arm, (unsigned)a->host, a->storage);
-    for (unsigned h = 0;
-         a->fault->kind == SIM_FAULT_STORAGE_OUT && a->storage >= 0 && h < a->arm->w->sizes.hosts; h++)
+    for (unsigned h = 0; all && a->storage >= 0 && h < a->arm->w->sizes.hosts; h++)
         set_storage_way(a->arm, h, a->storage);
 }

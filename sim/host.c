@@ -359,6 +359,11 @@ void sim_host_set_unkillable(struct sim_host *h, bool unkillable)
         hf_vm_machine_set_unkillable(h->vms, unkillable);
 }
 
+void sim_host_set_run_full(struct sim_host *h, bool full)
+{
+    h->run_full = full;
+}
+
 struct sim_host_exec *sim_host_exec(struct sim_host *h)
 {
     return &h->exec;

@@ -62,6 +62,8 @@ void sim_host_hypervisor_fault(struct sim_host *h, unsigned op, unsigned fault, 
 bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance);
 /* QEMU processes of this host cannot be killed (stuck in the kernel) while set. */
 void sim_host_set_unkillable(struct sim_host *h, bool unkillable);
+/* The keeper's state cannot be saved. */
+void sim_host_set_run_full(struct sim_host *h, bool full);
 /* How programs begin on it: those that stand before the gate, and QEMU. Holds until changed. */
 struct sim_host_exec {
     int64_t slow_ms;       /* they take up to so much longer */

@@ -20,12 +20,11 @@ struct renewal {
     uint64_t epoch;
 };
 
-static void renewed(struct renewal *r, bool ok, const char *why)
+static void renewed(struct renewal *r, bool ok, bool marked, const char *why)
 {
     struct sim_keeper *k = r->keeper;
-    struct hf_lease_event e = {.kind = HF_LEASE_RENEWED, .storage = r->storage, .ok = ok, .text = why};
-    /* The mark is read behind the record. */
-    e.marked = ok && r->at && sim_storage_marked(r->at, &k->host->uuid, r->epoch);
+    struct hf_lease_event e = {
+        .kind = HF_LEASE_RENEWED, .storage = r->storage, .ok = ok, .marked = marked, .text = why};
     if (ok && !e.marked && sim_host_checks(k->host))
         sim_checks_renewed(sim_host_checks(k->host), sim_now_ns(k->host->sim), k->host->number, &r->storage,
                            r->started_ns);
@@ -33,14 +32,32 @@ static void renewed(struct renewal *r, bool ok, const char *why)
     sim_keeper_step(k, &e);
 }
 
+static void on_mark(void *arg, bool ok, bool marked, const char *why)
+{
+    renewed(arg, ok, ok && marked, why);
+}
+
+static void act_read_mark(void *arg)
+{
+    struct renewal *r = arg;
+    struct sim_keeper *k = r->keeper;
+    sim_storage_read_mark(r->at, k->host->number, k->proc, &k->host->uuid, r->epoch, on_mark, free, r);
+}
+
+/* The mark is read behind the record: at once where nothing stands in the way. */
 static void on_written(void *arg, bool ok, const char *why)
 {
-    renewed(arg, ok, why);
+    struct renewal *r = arg;
+    struct sim_keeper *k = r->keeper;
+    if (ok && sim_storage_way_is_bad(sim_storage_way(r->at, k->host->number)))
+        sim_proc_act(k->proc, act_read_mark, free, r);
+    else
+        renewed(r, ok, ok && sim_storage_marked(r->at, &k->host->uuid, r->epoch), why);
 }
 
 static void on_no_storage(void *arg)
 {
-    renewed(arg, false, "open the record: No such file or directory");
+    renewed(arg, false, false, "open the record: No such file or directory");
 }
 
 static void act_renew(void *arg)
@@ -66,10 +83,14 @@ static void act_renew(void *arg)
 static void act_persist(void *arg)
 {
     struct sim_keeper_effect *f = arg;
-    struct sim_host *h = f->keeper->host;
-    if (!h->saved)
+    struct sim_keeper *k = f->keeper;
+    struct sim_host *h = k->host;
+    k->unsaved = h->run_full;
+    hf_lease_rules_saved(k->rules, !k->unsaved);
+    if (!h->saved && !k->unsaved)
         h->saved = HF_NEW(struct hf_keeper_state);
-    *h->saved = *hf_lease_rules_state(f->keeper->rules);
+    if (!k->unsaved)
+        *h->saved = *hf_lease_rules_state(k->rules);
     free(f);
 }
 
@@ -114,6 +135,10 @@ static void act_pet(void *arg)
 static void act_reply(void *arg)
 {
     struct sim_keeper_effect *f = arg;
+    if (f->keeper->unsaved && f->code == HF_OK) {
+        f->code = HF_IO;
+        strcpy(f->text, "no"); /* as long as "ok" */
+    }
     if (f->number & GATE_BITS) {
         sim_gate_answer(f->keeper->host, f->number & ~GATE_BITS, f->code, f->text);
         free(f);
@@ -166,6 +191,8 @@ void sim_keeper_step(struct sim_keeper *k, const struct hf_lease_event *e)
     int64_t now = sim_keeper_now_ms(k);
     hf_lease_rules_step(k->rules, e, now, &k->effects);
     int64_t wait = k->effects.wake_ms - now;
+    if (k->unsaved && (k->effects.n == 0 || k->effects.list[0].kind != HF_LEASE_PERSIST))
+        carry_out(k, &(struct hf_lease_effect){.kind = HF_LEASE_PERSIST});
     for (size_t i = 0; i < k->effects.n; i++)
         carry_out(k, &k->effects.list[i]);
     hf_timer_start(&k->proc->env, &k->timer, wait > 0 ? wait : 0, on_timer, k);

@@ -13,6 +13,7 @@ struct sim_keeper {
     struct hf_lease_effects effects;
     struct hf_timer timer;
     bool dog_open;
+    bool unsaved;                    /* the last save failed */
     int watched[HF_LEASE_PROCS_MAX]; /* processes that were let through the gate */
     size_t n_watched;
     /* the thread of the processes */

@@ -38,6 +38,7 @@ struct sim_host {
     bool powered;
     unsigned pauses;
     struct sim_host_exec exec;
+    bool run_full;                  /* no state can be saved */
     bool start_due[SIM_HOST_PROCS]; /* its time came while the machine stood still */
     uint64_t boot;                  /* number of this boot, from 1; raised by power off as well */
     char boot_id[HF_LEASE_BOOT_ID_MAX];

@@ -23,9 +23,9 @@ struct hf_lease_reader {
     struct hf_sampler *sampler;
     struct hf_uuid *owners; /* own host first, then the peers */
     size_t n_owners;
-    struct {
+    struct pending_mark {
         struct hf_lease_mark mark;
-        bool written;
+        bool written, hangs;
     } marks[HF_LEASE_READER_PEERS_MAX];
     size_t n_marks;
     struct sample *under_way;
@@ -48,6 +48,20 @@ static void conclude(struct hf_lease_reader *r, const struct hf_observation *see
 
 static void begin_reads(struct hf_lease_reader *r);
 
+static void tell_marks(const struct hf_lease_reader *r, struct hf_sampler_read *read)
+{
+    for (size_t k = 0; k < r->n_marks; k++) {
+        const struct pending_mark *m = &r->marks[k];
+        if (!hf_uuid_equal(&m->mark.host, &read->host))
+            continue;
+        if (m->written)
+            read->marked_epoch = m->mark.epoch;
+        else
+            snprintf(read->mark_error, sizeof read->mark_error, "write the fence mark: %s",
+                     m->hangs ? "it hangs" : "Input/output error");
+    }
+}
+
 static void on_sampled(void *arg, struct hf_sampler_read *reads, size_t n)
 {
     struct sample *s = arg;
@@ -63,9 +77,7 @@ static void on_sampled(void *arg, struct hf_sampler_read *reads, size_t n)
         return;
     }
     for (size_t i = 1; i < n; i++)
-        for (size_t k = 0; k < r->n_marks; k++)
-            if (r->marks[k].written && hf_uuid_equal(&r->marks[k].mark.host, &reads[i].host))
-                reads[i].marked_epoch = r->marks[k].mark.epoch;
+        tell_marks(r, &reads[i]);
     size_t n_seen;
     const struct hf_observation *seen = hf_sampler_sample(r->sampler, &reads[0], reads + 1, n - 1, &n_seen);
     conclude(r, seen, n_seen);
@@ -93,14 +105,21 @@ static void on_deadline(void *arg)
     conclude(r, seen, n);
 }
 
+/* One that hangs does not keep the records from being read. */
+static void write_marks(struct hf_lease_reader *r)
+{
+    for (size_t i = 0; i < r->n_marks; i++) {
+        struct pending_mark *m = &r->marks[i];
+        m->written = m->written ||
+                     sim_storage_mark(r->storage, r->host->number, &m->mark.host, m->mark.epoch, &m->hangs);
+    }
+}
+
 static void act_read(void *arg)
 {
     struct sample *s = arg;
     struct hf_lease_reader *r = s->reader;
-    for (size_t i = 0; i < r->n_marks; i++)
-        r->marks[i].written =
-            r->marks[i].written ||
-            sim_storage_mark(r->storage, r->host->number, &r->marks[i].mark.host, r->marks[i].mark.epoch);
+    write_marks(r);
     sim_storage_read_records(r->storage, r->host->number, &r->host->procs[SIM_HOSTD], r->owners, r->n_owners,
                              on_sampled, drop_sample, s);
 }

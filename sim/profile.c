@@ -34,6 +34,11 @@ static const char *const kind_names[SIM_FAULT_KINDS] = {
     [SIM_FAULT_AT_ACT] = "at-act",
     [SIM_FAULT_BUGGIFY] = "buggify",
     [SIM_FAULT_EXEC] = "exec",
+    [SIM_FAULT_STORAGE_HALF] = "storage-half",
+    [SIM_FAULT_STORAGE_SICK] = "storage-sick",
+    [SIM_FAULT_RECORDS_GONE] = "records-gone",
+    [SIM_FAULT_RECORD_JUNK] = "record-junk",
+    [SIM_FAULT_RUN_FULL] = "run-full",
 };
 
 const char *sim_fault_name(enum sim_fault_kind k)
@@ -91,6 +96,11 @@ static const struct sim_profile default_profile = {
         [SIM_FAULT_AT_ACT]        = {500000,  80, {   50,  60000}},
         [SIM_FAULT_BUGGIFY]       = {500000,  60, { 1000,  60000}},
         [SIM_FAULT_EXEC]          = {200000,  30, { 5000,  90000}},
+        [SIM_FAULT_STORAGE_HALF]  = {250000,  30, {  500,  60000}},
+        [SIM_FAULT_STORAGE_SICK]  = {100000,  12, {  500,  30000}},
+        [SIM_FAULT_RECORDS_GONE]  = {100000,   6, {    0,      0}},
+        [SIM_FAULT_RECORD_JUNK]   = {150000,  20, {    0,      0}},
+        [SIM_FAULT_RUN_FULL]      = {150000,  20, {  500,  60000}},
     },
 };
 /* clang-format on */

@@ -49,6 +49,11 @@ enum sim_fault_kind {
     SIM_FAULT_AT_ACT,        /* at-act: a process is stopped or crashed between two acts */
     SIM_FAULT_BUGGIFY,       /* buggify: a rare legal path is switched on */
     SIM_FAULT_EXEC,          /* exec: programs take long to begin, or end before they have */
+    SIM_FAULT_STORAGE_HALF,  /* storage-half: one host's way serves only some of what is asked */
+    SIM_FAULT_STORAGE_SICK,  /* storage-sick: the same for every host */
+    SIM_FAULT_RECORDS_GONE,  /* records-gone: the lease directory is emptied */
+    SIM_FAULT_RECORD_JUNK,   /* record-junk: one host's record is overwritten */
+    SIM_FAULT_RUN_FULL,      /* run-full: the keeper cannot save its state */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);

@@ -216,7 +216,7 @@ static struct sim_fault draw_fault(struct drawing *d, enum sim_fault_kind kind, 
 
 static bool possible(enum sim_fault_kind kind, const struct sim_sizes *sizes)
 {
-    if (kind == SIM_FAULT_STORAGE_OUT)
+    if (kind == SIM_FAULT_STORAGE_OUT || kind == SIM_FAULT_STORAGE_SICK || kind == SIM_FAULT_RECORDS_GONE)
         return sizes->shared_storages > 0;
     return kind != SIM_FAULT_NET_ONE_WAY || sizes->hosts + sizes->nodes > 1;
 }

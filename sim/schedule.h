@@ -53,7 +53,7 @@ enum sim_subject {
 struct sim_fault_shape {
     enum sim_subject subject, other;
     bool lasts;              /* it has a duration */
-    const char *words[6];    /* one of them must be named; none: NULL first */
+    const char *words[8];    /* one of them must be named; none: NULL first */
     const char *number;      /* its unit, which stands before it: "act 3"; NULL: there is none */
     struct sim_range limits; /* of the number. May be left out where 0 is allowed */
     const char *about;       /* for people */

@@ -49,7 +49,7 @@ static void end_fault(struct sim_armed *a)
     w->active[a->fault->kind]--;
     trace(a, "ENDS ");
     sim_fault_end(a);
-    sim_health_disturbs(a->arm, a->fault->kind);
+    sim_health_disturbs(a->arm, a->fault);
     sim_health_look(a->arm);
 }
 
@@ -71,7 +71,7 @@ static void begin_event(void *arg)
         sim_after(w->sim, a->fault->for_ns, end_event, NULL, a);
     }
     sim_fault_begin(a);
-    sim_health_disturbs(a->arm, a->fault->kind);
+    sim_health_disturbs(a->arm, a->fault);
     sim_health_look(a->arm);
 }
 

@@ -18,7 +18,7 @@
 
 struct sim_host {
     unsigned place;
-    bool powered, unkillable;
+    bool powered, unkillable, run_full;
     struct sim_host_exec exec;
     unsigned pauses, crashes[SIM_HOST_PROCS], ended;
     unsigned call, call_fault, call_times;
@@ -36,7 +36,8 @@ struct sim_node {
 struct sim_storage {
     struct hf_uuid uuid;
     struct sim_storage_way ways[HOSTS];
-    unsigned kicks;
+    unsigned kicks, emptied;
+    enum hf_lease_decode spoilt[HOSTS];
 };
 
 static struct {
@@ -116,6 +117,27 @@ void sim_host_set_unkillable(struct sim_host *h, bool unkillable)
 {
     assert_true(h->unkillable != unkillable);
     h->unkillable = unkillable;
+}
+
+void sim_host_set_run_full(struct sim_host *h, bool full)
+{
+    assert_true(h->run_full != full);
+    h->run_full = full;
+}
+
+bool sim_host_attached(const struct sim_host *h)
+{
+    return h->powered;
+}
+
+void sim_storage_lose_records(struct sim_storage *s)
+{
+    s->emptied++;
+}
+
+void sim_storage_spoil_record(struct sim_storage *s, unsigned host, enum hf_lease_decode found)
+{
+    s->spoilt[host] = found;
 }
 
 struct sim_host_exec *sim_host_exec(struct sim_host *h)
@@ -448,6 +470,23 @@ static void disks_and_storages_take_the_worst(void **state)
     assert_false(t.shared.ways[0].hangs);
 }
 
+static void storages_serve_half_and_lose_records(void **state)
+{
+    (void)state;
+    arm("1 storage-half h1 shared1 write-error for 5\n1 storage-half h1 shared1 stale for 3\n2 storage-sick "
+        "shared1 "
+        "marks-hang for 4\n3 records-gone shared1\n3 record-junk h2 shared1 other-cluster\n3 run-full h3 for "
+        "2\n");
+    run_to(3);
+    const struct sim_storage_way *w = t.shared.ways;
+    assert_true(w[0].write_fails && w[0].stale && w[0].marks_hang && w[1].marks_hang && !w[1].write_fails);
+    assert_int_equal(t.shared.emptied, 1);
+    assert_int_equal(t.shared.spoilt[1], HF_LEASE_OTHER_CLUSTER);
+    assert_true(t.hosts[2].run_full);
+    run_to(7);
+    assert_false(sim_storage_way_is_bad(&w[0]) || sim_storage_way_is_bad(&w[1]) || t.hosts[2].run_full);
+}
+
 static void programs_begin_slowly_or_not_at_all(void **state)
 {
     (void)state;
@@ -600,6 +639,7 @@ int main(void)
         TEST(ways_are_cut_and_made_whole),
         TEST(partition_has_two_sides),
         TEST(disks_and_storages_take_the_worst),
+        TEST(storages_serve_half_and_lose_records),
         TEST(programs_begin_slowly_or_not_at_all),
         TEST(clocks_run_and_jump),
         TEST(crash_between_two_acts),

@@ -32,10 +32,13 @@ struct sim_arm {
     struct sim_rng points_rng;
     /* how many faults hold it */
     unsigned host_power[SIM_HOSTS_MAX], host_pause[SIM_HOSTS_MAX], host_unkillable[SIM_HOSTS_MAX];
+    unsigned host_run_full[SIM_HOSTS_MAX];
     unsigned node_power[SIM_NODES_MAX], points[HF_BUGGIFY_POINTS_END];
     /* without faults */
     int32_t host_rate_ppm[SIM_HOSTS_MAX], node_rate_ppm[SIM_NODES_MAX];
     /* what the checks were told last */
+    bool host_recordless[SIM_HOSTS_MAX]; /* lost when its record was: nothing can be read of it till it is
+                                            back */
     bool host_faulty[SIM_HOSTS_MAX], storage_out[SIM_STORAGES_MAX], no_quorum, disturbed;
     int64_t echoes_until_ns; /* what was disturbed comes to rest */
 };
@@ -60,6 +63,6 @@ void sim_health_init(struct sim_arm *arm);
 /* Looks at everything and tells the checks what has changed. */
 void sim_health_look(struct sim_arm *arm);
 /* A fault began or ended whose effects outlast it. */
-void sim_health_disturbs(struct sim_arm *arm, enum sim_fault_kind kind);
+void sim_health_disturbs(struct sim_arm *arm, const struct sim_fault *f);
 
 #endif

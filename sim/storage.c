@@ -38,6 +38,8 @@ void sim_storage_free(struct sim_storage *s)
         while (s->ways[i].ios)
             sim_io_over(s->ways[i].ios);
         sim_record_file_done(&s->records[i]);
+        s->ways[i].way.stale = false;
+        sim_storage_kick(s, i);
     }
     hf_disk_sim_free(s->files);
     free(s);
@@ -83,7 +85,7 @@ struct sim_storage_way *sim_storage_way(struct sim_storage *s, unsigned host)
 
 static bool is_whole(const struct sim_storage_way *w)
 {
-    return sim_way_passes(w) && !w->fails && w->delay_ms == 0;
+    return !sim_storage_way_is_bad(w) && w->delay_ms == 0;
 }
 
 bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch)
@@ -94,17 +96,33 @@ bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner
     return false;
 }
 
-bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch)
+bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch,
+                      bool *ret_hangs)
 {
     const struct sim_storage_way *w = &s->ways[host].way;
-    if (!sim_way_passes(w) || w->fails)
+    *ret_hangs = !sim_way_passes(w) || w->write_hangs || w->marks_hang;
+    if (*ret_hangs || w->fails || w->write_fails)
         return false;
     if (sim_storage_marked(s, owner, epoch))
         return true;
+    if (w->full)
+        return false; /* the keeper has made room for its mark, but may not have come to it */
     HF_ASSERT(s->n_marks < SIM_MARKS_MAX);
     s->marks[s->n_marks].owner = *owner;
     s->marks[s->n_marks++].epoch = epoch;
     return true;
+}
+
+void sim_storage_lose_records(struct sim_storage *s)
+{
+    for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
+        sim_record_file_remove(&s->records[i]);
+    s->n_marks = 0;
+}
+
+void sim_storage_spoil_record(struct sim_storage *s, unsigned host, enum hf_lease_decode found)
+{
+    sim_record_file_spoil(&s->records[host], found, sim_now_ns(s->world->sim));
 }
 
 bool sim_storage_works(const struct sim_storage *s, unsigned host)

@@ -41,7 +41,18 @@ struct sim_storage_way {
     int64_t delay_ms;  /* added to each I/O, up to this much, drawn */
     int64_t late_ms;   /* a write whose issuer died may land up to this much later; 0: it is lost */
     uint32_t torn_ppm; /* a record write of a machine that loses power is half written */
+    /* reads and writes apart */
+    bool write_fails, write_hangs, read_fails, read_hangs;
+    bool marks_hang; /* writing a fence mark */
+    bool full;       /* what is there can be overwritten; a guest's write and a new mark find no room */
+    bool stale;      /* records are read as they were when this began */
 };
+/* Something is asked of it that it does not do. */
+static inline bool sim_storage_way_is_bad(const struct sim_storage_way *w)
+{
+    return w->hangs || w->fails || w->cut || w->write_fails || w->write_hangs || w->read_fails ||
+           w->read_hangs || w->marks_hang || w->full || w->stale;
+}
 struct sim_storage_way *sim_storage_way(struct sim_storage *s, unsigned host);
 /* After every change of a way: what was under way waits, or what waited goes on. */
 void sim_storage_kick(struct sim_storage *s, unsigned host);
@@ -66,11 +77,23 @@ void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct 
 /* The kernel still holds a record write of a process that has died. */
 bool sim_storage_record_held(const struct sim_storage *s, unsigned host);
 
+/* Everything in the lease directory is gone. */
+void sim_storage_lose_records(struct sim_storage *s);
+/* Both slots of this host's record hold something else, of which a read says `found`. Its keeper writes on.
+ */
+void sim_storage_spoil_record(struct sim_storage *s, unsigned host, enum hf_lease_decode found);
+
 /* --- fence marks, each in one instant --- */
 #define SIM_MARKS_MAX 1024
-/* False: the way of this host does not work now. */
-bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch);
+/* False: the way of this host does not work now, for *ret_hangs or with an error. */
+bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch,
+                      bool *ret_hangs);
 bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch);
+/* Reads the mark of the host's own life: from an act of the process `by`. why: of an error. */
+typedef void (*sim_mark_cb)(void *arg, bool ok, bool marked, const char *why);
+void sim_storage_read_mark(struct sim_storage *s, unsigned host, struct sim_proc *by,
+                           const struct hf_uuid *owner, uint64_t epoch, sim_mark_cb cb, sim_fn drop,
+                           void *arg);
 
 /* --- guests --- */
 /* A write of a running guest, which lands on its own time and tells the checks. done is called once, from no

@@ -14,7 +14,7 @@
 #define ANSWER_NS       100000    /* from the landing to the answer */
 #define CHUNK_NS        100000000 /* a sample's reads are made in steps of at most this: versions are few */
 
-enum io_kind { IO_RECORD, IO_SAMPLE, IO_GUEST };
+enum io_kind { IO_RECORD, IO_SAMPLE, IO_GUEST, IO_MARK };
 
 /* One I/O on its way; freed when nothing refers to it any more. */
 struct sim_io {
@@ -35,10 +35,15 @@ struct sim_io {
     union {
         sim_written_cb written;
         sim_sampled_cb sampled;
+        sim_mark_cb marked;
     } cb;
     sim_fn drop;
     struct sim_record *record; /* RECORD */
-    struct {                   /* GUEST */
+    struct {                   /* MARK */
+        struct hf_uuid owner;
+        uint64_t epoch;
+    } mark;
+    struct { /* GUEST */
         struct hf_uuid instance;
         uint64_t run, counter;
     } guest;
@@ -59,6 +64,23 @@ static int64_t draw_latency(struct sim_storage *s, const struct sim_storage_way 
 }
 
 /* --- an I/O --- */
+
+static bool is_write(const struct sim_io *io)
+{
+    return io->kind == IO_RECORD || io->kind == IO_GUEST;
+}
+
+static bool passes(const struct sim_io *io)
+{
+    const struct sim_storage_way *w = &io->storage->ways[io->host].way;
+    return sim_way_passes(w) && !(is_write(io) ? w->write_hangs : w->read_hangs);
+}
+
+static bool fails(const struct sim_io *io)
+{
+    const struct sim_storage_way *w = &io->storage->ways[io->host].way;
+    return w->fails || (io->kind == IO_GUEST && w->full) || (is_write(io) ? w->write_fails : w->read_fails);
+}
 
 static struct sim_io *io_new(struct sim_storage *s, unsigned host, enum io_kind kind, void *arg)
 {
@@ -132,9 +154,10 @@ static void io_at(struct sim_io *io, int64_t when_ns)
 struct answer {
     sim_written_cb written;
     sim_sampled_cb sampled;
+    sim_mark_cb marked;
     sim_fn drop;
     void *arg;
-    bool ok;
+    bool ok, is_marked;
     const char *why; /* a literal */
     struct hf_sampler_read *reads;
     size_t n;
@@ -153,6 +176,8 @@ static void on_answer(void *arg)
     struct answer *a = arg;
     if (a->sampled)
         a->sampled(a->arg, a->reads, a->n);
+    else if (a->marked)
+        a->marked(a->arg, a->ok, a->is_marked, a->why);
     else
         a->written(a->arg, a->ok, a->why);
     answer_free(a);
@@ -172,15 +197,18 @@ static void answer(struct sim_io *io, bool ok, const char *why)
     struct answer *a = HF_NEW(struct answer);
     struct sim_proc *by = io->by;
     uint32_t life = io->life;
-    bool sample = io->kind == IO_SAMPLE;
-    *a = (struct answer){.written = sample ? NULL : io->cb.written,
-                         .sampled = sample ? io->cb.sampled : NULL,
-                         .drop = io->drop,
-                         .arg = io->arg,
-                         .ok = ok,
-                         .why = why,
-                         .reads = io->sample.reads,
-                         .n = io->sample.n};
+    bool sample = io->kind == IO_SAMPLE, mark = io->kind == IO_MARK;
+    *a =
+        (struct answer){.written = sample || mark ? NULL : io->cb.written,
+                        .sampled = sample ? io->cb.sampled : NULL,
+                        .marked = mark ? io->cb.marked : NULL,
+                        .is_marked = mark && sim_storage_marked(io->storage, &io->mark.owner, io->mark.epoch),
+                        .drop = io->drop,
+                        .arg = io->arg,
+                        .ok = ok,
+                        .why = why,
+                        .reads = io->sample.reads,
+                        .n = io->sample.n};
     io->sample.reads = NULL;
     io->sample.n = 0;
     io->by = NULL;
@@ -212,6 +240,18 @@ static void land(struct sim_io *io, bool torn)
     io->landed = true;
 }
 
+/* On a way that is stale: what was there when it became that. */
+static bool read_stale(const struct sim_host_way *w, struct hf_sampler_read *r)
+{
+    const struct sim_record_version *v = NULL;
+    for (size_t i = 0; w->stale && i < w->stale->n && !v; i++)
+        if (hf_uuid_equal(&w->stale->files[i].host, &r->host))
+            v = &w->stale->files[i].version;
+    if (w->stale)
+        sim_record_version_read(v, r);
+    return w->stale != NULL;
+}
+
 static const struct sim_record_file *record_of(const struct sim_storage *s, const struct hf_uuid *owner)
 {
     for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
@@ -231,15 +271,15 @@ static void take_reads(struct sim_io *io)
 {
     struct sim_storage *s = io->storage;
     int64_t now = sim_now_ns(s->world->sim);
-    bool fails = s->ways[io->host].way.fails;
+    bool failing = fails(io);
     while (io->sample.done < io->sample.planned && io->sample.plan[io->sample.done].end_ns <= now) {
         size_t i = io->sample.done++;
         struct hf_sampler_read *r = &io->sample.reads[i];
         r->start_ms = on_clock_ms(io->by, io->sample.plan[i].start_ns);
         r->end_ms = on_clock_ms(io->by, io->sample.plan[i].end_ns);
-        if (fails)
+        if (failing)
             snprintf(r->error, sizeof r->error, "read the record: Input/output error");
-        else
+        else if (!read_stale(&s->ways[io->host], r))
             sim_record_file_read(record_of(s, &r->host), io->sample.plan[i].look_ns, r);
     }
 }
@@ -264,7 +304,7 @@ static void plan_reads(struct sim_io *io)
 static void go(struct sim_io *io)
 {
     struct sim_host_way *w = &io->storage->ways[io->host];
-    if (!sim_way_passes(&w->way))
+    if (!passes(io))
         io->due_ns = -1;
     else if (io->kind == IO_SAMPLE)
         plan_reads(io);
@@ -296,10 +336,10 @@ static void on_io(void *arg)
             io_free(io);
     } else if (io->kind == IO_SAMPLE) {
         on_sample(io);
-    } else if (s->ways[io->host].way.fails && !io->on_its_own && !io->landed) {
+    } else if (fails(io) && !io->on_its_own && !io->landed) {
         answer(io, false, "Input/output error");
     } else {
-        if (!io->landed)
+        if (!io->landed && is_write(io))
             land(io, false);
         answer(io, true, "");
     }
@@ -311,23 +351,45 @@ static void way_broke(struct sim_io *io)
     struct sim_storage *s = io->storage;
     if (io->kind == IO_SAMPLE)
         take_reads(io);
-    else if (!io->landed && !s->ways[io->host].way.cut && sim_rng_below(&s->rng, 2) == 0)
+    else if (is_write(io) && !io->landed && !s->ways[io->host].way.cut && sim_rng_below(&s->rng, 2) == 0)
         land(io, false);
     io->due_ns = -1;
+}
+
+static void forget_stale(struct sim_host_way *w)
+{
+    for (size_t i = 0; w->stale && i < w->stale->n; i++)
+        sim_record_unref(w->stale->files[i].version.newest);
+    free(w->stale);
+    w->stale = NULL;
+}
+
+static void keep_stale(struct sim_storage *s, struct sim_host_way *w)
+{
+    struct sim_stale_records *k = HF_NEW(struct sim_stale_records);
+    for (unsigned i = 0; i < SIM_HOSTS_MAX; i++) {
+        k->files[k->n].host = s->records[i].host;
+        k->n += sim_record_file_version(&s->records[i], &k->files[k->n].version);
+    }
+    w->stale = k;
 }
 
 void sim_storage_kick(struct sim_storage *s, unsigned host)
 {
     struct sim_host_way *w = &s->ways[host];
-    w->files.hangs = !sim_way_passes(&w->way);
-    w->files.fails = w->way.fails;
+    w->files.hangs = !sim_way_passes(&w->way) || w->way.write_hangs || w->way.read_hangs;
+    w->files.fails = w->way.fails || w->way.write_fails || w->way.read_fails || w->way.full;
+    if (!w->way.stale)
+        forget_stale(w);
+    else if (!w->stale)
+        keep_stale(s, w);
     for (struct sim_io *io = w->ios, *next; io; io = next) {
         next = io->next;
         if (io->on_its_own)
             continue;
-        if (sim_way_passes(&w->way) && io->due_ns < 0)
+        if (passes(io) && io->due_ns < 0)
             go(io);
-        else if (!sim_way_passes(&w->way) && io->due_ns >= 0)
+        else if (!passes(io) && io->due_ns >= 0)
             way_broke(io);
     }
 }
@@ -361,6 +423,20 @@ void sim_storage_read_records(struct sim_storage *s, unsigned host, struct sim_p
     io->sample.n = n;
     for (size_t i = 0; i < n; i++)
         io->sample.reads[i].host = owners[i];
+    go(io);
+}
+
+void sim_storage_read_mark(struct sim_storage *s, unsigned host, struct sim_proc *by,
+                           const struct hf_uuid *owner, uint64_t epoch, sim_mark_cb cb, sim_fn drop,
+                           void *arg)
+{
+    struct sim_io *io = io_new(s, host, IO_MARK, arg);
+    io->by = by;
+    io->life = by->life;
+    io->cb.marked = cb;
+    io->drop = drop;
+    io->mark.owner = *owner;
+    io->mark.epoch = epoch;
     go(io);
 }
 
@@ -400,7 +476,7 @@ void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct 
             continue;
         forget_asker(io, "");
         io->orphan = true;
-        if (io->kind == IO_SAMPLE)
+        if (!is_write(io))
             sim_io_over(io);
         else if (w->way.late_ms > 0)
             leave_alone(io);
@@ -425,7 +501,7 @@ void sim_storage_host_died(struct sim_storage *s, unsigned host)
         if (io->kind == IO_RECORD && !io->landed && !w->way.cut && w->way.torn_ppm > 0 &&
             sim_rng_chance(&s->rng, w->way.torn_ppm))
             land(io, true);
-        if (io->kind == IO_SAMPLE)
+        if (!is_write(io))
             sim_io_over(io);
         else
             leave_alone(io);
@@ -435,7 +511,7 @@ void sim_storage_host_died(struct sim_storage *s, unsigned host)
 void sim_storage_guest_killed(struct sim_storage *s, unsigned host, const struct hf_uuid *instance)
 {
     struct sim_host_way *w = &s->ways[host];
-    if (sim_way_passes(&w->way))
+    if (sim_way_passes(&w->way) && !w->way.write_hangs)
         return; /* they are through in a moment */
     for (struct sim_io *io = w->ios, *next; io; io = next) {
         next = io->next;

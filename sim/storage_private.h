@@ -7,11 +7,13 @@
 #include "sim/world.h"
 
 struct sim_io;
+struct sim_stale_records;
 
 struct sim_host_way {
     struct sim_storage_way way;
     struct hf_primary_sim_way files;
     struct sim_io *ios;
+    struct sim_stale_records *stale; /* NULL: it is not */
 };
 
 struct sim_storage {
@@ -28,6 +30,15 @@ struct sim_storage {
         uint64_t epoch;
     } marks[SIM_MARKS_MAX];
     size_t n_marks;
+};
+
+/* Records as a way shows them that is stale. */
+struct sim_stale_records {
+    struct {
+        struct hf_uuid host;
+        struct sim_record_version version;
+    } files[SIM_HOSTS_MAX];
+    size_t n;
 };
 
 static inline bool sim_way_passes(const struct sim_storage_way *w)

@@ -59,6 +59,15 @@ static enum hf_lease_decode pick(const struct sim_record_file *f, struct sim_rec
     return a->state == HF_LEASE_EMPTY ? b->state : a->state;
 }
 
+static void add_version(struct sim_record_file *f, int64_t now_ns)
+{
+    struct sim_record_version *v = &f->versions[f->n++ % SIM_RECORD_VERSIONS];
+    sim_record_unref(v->newest);
+    v->since_ns = now_ns;
+    v->number = f->n;
+    v->decode = pick(f, &v->newest);
+}
+
 void sim_record_file_land(struct sim_record_file *f, struct sim_record *r, bool torn, int64_t now_ns)
 {
     if (!f->there) {
@@ -70,11 +79,36 @@ void sim_record_file_land(struct sim_record_file *f, struct sim_record *r, bool 
     sim_record_unref(slot->record);
     slot->state = torn ? HF_LEASE_TORN : HF_LEASE_GOOD;
     slot->record = torn ? NULL : record_ref(r);
-    struct sim_record_version *v = &f->versions[f->n++ % SIM_RECORD_VERSIONS];
-    sim_record_unref(v->newest);
-    v->since_ns = now_ns;
-    v->number = f->n;
-    v->decode = pick(f, &v->newest);
+    add_version(f, now_ns);
+}
+
+void sim_record_file_spoil(struct sim_record_file *f, enum hf_lease_decode found, int64_t now_ns)
+{
+    for (size_t i = 0; i < 2 && f->there; i++) {
+        sim_record_unref(f->slots[i].record);
+        f->slots[i] = (struct sim_record_slot){.state = found};
+    }
+    if (f->there)
+        add_version(f, now_ns);
+}
+
+void sim_record_file_remove(struct sim_record_file *f)
+{
+    for (size_t i = 0; i < 2; i++) {
+        sim_record_unref(f->slots[i].record);
+        f->slots[i] = (struct sim_record_slot){.state = HF_LEASE_EMPTY};
+    }
+    f->there = false;
+}
+
+bool sim_record_file_version(const struct sim_record_file *f, struct sim_record_version *ret)
+{
+    if (!f->there || f->n == 0)
+        return false;
+    *ret = f->versions[(f->n - 1) % SIM_RECORD_VERSIONS];
+    if (ret->newest)
+        record_ref(ret->newest);
+    return true;
 }
 
 static const struct sim_record_version *version_at(const struct sim_record_file *f, int64_t at_ns)
@@ -90,7 +124,11 @@ static const struct sim_record_version *version_at(const struct sim_record_file 
 
 void sim_record_file_read(const struct sim_record_file *f, int64_t at_ns, struct hf_sampler_read *ret)
 {
-    const struct sim_record_version *v = f && f->there ? version_at(f, at_ns) : NULL;
+    sim_record_version_read(f && f->there ? version_at(f, at_ns) : NULL, ret);
+}
+
+void sim_record_version_read(const struct sim_record_version *v, struct hf_sampler_read *ret)
+{
     ret->hash = v ? v->number : 0;
     ret->decode = v ? v->decode : HF_LEASE_EMPTY;
     if (ret->decode != HF_LEASE_GOOD) {

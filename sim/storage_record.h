@@ -48,5 +48,13 @@ void sim_record_file_done(struct sim_record_file *f);
 void sim_record_file_land(struct sim_record_file *f, struct sim_record *r, bool torn, int64_t now_ns);
 /* What a read finds that looks at this moment, which is not long ago. f NULL: there is no file. */
 void sim_record_file_read(const struct sim_record_file *f, int64_t at_ns, struct hf_sampler_read *ret);
+/* The present version, with a reference; false: there is none. */
+bool sim_record_file_version(const struct sim_record_file *f, struct sim_record_version *ret);
+void sim_record_version_read(const struct sim_record_version *v,
+                             struct hf_sampler_read *ret); /* NULL: none */
+/* Both slots hold something else. */
+void sim_record_file_spoil(struct sim_record_file *f, enum hf_lease_decode found, int64_t now_ns);
+/* It is removed. What is written later is another value than all before. */
+void sim_record_file_remove(struct sim_record_file *f);
 
 #endif
