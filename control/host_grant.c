@@ -154,6 +154,7 @@ static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hel
     changed |= set_text(&st->boot_id, hello->boot_id);
     changed |= set_text(&st->accelerator, hello->accelerator);
     changed |= set_text(&st->watchdog, hello->watchdog);
+    changed |= set_text(&st->watchdog_problem, hello->watchdog_problem);
     changed |= set_text(&st->version, hello->version);
     changed |= set_text(&st->profile, hello->profile);
     changed |= set_addresses(st, hello);

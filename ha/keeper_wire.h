@@ -11,7 +11,7 @@
 #include "base/uuid.h"
 
 #define HF_KEEPER_MAGIC        0x4b504648u /* "HFPK" */
-#define HF_KEEPER_WIRE_VERSION 3
+#define HF_KEEPER_WIRE_VERSION 4
 #define HF_KEEPER_STORAGES_MAX 16
 #define HF_KEEPER_RUNS_MAX     256  /* runs that are not over */
 #define HF_KEEPER_TOMBS_MAX    1024 /* tombstones kept */
@@ -81,6 +81,7 @@ struct hf_keeper_wire_view {
     uint8_t epoch_closed, clean;
     uint8_t reserved[6];
     char watchdog[16];
+    char watchdog_problem[160];
     char profile[16];
     uint32_t n_storages, n_runs;
 };

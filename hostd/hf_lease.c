@@ -3,12 +3,13 @@
  * clock, disks, processes, watchdog, state file and socket. One thread decides; disks and processes have
  * threads of their own, which may hang.
  *
- * It never waits for hostd, libvirt or a storage. It outlives hostd, and when it dies itself the watchdog
- * resets the host unless a new one takes over in time.
+ * It never waits for hostd, libvirt or a storage. It outlives hostd, and when it dies itself the watchdog,
+ * kept open by its holder, resets the host unless a new one takes over in time.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,7 +32,7 @@
 #include "hostd/keeper_watchdog.h"
 
 #define REALTIME_PRIORITY 20
-#define FDS_OWN           3 /* timer, inbox, signals */
+#define FDS_OWN           4 /* timer, inbox, signals, the watchdog's holder */
 
 struct options {
     const char *profile, *socket, *gate, *state, *watchdog, *stand_in;
@@ -215,6 +216,8 @@ static size_t on_view(void *arg, struct hf_keeper_wire_view *buf)
     struct keeper *k = arg;
     size_t len = hf_lease_rules_view(k->rules, now_ms(), buf);
     snprintf(buf->watchdog, sizeof buf->watchdog, "%s", hf_keeper_watchdog_kind(&k->watchdog));
+    snprintf(buf->watchdog_problem, sizeof buf->watchdog_problem, "%s",
+             hf_keeper_watchdog_problem(&k->watchdog));
     return len;
 }
 
@@ -252,6 +255,7 @@ static void run(struct keeper *k)
         fds[0] = (struct pollfd){.fd = k->timer_fd, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = k->inbox.fd, .events = POLLIN};
         fds[2] = (struct pollfd){.fd = k->signal_fd, .events = POLLIN};
+        fds[3] = (struct pollfd){.fd = k->watchdog.holder.fd, .events = POLLIN};
         nfds_t n = hf_keeper_server_poll(&k->server, fds + FDS_OWN);
         if (poll(fds, FDS_OWN + n, -1) < 0) {
             HF_ASSERT(errno == EINTR);
@@ -263,6 +267,8 @@ static void run(struct keeper *k)
             on_timer(k);
         if (fds[1].revents)
             on_letters(k);
+        if (fds[3].revents)
+            hf_keeper_watchdog_holder_ended(&k->watchdog);
         hf_keeper_server_serve(&k->server, fds + FDS_OWN, n);
         k->stop = fds[2].revents != 0;
     }
@@ -321,6 +327,7 @@ static hf_status open_signals(struct keeper *k)
 {
     sigset_t set;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); /* the watchdog's holder is nobody's to wait for */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -342,8 +349,11 @@ static hf_status start(struct keeper *k)
     k->server.view = on_view;
     k->server.arg = k;
     HF_TRY(hf_keeper_server_init(&k->server, k->options.socket, k->options.gate));
-    HF_TRY(hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, k->timing));
     harden();
+    char holder[PATH_MAX];
+    snprintf(holder, sizeof holder, "%.*s.holder", PATH_MAX - 8, k->options.state);
+    HF_TRY(
+        hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, holder, k->timing));
     k->procs = hf_keeper_procs_create(&k->inbox);
     create_rules(k);
     hf_info("keeper runs: profile %s", k->timing->profile);
@@ -435,6 +445,8 @@ int main(int argc, char **argv)
                                           .socket = HF_KEEPER_SOCKET,
                                           .gate = HF_KEEPER_GATE_SOCKET,
                                           .state = HF_KEEPER_STATE}};
+    if (argc == 2 && strcmp(argv[1], HF_KEEPER_HOLDER_ARGUMENT) == 0)
+        return hf_keeper_holder_main();
     int end = parse(argc, argv, &k.options);
     if (end)
         return end - 1;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -660,6 +661,79 @@ static void test_watchdog(void **state)
     close(fd);
 }
 
+/* The process of this name, but not this one; 0: there is none. */
+static pid_t find_process(const char *name, pid_t but)
+{
+    pid_t found = 0;
+    DIR *dir = opendir("/proc");
+    assert_non_null(dir);
+    for (struct dirent *e; !found && (e = readdir(dir)) != NULL;) {
+        char path[300], comm[64] = "";
+        pid_t pid = atoi(e->d_name);
+        snprintf(path, sizeof path, "/proc/%s/comm", e->d_name);
+        FILE *in = pid > 0 && pid != but && state_of(pid) != 'Z' ? fopen(path, "re") : NULL;
+        if (in && fgets(comm, sizeof comm, in) && strncmp(comm, name, strlen(name)) == 0)
+            found = pid;
+        if (in)
+            fclose(in);
+    }
+    closedir(dir);
+    return found;
+}
+
+/* The last writer has gone: a real device would have been closed, and petted by that. */
+static bool is_closed(int fd)
+{
+    char byte;
+    ssize_t n;
+    while ((n = read(fd, &byte, 1)) == 1)
+        ;
+    return n == 0;
+}
+
+/* The device stays open whichever of keeper and holder is killed, and the next keeper goes on with it. */
+static void test_watchdog_stays_open(void **state)
+{
+    struct fixture *f = *state;
+    char last = 'x';
+    int fd = open("/mnt/watchdog", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    start_ready(f);
+    VIEW_UNTIL(f, strcmp(f->watchdog, "stand-in") == 0);
+    pid_t holder = find_process("hf-lease-holder", 0);
+    assert_true(holder > 0);
+    assert_int_equal(kill(holder, SIGTERM), 0); /* nothing but SIGKILL ends it */
+    end_keeper(f, SIGKILL);
+    turn_ms(f, 500);
+    assert_false(is_closed(fd));
+    assert_int_equal(find_process("hf-lease-holder", 0), holder);
+
+    start_keeper(f);
+    VIEW_UNTIL(f, strcmp(f->watchdog, "stand-in") == 0);
+    int64_t end = hf_env_now_ms(f->env) + WAIT_MS;
+    while (drain(fd, &last) == 0) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 50);
+    }
+    assert_int_equal(kill(holder, SIGKILL), 0);
+    while (find_process("hf-lease-holder", holder) == 0) {
+        assert_true(hf_env_now_ms(f->env) < end);
+        turn_ms(f, 50);
+    }
+    view(f); /* it has handed the device over by now */
+    end_keeper(f, SIGKILL);
+    turn_ms(f, 500);
+    assert_false(is_closed(fd));
+
+    start_keeper(f); /* without guests an orderly end disarms, and leaves nothing behind */
+    VIEW_UNTIL(f, strcmp(f->watchdog, "stand-in") == 0 && f->storage.age_ms < 3000);
+    end_keeper(f, SIGTERM);
+    drain(fd, &last);
+    assert_int_equal(last, 'V');
+    assert_true(is_closed(fd));
+    assert_int_equal(find_process("hf-lease-holder", 0), 0);
+    close(fd);
+}
+
 /* Two daemons at once, one keeper only. */
 static void test_connections(void **state)
 {
@@ -811,6 +885,7 @@ static int body(void)
         T(test_gate_after_fence),
         T(test_gate_lets_others_through),
         T(test_watchdog),
+        T(test_watchdog_stays_open),
         T(test_stuck_in_the_kernel),
         T(test_connections),
         T(test_malformed_packets),

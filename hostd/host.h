@@ -49,7 +49,7 @@ struct hf_attach {
     uint64_t granting; /* HF_GATE_EPOCH: the epoch that the keeper is asked to take */
     uint64_t sync;     /* raised by every welcome; an assignment carries it until the leader says Synced */
     bool synced;       /* at least once in this epoch: the set of assignments is whole */
-    char said_watchdog[16],
+    char said_watchdog[16], said_problem[160],
         said_profile[16]; /* in the last hello: what the leader judges this host's silence by */
     bool ending;          /* the epoch is being closed: no record takes a step */
     bool end_call;        /* keeper.end_epoch under way */
@@ -80,7 +80,7 @@ struct hf_leave {
 struct hf_host_view {
     bool known, up;     /* up: the keeper answers now */
     bool asking, again; /* a view call is under way; ask once more after it */
-    char boot_id[40], watchdog[16], profile[16];
+    char boot_id[40], watchdog[16], watchdog_problem[160], profile[16];
     uint64_t epoch, max_term;
     bool epoch_closed, clean, foreign; /* foreign: it serves another host's UUID */
     struct hf_keeper_run *runs;

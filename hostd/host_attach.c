@@ -158,6 +158,7 @@ static void send_hello(struct hf_host *h)
     hello.memory_bytes = h->o.memory_bytes;
     hello.accelerator = (char *)h->o.accelerator;
     hello.watchdog = h->view.watchdog;
+    hello.watchdog_problem = h->view.watchdog_problem;
     hello.version = (char *)h->o.version;
     hello.profile = h->view.profile;
     hello.n_instances = h->view.n_runs;
@@ -168,6 +169,7 @@ static void send_hello(struct hf_host *h)
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO;
     m.hello = &hello;
     memcpy(h->attach.said_watchdog, h->view.watchdog, sizeof h->view.watchdog);
+    memcpy(h->attach.said_problem, h->view.watchdog_problem, sizeof h->view.watchdog_problem);
     memcpy(h->attach.said_profile, h->view.profile, sizeof h->view.profile);
     h->attach.state = HF_ATTACH_HELLO;
     if (hf_leave_begun(h))
@@ -274,7 +276,9 @@ void hf_attach_view(struct hf_host *h)
         return;
     }
     bool judged_otherwise =
-        strcmp(a->said_watchdog, h->view.watchdog) != 0 || strcmp(a->said_profile, h->view.profile) != 0;
+        strcmp(a->said_watchdog, h->view.watchdog) != 0 ||
+        strcmp(a->said_problem, h->view.watchdog_problem) != 0 ||
+        strcmp(a->said_profile, h->view.profile) != 0;
     if (a->state == HF_ATTACH_VIEW)
         send_hello(h);
     else if (a->state == HF_ATTACH_GRANTED && (h->view.epoch_closed || judged_otherwise))

@@ -151,6 +151,8 @@ static void copy_view(struct hf_host *h, const struct hf_keeper_view *v)
     to->foreign = !hf_uuid_is_zero(&v->host_uuid) && !hf_uuid_equal(&v->host_uuid, &h->o.uuid);
     snprintf(to->boot_id, sizeof to->boot_id, "%s", v->boot_id);
     snprintf(to->watchdog, sizeof to->watchdog, "%s", v->watchdog ? v->watchdog : "none");
+    snprintf(to->watchdog_problem, sizeof to->watchdog_problem, "%s",
+             v->watchdog_problem ? v->watchdog_problem : "");
     snprintf(to->profile, sizeof to->profile, "%s", v->profile ? v->profile : "");
     to->n_runs = v->n_runs < HF_HOST_RUNS_MAX ? v->n_runs : HF_HOST_RUNS_MAX;
     to->runs = hf_alloc_array(to->n_runs + 1, sizeof *to->runs);

@@ -4,7 +4,7 @@ hf_test(fence_mark_file_test SOURCES fence_mark_file_test.c LINK hf_fence_mark_f
 
 hf_library(hf_guest_args SOURCES guest_args.c LINK hf_base)
 hf_library(hf_keeper_drivers SOURCES keeper_inbox.c keeper_disk.c keeper_procs.c keeper_scan.c keeper_store.c
-  keeper_watchdog.c keeper_server.c LINK hf_fence_mark_file hf_guest_args hf_ha Threads::Threads)
+  keeper_holder.c keeper_watchdog.c keeper_server.c LINK hf_fence_mark_file hf_guest_args hf_ha Threads::Threads)
 hf_program(hf-lease INSTALL SOURCES hf_lease.c LINK hf_keeper_drivers)
 target_link_options(hf-lease PRIVATE -Wl,--as-needed)
 

@@ -44,7 +44,8 @@ struct hf_keeper_view {
     bool epoch_closed;        /* told to end, or every lease was lost and the kill verified */
     bool clean;               /* verified: no QEMU of ours runs, and none of its writes is under way */
     uint64_t max_term;
-    const char *watchdog; /* "hardware", "stand-in", "none" */
+    const char *watchdog; /* "hardware", "stand-in", "software", "none" */
+    const char *watchdog_problem; /* why its silence proves nothing, "" if it does; NULL: not told */
     const char *profile;
     const struct hf_keeper_storage *storages;
     size_t n_storages;

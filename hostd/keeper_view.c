@@ -8,8 +8,8 @@
 /* Views outlive packets, so what they name is a literal. */
 static const char *watchdog_literal(const char *text, size_t len)
 {
-    static const char *const kinds[] = {"hardware", "stand-in"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const kinds[] = {"hardware", "stand-in", "software"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strncmp(text, kinds[i], len) == 0)
             return kinds[i];
     }
@@ -49,12 +49,16 @@ hf_status hf_keeper_view_decode(const uint8_t *packet, size_t len, struct hf_kee
     _Static_assert(sizeof ret->profile == sizeof w->profile + 1, "room for an end mark");
     memset(ret->profile, 0, sizeof ret->profile);
     memcpy(ret->profile, w->profile, sizeof w->profile);
+    _Static_assert(sizeof ret->watchdog_problem == sizeof w->watchdog_problem + 1, "room for an end mark");
+    memset(ret->watchdog_problem, 0, sizeof ret->watchdog_problem);
+    memcpy(ret->watchdog_problem, w->watchdog_problem, sizeof w->watchdog_problem);
     ret->view = (struct hf_keeper_view){.host_uuid = w->host,
                                         .epoch = w->epoch,
                                         .epoch_closed = w->epoch_closed,
                                         .clean = w->clean,
                                         .max_term = w->max_term,
                                         .watchdog = watchdog_literal(w->watchdog, sizeof w->watchdog),
+                                        .watchdog_problem = ret->watchdog_problem,
                                         .profile = ret->profile,
                                         .storages = ret->storages,
                                         .n_storages = w->n_storages,

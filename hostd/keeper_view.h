@@ -11,6 +11,7 @@ struct hf_keeper_view_packet {
     struct hf_keeper_storage storages[HF_KEEPER_STORAGES_MAX];
     struct hf_keeper_run *runs; /* from malloc */
     char profile[17];           /* as in the packet, and an end mark */
+    char watchdog_problem[161];
 };
 
 /* packet: aligned to 8 bytes, with its head, which the caller has looked at. INTERNAL: it is malformed, then

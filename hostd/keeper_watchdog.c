@@ -17,20 +17,27 @@
 #define PET_BYTE    "\0"
 #define DISARM_BYTE "V"
 
-/* nowayout by sysfs: closing does not stop it whatever is written. */
+static bool file_says_one(const char *path)
+{
+    char value = '0';
+    FILE *f = fopen(path, "re");
+    bool ok = f && fread(&value, 1, 1, f) == 1 && value == '1';
+    if (f)
+        fclose(f);
+    return ok;
+}
+
+/* By sysfs: closing does not stop it, whatever is written. The old name /dev/watchdog is another node of the
+ * first device. */
 static bool has_nowayout(int fd)
 {
     struct stat s;
-    char path[80], value = '0';
+    char path[80];
     if (fstat(fd, &s) != 0)
         return false;
     snprintf(path, sizeof path, "/sys/dev/char/%u:%u/nowayout", major(s.st_rdev), minor(s.st_rdev));
-    FILE *f = fopen(path, "re");
-    if (!f)
-        return false;
-    bool ok = fread(&value, 1, 1, f) == 1 && value == '1';
-    fclose(f);
-    return ok;
+    bool old_name = major(s.st_rdev) == 10 && minor(s.st_rdev) == 130;
+    return file_says_one(old_name ? "/sys/class/watchdog/watchdog0/nowayout" : path);
 }
 
 static hf_status set_timeout(struct hf_keeper_watchdog *w)
@@ -44,21 +51,25 @@ static hf_status set_timeout(struct hf_keeper_watchdog *w)
     return HF_STATUS_OK;
 }
 
-/* Why the device does not count as hardware, or NULL. */
+/* What the device is, and why it does not count as hardware, or NULL. */
 static const char *device_problem(struct hf_keeper_watchdog *w)
 {
     struct watchdog_info info;
     int pretimeout = 0;
     memset(&info, 0, sizeof info);
+    w->kind = "none";
     if (ioctl(w->fd, WDIOC_GETSUPPORT, &info) != 0)
         return "it does not tell what it is";
-    if (strstr((const char *)info.identity, "Software") != NULL)
-        return "it is a software watchdog";
-    if (!(info.options & WDIOF_MAGICCLOSE) && !has_nowayout(w->fd))
-        return "closing it stops it";
+    if (strstr((const char *)info.identity, "Software") != NULL) {
+        w->kind = "software";
+        return "it is a software watchdog, which stands still with the host";
+    }
+    if (!has_nowayout(w->fd))
+        return "it can be stopped by closing it: load its driver with nowayout=1";
     (void)ioctl(w->fd, WDIOC_SETPRETIMEOUT, &pretimeout); /* many devices have none */
     if (ioctl(w->fd, WDIOC_GETPRETIMEOUT, &pretimeout) == 0 && pretimeout > 0)
         return "its pre-timeout cannot be switched off";
+    w->kind = "hardware";
     return NULL;
 }
 
@@ -66,9 +77,11 @@ static hf_status prepare_device(struct hf_keeper_watchdog *w)
 {
     HF_TRY(set_timeout(w));
     const char *problem = device_problem(w);
-    w->hardware = problem == NULL;
+    w->prepared = true;
     if (problem)
-        hf_warn("watchdog %s does not count as hardware: %s", w->device, problem);
+        snprintf(w->problem, sizeof w->problem, "watchdog %s proves nothing: %s", w->device, problem);
+    if (problem)
+        hf_warn("%s", w->problem);
     else
         hf_info("watchdog %s is armed", w->device);
     return HF_STATUS_OK;
@@ -78,12 +91,15 @@ static hf_status prepare_device(struct hf_keeper_watchdog *w)
  * run it stays armed all the same, and the host is reset: that is the safe side of a wrong configuration. */
 static void open_device(struct hf_keeper_watchdog *w, bool guests)
 {
-    if (w->unusable)
-        return;
-    w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
+    if (w->fd < 0) {
+        w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
+        if (w->fd >= 0)
+            hf_keeper_holder_keep(&w->holder, w->fd);
+    }
     hf_status st = w->fd >= 0 ? prepare_device(w) : hf_errno(errno, "open watchdog %s", w->device);
     if (!hf_ok(st)) {
-        hf_err("%s: no watchdog guards this host%s", hf_status_message(st),
+        snprintf(w->problem, sizeof w->problem, "%s: no watchdog guards this host", hf_status_message(st));
+        hf_err("%s%s", w->problem,
                w->fd >= 0 && guests ? ", and the one that was armed goes on counting" : "");
         w->unusable = true;
         hf_keeper_watchdog_close(w, !guests);
@@ -99,6 +115,7 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
     if (fd >= 0 && fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode)) {
         w->fd = fd;
         w->said = false;
+        hf_keeper_holder_keep(&w->holder, fd);
         hf_info("watchdog stand-in %s is there", w->stand_in);
         return;
     }
@@ -111,16 +128,19 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
 }
 
 hf_status hf_keeper_watchdog_init(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
-                                  const struct hf_ha_timing *timing)
+                                  const char *holder, const struct hf_ha_timing *timing)
 {
     struct stat s;
     HF_ASSERT(!device || !stand_in);
-    *w = (struct hf_keeper_watchdog){.device = device, .stand_in = stand_in, .timing = timing, .fd = -1};
+    *w = (struct hf_keeper_watchdog){
+        .device = device, .stand_in = stand_in, .timing = timing, .fd = -1, .holder.fd = -1, .kind = "none"};
     if (device && stat(device, &s) != 0)
         return hf_errno(errno, "find watchdog %s", device);
     if (device && !S_ISCHR(s.st_mode))
         return hf_error(HF_INVALID, "%s is not a device", device);
-    if (stand_in)
+    if (device || stand_in)
+        HF_TRY(hf_keeper_holder_open(&w->holder, holder, &w->fd));
+    if (stand_in && w->fd < 0)
         open_stand_in(w); /* opening it is no pet */
     return HF_STATUS_OK;
 }
@@ -129,16 +149,21 @@ const char *hf_keeper_watchdog_kind(const struct hf_keeper_watchdog *w)
 {
     if (w->fd < 0)
         return "none";
-    if (w->stand_in)
-        return "stand-in";
-    return w->hardware ? "hardware" : "none";
+    return w->stand_in ? "stand-in" : w->kind;
+}
+
+const char *hf_keeper_watchdog_problem(const struct hf_keeper_watchdog *w)
+{
+    if (!w->device && !w->stand_in)
+        return "the keeper was given no watchdog (--watchdog DEVICE)";
+    return w->problem;
 }
 
 void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests)
 {
     if (w->fd < 0 && w->stand_in)
         open_stand_in(w);
-    if (w->fd < 0 && w->device)
+    if (w->device && !w->prepared && !w->unusable)
         open_device(w, guests);
     if (w->fd < 0 || write(w->fd, PET_BYTE, 1) == 1 || errno == EAGAIN)
         return;
@@ -151,8 +176,22 @@ void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests)
     }
 }
 
+void hf_keeper_watchdog_holder_ended(struct hf_keeper_watchdog *w)
+{
+    hf_warn("the watchdog's holder has ended: another one takes its place");
+    hf_status st = hf_keeper_holder_renew(&w->holder);
+    if (!hf_ok(st))
+        hf_err("%s: the death of this keeper would pet the watchdog", hf_status_message(st));
+    hf_status_drop(st);
+    if (w->fd >= 0)
+        hf_keeper_holder_keep(&w->holder, w->fd);
+}
+
+/* The device is closed when its last descriptor is, so the holder's goes first. */
 void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool disarm)
 {
+    if (disarm)
+        hf_keeper_holder_let_go(&w->holder);
     if (w->fd < 0)
         return;
     if (disarm && write(w->fd, DISARM_BYTE, 1) != 1)
