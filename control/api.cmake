@@ -26,6 +26,7 @@ hf_test(power_devices_test SOURCES power_devices_test.c LINK hf_power hf_placeme
 hf_test(fence_agents_test SOURCES fence_agents_test.c LINK hf_fence_agents)
 hf_test(fence_agents_real_test SOURCES fence_agents_real_test.c LINK hf_fence_agents)
 hf_test(recovery_times_test SOURCES recovery_times_test.c LINK hf_control_api)
+hf_test(api_history_test SOURCES api_history_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
 hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
 hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)

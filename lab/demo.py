@@ -6,6 +6,7 @@ import json
 import os
 import sys
 
+from failure_story import FAILURES, FailureStory
 from holdlab import config
 from holdlab.cli import Cli, Teller
 from holdlab.config import Config
@@ -25,6 +26,8 @@ def arguments():
     p.add_argument("--report", metavar="FILE", help="write what was measured as JSON")
     p.add_argument("--profile", choices=("fast", "default", "san"), default="default",
                    help="timing of leases and fencing; fast: takeover within 10 s of a power cut, default: 24 s")
+    p.add_argument("--failure", choices=tuple(FAILURES), help="tell of this failure of a host instead: what happens, how long it "
+                   "takes, and that nothing ran twice")
     p.add_argument("--keep", action="store_true", help="leave the cloud running at the end, also when something went wrong")
     p.add_argument("--down", action="store_true", help="end a cloud that --keep left, and do nothing else")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
@@ -65,8 +68,13 @@ def play(args, teller):
     try:
         if config.load(NAME):
             teller.say("removing what an earlier run left")
-        lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, profile=args.profile))
-        report = Story(lab, Cli(lab.config, teller), teller, args.image).play()
+        lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, profile=args.profile,
+                                own_storage=args.failure is not None))
+        cli = Cli(lab.config, teller)
+        if args.failure:
+            report = FailureStory(lab, cli, teller, args.image, args.failure).play()
+        else:
+            report = Story(lab, cli, teller, args.image).play()
         if args.report:
             write_report(args.report, report)
         keep = args.keep
