@@ -41,6 +41,15 @@ struct fake_run {
     Holdfast__V1__InstanceReport__State state;
     int64_t ready_ms; /* PREPARING: becomes RUNNING then */
     uint64_t reboot_generation;
+    /* as the target of a migration */
+    bool incoming; /* waits for its guest, or for the word to go on */
+    bool filled;   /* its guest is here, whole */
+    /* as the source of one */
+    uint64_t move_run; /* of the target's copy; 0: none was heard of */
+    enum { MOVE_NONE, MOVE_MOVING, MOVE_FAILED } move;
+    int64_t move_ms; /* the state has arrived then */
+    char move_target[HF_UUID_STR];
+    bool handed_over;
 };
 
 #define WATCHDOG_MS 5000 /* after the last pet */
@@ -76,6 +85,8 @@ struct fake_host {
     bool image_fails;
     bool hold_starts;    /* orders are taken, but nothing starts */
     bool hold_stops;     /* its guests take their time */
+    bool hold_moves;     /* its guests are under way and do not arrive */
+    bool move_fails;     /* libvirt does not take the order */
     bool leaves;         /* its machine is about to be switched off */
     unsigned shut_downs; /* orders to shut down that it has obeyed */
     unsigned starts;     /* runs that it let begin */

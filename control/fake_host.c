@@ -55,12 +55,14 @@ static void send_body(struct fake_host *h, Holdfast__V1__HostMessage *m)
 static bool any_live(const struct fake_host *h)
 {
     for (size_t i = 0; i < h->n_runs; i++)
-        if (h->runs[i].live)
+        if (h->runs[i].live || h->runs[i].incoming)
             return true;
     return false;
 }
 
-static Holdfast__V1__InstanceReport report_of(const struct fake_run *r)
+/* move: room for that part of the report. */
+static Holdfast__V1__InstanceReport report_of(const struct fake_run *r,
+                                              Holdfast__V1__InstanceReport__Move *move)
 {
     Holdfast__V1__InstanceReport m = HOLDFAST__V1__INSTANCE_REPORT__INIT;
     m.instance_uuid = (char *)r->instance;
@@ -68,6 +70,14 @@ static Holdfast__V1__InstanceReport report_of(const struct fake_run *r)
     m.run = r->run;
     m.state = r->state;
     m.reboot_done = r->reboot_generation;
+    m.handed_over = r->handed_over;
+    holdfast__v1__instance_report__move__init(move);
+    move->run = r->move_run;
+    move->state = r->move == MOVE_MOVING ? HOLDFAST__V1__INSTANCE_REPORT__MOVE__STATE__MOVING
+                                         : HOLDFAST__V1__INSTANCE_REPORT__MOVE__STATE__FAILED;
+    move->message = r->move == MOVE_FAILED ? "libvirt: the target did not take it" : "";
+    if (r->move != MOVE_NONE)
+        m.move = move;
     return m;
 }
 
@@ -84,6 +94,7 @@ void host_asks_to_leave(struct fake_host *h)
 static void hello(struct fake_host *h)
 {
     Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
+    Holdfast__V1__InstanceReport__Move moves[RUNS_MAX];
     Holdfast__V1__Hello m = HOLDFAST__V1__HELLO__INIT;
     m.host_uuid = h->uuid;
     m.secret = (ProtobufCBinaryData){sizeof h->secret, h->secret};
@@ -101,7 +112,7 @@ static void hello(struct fake_host *h)
     m.profile = "default";
     m.instances = list;
     for (size_t i = 0; i < h->n_runs; i++) {
-        reports[i] = report_of(&h->runs[i]);
+        reports[i] = report_of(&h->runs[i], &moves[i]);
         list[m.n_instances++] = &reports[i];
     }
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
@@ -141,7 +152,8 @@ int host_live_runs(const struct fake_host *h, const char *instance)
 
 void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest)
 {
-    Holdfast__V1__InstanceReport m = report_of(r);
+    Holdfast__V1__InstanceReport__Move move;
+    Holdfast__V1__InstanceReport m = report_of(r, &move);
     m.message = (char *)message;
     m.failed = failed;
     m.guest_initiated = guest;
@@ -155,7 +167,7 @@ void host_report(struct fake_host *h, const struct fake_run *r, const char *mess
 
 static void tombstone(struct fake_host *h, struct fake_run *r, const char *message, bool failed, bool guest)
 {
-    r->live = false;
+    r->live = r->incoming = r->filled = false;
     r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
     host_report(h, r, message, failed, guest);
 }
@@ -167,6 +179,67 @@ void host_guest_ends(struct fake_host *h, unsigned n)
     struct fake_run *r = host_find_run(h, uuid);
     assert_non_null(r);
     tombstone(h, r, "the guest powered off", false, true);
+}
+
+/* --- migration --- */
+
+static struct fake_host *peer(struct fake_host *h, const char *uuid);
+
+static void take_source(struct fake_host *h, struct fake_run *r,
+                        const Holdfast__V1__InstanceAssignment__Migration *m)
+{
+    if (!r->live || m->run < r->move_run || (m->run == r->move_run && !m->cancel))
+        return;
+    if (m->cancel && (m->run > r->move_run || r->move == MOVE_MOVING)) {
+        r->move = MOVE_FAILED;
+    } else if (m->go) {
+        r->move = h->move_fails ? MOVE_FAILED : MOVE_MOVING;
+        r->move_ms = now_ms(h) + START_MS;
+        snprintf(r->move_target, sizeof r->move_target, "%s", m->target_host_uuid);
+    } else {
+        return;
+    }
+    r->move_run = m->run;
+    host_report(h, r, "", false, false);
+}
+
+/* libvirt has the state there: the guest is whole and stands still at the target, and gone here. */
+static void hand_over(struct fake_host *h, struct fake_run *r)
+{
+    struct fake_host *t = peer(h, r->move_target);
+    struct fake_run *copy = t != NULL && alive(t) ? host_find_run(t, r->instance) : NULL;
+    if (copy == NULL || !copy->incoming || copy->run != r->move_run) {
+        r->move = MOVE_FAILED;
+        host_report(h, r, "", false, false);
+        return;
+    }
+    copy->filled = true;
+    r->move = MOVE_NONE;
+    r->handed_over = true;
+    tombstone(h, r, "its guest was sent to another host", false, false);
+}
+
+static void turn_incoming(struct fake_host *h, struct fake_run *r)
+{
+    bool preparing = r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING;
+    if (r->power == HOLDFAST__V1__POWER_STATE__POWER_STOPPED) {
+        tombstone(h, r, "", false, false);
+    } else if (preparing && now_ms(h) >= r->ready_ms && h->script == START_WELL && !h->closed) {
+        r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__INCOMING;
+        host_report(h, r, "", false, false);
+    }
+}
+
+static void go_on(struct fake_host *h, struct fake_run *r)
+{
+    if (!r->filled) {
+        tombstone(h, r, "QEMU is gone", false, true);
+        return;
+    }
+    r->incoming = r->filled = false;
+    r->live = true;
+    r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
+    host_report(h, r, "", false, false);
 }
 
 static void take_instance(struct fake_host *h, const Holdfast__V1__InstanceAssignment *a)
@@ -185,11 +258,18 @@ static void take_instance(struct fake_host *h, const Holdfast__V1__InstanceAssig
         r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING;
         r->ready_ms = now_ms(h) + START_MS;
         r->reboot_generation = 0;
-        h->starts++;
+        r->incoming = a->migration != NULL && a->migration->incoming;
+        r->filled = r->handed_over = false;
+        r->move = MOVE_NONE;
+        h->starts += !r->incoming;
         host_report(h, r, "", false, false);
     }
     r->assigned = true;
     r->power = a->power;
+    if (r->incoming && a->migration == NULL)
+        go_on(h, r);
+    else if (a->migration != NULL && !a->migration->incoming)
+        take_source(h, r, a->migration);
     if (r->live && r->reboot_generation < a->reboot_generation) {
         r->reboot_generation = a->reboot_generation;
         host_report(h, r, "", false, false);
@@ -203,7 +283,12 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
     bool paused = r->power == HOLDFAST__V1__POWER_STATE__POWER_PAUSED;
     if (!r->assigned || r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED)
         return;
-    if (off && !h->hold_stops) {
+    if (r->incoming) {
+        turn_incoming(h, r);
+    } else if (r->live && r->move == MOVE_MOVING) {
+        if (now_ms(h) >= r->move_ms && !h->hold_moves)
+            hand_over(h, r);
+    } else if (off && !h->hold_stops) {
         tombstone(h, r, "", false, false);
     } else if (off) {
         return;
@@ -289,7 +374,7 @@ static void take_assignment(struct fake_host *h, const Holdfast__V1__Assignment 
 static void kill_all(struct fake_host *h)
 {
     for (size_t i = 0; i < h->n_runs; i++) {
-        h->runs[i].live = false;
+        h->runs[i].live = h->runs[i].incoming = false;
         h->runs[i].state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
     }
 }
@@ -307,8 +392,11 @@ static void take_welcome(struct fake_host *h, const Holdfast__V1__Welcome *w)
         h->n_runs = 0;
         h->renewed_ms = now_ms(h);
     }
-    for (size_t i = 0; i < h->n_runs; i++)
+    for (size_t i = 0; i < h->n_runs; i++) {
         h->runs[i].assigned = false;
+        if (h->runs[i].handed_over) /* it may have happened since the hello */
+            host_report(h, &h->runs[i], "its guest was sent to another host", false, false);
+    }
 }
 
 /* The keeper closes the epoch; what it may have had there is nobody's. Then the daemon ends, when that is in
@@ -390,6 +478,7 @@ static struct fake_host *peer(struct fake_host *h, const char *uuid)
 struct seen {
     Holdfast__V1__Observation m;
     Holdfast__V1__InstanceReport reports[RUNS_MAX], *list[RUNS_MAX];
+    Holdfast__V1__InstanceReport__Move moves[RUNS_MAX];
 };
 
 static uint64_t marked_epoch(const struct fake_host *h, const char *host_uuid)
@@ -420,7 +509,7 @@ static void observe(const struct fake_host *h, const struct fake_host *p, struct
     s->m.session = UINT64_MAX; /* it closes whole epochs only */
     s->m.runs = s->list;
     for (size_t i = 0; i < p->n_runs; i++) {
-        s->reports[i] = report_of(&p->runs[i]);
+        s->reports[i] = report_of(&p->runs[i], &s->moves[i]);
         s->list[s->m.n_runs++] = &s->reports[i];
     }
 }
