@@ -23,32 +23,30 @@ static const char *text_at(const json_t *j, const char *path)
     return s ? s : "";
 }
 
-static bool all_say(const json_t *answer, const char *state)
+/* The first device that is not in this state (or, with in, that is), or NULL. */
+static const json_t *find_device(const json_t *answer, const char *state, bool in)
 {
-    size_t i;
-    const json_t *d;
-    json_array_foreach(cli_json_at(answer, "devices"), i,
-                       d) if (strcmp(text_at(d, "state"), state) != 0) return false;
-    return true;
+    const json_t *devices = cli_json_at(answer, "devices");
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const json_t *d = json_array_get(devices, i);
+        if ((strcmp(text_at(d, "state"), state) == 0) == in)
+            return d;
+    }
+    return NULL;
 }
 
 /* Whether what was asked for has come true; prints a sentence if not. */
 static enum cli_exit judge(const char *verb, const char *host, const json_t *answer)
 {
-    const char *state = text_at(answer, "state");
-    if (strcmp(verb, "power off") == 0 && strcmp(state, "off") != 0)
+    const json_t *mute = find_device(answer, "unknown", true);
+    if (strcmp(verb, "power off") == 0 && strcmp(text_at(answer, "state"), "off") != 0)
         return cli_fail(
             hf_error(HF_UNAVAILABLE, _("host '%s' is not off: no level of its power devices says so"), host));
-    if (strcmp(verb, "power on") == 0 && !all_say(answer, "on"))
+    if (strcmp(verb, "power on") == 0 && find_device(answer, "on", false) != NULL)
         return cli_fail(hf_error(HF_INTERNAL, _("host '%s': not all of its power devices say on"), host));
-    size_t i;
-    const json_t *d;
-    if (strcmp(verb, "power-fencing test") == 0)
-        json_array_foreach(
-            cli_json_at(answer, "devices"), i,
-            d) if (strcmp(text_at(d, "state"), "unknown") ==
-                   0) return cli_fail(hf_error(HF_INTERNAL, _("host '%s': power device '%s' cannot be asked"),
-                                               host, text_at(d, "name")));
+    if (strcmp(verb, "power-fencing test") == 0 && mute != NULL)
+        return cli_fail(hf_error(HF_INTERNAL, _("host '%s': power device '%s' cannot be asked: %s"), host,
+                                 text_at(mute, "name"), text_at(mute, "message")));
     return CLI_OK;
 }
 
@@ -84,11 +82,10 @@ enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb 
 /* "ip=10.0.0.1 username=admin" */
 static json_t *shown_options(const json_t *device)
 {
+    const json_t *options = cli_json_at(device, "options");
     char *text = hf_strdup("");
-    size_t i;
-    const json_t *o;
-    json_array_foreach(cli_json_at(device, "options"), i, o)
-    {
+    for (size_t i = 0; i < json_array_size(options); i++) {
+        const json_t *o = json_array_get(options, i);
         char *longer =
             hf_printf("%s%s%s=%s", text, i > 0 ? " " : "", text_at(o, "name"), text_at(o, "value"));
         free(text);
@@ -103,8 +100,7 @@ enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct c
                                      struct cli_args *args)
 {
     char uuid[33];
-    json_t *host = NULL, *d;
-    size_t i;
+    json_t *host = NULL;
     hf_status st = cli_resolve(noun->name, args->subject, uuid);
     if (hf_ok(st))
         st = cli_call(noun->service, verb->method, json_pack("{s:s}", "uuid", uuid),
@@ -113,8 +109,10 @@ enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct c
         return cli_fail(st);
     json_t *devices = cli_json_at(host, "spec.powerFencing");
     devices = devices ? json_incref(devices) : json_array();
-    if (cli_options.format == CLI_TABLE)
-        json_array_foreach(devices, i, d) json_object_set_new(d, "shownOptions", shown_options(d));
+    for (size_t i = 0; cli_options.format == CLI_TABLE && i < json_array_size(devices); i++) {
+        json_t *d = json_array_get(devices, i);
+        json_object_set_new(d, "shownOptions", shown_options(d));
+    }
     cli_print_rows(device_columns, devices);
     json_decref(devices);
     json_decref(host);

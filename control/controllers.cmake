@@ -20,7 +20,7 @@ hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)
 hf_test(migration_guard_test SOURCES migration_guard_test.c LINK hf_placement_guard)
 hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK hf_placement_guard)
-hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c LINK hf_controllers PkgConfig::CMOCKA)
+hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c fake_bmc.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(migration_test SOURCES migration_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)

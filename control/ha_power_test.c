@@ -2,91 +2,12 @@
  * virtual time. Profile "default": L+K 10.5 s, T 20.2 s, a look behind "off" 5.5 s. That no instance ever
  * runs twice is checked at every step.
  */
-#include "control/cloud_testing.h"
+#include "control/fake_bmc.h"
 #include "control/fence_object.h"
-#include "control/power_runner.h"
 #include "ha/ha_timing.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define KIND(name)  HOLDFAST__V1__KIND__##name
-#define AGENT_MS    300 /* that a device takes to answer */
-#define ORDERS_MAX  512
-
-enum bmc_mode { BMC_WORKS, BMC_LIES, BMC_REFUSES, BMC_HANGS, BMC_KEEPS_ON };
-
-/* The power devices of all hosts: "bmc" and "pdu" of host-1 answer in their modes. */
-struct bmcs {
-    struct hf_power_runner runner;
-    struct cloud *cloud;
-    enum bmc_mode bmc, pdu;
-    unsigned offs, orders, cancelled; /* that were carried out, asked, given up */
-    bool off_before_fence;
-    struct order {
-        struct bmcs *bmcs;
-        bool open, pdu;
-        enum hf_power_verb verb;
-        char secret[64];
-        hf_power_answered answered;
-        void *arg;
-        struct hf_timer timer;
-    } list[ORDERS_MAX];
-};
-
-static void carry_out(void *arg)
-{
-    struct order *o = arg;
-    struct bmcs *b = o->bmcs;
-    struct fake_host *h = &b->cloud->hosts[0];
-    enum bmc_mode mode = o->pdu ? b->pdu : b->bmc;
-    o->open = false;
-    if (mode == BMC_HANGS) {
-        o->answered(o->arg, HF_POWER_UNKNOWN, "no answer within 20 s");
-    } else if (mode == BMC_REFUSES || strcmp(o->secret, "s3cret") != 0) {
-        o->answered(o->arg, HF_POWER_REFUSED, "wrong password");
-    } else if (o->verb == HF_POWER_STATUS) {
-        bool off = mode == BMC_LIES || (!h->up && mode != BMC_KEEPS_ON);
-        o->answered(o->arg, off ? HF_POWER_IS_OFF : HF_POWER_IS_ON, "");
-    } else {
-        if (o->verb == HF_POWER_OFF && !is_fenced(b->cloud, 0, 1))
-            b->off_before_fence = true;
-        if (o->verb == HF_POWER_OFF && mode == BMC_WORKS) {
-            b->offs++;
-            if (h->up)
-                host_power_off(h);
-        }
-        o->answered(o->arg, HF_POWER_ACCEPTED, "");
-    }
-}
-
-static void *bmcs_run(struct hf_power_runner *r, const struct hf_power_order *order,
-                      hf_power_answered answered, void *arg)
-{
-    struct bmcs *b = hf_container_of(r, struct bmcs, runner);
-    assert_true(b->orders < ORDERS_MAX);
-    struct order *o = &b->list[b->orders++];
-    *o = (struct order){.bmcs = b, .open = true, .verb = order->verb, .answered = answered, .arg = arg};
-    for (size_t i = 0; i < order->n_options; i++) {
-        if (strcmp(order->options[i].name, "ip") == 0)
-            o->pdu = strcmp(order->options[i].value, "pdu") == 0;
-        if (order->options[i].secret)
-            snprintf(o->secret, sizeof o->secret, "%s", order->options[i].value);
-    }
-    bool hangs = (o->pdu ? b->pdu : b->bmc) == BMC_HANGS;
-    hf_timer_start(b->cloud->raft.env, &o->timer, hangs ? order->timeout_ms : AGENT_MS, carry_out, o);
-    return o;
-}
-
-static void bmcs_cancel(struct hf_power_runner *r, void *run)
-{
-    struct bmcs *b = hf_container_of(r, struct bmcs, runner);
-    struct order *o = run;
-    assert_true(o->open);
-    o->open = false;
-    b->cancelled++;
-    hf_timer_stop(&o->timer);
-}
-
-static const struct hf_power_runner_ops ops = {bmcs_run, bmcs_cancel};
 
 /* --- the scene --- */
 
@@ -98,26 +19,9 @@ struct scene {
 static void add_device(struct scene *s, const char *name, uint32_t level)
 {
     Holdfast__V1__Host *h = cloud_get(s->cloud, KIND(HOST), s->cloud->hosts[0].uuid);
-    Holdfast__V1__PowerDevice *d = HF_NEW(Holdfast__V1__PowerDevice);
-    Holdfast__V1__PowerDevice__Option *o = HF_NEW(Holdfast__V1__PowerDevice__Option);
-    Holdfast__V1__PowerDevice__Option *secret = HF_NEW(Holdfast__V1__PowerDevice__Option);
-    holdfast__v1__power_device__init(d);
-    holdfast__v1__power_device__option__init(o);
-    holdfast__v1__power_device__option__init(secret);
-    hf_pb_set(&d->name, name);
-    hf_pb_set(&d->agent, "fence_x");
-    d->level = level;
-    hf_pb_set(&o->name, "ip");
-    hf_pb_set(&o->value, name);
-    hf_pb_set(&secret->name, "password");
-    hf_pb_set(&secret->value, "s3cret");
-    d->options = hf_alloc_array(1, sizeof *d->options);
-    d->options[d->n_options++] = o;
-    d->secrets = hf_alloc_array(1, sizeof *d->secrets);
-    d->secrets[d->n_secrets++] = secret;
     size_t n = h->spec->n_power_fencing;
     h->spec->power_fencing = hf_realloc_array(h->spec->power_fencing, n + 1, sizeof *h->spec->power_fencing);
-    h->spec->power_fencing[h->spec->n_power_fencing++] = d;
+    h->spec->power_fencing[h->spec->n_power_fencing++] = bmc_device(name, level);
     assert_int_equal(cloud_put(s->cloud, &h->base), HF_OK);
     free_message(h);
 }
@@ -127,11 +31,7 @@ static int setup(void **state)
 {
     struct scene *s = HF_NEW(struct scene);
     s->cloud = cloud_ready(3);
-    s->bmcs = HF_NEW(struct bmcs);
-    s->bmcs->runner.ops = &ops;
-    s->bmcs->cloud = s->cloud;
-    for (unsigned i = 0; i < MEMBERS; i++)
-        s->cloud->controls[i].power = &s->bmcs->runner;
+    s->bmcs = bmcs_create(s->cloud);
     s->cloud->hosts[0].watchdog = "none";
     host_drop_stream(&s->cloud->hosts[0]);
     cloud_run(s->cloud, 2000);

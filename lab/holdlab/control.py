@@ -11,6 +11,9 @@ from .config import CONTROL_PORT, RAFT_PORT
 from .proc import ENVIRONMENT, LabError, wait_until
 
 
+LAB_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
 class ControlNode:
     def __init__(self, config, number):
         self.config = config
@@ -39,6 +42,7 @@ class ControlNode:
             raise LabError(f"control node {self.name} runs already")
         argv = ["ip", "netns", "exec", self.netns, os.path.join(self.config.bin_dir, "holdfastd"),
                 "--id", self.number, "--data-dir", self.dir, "--profile", self.config.profile,
+                "--fence-agent-dir", os.path.join(LAB_DIR, "agents"),
                 "--raft-address", f"{self.address}:{RAFT_PORT}", "--api-address", f"{self.address}:{CONTROL_PORT}",
                 "--peers", ",".join(f"{n}={a}:{RAFT_PORT}={a}:{CONTROL_PORT}"
                                     for n, a in ((n, self.config.control_address(n))

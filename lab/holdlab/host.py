@@ -61,6 +61,7 @@ class Host:
         self.cgroup = Cgroup(f"holdfast-{config.name}", self.name)
         self.outside = Cgroup(f"holdfast-{config.name}", f"{self.name}-outside")  # what keeps running when the host hangs
         self.storage = HostStorage(self)  # used when the lab has a storage per host
+        self.watchdog = config.watchdog  # what its next power_on() finds
         self._children = []
 
     # The machine in its rack
@@ -103,7 +104,7 @@ class Host:
         """Boots the host and starts its daemons."""
         if self.init_pid():
             raise LabError(f"host {self.name} is on already")
-        if self.config.watchdog:
+        if self.watchdog:
             self._start_watchdog()
         argv = ["ip", "netns", "exec", self.netns, "unshare", "--pid", "--mount", "--uts", "--ipc", "--fork",
                 "--propagation", "private", os.path.join(self.config.bin_dir, "hf-lab-init"),
@@ -187,7 +188,7 @@ class Host:
         return ["/usr/sbin/libvirtd", "-d", "--listen"]
 
     def _hf_lease(self):
-        watchdog = ["--watchdog-stand-in", "/dev/watchdog", "--lab"] if self.config.watchdog else []
+        watchdog = ["--watchdog-stand-in", "/dev/watchdog", "--lab"] if self.watchdog else []
         return ["/run/lab/bin/hf-lease", "--profile", self.config.profile, *watchdog]
 
     def _hostd(self):
