@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/fence_object.h"
 #include "control/ha_controller.h"
 #include "control/power_job.h"
@@ -42,9 +43,9 @@ static const char *cut_problem(const struct hf_ha_power *p, const Host *h, const
     int64_t lost_ms;
     if (h == NULL || h->status == NULL || h->status->epoch != p->epoch)
         return "its epoch has moved on";
-    if (f == NULL)
+    if (f == NULL && !HF_MUTANT(POWER_BEFORE_FENCE))
         return "its epoch is not fenced";
-    for (size_t i = 0; i < f->n_evidence; i++)
+    for (size_t i = 0; f != NULL && i < f->n_evidence; i++)
         if (hf_evidence_covers_all(f->evidence[i]->kind))
             return "its epoch is proven over";
     if (hf_detector_in_contact(p->c->ha->detector, &p->host, hf_ha_host_timing(p->c, h),

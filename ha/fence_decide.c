@@ -256,17 +256,18 @@ static void decide_power_off(struct plan *p, const struct hf_fence_host *h)
     int64_t looked = looked_ms(h, &storage);
     int64_t needed = h->timing->power_look_ms + (storage ? 0 : h->timing->contact_ms);
     if (looked < needed) {
-        add(p, h, HF_FENCE_HOLD, "fenced; %s says that its power is off, %s of %s without a sign of life",
-            h->power.who, seconds(looked).text, seconds(needed).text);
+        add(p, h, HF_FENCE_HOLD,
+            "fenced; its power is off by the word of %s, %s of %s without a sign of life", h->power.who,
+            seconds(looked).text, seconds(needed).text);
         return;
     }
     struct hf_fence_action *a =
         storage ? add(p, h, HF_FENCE_EVIDENCE,
-                      "%s has said for %s that its power is off, and its record on '%s' stands still",
-                      h->power.who, seconds(h->power.off_ms).text, storage->name)
+                      "its power has been off for %s by the word of %s, and its record on '%s' stands still",
+                      seconds(h->power.off_ms).text, h->power.who, storage->name)
                 : add(p, h, HF_FENCE_EVIDENCE,
-                      "%s has said for %s that its power is off; nobody can read its records", h->power.who,
-                      seconds(h->power.off_ms).text);
+                      "its power has been off for %s by the word of %s; nobody can read its records",
+                      seconds(h->power.off_ms).text, h->power.who);
     evidence_for_all(a, HF_EVIDENCE_POWER_OFF);
     if (a) {
         a->silent_ms = h->power.off_ms;
@@ -406,6 +407,8 @@ static bool decide_by_word(struct plan *p, const struct hf_fence_host *h)
 static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
+    if (HF_MUTANT(POWER_BEFORE_FENCE) && h->power.devices)
+        add(p, h, HF_FENCE_POWER, "cut its power");
     if (h->n_storages == 0)
         alarm_about(add(p, h, HF_FENCE_HOLD,
                         "no contact for %s, and it keeps no lease on a shared storage: nothing proves it "

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 enum { EXIT_IS_ON = 0, EXIT_IS_OFF = 2 };
 
@@ -133,7 +134,10 @@ static void judge(struct hf_power_fence *f, int64_t now_ms)
         return;
     }
     f->asks = 0;
-    begin_asking(f);
+    if (HF_MUTANT(POWER_OFF_UNCONFIRMED) && count_said(f, HF_POWER_ACCEPTED) > 0)
+        confirm(f);
+    else
+        begin_asking(f);
 }
 
 static bool round_is_over(const struct hf_power_fence *f)

@@ -28,6 +28,7 @@ static void judge_epoch(struct sim_checks *c, int64_t now_ns, struct sim_known_h
     if (to <= h->fenced_epoch)
         sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(&h->uuid),
                      "host %s was granted epoch %llu, which is fenced for ever", sim_host_text(h), (ull)to);
+    h->epoch_since_ns = now_ns;
     sim_judge_later(c, (struct sim_pending){.kind = SIM_GRANT, .host = h, .epoch = to, .from = h->epoch});
 }
 
@@ -97,6 +98,8 @@ static uint64_t evidence_digest(uint64_t d, const Evidence *e)
     d = sim_digest_u64(sim_digest_u64(d, (uint64_t)e->silent_ms), (uint64_t)e->required_ms);
     for (size_t k = 0; k < e->n_storage_uuids; k++)
         d = sim_digest_text(d, e->storage_uuids[k]);
+    for (size_t k = 0; k < e->n_power; k++)
+        d = sim_digest_text(sim_digest_text(d, e->power[k]->device), e->power[k]->status);
     return sim_digest_text(d, e->detail);
 }
 
@@ -133,6 +136,17 @@ static void judge_silent(struct sim_checks *c, int64_t now_ns, const struct sim_
     }
 }
 
+/* It was without power at some instant since the fence. */
+static void judge_power(struct sim_checks *c, int64_t now_ns, const struct sim_fence *f,
+                        const struct sim_known_host *h)
+{
+    if (!h->facts.lost && h->facts.power_back_ns < f->since_ns)
+        sim_violated(
+            c, now_ns, SIM_RULE_PLACEMENT, sim_subject(&f->uuid),
+            "epoch %llu of host %s counts as over by its power, which has been on ever since the fence",
+            (ull)f->epoch, sim_host_text(h));
+}
+
 static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence *f, struct sim_known_host *h,
                           const Evidence *e)
 {
@@ -147,7 +161,10 @@ static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence
         f->proves_all = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
+        f->proves_all = true;
+        break;
     case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
+        judge_power(c, now_ns, f, h);
         f->proves_all = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__SILENCE:
@@ -185,6 +202,7 @@ static struct sim_fence *new_fence(struct sim_checks *c, int64_t now_ns, const s
     f->uuid = *uuid;
     f->host = h->uuid;
     f->epoch = m->epoch;
+    f->since_ns = now_ns;
     f->evidence_digest = evidence_digests(m, 0);
     hf_uuid_map_set(&c->fences, uuid, f);
     if (m->epoch == 0 || m->epoch > h->top_epoch)

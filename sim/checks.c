@@ -243,9 +243,25 @@ void sim_checks_host_lost(struct sim_checks *c, int64_t now_ns, unsigned host, b
         return;
     sim_never_stop_before(c, now_ns);
     h->facts.lost = lost;
+    if (!lost)
+        h->facts.power_back_ns = now_ns;
     h->facts.lost_since_ns = now_ns;
     h->facts.faulty_until_ns = now_ns;
     sim_never_stop_host(c, now_ns, h);
+}
+
+/* A leader that was deposed and paused in between may order it for a life that is over: that hits the next one.
+ * But a first life follows on none, and one that began longer ago than any pause lasts is not hit by mistake. */
+#define OLD_ORDER_NS (180 * HF_S_NS)
+
+void sim_checks_power_cut(struct sim_checks *c, int64_t now_ns, unsigned host)
+{
+    const struct sim_known_host *h = sim_host_numbered(c, host);
+    bool meant = h->fenced_epoch == 0 || now_ns - h->epoch_since_ns > OLD_ORDER_NS;
+    if (h->epoch > h->fenced_epoch && meant)
+        sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
+                     "the power of host %s is cut, but its epoch %llu is not fenced", sim_host_text(h),
+                     (unsigned long long)h->epoch);
 }
 
 void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, bool out)

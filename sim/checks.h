@@ -132,6 +132,8 @@ void sim_checks_keeper(struct sim_checks *c, int64_t now_ns, unsigned host, bool
 /* The machine lost power or was reset (watchdog), or has booted again: its keeper starts. While lost, silence
  * will prove it, and the bound of NeverStop counts; a host that is faulty in any other way gives no bound. */
 void sim_checks_host_lost(struct sim_checks *c, int64_t now_ns, unsigned host, bool lost);
+/* A control node's agent is about to switch this host off, as the leader that it is or was. */
+void sim_checks_power_cut(struct sim_checks *c, int64_t now_ns, unsigned host);
 /* Something is wrong with this host (or is not any more): power, pause, a process, its ways to network or
  * storage. While false it is healthy. */
 void sim_checks_host_faulty(struct sim_checks *c, int64_t now_ns, unsigned host, bool faulty);

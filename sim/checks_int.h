@@ -52,9 +52,10 @@ struct sim_lease {
 struct sim_fence { /* lives for ever */
     struct hf_uuid uuid, host;
     uint64_t epoch;
+    int64_t since_ns;
     size_t n_evidence;
     uint64_t evidence_digest; /* of these, in order */
-    bool proves_all;          /* the next epoch or an operator's word */
+    bool proves_all;          /* the next epoch, an operator's word, power off */
     bool killed;              /* the host's own word is among them */
     struct hf_uuid covered[SIM_COVERED_MAX];
     size_t n_covered;
@@ -66,6 +67,7 @@ struct sim_host_facts { /* what is true of the machine */
     bool faulty, lost;
     int64_t faulty_until_ns; /* end of its last fault */
     int64_t lost_since_ns;
+    int64_t power_back_ns; /* it was without power until then */
     bool keeper_down;
     int64_t keeper_since_ns;
     struct sim_lease leases[SIM_LEASES_MAX];
@@ -80,6 +82,7 @@ struct sim_known_host {
     char name[SIM_NAME];
     uint64_t epoch, top_epoch; /* now; ever */
     uint64_t fenced_epoch;     /* highest; 0: none */
+    int64_t epoch_since_ns;
     bool connected, disabled, watchdog;
     struct hf_uuid cluster;
     uint64_t cpus, memory_bytes, cpus_used, memory_used;

@@ -405,6 +405,44 @@ BENCH_TEST(fences_of_half_of_the_hosts)
     assert_fine(b);
 }
 
+/* Without power when it is fenced or, if it is back, only before; then its power is the evidence. */
+static void fence_by_power(struct bench *b, bool back)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    sim_checks_host_lost(b->c, b->now, 0, true);
+    pass(b, b->t->fence_ms + 1);
+    if (back)
+        sim_checks_host_lost(b->c, b->now, 0, false);
+    pass(b, 1);
+    tell_fence(b, 0, 0, a.text, false);
+    pass(b, 1000);
+    tell_fence(b, 0, EVIDENCE(POWER_OFF), a.text, false);
+}
+
+BENCH_TEST(power_that_is_off)
+{
+    fence_by_power(b, false);
+    assert_fine(b);
+}
+
+BENCH_TEST(power_that_was_off_before_the_fence)
+{
+    fence_by_power(b, true);
+    assert_only(b, SIM_RULE_PLACEMENT, "by its power, which has been on ever since the fence");
+}
+
+BENCH_TEST(power_that_is_cut_without_a_fence)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    sim_checks_host_lost(b->c, b->now, 0, true);
+    pass(b, b->t->fence_ms + 1);
+    tell_fence(b, 0, 0, a.text, false);
+    sim_checks_power_cut(b->c, b->now, 0);
+    assert_fine(b);
+    sim_checks_power_cut(b->c, b->now, 1);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "is cut, but its epoch 1 is not fenced");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +478,9 @@ int main(void)
         cmocka_unit_test(a_fence_of_a_host_that_renews_what_it_needs),
         cmocka_unit_test(a_fence_while_most_hosts_are_lost),
         cmocka_unit_test(fences_of_half_of_the_hosts),
+        cmocka_unit_test(power_that_is_off),
+        cmocka_unit_test(power_that_was_off_before_the_fence),
+        cmocka_unit_test(power_that_is_cut_without_a_fence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

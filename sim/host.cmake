@@ -1,7 +1,7 @@
 # Simulated storages and hosts: the cores of hostd and of the keeper with simulated drivers.
 hf_library(hf_sim_storage SOURCES storage.c storage_io.c storage_record.c LINK hf_sim_base hf_storage_sim hf_ha hf_base)
 hf_library(hf_sim_host
-  SOURCES host.c host_guest.c host_watchdog.c host_libvirt.c host_keeper.c host_keeper_procs.c host_keeper_link.c host_gate.c host_daemon.c host_reader.c
+  SOURCES host.c host_guest.c host_watchdog.c host_libvirt.c host_keeper.c host_keeper_procs.c host_keeper_link.c host_gate.c host_daemon.c host_reader.c power.c
   LINK hf_sim_storage hf_hostd_core hf_hostd_sim hf_keeper_calls hf_ha)
 
 # They bring a leader and checks of their own.

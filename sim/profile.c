@@ -258,6 +258,7 @@ hf_status sim_profile_check(const struct sim_profile *p)
     HF_TRY(check_range("rest_ms", (struct sim_range){p->rest_ms, p->rest_ms}, 0, SIM_SECONDS_MAX * 1000));
     HF_TRY(check_chance("no_watchdog", p->no_watchdog_ppm));
     HF_TRY(check_chance("no_gate", p->no_gate_ppm));
+    HF_TRY(check_chance("power", p->power_ppm));
     HF_TRY(check_chance("local", p->local_ppm));
     if (strcmp(p->timing, "any") != 0 && (!*p->timing || !hf_ha_timing_find(p->timing)))
         return hf_error(HF_INVALID, "timing: there is no '%s': say fast, default, san or any", p->timing);

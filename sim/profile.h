@@ -81,6 +81,7 @@ struct sim_profile {
     char timing[16];    /* profile of ha_timing.h; "any": drawn */
     uint32_t no_watchdog_ppm; /* hosts without a hardware watchdog */
     uint32_t no_gate_ppm;     /* hosts that start QEMU without a gate, as a hostd with --emulator does */
+    uint32_t power_ppm;       /* hosts with a power device, which has faults of its own (power.h) */
     uint32_t local_ppm;       /* instances on local storage */
     int64_t request_ms;       /* mean time between two requests of one client */
     int64_t guest_write_ms;   /* between two writes of one guest */

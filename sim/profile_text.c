@@ -29,6 +29,7 @@ static const struct {
     {"timing", FIELD_WORD, offsetof(struct sim_profile, timing)},
     {"no_watchdog", FIELD_CHANCE, offsetof(struct sim_profile, no_watchdog_ppm)},
     {"no_gate", FIELD_CHANCE, offsetof(struct sim_profile, no_gate_ppm)},
+    {"power", FIELD_CHANCE, offsetof(struct sim_profile, power_ppm)},
     {"local", FIELD_CHANCE, offsetof(struct sim_profile, local_ppm)},
     {"request_ms", FIELD_NUMBER, offsetof(struct sim_profile, request_ms)},
     {"guest_write_ms", FIELD_NUMBER, offsetof(struct sim_profile, guest_write_ms)},

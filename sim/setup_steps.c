@@ -9,6 +9,7 @@
 #include "holdfast/v1/network.pb-c.h"
 #include "holdfast/v1/operation.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
+#include "sim/power.h"
 #include "sim/setup_private.h"
 
 #define MEMORY (128ull << 20)
@@ -261,6 +262,32 @@ static void ask_host(struct sim_setup_slot *slot)
     sim_setup_call(slot, "Host", "CreateHost", &r.base);
 }
 
+static unsigned power_devices(const struct sim_setup *s)
+{
+    return sim_power_devices(s->w);
+}
+
+static void ask_power_device(struct sim_setup_slot *slot)
+{
+    const struct sim_world *w = slot->setup->w;
+    const struct sim_host *host = w->hosts[sim_power_device_host(w, slot->i)];
+    char uuid[HF_UUID_STR];
+    Holdfast__V1__PowerDevice__Option ip = HOLDFAST__V1__POWER_DEVICE__OPTION__INIT, *options[] = {&ip};
+    Holdfast__V1__PowerDevice d = HOLDFAST__V1__POWER_DEVICE__INIT;
+    Holdfast__V1__AddPowerDeviceRequest r = HOLDFAST__V1__ADD_POWER_DEVICE_REQUEST__INIT;
+    ip.name = (char *)"ip";
+    ip.value = (char *)sim_host_name(host);
+    d.name = (char *)"bmc";
+    d.agent = (char *)"fence_sim";
+    d.level = 1;
+    d.options = options;
+    d.n_options = 1;
+    r.request_id = slot->request_id;
+    r.host_uuid = hf_uuid_format(sim_host_uuid(host), uuid);
+    r.device = &d;
+    sim_setup_call(slot, "Host", "AddPowerDevice", &r.base);
+}
+
 static void ask_image(struct sim_setup_slot *slot)
 {
     Meta meta = meta_named("guest");
@@ -359,6 +386,7 @@ const struct sim_setup_step sim_setup_steps[] = {
     {"create the L3 network", one, ask_l3, took_l3, false},
     {"add a host", hosts, ask_host, took_operation, true},
     {"wait for a host", hosts, ask_wait, took_end, false},
+    {"add a power device", power_devices, ask_power_device, took_nothing, false},
     {"create the image", one, ask_image, took_image, false},
     {"wait for the image", one, ask_wait, took_end, false},
     {"create an instance", instances, ask_instance, took_instance, false},

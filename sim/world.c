@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "ha/ha_timing_mutant.h"
 #include "sim/trace.h"
+#include "sim/power.h"
 #include "sim/workload.h"
 
 #define GIB          (1024ULL * 1024 * 1024)
@@ -81,6 +82,8 @@ static struct sim_world *make(const struct sim_run_options *o)
     for (unsigned i = 0; i < w->sizes.nodes; i++)
         w->nodes[i] = sim_node_create(w, i);
     make_hosts(w, &r);
+    for (unsigned i = 0; i < w->sizes.nodes; i++)
+        w->power[i] = sim_power_create(w, i, sim_node_proc(w->nodes[i]));
     w->workload = sim_workload_create(w);
     return w;
 }
@@ -96,6 +99,8 @@ static void end(struct sim_world *w)
     sim_trace_logs(NULL);
     sim_free(w->sim);
     sim_workload_free(w->workload);
+    for (unsigned i = 0; i < w->sizes.nodes; i++)
+        sim_power_free(w->power[i]);
     for (unsigned i = 0; i < w->sizes.hosts; i++)
         sim_host_free(w->hosts[i]);
     for (unsigned i = 0; i < w->sizes.nodes; i++)

@@ -1,7 +1,6 @@
 """Power fencing on the lab: each host has a power device, lab/agents/fence_lab, which the control nodes drive as a fence agent."""
 
 import contextlib
-import os
 
 import pytest
 
@@ -41,6 +40,11 @@ def device(cloud, host, name, level=1, password="lab", **options):
         yield
     finally:
         cloud.cli.run("host", "power-fencing", "remove", cloud.host_name(host), name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def power_devices(cloud):
+    cloud.lab.start_power_devices()
 
 
 def condition(cloud, name):
@@ -116,8 +120,6 @@ def test_secrets_are_shown_to_nobody(cloud):
                 assert "hush" not in cloud.cli.run("-o", fmt, *words)
         shown = cloud.cli.get("host", name)["spec"]["powerFencing"][0]
         assert shown["secrets"] == [{"name": "password", "value": "set"}]
-        seen = cloud.cli.run("watch", "all", "--for", 2, "-o", "json")
-        assert "powerFencing" in seen and "hush" not in seen
         assert cloud.cli.json("host", "list", "--filter", 'spec.power_fencing.secrets.value = "hush-hush"') == []
 
 

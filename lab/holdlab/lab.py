@@ -105,6 +105,16 @@ class Lab:
                    timeout=10)
         return f"http://{c.fabric_address}:{IMAGE_PORT}"
 
+    def start_power_devices(self):
+        """A BMC for every host, for the fence agent lab/agents/fence_lab; until the lab is taken down."""
+        argv = ["/usr/bin/python3", "-B", "-m", "holdlab.bmc", self.config.name]
+        environment = dict(ENVIRONMENT, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        with open(os.path.join(self.config.log_dir, "bmc.log"), "ab") as log:
+            self._children.append(subprocess.Popen(
+                self.outside.joining(argv), env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True))
+        wait_until("the hosts' power devices", lambda: os.path.exists(os.path.join(self.config.dir, "bmc.socket")), timeout=10)
+
     def guest(self, address):
         return Guest(self.config.fabric, address)
 
