@@ -12,7 +12,7 @@ import time
 from drills import timing
 from drills.drill import Drill
 from drills.ground import Ground
-from drills.kinds import KINDS
+from drills.kinds import KINDS, UNWATCHED_KINDS
 from drills.results import Book, table
 from holdlab.config import Config
 from holdlab.lab import Lab, Lock, take_down
@@ -30,20 +30,22 @@ def arguments():
     p.add_argument("--count", type=int, default=len(KINDS), help=f"how many drills (default {len(KINDS)}: each kind once)")
     p.add_argument("--json", action="store_true", help="print the summary as JSON")
     p.add_argument("--profile", choices=("fast", "default"), default="fast", help="timing profile (default fast)")
-    p.add_argument("--kinds", default=",".join(KINDS), help=f"only these, with commas: {', '.join(KINDS)}")
+    p.add_argument("--kinds", help=f"only these, with commas: {', '.join(KINDS)}")
     p.add_argument("--seed", type=int, default=1, help="what the drills are drawn from (default 1)")
     p.add_argument("--out", metavar="FILE", help="write summary and every drill there, after each drill")
     p.add_argument("--resume", metavar="FILE", help="as --out, and count the drills that are there already")
     p.add_argument("--minutes", type=float, help="begin no drill after so long; --resume goes on another time")
+    p.add_argument("--unwatched", action="store_true", help=f"hosts without a watchdog; the kinds are: {', '.join(UNWATCHED_KINDS)}")
     p.add_argument("--hosts", type=int, default=4, help="hosts of the lab, each with one canary (default 4)")
     p.add_argument("--keep", action="store_true", help="leave the lab running when a drill ended otherwise than it must")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     p.add_argument("--commit", default="unknown", help=argparse.SUPPRESS)
     args = p.parse_args()
-    args.kinds = args.kinds.split(",")
-    unknown = [k for k in args.kinds if k not in KINDS]
+    known = UNWATCHED_KINDS if args.unwatched else KINDS
+    args.kinds = args.kinds.split(",") if args.kinds else list(known)
+    unknown = [k for k in args.kinds if k not in known]
     if unknown:
-        p.error(f"there is no kind {', '.join(unknown)}: there are {', '.join(KINDS)}")
+        p.error(f"there is no kind {', '.join(unknown)}: there are {', '.join(known)}")
     if args.count < 1 or args.hosts < 3:
         p.error("it takes at least one drill and three hosts")
     return args
@@ -66,7 +68,8 @@ class Series:
         kinds = self.args.kinds
         bag = random.Random(f"{self.args.seed}/bag/{(number - 1) // len(kinds)}")
         rng = random.Random(f"{self.args.seed}/{number}")
-        kind = KINDS[bag.sample(kinds, len(kinds))[(number - 1) % len(kinds)]](rng, self.times)
+        known = UNWATCHED_KINDS if self.args.unwatched else KINDS
+        kind = known[bag.sample(kinds, len(kinds))[(number - 1) % len(kinds)]](rng, self.times)
         return kind, rng
 
     def run_one(self, number):
@@ -75,6 +78,8 @@ class Series:
         host = self.ground.lab.host(rng.choice(busy))
         result = Drill(self.ground, number, host, kind).run()
         restarts = f", ran elsewhere after {max(result.running_ms) / 1000:.2f} s" if result.running_ms else ""
+        if result.zombie_ms:
+            restarts += f", wrote for {max(result.zombie_ms)} ms after the thaw"
         proof = f" ({', '.join(sorted(set(result.evidence)))})" if result.evidence else ""
         say(f"{number:4} {kind.name:14} {kind.describe():22} {host.name}  {result.promise:9} "
             f"{'ok' if result.good else 'NOT OK'}{restarts}{proof}, took {result.took_s:.1f} s")
@@ -87,7 +92,7 @@ def hold(args, book):
     began = time.monotonic()
     image = subprocess.run([os.path.join(ROOT, "lab", "build-guest")], check=True, capture_output=True, text=True).stdout.strip()
     lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, octet=OCTET, hosts=args.hosts, profile=args.profile,
-                            own_storage=True))
+                            own_storage=True, watchdog=not args.unwatched))
     ground = Ground(lab, image, args.hosts)
     try:
         ground.set_up()

@@ -4,7 +4,7 @@ import time
 
 from holdlab.proc import LabError
 
-from .kinds import EITHER, ELSEWHERE, NEXT_EPOCH, SAME_EPOCH, STAYS
+from .kinds import EITHER, ELSEWHERE, NEXT_EPOCH, SAME_EPOCH, STAYS, UnwatchedHostFreezes
 from .results import Result
 
 SETTLE_S = 90          # for each thing that must come; a machine that is busy with other things takes its time
@@ -25,6 +25,7 @@ class Drill:
         self.victims = []      # names of those on the host
         self.epoch = 0
         self.failed_at_ms = 0
+        self.thawed_at_ms = 0  # UnwatchedHostFreezes
 
     def run(self):
         began = time.monotonic()
@@ -51,6 +52,10 @@ class Drill:
             self._wait_elsewhere()
             return
         self.kind.hold(self.host)
+        if isinstance(self.kind, UnwatchedHostFreezes):
+            self._wait_held()
+            self.thawed_at_ms = now_ms()
+            self.kind.heal(self.host)
         if self.kind.promise == EITHER:
             self.kind.promise = STAYS if self.host.is_on() else ELSEWHERE
         if self.kind.promise == ELSEWHERE:
@@ -76,6 +81,16 @@ class Drill:
             self.result.evidence.append(book.get("evidence", "stopped"))
             beat = self.ground.wait_new_run(self.before[name][1], SETTLE_S)
             self.result.guest_ms.append(beat.at_ns // 1_000_000 - self.failed_at_ms)
+
+    def _wait_held(self):
+        """Nobody has restarted anything, and the alarm says why."""
+        host = self._host_status()
+        says = " ".join(c["message"] for c in host.get("conditions", []))
+        if "no hardware watchdog" not in says:
+            self.result.failed.append(f"nothing says that the silence of a host without a watchdog proves nothing: '{says}'")
+        for name in self.victims:
+            if int(self.ground.snapshot()[name][0]["placement"]["run"]) != self._run_before(name):
+                self.result.failed.append(f"{name} was given another run while its host was paused")
 
     def _run_before(self, name):
         return int(self.before[name][0]["placement"]["run"]) if name in self.before else -1
@@ -127,6 +142,9 @@ class Drill:
         if verdict.late and not self.kind.late_writes:
             self.result.failed.append(f"{len(verdict.late)} writes landed late, where none may be held: {verdict.late[0]}")
         after = self.ground.snapshot()
+        if self.thawed_at_ms:
+            self.result.zombie_ms = [self.ground.last_landing_ms(self.before[name][1].record, self.thawed_at_ms)
+                                     for name in self.victims]
         for name, (instance, beat) in self.before.items():
             changed = [what for what, is_changed in (
                 ("its run", int(after[name][0]["placement"]["run"]) != int(instance["placement"]["run"])),

@@ -24,6 +24,7 @@ class Ground:
         self.logs = WriteLogs(lab.hosts)
         self.copies = None
         self._beats = {}         # MAC address: ns of the beats of this drill
+        self._landings = []      # of this drill
 
     def set_up(self):
         self.cloud.set_up()
@@ -84,13 +85,20 @@ class Ground:
         for beat in self.collector.take():
             self.checker.beat(beat)
             self._beats.setdefault(beat.record.instance, []).append(beat.at_ns)
-        for landing in self.logs.take():
+        self._landings = self.logs.take()
+        for landing in self._landings:
             self.checker.landing(landing)
         verdict = self.checker.verdict()
         found, self.copies.found = self.copies.found, []
         verdict.doubled += found
         self.checker.forget_before_last()
         return verdict
+
+    def last_landing_ms(self, record, since_ms):
+        """How long after that moment a run still wrote; 0: not at all. Of what the last verdict took in."""
+        ends = [la.ended_ns // 1_000_000 - since_ms for la in self._landings
+                if la.record.instance == record.instance and la.record.token == record.token]
+        return max([ms for ms in ends if ms >= 0], default=0)
 
     def longest_gap_ms(self, mac, since_ms):
         """The longest silence of a canary since then, of the beats that the last verdict took in."""

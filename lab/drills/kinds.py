@@ -243,5 +243,30 @@ class KeeperFreezes(Pause):
         self._signal(host, signal.SIGCONT)
 
 
+class UnwatchedHostFreezes(Kind):
+    """A whole host without a watchdog stands still, past T, and goes on: what no silence can prove. So nothing may start elsewhere
+    meanwhile, and there is an alarm. How long its guests go on before its keeper ends them is what is measured: so long two
+    copies would have run, had a person's word said that the host is off."""
+    name = "unwatched-freeze"
+    epoch = ANY_EPOCH
+
+    def __init__(self, rng, timing):
+        super().__init__(rng, timing)
+        self.hold_s = timing.silence_s + rng.uniform(2, 5)
+
+    def describe(self):
+        return f"for {self.hold_s:.2f} s"
+
+    def inject(self, host):
+        host.freeze()
+
+    def hold(self, host):
+        time.sleep(self.hold_s)
+
+    def heal(self, host):
+        host.thaw()
+
+
+UNWATCHED_KINDS = {UnwatchedHostFreezes.name: UnwatchedHostFreezes}   # on a lab whose hosts have no watchdog
 KINDS = {k.name: k for k in (Power, Partition, StorageErrors, StorageHangs, StuckWriter, PartitionAndStorage, LateWrites, HostdDies,
                              LibvirtdDies, KeeperDies, KeeperStaysDead, HostFreezes, KeeperFreezes)}

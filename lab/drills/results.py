@@ -23,6 +23,8 @@ class Result:
     late_writes: int = 0                                         # held by the storage, landed after the next run's first
     needless: list = dataclasses.field(default_factory=list)     # sentences: instances that the failure did not concern
     failed: list = dataclasses.field(default_factory=list)       # sentences: what did not come as it must
+    zombie_ms: list = dataclasses.field(default_factory=list)    # per instance of a paused host without watchdog: from the thaw
+    #                                                              until the last write of the run that should be over; 0: none
     took_s: float = 0.0
     commit: str = "unknown"
 
@@ -68,6 +70,9 @@ class Book:
             kinds[kind] = {"n": len(of_kind), "running_ms": spread([ms for r in of_kind for ms in r.running_ms]),
                            "guest_ms": spread([ms for r in of_kind for ms in r.guest_ms]),
                            "gap_ms": spread([ms for r in of_kind for ms in r.gap_ms])}
+            zombies = spread([ms for r in of_kind for ms in r.zombie_ms])
+            if zombies:
+                kinds[kind]["zombie_ms"] = zombies
         return {"drills": len(self.results), "doubled": sum(len(r.doubled) for r in self.results),
                 "needless_kills": sum(len(r.needless) for r in self.results), "lost": sum(len(r.lost) for r in self.results),
                 "failed": sum(bool(r.failed) for r in self.results), "late_writes": sum(r.late_writes for r in self.results),
