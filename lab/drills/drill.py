@@ -97,7 +97,7 @@ class Drill:
 
     def _runs_anew(self, name, instance):
         return (int(instance["placement"]["run"]) > self._run_before(name) and instance["status"]["state"] == "RUNNING" and
-                self.ground.host_of(instance) is not self.host)
+                (self.kind.back_first or self.ground.host_of(instance) is not self.host))
 
     # Back to normal
 

@@ -22,6 +22,7 @@ class Kind:
     promise = ELSEWHERE
     epoch = NEXT_EPOCH
     hold_s = 0.0            # STAYS, EITHER: for how long the failure lasts
+    back_first = False      # ELSEWHERE: the host is well again before its instances restart, so it may take them itself
     late_writes = False     # what the storage holds lands only after the next run has begun: not excluded on file storage
 
     def __init__(self, rng, timing: Timing):
@@ -248,7 +249,8 @@ class UnwatchedHostFreezes(Kind):
     meanwhile, and there is an alarm. How long its guests go on before its keeper ends them is what is measured: so long two
     copies would have run, had a person's word said that the host is off."""
     name = "unwatched-freeze"
-    epoch = ANY_EPOCH
+    epoch = NEXT_EPOCH
+    back_first = True
 
     def __init__(self, rng, timing):
         super().__init__(rng, timing)
