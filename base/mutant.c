@@ -1,7 +1,12 @@
 /* Compiled with HF_SIM only. */
 #include "base/mutant.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define ENVIRONMENT "HOLDFAST_MUTANT"
 
 enum hf_mutant hf_mutant_active;
 
@@ -16,6 +21,16 @@ _Static_assert(MUTANTS_N == HF_MUTANTS_END - 1, "number i of the table is number
 const struct hf_mutant_info *hf_mutant_at(size_t i)
 {
     return i < MUTANTS_N ? &mutants[i] : NULL;
+}
+
+/* Before main: for daemons of the preset "sim" that drills run with a planted bug. */
+__attribute__((constructor)) static void choose_by_environment(void)
+{
+    const char *name = getenv(ENVIRONMENT);
+    if (name == NULL || hf_mutant_choose(name))
+        return;
+    fprintf(stderr, ENVIRONMENT ": there is no planted bug '%s'\n", name);
+    _exit(2);
 }
 
 bool hf_mutant_choose(const char *name)

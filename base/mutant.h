@@ -4,7 +4,7 @@
  *
  * HF_MUTANT(NAME) stands in the condition that it breaks. It is a constant 0 in everything that is shipped;
  * only the preset "sim" (HF_SIM) compiles mutants in, and then at most one is active, chosen before the world
- * begins.
+ * begins: by hf_mutant_choose(), or for a daemon by HOLDFAST_MUTANT in its environment (./check drill --mutant).
  */
 #ifndef HF_BASE_MUTANT_H
 #define HF_BASE_MUTANT_H

@@ -16,7 +16,7 @@ from drills.kinds import KINDS, UNWATCHED_KINDS
 from drills.results import Book, table
 from holdlab.config import Config
 from holdlab.lab import Lab, Lock, take_down
-from holdlab.proc import Interrupted, LabError, ignore_signals, raise_on_signals, tail
+from holdlab.proc import ENVIRONMENT, Interrupted, LabError, ignore_signals, raise_on_signals, tail
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NAME = "drill"
@@ -35,6 +35,8 @@ def arguments():
     p.add_argument("--out", metavar="FILE", help="write summary and every drill there, after each drill")
     p.add_argument("--resume", metavar="FILE", help="as --out, and count the drills that are there already")
     p.add_argument("--minutes", type=float, help="begin no drill after so long; --resume goes on another time")
+    p.add_argument("--mutant", metavar="NAME", help="run a planted bug of base/mutant.h and end with the first drill that shows it; "
+                   "exit code 1 if none does (partition shows PLACED_TWICE)")
     p.add_argument("--unwatched", action="store_true", help=f"hosts without a watchdog; the kinds are: {', '.join(UNWATCHED_KINDS)}")
     p.add_argument("--hosts", type=int, default=4, help="hosts of the lab, each with one canary (default 4)")
     p.add_argument("--keep", action="store_true", help="leave the lab running when a drill ended otherwise than it must")
@@ -103,7 +105,7 @@ def hold(args, book):
                 say(f"time is up after {len(book.results)} of {args.count} drills")
                 break
             book.add(series.run_one(len(book.results) + 1))
-            if book.results[-1].failed and not all_well(ground):
+            if args.mutant and not book.good or book.results[-1].failed and not all_well(ground):
                 break
     except LabError:
         show_logs(lab)
@@ -138,6 +140,8 @@ def main():
         book = Book.resume(args.resume, header) if args.resume else Book(args.out, header)
     except (ValueError, KeyError) as e:
         sys.exit(f"drill: {e}")
+    if args.mutant:
+        ENVIRONMENT["HOLDFAST_MUTANT"] = args.mutant
     raise_on_signals()
     keep = False
     try:
@@ -154,6 +158,11 @@ def main():
     except Interrupted as e:
         say(f"drill: ended by {e}, everything is cleaned up")
         sys.exit(128 + e.signum)
+    if args.mutant:
+        found = not book.good
+        print(f"planted bug {args.mutant}: " + (f"shown by drill {len(book.results)}" if found else
+                                                f"NOT shown by {len(book.results)} drills"))
+        sys.exit(0 if found else 1)
     summary = book.summary()
     print(json.dumps(summary, indent=2) if args.json else table(summary))
     sys.exit(0 if book.good else 1)

@@ -311,7 +311,7 @@ def main():
         argv = mutants_argv(build_preset("sim", "hf-sim"), args.rest)
         os.execv(argv[0], argv)
     if args.what == "drill":
-        argv = drill_argv(build_preset("dev", say=sys.stderr), args.rest)
+        argv = drill_argv(build_preset("sim" if "--mutant" in args.rest else "dev", say=sys.stderr), args.rest)
         os.execv(argv[0], argv)
     if args.what == "model":
         argv = model_argv(args.rest)
