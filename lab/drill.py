@@ -90,7 +90,7 @@ class Series:
         return result
 
 
-def hold(args, book):
+def hold(args, book, times):
     began = time.monotonic()
     image = subprocess.run([os.path.join(ROOT, "lab", "build-guest")], check=True, capture_output=True, text=True).stdout.strip()
     lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, octet=OCTET, hosts=args.hosts, profile=args.profile,
@@ -99,7 +99,7 @@ def hold(args, book):
     try:
         ground.set_up()
         say(f"the lab is up after {time.monotonic() - began:.0f} s: {args.hosts} hosts, a canary each")
-        series = Series(args, ground, timing.load(lab.config.bin_dir, args.profile))
+        series = Series(args, ground, times)
         while len(book.results) < args.count:
             if args.minutes and time.monotonic() - began > args.minutes * 60:
                 say(f"time is up after {len(book.results)} of {args.count} drills")
@@ -140,6 +140,10 @@ def main():
         book = Book.resume(args.resume, header) if args.resume else Book(args.out, header)
     except (ValueError, KeyError) as e:
         sys.exit(f"drill: {e}")
+    try:
+        times = timing.load(os.path.join(args.build, "bin"), args.profile)
+    except LabError as e:
+        sys.exit(f"drill: {e}")
     if args.mutant:
         ENVIRONMENT["HOLDFAST_MUTANT"] = args.mutant
     raise_on_signals()
@@ -147,7 +151,7 @@ def main():
     try:
         with Lock(NAME):
             try:
-                hold(args, book)
+                hold(args, book, times)
             finally:
                 ignore_signals()
                 keep = args.keep and not book.good
