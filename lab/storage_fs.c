@@ -481,7 +481,8 @@ int main(int argc, char **argv)
                          argv[4],
                          "-f",
                          "-o",
-                         "max_threads=" THREADS_MAX ",allow_other,fsname=shared,subtype=glusterfs",
+                         "max_threads=" THREADS_MAX ",max_idle_threads=" THREADS_MAX
+                         ",allow_other,fsname=shared,subtype=glusterfs",
                          NULL};
     int rc = fuse_main(5, fuse_argv, &operations, NULL);
     wait_for_orphans();
