@@ -145,8 +145,9 @@ class CopyWatch:
                 seen.setdefault(uuid, []).append((host, pid))
         for uuid, copies in seen.items():
             alive = [f"{host.name} (process {pid})" for host, pid in copies if not is_frozen(host.cgroup) and _may_run(pid)]
-            if len(alive) > 1:
-                self.found.append(f"instance {uuid} has running copies on {' and '.join(alive)}")
+            sentence = f"instance {uuid} has running copies on {' and '.join(alive)}"
+            if len(alive) > 1 and sentence not in self.found:
+                self.found.append(sentence)
 
 
 def is_frozen(group: Cgroup):
