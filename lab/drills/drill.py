@@ -4,7 +4,7 @@ import time
 
 from holdlab.proc import LabError
 
-from .kinds import EITHER, ELSEWHERE, NEXT_EPOCH, SAME_EPOCH, STAYS, UnwatchedHostFreezes
+from .kinds import EITHER, ELSEWHERE, NEXT_EPOCH, SAME_EPOCH, STAYS
 from .results import Result
 
 SETTLE_S = 90          # for each thing that must come; a machine that is busy with other things takes its time
@@ -25,7 +25,7 @@ class Drill:
         self.victims = []      # names of those on the host
         self.epoch = 0
         self.failed_at_ms = 0
-        self.thawed_at_ms = 0  # UnwatchedHostFreezes
+        self.healed_at_ms = 0  # of an unproven kind
 
     def run(self):
         began = time.monotonic()
@@ -52,9 +52,9 @@ class Drill:
             self._wait_elsewhere()
             return
         self.kind.hold(self.host)
-        if isinstance(self.kind, UnwatchedHostFreezes):
+        if self.kind.unproven:
             self._wait_held()
-            self.thawed_at_ms = now_ms()
+            self.healed_at_ms = now_ms()
             self.kind.heal(self.host)
         if self.kind.promise == EITHER:
             self.kind.promise = STAYS if self.host.is_on() else ELSEWHERE
@@ -142,8 +142,8 @@ class Drill:
         if verdict.late and not self.kind.late_writes:
             self.result.failed.append(f"{len(verdict.late)} writes landed late, where none may be held: {verdict.late[0]}")
         after = self.ground.snapshot()
-        if self.thawed_at_ms:
-            self.result.zombie_ms = [self.ground.last_landing_ms(self.before[name][1].record, self.thawed_at_ms)
+        if self.healed_at_ms:
+            self.result.zombie_ms = [self.ground.last_landing_ms(self.before[name][1].record, self.healed_at_ms)
                                      for name in self.victims]
         for name, (instance, beat) in self.before.items():
             changed = [what for what, is_changed in (

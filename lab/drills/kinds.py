@@ -22,6 +22,7 @@ class Kind:
     promise = ELSEWHERE
     epoch = NEXT_EPOCH
     hold_s = 0.0            # STAYS, EITHER: for how long the failure lasts
+    unproven = False        # ELSEWHERE: no silence proves it, so nothing may start elsewhere before it is healed, with an alarm
     back_first = False      # ELSEWHERE: the host is well again before its instances restart, so it may take them itself
     late_writes = False     # what the storage holds lands only after the next run has begun: not excluded on file storage
 
@@ -250,7 +251,7 @@ class UnwatchedHostFreezes(Kind):
     copies would have run, had a person's word said that the host is off."""
     name = "unwatched-freeze"
     epoch = NEXT_EPOCH
-    back_first = True
+    unproven = back_first = True
 
     def __init__(self, rng, timing):
         super().__init__(rng, timing)
