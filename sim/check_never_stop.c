@@ -79,7 +79,7 @@ static int64_t room_since(const struct sim_checks *c, const struct sim_instance 
     const struct sim_known_host *from = i->placement.host;
     for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next)
         if (h->healthy_since_ns < since && has_room(c, h, i) && !is_closed_to(h, i) &&
-            (i->bound_to == NULL || i->bound_to == h) &&
+            sim_kept_apart_by(c, i, h) == NULL && (i->bound_to == NULL || i->bound_to == h) &&
             (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster)))
             since = h->healthy_since_ns;
     return since;

@@ -195,6 +195,7 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
     if (m->meta != NULL)
         snprintf(i->name, sizeof i->name, "%s", m->meta->name);
     take_storages(c, now_ns, i, spec);
+    sim_take_groups(i, spec);
     judge_placement(c, now_ns, i, m, &p);
     if (m->spec != NULL && !spec->deleting)
         judge_never_stop(c, now_ns, i, m, &p);
@@ -264,6 +265,7 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
         if (!h->stored || h->deleted || h->epoch != p->epoch || f != NULL)
             refuse(c, now_ns, p->instance,
                    f != NULL ? "it was placed in a fenced epoch" : "its host does not live this epoch");
+        sim_judge_apart(c, now_ns, p->instance);
         break;
     case SIM_LEFT_FENCED:
         if (h->epoch <= p->epoch && (f == NULL || !covers(f, p->instance)))

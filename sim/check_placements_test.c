@@ -232,6 +232,39 @@ BENCH_TEST(a_host_that_is_added_again)
     assert_fine(b);
 }
 
+/* --- groups --- */
+
+static void place_apart(struct bench *b, unsigned n, unsigned host)
+{
+    struct vm v = vm_on(b, n, host, 1);
+    v.apart = true;
+    tell_vm_as(b, v, false);
+}
+
+BENCH_TEST(two_of_a_hard_group_on_one_host)
+{
+    tell_group(b, false, true);
+    place_apart(b, 7, 0);
+    place_apart(b, 8, 1);
+    tell_nothing(b);
+    assert_fine(b);
+    place_apart(b, 9, 1);
+    tell_nothing(b);
+    assert_only(b, SIM_RULE_APART,
+                "'vm-9' was placed on host host-2, where 'vm-8' of its hard anti-affinity group is");
+}
+
+BENCH_TEST(two_of_a_group_that_bars_nothing)
+{
+    tell_group(b, false, false);
+    place_apart(b, 7, 0);
+    place_apart(b, 8, 0);
+    tell_group(b, true, true);
+    place_apart(b, 9, 0);
+    tell_nothing(b);
+    assert_fine(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +291,8 @@ int main(void)
         cmocka_unit_test(an_instance_that_changes_its_storage),
         cmocka_unit_test(a_host_that_is_deleted_while_something_may_run),
         cmocka_unit_test(a_host_that_is_added_again),
+        cmocka_unit_test(two_of_a_hard_group_on_one_host),
+        cmocka_unit_test(two_of_a_group_that_bars_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,6 +157,9 @@ void sim_store_apply(struct sim_checks *c, int64_t now_ns, uint64_t revision, ui
     case HOLDFAST__V1__KIND__PRIMARY_STORAGE:
         apply_storage(c, now_ns, uuid, bytes, len);
         break;
+    case HOLDFAST__V1__KIND__AFFINITY_GROUP:
+        sim_apply_group(c, uuid, bytes, len);
+        break;
     case HOLDFAST__V1__KIND__GLOBAL_SETTING:
         apply_setting(c, now_ns, bytes, len);
         break;

@@ -21,6 +21,7 @@ static const char *const rule_names[SIM_RULES] = {
     [SIM_RULE_PLACEMENT] = "placement",
     [SIM_RULE_ENDED_RUNS] = "ended-runs",
     [SIM_RULE_GATE] = "gate",
+    [SIM_RULE_APART] = "apart",
 };
 
 const char *sim_rule_name(enum sim_rule r)

@@ -1,7 +1,7 @@
 # The invariants: facts in, violations out. They read the stored objects, and share nothing else with the code under test.
 hf_library(hf_sim_checks
   SOURCES checks.c check_copies.c check_kills.c check_gate.c check_never_stop.c check_replicas.c check_store.c check_fences.c
-    check_placements.c check_operations.c check_history.c check_converges.c
+    check_placements.c check_affinity.c check_operations.c check_history.c check_converges.c
   LINK hf_controllers hf_ha hf_api hf_base)
 
 foreach(test checks check_gate check_never_stop check_placements check_store)

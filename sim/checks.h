@@ -31,6 +31,7 @@ enum sim_rule {
     SIM_RULE_PLACEMENT,     /* a placement that was left without proof, or a copy without a placement */
     SIM_RULE_ENDED_RUNS,    /* the store calls a run over, and it executes */
     SIM_RULE_GATE,          /* a keeper let a guest be born that must not be */
+    SIM_RULE_APART,         /* a placement that puts two of a hard anti-affinity group on one host */
     SIM_RULES,
 };
 const char *sim_rule_name(enum sim_rule r); /* "two-copies" */

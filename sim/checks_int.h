@@ -7,6 +7,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "control/uuid_map.h"
+#include "holdfast/v1/instance.pb-c.h"
 #include "sim/checks.h"
 
 #define SIM_NAME             48  /* of an object in a sentence; longer ones are cut */
@@ -20,7 +21,9 @@
 #define SIM_SEEN_MAX         8     /* last revisions of one object */
 #define SIM_NICS_MAX         8     /* of one instance */
 #define SIM_REVISIONS        65536 /* last revisions whose digests are kept; a power of two */
-#define SIM_CRASH_LOOP_TRIES 5     /* the default of ha.crashLoop.tries: nothing changes it here */
+#define SIM_GROUPS_MAX       4     /* of one instance */
+#define SIM_GROUPS_KNOWN     16
+#define SIM_CRASH_LOOP_TRIES 5 /* the default of ha.crashLoop.tries: nothing changes it here */
 #define SIM_MS_NS            1000000LL
 #define SIM_EVER_NS          (INT64_MIN / 4) /* "since ever" */
 
@@ -137,6 +140,8 @@ struct sim_instance {
     uint64_t cpus, memory_bytes;
     struct sim_store_storage *storages[SIM_DISKS_MAX];
     size_t n_storages;
+    struct hf_uuid groups[SIM_GROUPS_MAX];
+    size_t n_groups;
     uint32_t start_failures;
     uint32_t ends;       /* that nobody ordered, while it was wanted; since it was made */
     char says[SIM_SAYS]; /* the stored reason why it does not run; "": none */
@@ -213,6 +218,8 @@ struct sim_checks {
     int64_t revision_node; /* which node that is; -1: it was lost meanwhile */
     struct sim_pending *pending;
     size_t n_pending, pending_max;
+    struct hf_uuid apart[SIM_GROUPS_KNOWN]; /* hard anti-affinity groups */
+    size_t n_apart;
     bool ha_off;
     uint64_t mass_share, cpu_factor, reserved_memory;
     struct sim_replica replicas[SIM_NODES_KNOWN];
@@ -257,6 +264,15 @@ struct sim_says {
 struct sim_says sim_says_of(const struct sim_instance *i);
 /* "h3" as the simulator's traces say, or its stored name. */
 const char *sim_host_text(const struct sim_known_host *h);
+
+/* --- check_affinity.c --- */
+void sim_apply_group(struct sim_checks *c, const struct hf_uuid *uuid, const uint8_t *bytes, size_t len);
+void sim_take_groups(struct sim_instance *i, const Holdfast__V1__InstanceSpec *spec);
+/* Another instance that is placed there and that a hard group keeps this one apart from, or NULL. */
+const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const struct sim_instance *i,
+                                             const struct sim_known_host *h);
+/* It was just placed. */
+void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i);
 
 /* --- check_copies.c --- */
 /* A copy that no longer executed was killed: what it had under way was its own until now. */

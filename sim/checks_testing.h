@@ -188,6 +188,17 @@ static inline void tell_storage(struct bench *b, unsigned n, bool shared)
     tell(b, KIND(PRIMARY_STORAGE), storage_id(n), &s.base);
 }
 
+static inline void tell_group(struct bench *b, bool together, bool hard)
+{
+    Holdfast__V1__AffinityGroupSpec spec = HOLDFAST__V1__AFFINITY_GROUP_SPEC__INIT;
+    Holdfast__V1__AffinityGroup g = HOLDFAST__V1__AFFINITY_GROUP__INIT;
+    spec.policy = together ? HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__AFFINITY
+                           : HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__ANTI_AFFINITY;
+    spec.hard = hard;
+    g.spec = &spec;
+    tell(b, KIND(AFFINITY_GROUP), id("group", 0), &g.base);
+}
+
 /* An instance: NeverStop, wanted running, on shared storage 0, but for what is changed. */
 struct vm {
     unsigned n, host; /* host: of the placement */
@@ -199,6 +210,7 @@ struct vm {
     const char *ip;
     uint32_t failures;
     unsigned end_host;
+    bool apart; /* in group 0 */
 };
 
 static inline struct vm vm_on(const struct bench *b, unsigned n, unsigned host, uint64_t run)
@@ -213,7 +225,8 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
                 end_host = text_of(host_id(v.end_host));
     storage = text_of(storage_id(v.storage));
     snprintf(name.s, sizeof name.s, "vm-%u", v.n);
-    char *storages[] = {storage.s};
+    struct text group = text_of(id("group", 0));
+    char *storages[] = {storage.s}, *groups[] = {group.s};
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     Holdfast__V1__InstanceSpec spec = HOLDFAST__V1__INSTANCE_SPEC__INIT;
     Holdfast__V1__InstanceStatus status = HOLDFAST__V1__INSTANCE_STATUS__INIT;
@@ -230,6 +243,8 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
     spec.memory_bytes = 1ULL << 30;
     spec.storage_uuids = storages;
     spec.n_storage_uuids = 1;
+    spec.affinity_group_uuids = groups;
+    spec.n_affinity_group_uuids = v.apart;
     status.start_failures = v.failures;
     if (v.ip != NULL) {
         nic.ip = (char *)v.ip;

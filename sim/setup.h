@@ -15,6 +15,7 @@ struct sim_first_instance {
 struct sim_cloud {
     char zone[HF_UUID_STR], cluster[HF_UUID_STR], l2[HF_UUID_STR], l3[HF_UUID_STR], offering[HF_UUID_STR],
         image[HF_UUID_STR];
+    char group[HF_UUID_STR];                          /* a hard anti-affinity group */
     char storages[SIM_STORAGES_MAX + 1][HF_UUID_STR]; /* the shared ones, then the local one */
     struct sim_first_instance *instances;             /* sizes.instances of them */
 };

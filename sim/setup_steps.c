@@ -312,6 +312,34 @@ static bool took_image(struct sim_setup *s, unsigned i, const ProtobufCMessage *
 
 /* --- instances --- */
 
+static void ask_group(struct sim_setup_slot *slot)
+{
+    Meta meta = meta_named("apart");
+    Holdfast__V1__AffinityGroupSpec spec = HOLDFAST__V1__AFFINITY_GROUP_SPEC__INIT;
+    Holdfast__V1__AffinityGroup group = HOLDFAST__V1__AFFINITY_GROUP__INIT;
+    Holdfast__V1__CreateAffinityGroupRequest r = HOLDFAST__V1__CREATE_AFFINITY_GROUP_REQUEST__INIT;
+    spec.policy = HOLDFAST__V1__AFFINITY_GROUP_SPEC__POLICY__ANTI_AFFINITY;
+    spec.hard = true;
+    group.meta = &meta;
+    group.spec = &spec;
+    r.request_id = slot->request_id;
+    r.affinity_group = &group;
+    sim_setup_call(slot, "AffinityGroup", "CreateAffinityGroup", &r.base);
+}
+
+static bool took_group(struct sim_setup *s, unsigned i, const ProtobufCMessage *m)
+{
+    (void)i;
+    keep_meta_uuid(s->cloud.group, m);
+    return true;
+}
+
+/* One on each host: when a host is lost, its member waits for it. */
+static bool is_apart(const struct sim_setup *s, unsigned i)
+{
+    return i % 2 == 1 && i / 2 < s->w->sizes.hosts && !s->cloud.instances[i].local;
+}
+
 static unsigned instances(const struct sim_setup *s)
 {
     return s->w->sizes.instances;
@@ -323,7 +351,7 @@ static void ask_instance(struct sim_setup_slot *slot)
 {
     struct sim_setup *s = slot->setup;
     struct sim_first_instance *first = &s->cloud.instances[slot->i];
-    char *networks[] = {s->cloud.l3};
+    char *networks[] = {s->cloud.l3}, *groups[] = {s->cloud.group};
     Meta meta = meta_named(first->name);
     Holdfast__V1__InstanceSpec spec = HOLDFAST__V1__INSTANCE_SPEC__INIT;
     Holdfast__V1__Instance instance = HOLDFAST__V1__INSTANCE__INIT;
@@ -338,6 +366,9 @@ static void ask_instance(struct sim_setup_slot *slot)
         spec.primary_storage_uuid = s->cloud.storages[slot->i % s->w->sizes.shared_storages];
     if (!first->local && slot->i % 8 != 7)
         spec.ha_level = HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
+    spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)(slot->i % 6);
+    spec.affinity_group_uuids = groups;
+    spec.n_affinity_group_uuids = is_apart(s, slot->i);
     instance.meta = &meta;
     instance.spec = &spec;
     r.request_id = slot->request_id;
@@ -389,6 +420,7 @@ const struct sim_setup_step sim_setup_steps[] = {
     {"add a power device", power_devices, ask_power_device, took_nothing, false},
     {"create the image", one, ask_image, took_image, false},
     {"wait for the image", one, ask_wait, took_end, false},
+    {"create the affinity group", one, ask_group, took_group, false},
     {"create an instance", instances, ask_instance, took_instance, false},
     {"wait for an instance", instances, ask_wait, took_end, false},
 };
