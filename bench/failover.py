@@ -3,7 +3,8 @@
 control nodes (TCP, Raft on disk) and hosts that are streams of this program.
 
 The host's stream ends, an operator's word fences it and proves it down in one transaction, and the time runs from the moment
-that this evidence was recorded until each order to start has arrived at its host.
+that this evidence was recorded until each order to start has arrived at its host. After an operator's word the leader waits for F
+of the profile (1 s of "default"), so that the host's last writes may land: that is part of the time.
 
 usage: bench/failover.py [--build DIR] [--instances N] [--hosts N] [--rounds N] [--json [FILE]] …   (see --help)
 """
