@@ -18,6 +18,7 @@ static void setup_host(struct cloud *c, unsigned i)
     h->cpus = 4;
     h->memory_bytes = 9 * GIB;
     h->watchdog = "hardware";
+    h->accelerator = "tcg";
 }
 
 struct cloud *cloud_create(unsigned n_hosts, uint64_t seed)

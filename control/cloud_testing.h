@@ -92,7 +92,7 @@ struct fake_host {
     unsigned starts;     /* runs that it let begin */
     uint32_t cpus;
     uint64_t memory_bytes;
-    const char *watchdog;
+    const char *watchdog, *accelerator;
     /* the keeper */
     char boot_id[40];
     unsigned boots;

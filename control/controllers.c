@@ -183,13 +183,10 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
     mark_operations_of(c, hf_message_meta(m)->uuid);
 }
 
-/* A host that is drained waits for what becomes of its instances. */
-static void mark_drained(struct hf_controllers *c, const Holdfast__V1__Instance *i)
+/* A host that is drained waits for what becomes of its instances, and of those that are on their way to it. */
+static void mark_drained(struct hf_controllers *c, const char *host_uuid)
 {
-    struct hf_world_object *o =
-        i != NULL && i->placement != NULL
-            ? hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, i->placement->host_uuid)
-            : NULL;
+    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);
     const Holdfast__V1__Host *h = o != NULL ? (const Holdfast__V1__Host *)(void *)o->message : NULL;
     if (h != NULL && (h->spec->drain != NULL || (h->status != NULL && h->status->drain != NULL)))
         hf_controllers_mark(c, o);
@@ -210,9 +207,11 @@ static void mark_assignments(struct hf_controllers *c, uint32_t kind, const Prot
         if (instance == NULL || instance->placement == NULL)
             continue;
         hf_host_assignments_mark(c->assignments, instance->placement->host_uuid);
-        if (instance->placement->migration != NULL)
-            hf_host_assignments_mark(c->assignments, instance->placement->migration->target_host_uuid);
-        mark_drained(c, instance);
+        mark_drained(c, instance->placement->host_uuid);
+        if (instance->placement->migration == NULL)
+            continue;
+        hf_host_assignments_mark(c->assignments, instance->placement->migration->target_host_uuid);
+        mark_drained(c, instance->placement->migration->target_host_uuid);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "control/ha_controller.h"
 #include "control/instance_controller.h"
 #include "control/instance_step.h"
+#include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 
@@ -35,7 +36,11 @@ struct look {
     struct hf_world_object *op; /* the operation of this drain while it runs, or NULL */
     bool op_changed;
     const Holdfast__V1__Fence *fence; /* of the present life, or NULL */
-    const Instance **instances;       /* placed there */
+    const Instance **instances;       /* placed there, or about to be */
+    struct hf_world_object **objects; /* the same */
+    bool no_place;                    /* somebody finds no host */
+    char **problems;                  /* texts of the facts */
+    size_t n_problems;
     struct hf_drain_instance *facts;
     size_t n;
 };
@@ -61,42 +66,146 @@ static enum hf_drain_place place_of(const struct look *l, const Instance *i)
     return runs ? HF_DRAIN_RUNS : HF_DRAIN_STARTS;
 }
 
-static const char *problem_of(const Instance *i, enum hf_drain_place place)
+/* What is remembered of a host beyond the store. */
+struct drain_memory {
+    int64_t no_place_since_ms; /* loop clock: somebody has found no place since; 0: everybody has one */
+};
+
+static struct drain_memory *memory_of(struct hf_world_object *host)
 {
-    if (place == HF_DRAIN_STARTS) /* what keeps it from starting here */
-        return hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY);
-    return place == HF_DRAIN_RUNS ? "live migration is not available" : NULL;
+    if (host->memory == NULL) {
+        host->memory = HF_NEW(struct drain_memory);
+        host->free_memory = free;
+    }
+    return host->memory;
 }
 
-static enum hf_drain_step step_of(const Leaving *l)
+static const char *keep(struct look *l, const char *text)
 {
-    if (l == NULL)
-        return HF_DRAIN_STAY;
-    return l->how == HOW(STOP) ? HF_DRAIN_STOP : HF_DRAIN_MIGRATE;
+    l->problems = hf_realloc_array(l->problems, l->n_problems + 1, sizeof *l->problems);
+    l->problems[l->n_problems] = hf_strdup(text);
+    return l->problems[l->n_problems++];
+}
+
+/* One that can be migrated takes its room in `room`, so that all of them fit. That there is none is believed
+ * when it has been so for a while: a daemon that is started again is back in a second, and nobody is stopped
+ * for that. */
+static void judge_room(struct look *l, struct hf_facts *room, const Instance *i,
+                       struct hf_drain_instance *ret)
+{
+    const Holdfast__V1__Host *target;
+    struct drain_memory *mem = memory_of(l->object);
+    int64_t now = hf_controllers_now_ms(l->c);
+    hf_status st = hf_migration_choose_from(l->c, room, i, NULL, &target);
+    if (hf_status_code(st) == HF_EXHAUSTED) {
+        l->no_place = true;
+        if (mem->no_place_since_ms == 0)
+            mem->no_place_since_ms = now;
+    }
+    ret->pauses = hf_status_code(st) == HF_EXHAUSTED && now - mem->no_place_since_ms < HF_DRAIN_DOUBT_MS;
+    if (ret->pauses)
+        hf_controllers_wake(l->c, l->object, mem->no_place_since_ms + HF_DRAIN_DOUBT_MS - now);
+    if (!hf_ok(st))
+        ret->problem = keep(l, hf_status_message(st));
+    hf_status_drop(st);
+}
+
+/* How long its next migration is put off. The stored time is of the wall clock of whoever led then. */
+static int64_t pause_of(const struct look *l, const Leaving *entry)
+{
+    int64_t ms = entry != NULL ? entry->retry_at_ms - hf_controllers_wall_ms(l->c) : 0;
+    return ms > 0 && ms <= HF_DRAIN_RETRY_MS ? ms : 0;
+}
+
+/* Can it be migrated, now or soon? */
+static void judge(struct look *l, struct hf_facts *room, const Instance *i, struct hf_drain_instance *ret)
+{
+    const Leaving *entry = hf_drain_leaving(l->host, i->meta->uuid, i->placement->run);
+    if (ret->place == HF_DRAIN_STARTS) /* what keeps it from starting here */
+        ret->problem =
+            hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY);
+    if (ret->place != HF_DRAIN_RUNS || ret->leaving != HF_DRAIN_STAY)
+        return;
+    if (entry != NULL && entry->failures >= HF_DRAIN_FAILURES_MAX)
+        ret->problem = entry->error;
+    else if (i->spec->reboot_generation > i->status->reboot_done ||
+             !hf_controllers_host_usable(l->c, l->host) || pause_of(l, entry) > 0)
+        ret->pauses = true;
+    else
+        judge_room(l, room, i, ret);
+}
+
+static enum hf_drain_step step_of(const struct look *l, const Instance *i)
+{
+    if (hf_migration_open(i->placement) && placed_on(i, l->host))
+        return HF_DRAIN_MIGRATE;
+    return hf_drain_stops(l->host, i->meta->uuid, i->placement->run) ? HF_DRAIN_STOP : HF_DRAIN_STAY;
+}
+
+static const char *target_of(const struct look *l, const Instance *i)
+{
+    const Host *h = hf_migration_open(i->placement)
+                        ? HF_WORLD_GET(l->c->world, HOST, Host, i->placement->migration->target_host_uuid)
+                        : NULL;
+    return h != NULL ? h->meta->name : NULL;
 }
 
 static void gather(struct look *l)
 {
     size_t n = hf_world_count(l->c->world, HOLDFAST__V1__KIND__INSTANCE);
     l->instances = hf_alloc_array(n, sizeof(Instance *));
+    l->objects = hf_alloc_array(n, sizeof(struct hf_world_object *));
     l->facts = hf_alloc_array(n, sizeof *l->facts);
+    struct hf_facts *room = hf_controllers_gather_facts(l->c);
     for (size_t k = 0; k < n; k++) {
-        const Instance *i = HF_WORLD_AT(l->c->world, INSTANCE, Instance, k);
+        struct hf_world_object *o = hf_world_at(l->c->world, HOLDFAST__V1__KIND__INSTANCE, k);
+        const Instance *i = (const Instance *)(void *)o->message;
         if (!hf_placement_touches(i->placement, l->host->meta->uuid))
             continue;
         enum hf_drain_place place = place_of(l, i);
         l->instances[l->n] = i;
+        l->objects[l->n] = o;
         l->facts[l->n++] = (struct hf_drain_instance){
             .name = i->meta->name,
             .place = place,
             .restarts = hf_instance_never_stop(l->c, i),
-            .problem = problem_of(i, place),
-            .leaving = step_of(hf_drain_leaving(l->host, i->meta->uuid, i->placement->run)),
+            .leaving = step_of(l, i),
+            .target = target_of(l, i),
         };
+        judge(l, room, i, &l->facts[l->n - 1]);
     }
+    hf_facts_free(room);
+    if (!l->no_place)
+        memory_of(l->object)->no_place_since_ms = 0;
 }
 
-/* --- who has left --- */
+/* --- who has left, and who failed to --- */
+
+/* A migration away from here that was called off since the drain began: counted, and tried again after a
+ * pause. */
+static void note_failure(struct look *l, const Instance *i)
+{
+    const Holdfast__V1__Placement__Migration *m = i->placement->migration;
+    if (l->host->spec->drain == NULL || !placed_on(i, l->host) || m == NULL ||
+        m->phase != HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__CANCELLED ||
+        m->started_at_ms < l->host->spec->drain->since_ms)
+        return;
+    Leaving *entry = hf_drain_leaving(l->host, i->meta->uuid, i->placement->run);
+    if (entry != NULL && (entry->how == HOW(STOP) || entry->migration_run == m->run))
+        return;
+    if (entry == NULL)
+        entry = hf_drain_add_leaving(l->host, i->meta->uuid, i->placement->run, HOW(MIGRATE));
+    entry->migration_run = m->run;
+    entry->failures++;
+    entry->retry_at_ms = hf_controllers_wall_ms(l->c) + HF_DRAIN_RETRY_MS;
+    hf_pb_set(&entry->error, m->reason);
+}
+
+static void note_failures(struct look *l)
+{
+    for (size_t k = 0; k < hf_world_count(l->c->world, HOLDFAST__V1__KIND__INSTANCE); k++)
+        note_failure(l, HF_WORLD_AT(l->c->world, INSTANCE, Instance, k));
+}
 
 /* A run that the drain stopped is over. Its instance is noted if it stays down because of that. */
 static void note_end(struct look *l, const Leaving *entry)
@@ -222,14 +331,30 @@ static enum hf_drain_policy policy_of(const Host *h)
     }
 }
 
+/* It is followed by itself from here on; one that cannot begin just now is looked at again. */
+static void migrate(struct look *l, struct hf_world_object *o)
+{
+    hf_status_drop(hf_migration_start(l->c, o, NULL, NULL));
+}
+
+static void stop(struct look *l, const Instance *i)
+{
+    Leaving *entry = hf_drain_leaving(l->host, i->meta->uuid, i->placement->run);
+    if (entry == NULL)
+        entry = hf_drain_add_leaving(l->host, i->meta->uuid, i->placement->run, HOW(STOP));
+    entry->how = HOW(STOP);
+}
+
 static void begin_steps(struct look *l, const enum hf_drain_step *steps)
 {
     for (size_t k = 0; k < l->n; k++) {
         const Instance *i = l->instances[k];
-        if (steps[k] != HF_DRAIN_STOP)
-            continue;
-        hf_info("host '%s': drained: instance '%s' is stopped", l->host->meta->name, i->meta->name);
-        hf_drain_add_leaving(l->host, i->meta->uuid, i->placement->run, HOW(STOP));
+        if (steps[k] == HF_DRAIN_MIGRATE) {
+            migrate(l, l->objects[k]);
+        } else if (steps[k] == HF_DRAIN_STOP) {
+            hf_info("host '%s': drained: instance '%s' is stopped", l->host->meta->name, i->meta->name);
+            stop(l, i);
+        }
     }
 }
 
@@ -303,6 +428,7 @@ static void go_on(struct look *l, const char *text)
     l->host->status->duty = wanted ? HF_DUTY(DRAINING) : HF_DUTY(DUTY_UNSPECIFIED);
     say(l, text);
     follow_operation(l, text);
+    hf_controllers_wake(l->c, l->object, HF_DRAIN_LOOK_MS);
 }
 
 static void finish(struct look *l)
@@ -367,6 +493,10 @@ void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     if (h->status == NULL || o->busy ||
         (h->spec->drain == NULL && h->status->drain == NULL && h->status->duty == HF_DUTY(DUTY_UNSPECIFIED)))
         return;
+    if (!hf_controllers_settled(c)) { /* the hosts still attach to this leader */
+        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
+        return;
+    }
     struct look l = {.c = c, .object = o, .op = operation_of(c, h), .fence = fence_of(c, h)};
     if (l.op != NULL && l.op->busy) {
         hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
@@ -375,6 +505,7 @@ void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     l.edit = hf_edit_create(&c->editor, "drain host '%s'", h->meta->name);
     l.host = hf_edit_change(l.edit, o);
     settle_leaving(&l);
+    note_failures(&l);
     gather(&l);
     if (cancelled(&l))
         take_back(&l, HOLDFAST__V1__OPERATION__STATE__CANCELLED, HF_CANCELLED,
@@ -384,7 +515,11 @@ void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *o)
         hf_edit_commit(l.edit, NULL, NULL);
     else
         hf_edit_drop(l.edit);
+    for (size_t k = 0; k < l.n_problems; k++)
+        free(l.problems[k]);
+    free(l.problems);
     free(l.instances);
+    free(l.objects);
     free(l.facts);
 }
 

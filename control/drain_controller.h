@@ -14,7 +14,11 @@
 
 #include "control/controllers_state.h"
 
-#define HF_DRAIN_TELL_MS 1000 /* between two orders to shut down, until the host obeys */
+#define HF_DRAIN_LOOK_MS 5000 /* room may have come up elsewhere */
+#define HF_DRAIN_DOUBT_MS                                                                                    \
+    4000 /* for which an instance must have found no place before that is believed: hosts hiccup */
+#define HF_DRAIN_RETRY_MS 10000 /* between a migration that failed and the next one of the same instance */
+#define HF_DRAIN_TELL_MS  1000  /* between two orders to shut down, until the host obeys */
 
 /* One look at a host; called for every dirty one. */
 void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *host);

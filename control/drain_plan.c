@@ -40,7 +40,7 @@ static void count_rest(struct sentence *s)
 static bool is_stuck(const struct hf_drain_instance *i)
 {
     return i->leaving == HF_DRAIN_STAY && (i->place == HF_DRAIN_RUNS || i->place == HF_DRAIN_STARTS) &&
-           i->problem != NULL;
+           i->problem != NULL && !i->pauses;
 }
 
 static bool refuses(const struct hf_drain_view *v, struct sentence *s)
@@ -68,9 +68,20 @@ static enum hf_drain_step wanted(const struct hf_drain_view *v, const struct hf_
     return moves ? HF_DRAIN_MIGRATE : HF_DRAIN_STAY;
 }
 
+/* One of them may yet have to refuse the whole: nothing is touched before that is known. */
+static bool in_doubt(const struct hf_drain_view *v)
+{
+    for (size_t k = 0; k < v->n && v->policy == HF_DRAIN_POLICY_REFUSE; k++)
+        if (v->instances[k].pauses && v->instances[k].problem != NULL)
+            return true;
+    return false;
+}
+
 static void begin(const struct hf_drain_view *v, enum hf_drain_step *ret_steps)
 {
     size_t turns = 0;
+    if (in_doubt(v))
+        return;
     for (size_t k = 0; k < v->n; k++)
         turns += takes_a_turn(&v->instances[k], v->instances[k].leaving);
     for (size_t k = 0; k < v->n; k++) {
@@ -107,7 +118,7 @@ static void tell_one(struct sentence *s, const struct hf_drain_view *v, const st
         add(s, "; %s %s", i->name,
             i->place == HF_DRAIN_STARTS    ? "is still starting"
             : i->place == HF_DRAIN_ARRIVES ? "is still being migrated to it"
-                                           : "is tried again soon");
+                                           : "waits a moment");
 }
 
 static void tell(const struct hf_drain_view *v, const enum hf_drain_step *steps, struct sentence *s)

@@ -35,7 +35,8 @@ struct hf_drain_instance {
     enum hf_drain_place place;
     bool restarts;       /* when it is stopped here it starts elsewhere by itself */
     const char *problem; /* why it cannot be migrated live now, or does not come to run; NULL: nothing */
-    bool pauses;         /* its last migration failed a moment ago: not yet again */
+    bool pauses; /* not to be judged yet: its last migration failed a moment ago, or the problem is that young
+                  */
     enum hf_drain_step leaving; /* begun; STAY: nothing is */
     const char *target;         /* MIGRATE: name of the host that it moves to */
 };

@@ -59,8 +59,7 @@ static void what_can_move_moves_a_few_at_a_time(void **state)
     p.list[1].pauses = true; /* it failed a moment ago: another one takes its turn */
     assert_int_equal(run(&p), HF_DRAIN_GOES_ON);
     assert_int_equal(p.steps[2], HF_DRAIN_MIGRATE);
-    assert_string_equal(p.text,
-                        "2 of 7 have left; vm-1 moves to host-2; vm-2 is tried again soon; vm-3 moves");
+    assert_string_equal(p.text, "2 of 7 have left; vm-1 moves to host-2; vm-2 waits a moment; vm-3 moves");
 }
 
 static void what_cannot_move_refuses_before_anything_is_touched(void **state)
@@ -79,6 +78,23 @@ static void what_cannot_move_refuses_before_anything_is_touched(void **state)
     p.list[1].place = HF_DRAIN_ENDS; /* it is stopped by somebody else, and the other waits for HA */
     p.list[2].place = HF_DRAIN_LOST;
     assert_int_equal(run(&p), HF_DRAIN_GOES_ON);
+}
+
+/* What may refuse the whole in a moment holds up the rest; by another policy it holds up itself. */
+static void in_doubt_nothing_is_touched(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, HF_DRAIN_POLICY_REFUSE, 2);
+    p.list[1].problem = "no host has room";
+    p.list[1].pauses = true;
+    assert_int_equal(run(&p), HF_DRAIN_GOES_ON);
+    assert_int_equal(count(&p, HF_DRAIN_STAY), 2);
+    assert_string_equal(p.text, "0 of 2 have left; vm-2 waits a moment");
+    p.v.policy = HF_DRAIN_POLICY_STOP;
+    assert_int_equal(run(&p), HF_DRAIN_GOES_ON);
+    assert_int_equal(p.steps[0], HF_DRAIN_MIGRATE);
+    assert_int_equal(p.steps[1], HF_DRAIN_STAY);
 }
 
 static void by_policy_it_is_stopped_or_waited_for(void **state)
@@ -103,8 +119,9 @@ static void by_policy_it_is_stopped_or_waited_for(void **state)
     assert_int_equal(p.steps[2], HF_DRAIN_STAY); /* two at once run on elsewhere */
     for (int i = 3; i < 6; i++)
         assert_int_equal(p.steps[i], HF_DRAIN_STOP); /* nobody waits for these */
-    assert_non_null(
-        strstr(p.text, "vm-1 stops and starts elsewhere; vm-2 stops and starts elsewhere; vm-3 waits for its turn; "));
+    assert_non_null(strstr(
+        p.text,
+        "vm-1 stops and starts elsewhere; vm-2 stops and starts elsewhere; vm-3 waits for its turn; "));
 }
 
 static void it_is_over_when_nothing_is_left(void **state)
@@ -153,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_can_move_moves_a_few_at_a_time),
         cmocka_unit_test(what_cannot_move_refuses_before_anything_is_touched),
+        cmocka_unit_test(in_doubt_nothing_is_touched),
         cmocka_unit_test(by_policy_it_is_stopped_or_waited_for),
         cmocka_unit_test(it_is_over_when_nothing_is_left),
         cmocka_unit_test(taken_back_it_ends_what_it_began),

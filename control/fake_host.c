@@ -107,7 +107,7 @@ static void hello(struct fake_host *h)
     m.max_term = h->max_term;
     m.cpus = h->cpus;
     m.memory_bytes = h->memory_bytes;
-    m.accelerator = "tcg";
+    m.accelerator = (char *)h->accelerator;
     m.watchdog = (char *)h->watchdog;
     m.profile = "default";
     m.instances = list;

@@ -32,11 +32,9 @@ static hf_status check_disks(const struct hf_controllers *c, const Instance *i)
     return HF_STATUS_OK;
 }
 
-hf_status hf_migration_choose(struct hf_controllers *c, const Instance *i, const char *host_uuid,
-                              const Holdfast__V1__Host **ret)
+hf_status hf_migration_choose_from(struct hf_controllers *c, struct hf_facts *f, const Instance *i,
+                                   const char *host_uuid, const Holdfast__V1__Host **ret)
 {
-    if (!c->working)
-        return hf_error(HF_NOT_LEADER, "this control node does not lead");
     HF_TRY(hf_migration_check(i));
     HF_TRY(check_disks(c, i));
     const Holdfast__V1__Host *source = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
@@ -46,8 +44,16 @@ hf_status hf_migration_choose(struct hf_controllers *c, const Instance *i, const
         return hf_error(HF_NOT_FOUND, "there is no host %s", host_uuid);
     if (host_uuid != NULL && strcmp(host_uuid, source->meta->uuid) == 0)
         return hf_error(HF_PRECONDITION, "it runs on host '%s' already", source->meta->name);
+    return hf_facts_schedule_migration(f, i, host_uuid != NULL ? host_uuid : "", ret);
+}
+
+hf_status hf_migration_choose(struct hf_controllers *c, const Instance *i, const char *host_uuid,
+                              const Holdfast__V1__Host **ret)
+{
+    if (!c->working)
+        return hf_error(HF_NOT_LEADER, "this control node does not lead");
     struct hf_facts *f = hf_controllers_gather_facts(c);
-    hf_status st = hf_facts_schedule_migration(f, i, host_uuid != NULL ? host_uuid : "", ret);
+    hf_status st = hf_migration_choose_from(c, f, i, host_uuid, ret);
     hf_facts_free(f);
     return st;
 }

@@ -14,6 +14,12 @@
 hf_status hf_migration_choose(struct hf_controllers *c, const Holdfast__V1__Instance *i,
                               const char *host_uuid, const Holdfast__V1__Host **ret) HF_MUST_USE;
 
+/* The same among hosts that were gathered before, of which the chosen one counts as taken: whether several
+ * fit. */
+hf_status hf_migration_choose_from(struct hf_controllers *c, struct hf_facts *f,
+                                   const Holdfast__V1__Instance *i, const char *host_uuid,
+                                   const Holdfast__V1__Host **ret) HF_MUST_USE;
+
 /* For other controllers: chooses as above and commits the intent, after which this instance looks after
  * itself. When placement.migration is not open any more it is over: the placement is elsewhere, or phase is
  * CANCELLED with a reason (and a condition of type HF_CONDITION_MIGRATION). UNAVAILABLE: the instance is just

@@ -463,7 +463,8 @@ int main(int argc, char **argv)
     }
     run(&k);
     bool idle = hf_lease_rules_idle(k.rules);
-    hf_info("told to end; the watchdog %s", idle ? "is disarmed" : "goes on counting: guests run");
+    hf_info("told to end; %s",
+            idle ? "nothing runs here" : "guests run, so the watchdog must go on counting");
     hf_keeper_watchdog_close(&k.watchdog, idle);
     unlink(k.options.socket);
     unlink(k.options.gate);

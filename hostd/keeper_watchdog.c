@@ -194,8 +194,17 @@ void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool disarm)
         hf_keeper_holder_let_go(&w->holder);
     if (w->fd < 0)
         return;
-    if (disarm && write(w->fd, DISARM_BYTE, 1) != 1)
-        hf_warn("disarm the watchdog: %s", strerror(errno));
+    const char *name = w->device ? w->device : w->stand_in;
+    if (!disarm)
+        hf_info("watchdog %s goes on counting", name);
+    else if (w->device && has_nowayout(w->fd))
+        hf_warn(
+            "watchdog %s cannot be disarmed (nowayout): this machine is reset unless it is off within %lld s",
+            name, (long long)(w->timing->watchdog_timeout_ms / 1000));
+    else if (write(w->fd, DISARM_BYTE, 1) != 1)
+        hf_warn("disarm watchdog %s: %s", name, strerror(errno));
+    else
+        hf_info("watchdog %s is disarmed", name);
     close(w->fd);
     w->fd = -1;
 }

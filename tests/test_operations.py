@@ -180,7 +180,7 @@ def test_operating_system_that_shuts_down_takes_its_host_along(cloud):
     assert cloud.state("off-2") == "STOPPED"
     host.kill("hf-lease", signal.SIGTERM)
     with open(host.log("hf-lease"), encoding="utf-8", errors="replace") as f:
-        assert "the watchdog is disarmed" in f.read()
+        assert "watchdog /dev/watchdog is disarmed" in f.read()
     host.power_off()
     host.power_on()
     wait_connected(cloud, host, epoch)
