@@ -185,8 +185,8 @@ static void gather(struct look *l)
  * pause. */
 static void note_failure(struct look *l, const Instance *i)
 {
-    const Holdfast__V1__Placement__Migration *m = i->placement->migration;
-    if (l->host->spec->drain == NULL || !placed_on(i, l->host) || m == NULL ||
+    const Holdfast__V1__Placement__Migration *m = placed_on(i, l->host) ? i->placement->migration : NULL;
+    if (l->host->spec->drain == NULL || m == NULL ||
         m->phase != HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__CANCELLED ||
         m->started_at_ms < l->host->spec->drain->since_ms)
         return;

@@ -40,29 +40,46 @@ def duty_in_list(cloud, name):
     return next(line.split()[column] for line in lines if line.split()[0] == name)
 
 
-def test_drained_host_hands_its_never_stop_instances_over(cloud):
+def test_drained_host_loses_its_guests_without_a_stop(cloud):
     host = cloud.lab.hosts[0]
     name = cloud.host_name(host)
-    before = cloud.create("drain-1", "--ha", "NeverStop", "--host", name)
-    cloud.create("drain-2", "--host", name)
+    before = {"drain-1": cloud.create("drain-1", "--ha", "NeverStop", "--host", name),
+              "drain-2": cloud.create("drain-2", "--host", name)}
     epoch = epoch_of(cloud, name)
 
-    cloud.cli.run("host", "drain", name, "--policy", "stop")
+    cloud.cli.run("host", "drain", name)
     assert duty_in_list(cloud, name) == "drained"
-    cloud.wait_state("drain-1", "RUNNING")
-    assert cloud.host_of("drain-1") is not host
-    cloud.wait_new_boot("drain-1", before)
-    assert cloud.state("drain-2") == "STOPPED"
-    assert host.qemu_pids() == [] and cloud.copies("drain-1") == 1
-    refusal = cloud.refused("instance", "start", "drain-2", "--host", name)
+    assert host.qemu_pids() == []
+    for n, status in before.items():
+        cloud.wait_state(n, "RUNNING")
+        assert cloud.host_of(n) is not host and cloud.copies(n) == 1
+        assert cloud.guest(n).wait_status()["boot_id"] == status["boot_id"]
+    refusal = cloud.refused("instance", "create", "drain-3", "--offering", "small", "--image", "guest", "--network", "flat",
+                            "--host", name)
     assert "drained" in refusal, refusal
 
-    cloud.cli.run("host", "undrain", name, "--start-stopped")
-    cloud.wait_state("drain-2", "RUNNING")
+    cloud.cli.run("host", "undrain", name)
     assert duty_in_list(cloud, name) == "serving"
     assert epoch_of(cloud, name) == epoch and epoch not in fences_of(cloud, name)
-    assert failovers_of(cloud, "drain-1", "drain-2") == []
-    cloud.delete("drain-1", "drain-2")
+    assert failovers_of(cloud, *before) == []
+    cloud.delete(*before)
+
+
+def test_guest_that_cannot_move_is_stopped_by_policy_only(cloud):
+    host = cloud.lab.hosts[0]
+    name = cloud.host_name(host)
+    cloud.create("paused-1", "--host", name)
+    cloud.cli.run("instance", "pause", "paused-1")
+    refusal = cloud.refused("host", "drain", name)
+    assert "paused-1 cannot leave running: it is paused" in refusal, refusal
+    assert duty_in_list(cloud, name) == "serving" and cloud.copies("paused-1") == 1
+    cloud.cli.run("host", "drain", name, "--policy", "stop")
+    assert cloud.state("paused-1") == "STOPPED" and cloud.copies("paused-1") == 0
+    refusal = cloud.refused("instance", "start", "paused-1", "--host", name)
+    assert "drained" in refusal, refusal
+    cloud.cli.run("host", "undrain", name, "--start-stopped")
+    cloud.wait_state("paused-1", "RUNNING")
+    cloud.delete("paused-1")
 
 
 def test_drain_is_cancelled(cloud):
@@ -176,8 +193,7 @@ def test_operating_system_that_shuts_down_takes_its_host_along(cloud):
     cloud.create("off-2", "--host", name)
     epoch = epoch_of(cloud, name)
     host.run("/run/lab/bin/hostd", "--shut-down", timeout=250)
-    assert_left_by_its_own_word(cloud, host, name, epoch, "off-1")
-    assert cloud.state("off-2") == "STOPPED"
+    assert_left_by_its_own_word(cloud, host, name, epoch, "off-1", "off-2")
     host.kill("hf-lease", signal.SIGTERM)
     with open(host.log("hf-lease"), encoding="utf-8", errors="replace") as f:
         assert "watchdog /dev/watchdog is disarmed" in f.read()
@@ -185,7 +201,6 @@ def test_operating_system_that_shuts_down_takes_its_host_along(cloud):
     host.power_on()
     wait_connected(cloud, host, epoch)
     wait_duty(cloud, name, "")  # nobody took it out of service
-    cloud.cli.run("instance", "start", "off-2", "--host", name)
     cloud.delete("off-1", "off-2")
 
 
