@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/conditions.h"
+#include "control/drain_facts.h"
 #include "control/drain_plan.h"
 #include "control/drain_record.h"
 #include "control/guard_object.h"
@@ -23,7 +24,6 @@ typedef Holdfast__V1__Instance Instance;
 typedef Holdfast__V1__Operation Operation;
 typedef Holdfast__V1__HostStatus__Leaving Leaving;
 
-#define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define POWER(name) HOLDFAST__V1__POWER_STATE__POWER_##name
 #define HOW(name)   HOLDFAST__V1__HOST_STATUS__LEAVING__HOW__##name
 
@@ -36,148 +36,8 @@ struct look {
     struct hf_world_object *op; /* the operation of this drain while it runs, or NULL */
     bool op_changed;
     const Holdfast__V1__Fence *fence; /* of the present life, or NULL */
-    const Instance **instances;       /* placed there, or about to be */
-    struct hf_world_object **objects; /* the same */
-    bool no_place;                    /* somebody finds no host */
-    char **problems;                  /* texts of the facts */
-    size_t n_problems;
-    struct hf_drain_instance *facts;
-    size_t n;
+    struct hf_drain_facts facts;
 };
-
-/* --- what is seen --- */
-
-static bool placed_on(const Instance *i, const Host *h)
-{
-    return hf_placement_open(i->placement) && strcmp(i->placement->host_uuid, h->meta->uuid) == 0;
-}
-
-static enum hf_drain_place place_of(const struct look *l, const Instance *i)
-{
-    if (!placed_on(i, l->host))
-        return HF_DRAIN_ARRIVES;
-    if (i->placement->epoch != l->host->status->epoch || l->fence != NULL ||
-        hf_ha_contact_lost(l->c, l->host))
-        return HF_DRAIN_LOST;
-    if (i->spec->deleting || i->spec->power == POWER(STOPPED))
-        return HF_DRAIN_ENDS;
-    bool runs = i->status != NULL && i->status->seen_run == i->placement->run &&
-                (i->status->state == STATE(RUNNING) || i->status->state == STATE(PAUSED));
-    return runs ? HF_DRAIN_RUNS : HF_DRAIN_STARTS;
-}
-
-/* What is remembered of a host beyond the store. */
-struct drain_memory {
-    int64_t no_place_since_ms; /* loop clock: somebody has found no place since; 0: everybody has one */
-};
-
-static struct drain_memory *memory_of(struct hf_world_object *host)
-{
-    if (host->memory == NULL) {
-        host->memory = HF_NEW(struct drain_memory);
-        host->free_memory = free;
-    }
-    return host->memory;
-}
-
-static const char *keep(struct look *l, const char *text)
-{
-    l->problems = hf_realloc_array(l->problems, l->n_problems + 1, sizeof *l->problems);
-    l->problems[l->n_problems] = hf_strdup(text);
-    return l->problems[l->n_problems++];
-}
-
-/* One that can be migrated takes its room in `room`, so that all of them fit. That there is none is believed
- * when it has been so for a while: a daemon that is started again is back in a second, and nobody is stopped
- * for that. */
-static void judge_room(struct look *l, struct hf_facts *room, const Instance *i,
-                       struct hf_drain_instance *ret)
-{
-    const Holdfast__V1__Host *target;
-    struct drain_memory *mem = memory_of(l->object);
-    int64_t now = hf_controllers_now_ms(l->c);
-    hf_status st = hf_migration_choose_from(l->c, room, i, NULL, &target);
-    if (hf_status_code(st) == HF_EXHAUSTED) {
-        l->no_place = true;
-        if (mem->no_place_since_ms == 0)
-            mem->no_place_since_ms = now;
-    }
-    ret->pauses = hf_status_code(st) == HF_EXHAUSTED && now - mem->no_place_since_ms < HF_DRAIN_DOUBT_MS;
-    if (ret->pauses)
-        hf_controllers_wake(l->c, l->object, mem->no_place_since_ms + HF_DRAIN_DOUBT_MS - now);
-    if (!hf_ok(st))
-        ret->problem = keep(l, hf_status_message(st));
-    hf_status_drop(st);
-}
-
-/* How long its next migration is put off. The stored time is of the wall clock of whoever led then. */
-static int64_t pause_of(const struct look *l, const Leaving *entry)
-{
-    int64_t ms = entry != NULL ? entry->retry_at_ms - hf_controllers_wall_ms(l->c) : 0;
-    return ms > 0 && ms <= HF_DRAIN_RETRY_MS ? ms : 0;
-}
-
-/* Can it be migrated, now or soon? */
-static void judge(struct look *l, struct hf_facts *room, const Instance *i, struct hf_drain_instance *ret)
-{
-    const Leaving *entry = hf_drain_leaving(l->host, i->meta->uuid, i->placement->run);
-    if (ret->place == HF_DRAIN_STARTS) /* what keeps it from starting here */
-        ret->problem =
-            hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY);
-    if (ret->place != HF_DRAIN_RUNS || ret->leaving != HF_DRAIN_STAY)
-        return;
-    if (entry != NULL && entry->failures >= HF_DRAIN_FAILURES_MAX)
-        ret->problem = entry->error;
-    else if (i->spec->reboot_generation > i->status->reboot_done ||
-             !hf_controllers_host_usable(l->c, l->host) || pause_of(l, entry) > 0)
-        ret->pauses = true;
-    else
-        judge_room(l, room, i, ret);
-}
-
-static enum hf_drain_step step_of(const struct look *l, const Instance *i)
-{
-    if (hf_migration_open(i->placement) && placed_on(i, l->host))
-        return HF_DRAIN_MIGRATE;
-    return hf_drain_stops(l->host, i->meta->uuid, i->placement->run) ? HF_DRAIN_STOP : HF_DRAIN_STAY;
-}
-
-static const char *target_of(const struct look *l, const Instance *i)
-{
-    const Host *h = hf_migration_open(i->placement)
-                        ? HF_WORLD_GET(l->c->world, HOST, Host, i->placement->migration->target_host_uuid)
-                        : NULL;
-    return h != NULL ? h->meta->name : NULL;
-}
-
-static void gather(struct look *l)
-{
-    size_t n = hf_world_count(l->c->world, HOLDFAST__V1__KIND__INSTANCE);
-    l->instances = hf_alloc_array(n, sizeof(Instance *));
-    l->objects = hf_alloc_array(n, sizeof(struct hf_world_object *));
-    l->facts = hf_alloc_array(n, sizeof *l->facts);
-    struct hf_facts *room = hf_controllers_gather_facts(l->c);
-    for (size_t k = 0; k < n; k++) {
-        struct hf_world_object *o = hf_world_at(l->c->world, HOLDFAST__V1__KIND__INSTANCE, k);
-        const Instance *i = (const Instance *)(void *)o->message;
-        if (!hf_placement_touches(i->placement, l->host->meta->uuid))
-            continue;
-        enum hf_drain_place place = place_of(l, i);
-        l->instances[l->n] = i;
-        l->objects[l->n] = o;
-        l->facts[l->n++] = (struct hf_drain_instance){
-            .name = i->meta->name,
-            .place = place,
-            .restarts = hf_instance_never_stop(l->c, i),
-            .leaving = step_of(l, i),
-            .target = target_of(l, i),
-        };
-        judge(l, room, i, &l->facts[l->n - 1]);
-    }
-    hf_facts_free(room);
-    if (!l->no_place)
-        memory_of(l->object)->no_place_since_ms = 0;
-}
 
 /* --- who has left, and who failed to --- */
 
@@ -185,7 +45,8 @@ static void gather(struct look *l)
  * pause. */
 static void note_failure(struct look *l, const Instance *i)
 {
-    const Holdfast__V1__Placement__Migration *m = placed_on(i, l->host) ? i->placement->migration : NULL;
+    const Holdfast__V1__Placement__Migration *m =
+        hf_drain_placed_on(i, l->host) ? i->placement->migration : NULL;
     if (l->host->spec->drain == NULL || m == NULL ||
         m->phase != HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__CANCELLED ||
         m->started_at_ms < l->host->spec->drain->since_ms)
@@ -219,7 +80,7 @@ static void note_end(struct look *l, const Leaving *entry)
 static bool is_leaving(const struct look *l, const Leaving *entry)
 {
     const Instance *i = HF_WORLD_GET(l->c->world, INSTANCE, Instance, entry->instance_uuid);
-    return i != NULL && placed_on(i, l->host) && i->placement->run == entry->run;
+    return i != NULL && hf_drain_placed_on(i, l->host) && i->placement->run == entry->run;
 }
 
 /* Somebody wants it stopped for good: it is theirs from now on, and will not be started again. */
@@ -347,10 +208,10 @@ static void stop(struct look *l, const Instance *i)
 
 static void begin_steps(struct look *l, const enum hf_drain_step *steps)
 {
-    for (size_t k = 0; k < l->n; k++) {
-        const Instance *i = l->instances[k];
+    for (size_t k = 0; k < l->facts.n; k++) {
+        const Instance *i = (const Instance *)(void *)l->facts.objects[k]->message;
         if (steps[k] == HF_DRAIN_MIGRATE) {
-            migrate(l, l->objects[k]);
+            migrate(l, l->facts.objects[k]);
         } else if (steps[k] == HF_DRAIN_STOP) {
             hf_info("host '%s': drained: instance '%s' is stopped", l->host->meta->name, i->meta->name);
             stop(l, i);
@@ -456,13 +317,13 @@ static void plan(struct look *l)
         .withdrawn = l->host->spec->drain == NULL,
         .parallel_max = (unsigned)hf_setting_int(hf_control_store(l->c->control), "host.drainParallel"),
         .stopped = p->n_stopped_instance_uuids,
-        .instances = l->facts,
-        .n = l->n,
+        .instances = l->facts.list,
+        .n = l->facts.n,
     };
-    if (p->total < l->n)
-        p->total = (uint32_t)l->n;
+    if (p->total < v.n)
+        p->total = (uint32_t)v.n;
     v.total = p->total;
-    enum hf_drain_step *steps = hf_alloc_array(l->n, sizeof *steps);
+    enum hf_drain_step *steps = hf_alloc_array(v.n, sizeof *steps);
     enum hf_drain_verdict verdict = hf_drain_plan(&v, steps, text);
     if (verdict == HF_DRAIN_REFUSED) {
         refuse(l, text);
@@ -506,7 +367,7 @@ void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     l.host = hf_edit_change(l.edit, o);
     settle_leaving(&l);
     note_failures(&l);
-    gather(&l);
+    hf_drain_facts_gather(c, o, l.host, l.fence != NULL, &l.facts);
     if (cancelled(&l))
         take_back(&l, HOLDFAST__V1__OPERATION__STATE__CANCELLED, HF_CANCELLED,
                   "cancelled: the host serves again, what has left it stays away");
@@ -515,12 +376,7 @@ void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *o)
         hf_edit_commit(l.edit, NULL, NULL);
     else
         hf_edit_drop(l.edit);
-    for (size_t k = 0; k < l.n_problems; k++)
-        free(l.problems[k]);
-    free(l.problems);
-    free(l.instances);
-    free(l.objects);
-    free(l.facts);
+    hf_drain_facts_done(&l.facts);
 }
 
 void hf_drain_asked_by_host(struct hf_controllers *c, const char *host_uuid)

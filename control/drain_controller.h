@@ -3,11 +3,11 @@
  * leader goes on where this one was. The operation that began the drain tells how far it is, ends with it,
  * and takes it back when it is cancelled.
  *
- *   1 spec.drain is there           the scheduler leaves the host out drain_record.h 2 an instance leaves
- * status.drain.leaving names its run; STOP: the host is told   assignment_set.c 3 its end is proven a
- * NeverStop one starts elsewhere, another stays stopped      instance_step.c 4 nothing is placed there
- * DRAINED, MAINTENANCE; or the host is told to shut down 5 it says that it has           its last life is
- * fenced by its own word: SHUT_DOWN           host_grant.c
+ * The story: spec.drain is there, and the scheduler leaves the host out (drain_record.h). An instance is
+ * migrated (migration_controller.h), or status.drain.leaving names its run and the host is told to stop it
+ * (assignment_set.c); when that end is proven a NeverStop one starts elsewhere and another stays stopped
+ * (instance_step.c). Nothing is placed there any more: drained, in maintenance; or the host is told to shut
+ * down, and when it says that it has, its life is fenced by its own word (host_grant.c).
  */
 #ifndef HF_CONTROL_DRAIN_CONTROLLER_H
 #define HF_CONTROL_DRAIN_CONTROLLER_H
@@ -15,10 +15,7 @@
 #include "control/controllers_state.h"
 
 #define HF_DRAIN_LOOK_MS 5000 /* room may have come up elsewhere */
-#define HF_DRAIN_DOUBT_MS                                                                                    \
-    4000 /* for which an instance must have found no place before that is believed: hosts hiccup */
-#define HF_DRAIN_RETRY_MS 10000 /* between a migration that failed and the next one of the same instance */
-#define HF_DRAIN_TELL_MS  1000  /* between two orders to shut down, until the host obeys */
+#define HF_DRAIN_TELL_MS 1000 /* between two orders to shut down, until the host obeys */
 
 /* One look at a host; called for every dirty one. */
 void hf_drain_reconcile(struct hf_controllers *c, struct hf_world_object *host);

@@ -412,7 +412,7 @@ static void one_that_fails_to_move_again_and_again(void **state)
     assert_int_equal(end_of(w, op, 8000, text), OPERATION(RUNNING));
     assert_non_null(strstr(text, "waits a moment"));
     assert_int_equal(end_of(w, op, 90000, text), OPERATION(FAILED)); /* three times, with a pause */
-    assert_non_null(strstr(text, "cannot leave running: the target does not answer"));
+    assert_non_null(strstr(text, "cannot leave running: libvirt: the target did not take it"));
     assert_true(serves(w, 0));
     for (unsigned n = 1; n <= VMS; n++)
         assert_true(on_host(c, n, 0));
