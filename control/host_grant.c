@@ -10,6 +10,7 @@
 #include "control/fence_object.h"
 #include "control/kinds.h"
 #include "control/storage_session.h"
+#include "ha/ha_timing.h"
 #include "control/timeline.h"
 
 #define HF_HOST_ADDRESSES_MAX 256 /* kept of a host; a host tells no more */
@@ -145,8 +146,18 @@ static bool set_addresses(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hell
     return true;
 }
 
+const char *hf_grant_profile(const Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello,
+                             bool same_life)
+{
+    const struct hf_ha_timing *before = hf_ha_timing_find(st->profile),
+                              *now = hf_ha_timing_find(hello->profile);
+    bool keeps = same_life && st->profile[0] != '\0' && before != NULL &&
+                 (now == NULL || before->silence_ms > now->silence_ms);
+    return keeps ? st->profile : hello->profile;
+}
+
 /* Takes the Hello's inventory over; true when something changed. */
-static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello)
+static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello, bool same_life)
 {
     bool changed = st->cpus != hello->cpus || st->memory_bytes != hello->memory_bytes;
     st->cpus = hello->cpus;
@@ -156,7 +167,7 @@ static bool take_inventory(Holdfast__V1__HostStatus *st, const Holdfast__V1__Hel
     changed |= set_text(&st->watchdog, hello->watchdog);
     changed |= set_text(&st->watchdog_problem, hello->watchdog_problem);
     changed |= set_text(&st->version, hello->version);
-    changed |= set_text(&st->profile, hello->profile);
+    changed |= set_text(&st->profile, hf_grant_profile(st, hello, same_life));
     changed |= set_addresses(st, hello);
     return changed;
 }
@@ -175,7 +186,7 @@ static void end_shutdown(Holdfast__V1__Host *h)
 static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h,
                      const Holdfast__V1__Hello *hello, bool leaves, uint64_t epoch)
 {
-    bool changed = take_inventory(h->status, hello);
+    bool changed = take_inventory(h->status, hello, h->status->epoch == epoch);
     if (leaves)
         changed |= hf_drain_want_by_host(h, hf_env_wall_ms(env));
     if (h->status->state != HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED) {

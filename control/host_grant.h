@@ -42,4 +42,10 @@ hf_status hf_grant_build(struct hf_env *env, const struct hf_store *s, struct hf
                          const Holdfast__V1__Hello *hello, bool leaves, enum hf_grant *ret,
                          uint64_t *ret_epoch) HF_MUST_USE;
 
+/* The profile that the host is judged by from this Hello on. A life is judged by the longest silence of those
+ * that it was reported with: a keeper goes on by the one that its epoch began with, and nobody ends it sooner
+ * for a word that says otherwise. Borrowed from one of the two. */
+const char *hf_grant_profile(const Holdfast__V1__HostStatus *st, const Holdfast__V1__Hello *hello,
+                             bool same_life);
+
 #endif

@@ -20,6 +20,28 @@ static int teardown(void **state)
 
 /* --- the table of grants --- */
 
+static void a_life_is_judged_by_its_longest_silence(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *said;
+        bool same_life;
+        const char *expected;
+    } cases[] = {
+        {"", "fast", true, "fast"},           {"fast", "fast", true, "fast"},
+        {"fast", "default", true, "default"}, {"default", "fast", true, "default"},
+        {"default", "fast", false, "fast"},   {"default", "unheard-of", true, "default"},
+        {"san", "default", true, "san"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Holdfast__V1__HostStatus st = HOLDFAST__V1__HOST_STATUS__INIT;
+        Holdfast__V1__Hello hello = HOLDFAST__V1__HELLO__INIT;
+        st.profile = (char *)cases[i].before;
+        hello.profile = (char *)cases[i].said;
+        assert_string_equal(hf_grant_profile(&st, &hello, cases[i].same_life), cases[i].expected);
+    }
+}
+
 static void what_a_hello_is_answered_with(void **state)
 {
     (void)state;
@@ -274,7 +296,8 @@ static void a_deleted_host_ends_its_life_and_waits(void **state)
 {
     struct cloud *c = *state;
     assert_int_not_equal(cloud_delete(c, KIND(HOST), c->hosts[1].uuid), HF_OK); /* its epoch is not fenced */
-    Holdfast__V1__Fence *f = hf_fence_new(c->raft.env, c->hosts[1].uuid, 1, "the host was deleted", "operator");
+    Holdfast__V1__Fence *f =
+        hf_fence_new(c->raft.env, c->hosts[1].uuid, 1, "the host was deleted", "operator");
     struct hf_txn *t = hf_txn_create(NULL, 0);
     struct outcome o = {0};
     hf_txn_put_message(t, c->raft.env, &f->base);
@@ -295,6 +318,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_hello_is_answered_with),
+        cmocka_unit_test(a_life_is_judged_by_its_longest_silence),
         TEST(a_daemon_waits_until_it_is_added),
         TEST(another_key_is_denied_and_disturbs_nobody),
         TEST(a_restarted_daemon_keeps_epoch_and_runs),

@@ -6,7 +6,7 @@
 #include "ha/lease_record.h"
 
 #define MAGIC   "HFKEEPER"
-#define VERSION 3u
+#define VERSION 4u
 
 struct head {
     char magic[8];

@@ -51,6 +51,7 @@ struct hf_keeper_state {
     uint32_t epoch_closed;
     uint32_t n_storages, n_closed, n_runs, n_tombs;
     uint32_t reserved;
+    char profile[HF_KEEPER_PROFILE_MAX]; /* whose durations this epoch lives by; "": none was begun */
     struct hf_keeper_state_storage storages[HF_KEEPER_STORAGES_MAX];
     struct hf_keeper_state_closed closed[HF_KEEPER_CLOSED_MAX];
     struct hf_keeper_state_run runs[HF_KEEPER_RUNS_MAX];

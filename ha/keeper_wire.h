@@ -16,6 +16,7 @@
 #define HF_KEEPER_RUNS_MAX     256  /* runs that are not over */
 #define HF_KEEPER_TOMBS_MAX    1024 /* tombstones kept */
 #define HF_KEEPER_DIR_MAX      1024
+#define HF_KEEPER_PROFILE_MAX  16
 #define HF_KEEPER_TEXT_MAX     512
 #define HF_KEEPER_SOCKET       "/run/holdfast/keeper.sock"
 #define HF_KEEPER_GATE_SOCKET  "/run/holdfast/gate.sock" /* where QEMU's user may ask */
@@ -82,7 +83,7 @@ struct hf_keeper_wire_view {
     uint8_t reserved[6];
     char watchdog[16];
     char watchdog_problem[160];
-    char profile[16];
+    char profile[HF_KEEPER_PROFILE_MAX]; /* by which it lives now */
     uint32_t n_storages, n_runs;
 };
 

@@ -97,6 +97,7 @@ static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting 
     s->cluster = w->cluster;
     s->epoch = w->epoch;
     s->epoch_closed = 0;
+    snprintf(s->profile, sizeof s->profile, "%s", r->timing->profile);
     s->n_closed = 0;
     memset(s->closed, 0, sizeof s->closed);
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {

@@ -234,13 +234,24 @@ static void check_leases(struct hf_lease_rules *r)
  */
 static void end_idle_epoch(struct hf_lease_rules *r)
 {
-    bool lost = false;
+    bool lost = r->wanted != r->timing && r->state.epoch > 0;
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++)
         lost |= r->leases[i].used && r->leases[i].watched && r->leases[i].closed;
     if (!lost || r->state.n_runs > 0 || r->state.epoch_closed || HF_MUTANT(CLOSED_STORAGE_REOPENS))
         return;
     hf_lease_note(r, "epoch %llu: closed, no run is left", (unsigned long long)r->state.epoch);
     hf_lease_close_epoch(r);
+}
+
+/* Nothing is left that anybody judges by the old durations: the next epoch is asked for with the new ones. */
+static void change_profile(struct hf_lease_rules *r)
+{
+    bool epoch_is_over = r->state.epoch == 0 || (r->state.epoch_closed && r->state.n_runs == 0);
+    if (r->wanted == r->timing || !epoch_is_over)
+        return;
+    hf_lease_note(r, "profile %s from the next epoch on", r->wanted->profile);
+    r->timing = r->wanted;
+    r->changed = true;
 }
 
 static void renew(struct hf_lease_rules *r)
@@ -387,6 +398,7 @@ void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *
     hf_lease_answer_waiting(r, 0, NULL, 0);
     check_leases(r);
     end_idle_epoch(r);
+    change_profile(r);
     if (r->closed)
         hf_lease_kill_doomed(r);
     hf_lease_freeze_and_thaw(r);
@@ -409,6 +421,14 @@ void hf_lease_rules_saved(struct hf_lease_rules *r, bool ok)
 }
 
 /* --- life --- */
+
+/* By which an epoch lives that is already there. */
+static const struct hf_ha_timing *timing_of_state(const struct hf_keeper_state *s,
+                                                  const struct hf_ha_timing *wanted)
+{
+    const struct hf_ha_timing *t = s->profile[0] != '\0' ? hf_ha_timing_find(s->profile) : NULL;
+    return t ? t : wanted;
+}
 
 static void load_leases(struct hf_lease_rules *r)
 {
@@ -438,7 +458,8 @@ struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, 
                                              const struct hf_keeper_state *state, int64_t now_ms)
 {
     struct hf_lease_rules *r = HF_NEW(struct hf_lease_rules);
-    r->timing = timing;
+    r->wanted = timing;
+    r->timing = state ? timing_of_state(state, timing) : timing;
     r->now_ms = r->next_pet_ms = r->next_survey_ms = r->next_look_ms = r->no_strays_ms = now_ms;
     snprintf(r->boot_id, sizeof r->boot_id, "%s", boot_id);
     r->orphans = state == NULL;

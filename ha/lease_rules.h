@@ -116,7 +116,8 @@ struct hf_lease_effects {
 struct hf_lease_rules;
 
 /* state: what the last keeper of this boot left, or NULL (then everything of ours is killed first). Copied.
- */
+ * An epoch that is open, or of which runs are left, goes on by the profile that it began with, since the
+ * leader judges it by that; timing counts from the next one, and an empty host closes its epoch for it. */
 struct hf_lease_rules *hf_lease_rules_create(const struct hf_ha_timing *timing, const char *boot_id,
                                              const struct hf_keeper_state *state, int64_t now_ms);
 void hf_lease_rules_free(struct hf_lease_rules *r);
@@ -127,6 +128,8 @@ void hf_lease_rules_step(struct hf_lease_rules *r, const struct hf_lease_event *
 /* How HF_LEASE_PERSIST went, or its repetition, which is the driver's. Until it went well, record and view
  * tell of no end that the state file does not hold: the next keeper would not know of it. */
 void hf_lease_rules_saved(struct hf_lease_rules *r, bool ok);
+/* The durations by which it lives at this moment. */
+const struct hf_ha_timing *hf_lease_rules_timing(const struct hf_lease_rules *r);
 /* What HF_LEASE_PERSIST writes. */
 const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *r);
 /* What HF_LEASE_RENEW writes. */

@@ -64,16 +64,17 @@ struct hf_lease_waiting {
 
 struct hf_lease_rules {
     /* fixed */
-    const struct hf_ha_timing *timing;
+    const struct hf_ha_timing *wanted; /* from the next epoch on */
     char boot_id[HF_LEASE_BOOT_ID_MAX];
     /* persistent */
+    const struct hf_ha_timing *timing; /* of the present one */
     struct hf_keeper_state state;
     /* volatile */
     struct hf_lease leases[HF_KEEPER_STORAGES_MAX];
     struct hf_lease_waiting waiting[HF_LEASE_WAITING_MAX];
     size_t n_waiting;
     struct hf_lease_guest guests[HF_KEEPER_RUNS_MAX]; /* of state.runs */
-    bool unsaved;           /* the last save failed */
+    bool unsaved;                                     /* the last save failed */
     uint32_t new_tombs;     /* tombstones, the last of the list, that no saved state holds */
     bool orphans;           /* started without a state: kill what there is, believe in nothing before */
     bool strays;            /* the last survey saw processes that no run accounts for */

@@ -20,6 +20,11 @@ const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *
     return &r->state;
 }
 
+const struct hf_ha_timing *hf_lease_rules_timing(const struct hf_lease_rules *r)
+{
+    return r->timing;
+}
+
 const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
     const struct hf_lease *l = find(r, storage);

@@ -130,7 +130,7 @@ static void let_files_go(struct keeper *k)
 static void pet(struct keeper *k)
 {
     const char *before = hf_keeper_watchdog_kind(&k->watchdog);
-    hf_keeper_watchdog_pet(&k->watchdog, !hf_lease_rules_idle(k->rules));
+    hf_keeper_watchdog_pet(&k->watchdog, hf_lease_rules_timing(k->rules), !hf_lease_rules_idle(k->rules));
     if (strcmp(before, hf_keeper_watchdog_kind(&k->watchdog)) != 0)
         hf_keeper_server_changed(&k->server);
 }
@@ -352,11 +352,13 @@ static hf_status start(struct keeper *k)
     harden();
     char holder[PATH_MAX];
     snprintf(holder, sizeof holder, "%.*s.holder", PATH_MAX - 8, k->options.state);
-    HF_TRY(
-        hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, holder, k->timing));
+    HF_TRY(hf_keeper_watchdog_init(&k->watchdog, k->options.watchdog, k->options.stand_in, holder));
     k->procs = hf_keeper_procs_create(&k->inbox);
     create_rules(k);
-    hf_info("keeper runs: profile %s", k->timing->profile);
+    const char *profile = hf_lease_rules_timing(k->rules)->profile;
+    hf_info("keeper runs: profile %s", profile);
+    if (strcmp(profile, k->timing->profile) != 0)
+        hf_warn("profile %s waits for the next epoch: this one began by %s", k->timing->profile, profile);
     struct hf_lease_event tick = {.kind = HF_LEASE_TICK};
     step(k, &tick);
     return HF_STATUS_OK;

@@ -96,9 +96,6 @@ hf_status hf_keeper_holder_renew(struct hf_keeper_holder *h)
 {
     struct sockaddr_un at = address_of(h);
     int pair[2] = {-1, -1};
-    if (h->fd >= 0)
-        close(h->fd);
-    h->fd = -1;
     int listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     mode_t before = umask(0177);
     unlink(h->path); /* the lock on the state file has shown that no other keeper lives here */
@@ -138,6 +135,8 @@ hf_status hf_keeper_holder_open(struct hf_keeper_holder *h, const char *path, in
     if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0 && wait_for(fd) &&
         take_word(fd, ret_device) == HELD)
         return HF_STATUS_OK;
+    close(fd);
+    h->fd = -1;
     return hf_keeper_holder_renew(h);
 }
 

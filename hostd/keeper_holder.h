@@ -21,7 +21,7 @@ struct hf_keeper_holder {
 /* Finds the holder that an earlier keeper left, or starts one. ret_device: the descriptor that it has kept,
  * the caller's from here on, or -1. */
 hf_status hf_keeper_holder_open(struct hf_keeper_holder *h, const char *path, int *ret_device) HF_MUST_USE;
-/* It has ended: starts another one. */
+/* There is none any more (fd is -1): starts another one. */
 hf_status hf_keeper_holder_renew(struct hf_keeper_holder *h) HF_MUST_USE;
 /* From here on it keeps a copy of this descriptor, in place of one that it had. */
 void hf_keeper_holder_keep(struct hf_keeper_holder *h, int device);

@@ -17,6 +17,18 @@
 #define PET_BYTE    "\0"
 #define DISARM_BYTE "V"
 
+/* With a holder if there is none (any more). */
+static void keep_open(struct hf_keeper_watchdog *w)
+{
+    if (w->holder.fd < 0) {
+        hf_status st = hf_keeper_holder_renew(&w->holder);
+        if (!hf_ok(st))
+            hf_err("%s: the death of this keeper would pet the watchdog", hf_status_message(st));
+        hf_status_drop(st);
+    }
+    hf_keeper_holder_keep(&w->holder, w->fd);
+}
+
 static bool file_says_one(const char *path)
 {
     char value = '0';
@@ -57,7 +69,6 @@ static const char *device_problem(struct hf_keeper_watchdog *w)
     struct watchdog_info info;
     int pretimeout = 0;
     memset(&info, 0, sizeof info);
-    w->kind = "none";
     if (ioctl(w->fd, WDIOC_GETSUPPORT, &info) != 0)
         return "it does not tell what it is";
     if (strstr((const char *)info.identity, "Software") != NULL) {
@@ -75,9 +86,10 @@ static const char *device_problem(struct hf_keeper_watchdog *w)
 
 static hf_status prepare_device(struct hf_keeper_watchdog *w)
 {
+    w->kind = "none";
+    w->problem[0] = '\0';
     HF_TRY(set_timeout(w));
     const char *problem = device_problem(w);
-    w->prepared = true;
     if (problem)
         snprintf(w->problem, sizeof w->problem, "watchdog %s proves nothing: %s", w->device, problem);
     if (problem)
@@ -94,14 +106,13 @@ static void open_device(struct hf_keeper_watchdog *w, bool guests)
     if (w->fd < 0) {
         w->fd = open(w->device, O_WRONLY | O_CLOEXEC);
         if (w->fd >= 0)
-            hf_keeper_holder_keep(&w->holder, w->fd);
+            keep_open(w);
     }
     hf_status st = w->fd >= 0 ? prepare_device(w) : hf_errno(errno, "open watchdog %s", w->device);
     if (!hf_ok(st)) {
         snprintf(w->problem, sizeof w->problem, "%s: no watchdog guards this host", hf_status_message(st));
         hf_err("%s%s", w->problem,
                w->fd >= 0 && guests ? ", and the one that was armed goes on counting" : "");
-        w->unusable = true;
         hf_keeper_watchdog_close(w, !guests);
     }
     hf_status_drop(st);
@@ -115,7 +126,7 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
     if (fd >= 0 && fstat(fd, &s) == 0 && S_ISFIFO(s.st_mode)) {
         w->fd = fd;
         w->said = false;
-        hf_keeper_holder_keep(&w->holder, fd);
+        keep_open(w);
         hf_info("watchdog stand-in %s is there", w->stand_in);
         return;
     }
@@ -128,12 +139,12 @@ static void open_stand_in(struct hf_keeper_watchdog *w)
 }
 
 hf_status hf_keeper_watchdog_init(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
-                                  const char *holder, const struct hf_ha_timing *timing)
+                                  const char *holder)
 {
     struct stat s;
     HF_ASSERT(!device || !stand_in);
     *w = (struct hf_keeper_watchdog){
-        .device = device, .stand_in = stand_in, .timing = timing, .fd = -1, .holder.fd = -1, .kind = "none"};
+        .device = device, .stand_in = stand_in, .fd = -1, .holder.fd = -1, .kind = "none"};
     if (device && stat(device, &s) != 0)
         return hf_errno(errno, "find watchdog %s", device);
     if (device && !S_ISCHR(s.st_mode))
@@ -159,11 +170,13 @@ const char *hf_keeper_watchdog_problem(const struct hf_keeper_watchdog *w)
     return w->problem;
 }
 
-void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests)
+void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, const struct hf_ha_timing *timing, bool guests)
 {
+    bool changed = w->timing != timing;
     if (w->fd < 0 && w->stand_in)
         open_stand_in(w);
-    if (w->device && !w->prepared && !w->unusable)
+    w->timing = timing;
+    if (w->device && changed)
         open_device(w, guests);
     if (w->fd < 0 || write(w->fd, PET_BYTE, 1) == 1 || errno == EAGAIN)
         return;
@@ -179,12 +192,10 @@ void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests)
 void hf_keeper_watchdog_holder_ended(struct hf_keeper_watchdog *w)
 {
     hf_warn("the watchdog's holder has ended: another one takes its place");
-    hf_status st = hf_keeper_holder_renew(&w->holder);
-    if (!hf_ok(st))
-        hf_err("%s: the death of this keeper would pet the watchdog", hf_status_message(st));
-    hf_status_drop(st);
+    close(w->holder.fd);
+    w->holder.fd = -1;
     if (w->fd >= 0)
-        hf_keeper_holder_keep(&w->holder, w->fd);
+        keep_open(w);
 }
 
 /* The device is closed when its last descriptor is, so the holder's goes first. */

@@ -17,12 +17,10 @@
 #include "hostd/keeper_holder.h"
 
 struct hf_keeper_watchdog {
-    const char *device, *stand_in; /* paths; at most one is not NULL */
-    const struct hf_ha_timing *timing;
+    const char *device, *stand_in;     /* paths; at most one is not NULL */
+    const struct hf_ha_timing *timing; /* to which it was set; NULL: not yet */
     struct hf_keeper_holder holder;
     int fd;           /* -1: not open */
-    bool prepared;    /* the device was set up by this keeper */
-    bool unusable;    /* the device does not take the profile's time-out: it is left alone from then on */
     bool said;        /* the present trouble has been logged */
     const char *kind; /* of the device that is open */
     char problem[160];
@@ -31,14 +29,14 @@ struct hf_keeper_watchdog {
 /* Both paths may be NULL; holder: path of the holder's socket. An error tells that there is no such device;
  * the keeper does not start then. What an earlier keeper has armed is taken over, and petted in its place. */
 hf_status hf_keeper_watchdog_init(struct hf_keeper_watchdog *w, const char *device, const char *stand_in,
-                                  const char *holder, const struct hf_ha_timing *timing) HF_MUST_USE;
+                                  const char *holder) HF_MUST_USE;
 /* "hardware", "stand-in", "software" or "none": what holds at this moment. */
 const char *hf_keeper_watchdog_kind(const struct hf_keeper_watchdog *w);
 /* Why its silence proves nothing, as a sentence for people; "" if it does, or is not known yet. */
 const char *hf_keeper_watchdog_problem(const struct hf_keeper_watchdog *w);
-/* Opens it first if need be. guests: some may run, so a device that turns out to be unusable must not be
- * disarmed. */
-void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, bool guests);
+/* Opens it first if need be, and sets it to the time-out of these durations. guests: some may run, so a
+ * device that turns out to be unusable must not be disarmed. */
+void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, const struct hf_ha_timing *timing, bool guests);
 /* The connection to the holder has something to say: it has ended. */
 void hf_keeper_watchdog_holder_ended(struct hf_keeper_watchdog *w);
 /* disarm: tell it to stop counting; else it goes on, and stays open. */
