@@ -104,6 +104,11 @@
 #define R6_SOURCE_WAITS_FOR_TOMB 1
 #endif
 
+/* The target goes on only when the log says that the source has handed over: its keeper has tombstoned the run. */
+#ifndef R6_TARGET_WAITS_FOR_WORD
+#define R6_TARGET_WAITS_FOR_WORD 1
+#endif
+
 /* --- rule 7: fences and evidence --- */
 
 /* Nothing is placed in a fenced epoch. */
