@@ -24,7 +24,7 @@
     X(PENDING_UNCOUNTED,       "rule 2",   "A permit whose process was not seen yet does not keep the watchdog from being petted.") \
     X(PENDING_IS_OVER,         "rule 2",   "A start that still hangs in libvirt does not keep a host from calling itself clean.") \
     X(GATE_WITHOUT_PERMIT,     "rule 2",   "The gate lets in a guest whose run has no permit, or is over.") \
-    X(GATE_WITHOUT_LEASE,      "rule 2",   "The gate does not ask whether the leases are fresh.") \
+    X(GATE_WITHOUT_LEASE,      "rule 2",   "The gate asks nothing of the leases: neither whether they are fresh nor since when they are renewed.") \
     X(GATE_AFTER_CLOSE,        "rule 2",   "The gate lets in what had a permit before its epoch or storage was closed.") \
     X(GATE_DURING_END,         "rule 2",   "The gate lets in a run whose end is asked for.") \
     X(GATE_UNCOUNTED,          "rule 2",   "A process that was let in neither is watched nor counts as an instance.") \
