@@ -19,7 +19,7 @@
 #include "ha/fence_decide.h"
 
 #define HF_HA_NOTE_MS           5000 /* between two writes of what holds a fence */
-#define HF_HA_ACTIONS_MAX       64   /* of one look; the rest follows at the next */
+#define HF_HA_ACTIONS_MAX       64   /* changes of one look; the rest follows at the next */
 #define HF_FAILOVERS_KEPT_MAX   1000 /* ended ones; above, the oldest are deleted */
 #define HF_FAILOVERS_FORGET_MAX 64   /* in one transaction */
 

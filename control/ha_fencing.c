@@ -341,15 +341,17 @@ bool hf_ha_fence(struct hf_controllers *c)
         .hosts = p.hosts,
         .n_hosts = p.n,
     };
-    struct hf_fence_action *actions = hf_alloc_array(HF_HA_ACTIONS_MAX, sizeof *actions);
-    size_t n = hf_fence_decide(&view, actions, HF_HA_ACTIONS_MAX);
+    size_t room = hf_fence_room(&view), taken = 0;
+    struct hf_fence_action *actions = hf_alloc_array(room, sizeof *actions);
+    size_t n = hf_fence_decide(&view, actions, room);
     struct hf_edit *e = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct hf_fence_action *a = &actions[i];
         if (a->kind == HF_FENCE_POWER)
             hf_ha_power_act(c, p.objects[a->host], a);
-        if (a->kind == HF_FENCE_HOLD || a->kind == HF_FENCE_POWER)
+        if (a->kind == HF_FENCE_HOLD || a->kind == HF_FENCE_POWER || taken == HF_HA_ACTIONS_MAX)
             continue;
+        taken++;
         if (e == NULL)
             e = hf_edit_create(&c->editor, "fence lost hosts");
         if (a->kind == HF_FENCE_COMMIT)
@@ -362,8 +364,7 @@ bool hf_ha_fence(struct hf_controllers *c)
     if (e != NULL)
         hf_ha_commit(c, e);
     note_holds(c, &p, actions, n);
-    if (n < HF_HA_ACTIONS_MAX) /* else what is missing may stand in the rest */
-        hf_ha_power_done(c);
+    hf_ha_power_done(c);
     free(actions);
     free_view(&p);
     return e != NULL;

@@ -6,6 +6,8 @@
 
 #include "base/mutant.h"
 
+#define ACTIONS_OF_HOST 2 /* at most, beside one for each storage: power, and what is said of it */
+
 typedef unsigned long long ull;
 
 struct plan {
@@ -481,6 +483,14 @@ static void decide_host(struct plan *p, const struct hf_fence_host *h)
         decide_fenced(p, h);
     else if (!h->contact)
         decide_unfenced(p, h);
+}
+
+size_t hf_fence_room(const struct hf_fence_view *view)
+{
+    size_t room = 0;
+    for (size_t i = 0; i < view->n_hosts; i++)
+        room += ACTIONS_OF_HOST + view->hosts[i].n_storages;
+    return room;
 }
 
 size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max)

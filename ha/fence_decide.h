@@ -115,8 +115,11 @@ struct hf_fence_action {
     char text[HF_FENCE_TEXT_MAX];
 };
 
-/* At most max actions, in the order of the hosts; the rest follows at the next call. Evidence is asked for
- * only once its fence is in the view. */
+/* Room for every action that a view can lead to. */
+size_t hf_fence_room(const struct hf_fence_view *view);
+
+/* At most max actions, in the order of the hosts; with less than hf_fence_room() what lasts of the first hosts
+ * (a hold) may leave none for the last. Evidence is asked for only once its fence is in the view. */
 size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max);
 
 #endif
