@@ -38,6 +38,10 @@
     X(END_OF_ANOTHER_RUN,      "rule 5",   "The report about an earlier run ends the present one.") \
     X(EVIDENCE_OF_OLD_EPOCH,   "rule 5",   "Evidence against an earlier epoch of a host ends the runs of its present one, and the guard lets it.") \
     X(EVIDENCE_COVERS_ALL,     "rule 5",   "Silence on one storage ends the runs of an instance on another, and the guard lets it.") \
+    X(MIGRATION_ENDS_AT_SOURCE, "rule 6",   "The fence of a migration's source ends its run, whatever runs at the target, and the guard lets it.") \
+    X(STOPPED_IS_HANDED_OVER,  "rule 6",   "A source whose run has ended counts as one that has handed it over.") \
+    X(GO_ON_WITHOUT_WORD,      "rule 6",   "The target goes on as soon as the guest is whole there.") \
+    X(LOST_MOVE_FAILED,        "rule 17",  "A migration whose answer was lost counts as one that failed.") \
     X(SIGN_OF_OLD_EPOCH,       "rule 7",   "A record that stands still since an earlier epoch counts as silence of the present one.") \
     X(FENCED_EPOCH_ADOPTED,    "rule 7",   "A host that comes back goes on in the epoch that was fenced.") \
     X(PLACED_ON_FENCED,         "rule 7",   "A host whose epoch is fenced is given instances, and the guard lets it.") \

@@ -142,7 +142,8 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
     for (size_t k = 0; k < n; k++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, k);
         const Instance *i = (const Instance *)(void *)o->message;
-        if (!hf_placement_open(i->placement) || hf_migration_open(i->placement))
+        bool moves = hf_migration_open(i->placement) && !HF_MUTANT(MIGRATION_ENDS_AT_SOURCE);
+        if (!hf_placement_open(i->placement) || moves)
             continue;
         uint64_t epoch = i->placement->epoch - HF_MUTANT(EVIDENCE_OF_OLD_EPOCH);
         struct hf_world_object *fence = find_fence(&finder, i->placement->host_uuid, epoch);

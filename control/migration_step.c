@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "control/conditions.h"
@@ -68,7 +69,7 @@ static bool is_over(const InstanceReport *r)
 
 static bool handed_over(const InstanceReport *r)
 {
-    return is_over(r) && r->handed_over;
+    return is_over(r) && (r->handed_over || HF_MUTANT(STOPPED_IS_HANDED_OVER));
 }
 
 /* The source promises that nothing of this migration is under way, nor will be. */

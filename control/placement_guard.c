@@ -208,7 +208,7 @@ static bool check_same_placement(struct hf_guard_case *g, const Holdfast__V1__In
     }
     if (!hf_guard_check_migration(g, before, a))
         return false;
-    if (a->end != NULL && hf_migration_open(a))
+    if (a->end != NULL && hf_migration_open(a) && !HF_MUTANT(MIGRATION_ENDS_AT_SOURCE))
         return hf_guard_refuse(g,
                                "end run %" PRIu64
                                " of instance '%s': its migration to host %s is not over, so "

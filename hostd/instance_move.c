@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mutant.h"
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -150,7 +151,7 @@ static void on_moved(void *arg, hf_status st)
     hf_timer_stop(&r->move.timer);
     if (hf_ok(st))
         r->move.state = HF_MOVE_DONE;
-    else if (hf_status_class(st) == HF_CLASS_UNKNOWN)
+    else if (hf_status_class(st) == HF_CLASS_UNKNOWN && !HF_MUTANT(LOST_MOVE_FAILED))
         set_unknown(r, hf_status_message(st));
     else
         set_failed(r, hf_status_message(st));
@@ -239,7 +240,7 @@ void hf_instance_set_incoming(struct hf_instance_rec *r)
 bool hf_instance_is_incoming(const struct hf_instance_rec *r)
 {
     const Order *o = order_of(r);
-    return o && o->incoming;
+    return o && o->incoming && !(HF_MUTANT(GO_ON_WITHOUT_WORD) && r->seen == HF_SEEN_PAUSED);
 }
 
 static void on_go_on(void *arg, hf_status st)

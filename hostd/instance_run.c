@@ -105,7 +105,8 @@ static void present_step(struct hf_instance_rec *r)
         register_run(r);
         return;
     }
-    if (!r->want || r->want->migration) /* one that migrates is left as it is */
+    if (!r->want ||
+        (r->want->migration && !HF_MUTANT(GO_ON_WITHOUT_WORD))) /* one that migrates is left as it is */
         return;
     if (power_differs(r)) {
         hf_instance_call_begin(r);
@@ -142,8 +143,8 @@ static void absent_step(struct hf_instance_rec *r)
     }
 }
 
-/* A run with a permit, which counts as running. One whose start was refused, but of which the keeper has seen a
- * process, has spent its yes at the gate (QEMU could not begin, say): no other process of it is let in. */
+/* A run with a permit, which counts as running. One whose start was refused, but of which the keeper has seen
+ * a process, has spent its yes at the gate (QEMU could not begin, say): no other process of it is let in. */
 void hf_instance_permitted_step(struct hf_instance_rec *r)
 {
     if (hf_instance_is_incoming(r))

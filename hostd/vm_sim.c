@@ -14,6 +14,9 @@ struct hf_sim_vm_connection {
     struct hf_sim_queue queue;
 };
 
+#define BROKEN_MS                                                                                            \
+    60000 /* a connection that brings nothing is found broken by then, however long a call may take */
+
 /* One order on its way. */
 struct hf_sim_vm_order {
     struct hf_sim_vm_connection *c;
@@ -275,6 +278,8 @@ static void send(struct hf_hypervisor *h, struct hf_sim_vm_order order, unsigned
     o->c = c;
     o->deadline_ms = deadline_ms;
     o->fault = hf_sim_take_fault(&m->faults, o->op);
+    if (o->fault != HF_SIM_GOOD && deadline_ms > BROKEN_MS)
+        deadline_ms = BROKEN_MS;
     if (o->fault == HF_SIM_LOST_ANSWER || o->fault == HF_SIM_LATE) {
         struct hf_sim_vm_late *l = HF_NEW(struct hf_sim_vm_late);
         *l = (struct hf_sim_vm_late){m->lates, m, *o};

@@ -35,7 +35,7 @@ void hf_vm_machine_become(struct hf_vm_machine *m, int pid)
     if (!v || v->phase != HF_VM_SIM_EXECS)
         return;
     v->phase = HF_VM_SIM_QEMU;
-    v->paused = v->abandoned;
+    v->paused |= v->abandoned;
     hf_sim_vm_tell_runs(m, v);
     hf_sim_vm_started(v, HF_STATUS_OK);
 }

@@ -13,10 +13,12 @@
 
 struct hf_sim_vm_move {
     struct hf_sim_vm_move *next;
-    struct hf_vm_machine *source, *target;
+    struct hf_vm_machine *source;
+    char *address; /* of the target: its machine may lose its power meanwhile */
     struct hf_uuid uuid;
     uint64_t run, target_run;
     bool aborted;
+    bool switches;            /* the source's guest is stopped for the hand-over */
     int64_t begun_ms, due_ms; /* due: the state has arrived */
     int64_t deadline_ms;      /* of the answer */
     struct hf_sim_vm_answer answer;
@@ -42,15 +44,38 @@ static void free_move(void *arg)
     while (*at != x)
         at = &(*at)->next;
     *at = x->next;
+    free(x->address);
     free(x);
+}
+
+/* The machine at an address, if its hypervisor answers; else NULL. */
+static struct hf_vm_machine *peer_at(const struct hf_vm_machine *m, const char *address)
+{
+    struct hf_vm_machine *p = m->find_peer ? m->find_peer(m->peers_arg, address) : NULL;
+    return p && !p->down ? p : NULL;
+}
+
+static struct hf_sim_vm *target_copy(const struct hf_sim_vm_move *x)
+{
+    struct hf_vm_machine *target = peer_at(x->source, x->address);
+    return target ? copy_of(target, &x->uuid, x->target_run) : NULL;
+}
+
+/* A source that was stopped for a hand-over that failed: half of them libvirt lets go on, the others stay
+ * paused. */
+static void give_up_switch(struct hf_sim_vm_move *x)
+{
+    struct hf_sim_vm *source = copy_of(x->source, &x->uuid, x->run);
+    if (x->switches && source && source->pid % 2 == 0)
+        hf_sim_vm_set_paused(x->source, source, false);
 }
 
 /* Takes st. */
 static void end_move(struct hf_sim_vm_move *x, hf_status st)
 {
-    struct hf_sim_vm *left = copy_of(x->target, &x->uuid, x->target_run);
+    struct hf_sim_vm *left = target_copy(x);
     if (!hf_ok(st) && left && left->incoming)
-        hf_sim_vm_kill(x->target, left, HF_VM_GONE_DESTROYED);
+        hf_sim_vm_kill(peer_at(x->source, x->address), left, HF_VM_GONE_DESTROYED);
     struct hf_sim_vm_answer a = x->answer;
     free_move(x);
     if (a.cb)
@@ -89,6 +114,21 @@ static void pass_deadline(struct hf_sim_vm_move *x)
     hf_status_drop(st);
 }
 
+/* QEMU stops the guest and waits for its writes. */
+static bool is_drained(struct hf_sim_vm_move *x, struct hf_sim_vm *source)
+{
+    const struct hf_vm_machine *m = x->source;
+    x->switches = true;
+    hf_sim_vm_set_paused(x->source, source, true);
+    return !m->watch.writes || !m->watch.writes(m->watch.arg, &x->uuid);
+}
+
+static void fail_move(struct hf_sim_vm_move *x, hf_status st)
+{
+    give_up_switch(x);
+    end_move(x, st);
+}
+
 static void step(void *arg)
 {
     struct hf_sim_vm_move *x = arg;
@@ -99,30 +139,28 @@ static void step(void *arg)
         next_step(x);
         return;
     }
-    struct hf_sim_vm *source = copy_of(x->source, &x->uuid, x->run),
-                     *target = copy_of(x->target, &x->uuid, x->target_run);
+    struct hf_sim_vm *source = copy_of(x->source, &x->uuid, x->run), *target = target_copy(x);
     if (x->aborted)
-        end_move(x, hf_error(HF_CANCELLED, "the migration was called off"));
-    else if (!source || source->paused)
-        end_move(x, hf_error(HF_PRECONDITION, "the domain does not run any more"));
-    else if (x->source->down || x->target->down || !target)
-        end_move(x, hf_error(HF_UNAVAILABLE, "the connection to the target broke"));
-    else if (source->frozen || target->frozen)
+        fail_move(x, hf_error(HF_CANCELLED, "the migration was called off"));
+    else if (!source || (source->paused && !x->switches))
+        fail_move(x, hf_error(HF_PRECONDITION, "the domain does not run any more"));
+    else if (x->source->down || !target)
+        fail_move(x, hf_error(HF_UNAVAILABLE, "the connection to the target broke"));
+    else if (source->frozen || target->frozen || target->phase != HF_VM_SIM_QEMU || !is_drained(x, source))
         next_step(x);
     else
         hand_over(x, source, target);
 }
 
-static hf_status prepare(struct hf_vm_machine *m, const struct hf_vm_migration *o,
-                         struct hf_vm_machine **ret_target)
+static hf_status prepare(struct hf_vm_machine *m, const struct hf_vm_migration *o)
 {
     struct hf_sim_vm *v = hf_sim_vm_find(m, &o->uuid);
-    struct hf_vm_machine *target = m->find_peer ? m->find_peer(m->peers_arg, o->target_address) : NULL;
+    struct hf_vm_machine *target = peer_at(m, o->target_address);
     if (!v || v->run != o->run)
         return hf_error(HF_NOT_FOUND, "there is no such domain");
     if (v->paused || v->killed || find_move(m, &o->uuid))
         return hf_error(HF_PRECONDITION, "the domain is not in a state to migrate");
-    if (!target || target->down)
+    if (!target)
         return hf_error(HF_UNAVAILABLE, "no hypervisor answers at %s", o->target_address);
     if (hf_sim_vm_find(target, &o->uuid))
         return hf_error(HF_PRECONDITION, "the target has a domain of this UUID");
@@ -138,7 +176,6 @@ static hf_status prepare(struct hf_vm_machine *m, const struct hf_vm_migration *
     for (size_t i = 0; i < v->n_disks; i++)
         copy->disks[i] = hf_strdup(v->disks[i]);
     hf_sim_vm_add(target, copy);
-    *ret_target = target;
     return HF_STATUS_OK;
 }
 
@@ -146,12 +183,11 @@ hf_status hf_sim_vm_move_begin(struct hf_vm_machine *m, const struct hf_vm_migra
                                const struct hf_sim_vm_answer *answer, unsigned deadline_ms)
 {
     int64_t now = hf_env_now_ms(m->env);
-    struct hf_vm_machine *target = NULL;
-    HF_TRY(prepare(m, o, &target));
+    HF_TRY(prepare(m, o));
     struct hf_sim_vm_move *x = HF_NEW(struct hf_sim_vm_move);
     *x = (struct hf_sim_vm_move){.next = m->moves,
                                  .source = m,
-                                 .target = target,
+                                 .address = hf_strdup(o->target_address),
                                  .uuid = o->uuid,
                                  .run = o->run,
                                  .target_run = o->target_run,

@@ -66,6 +66,11 @@ static void judge_placement(struct sim_checks *c, int64_t now_ns, const struct s
                      "run %llu of instance '%s' executes on %s from %s on, although the store has recorded "
                      "its end",
                      (ull)run, i->name, host_text(c, host), now);
+    if (run == i->called_off_run)
+        sim_violated(c, now_ns, SIM_RULE_ENDED_RUNS, sim_subject(&i->uuid),
+                     "run %llu of instance '%s' executes on %s from %s on, although the migration that it is "
+                     "the copy of was called off",
+                     (ull)run, i->name, host_text(c, host), now);
     if (run > p->run)
         sim_violated(c, now_ns, SIM_RULE_PLACEMENT, sim_subject(&i->uuid),
                      "run %llu of instance '%s' executes on %s from %s on, but the store has placed no run "

@@ -29,6 +29,21 @@ static uint64_t end_digest(const Holdfast__V1__Placement__End *e)
     return sim_digest_text(sim_digest_text(sim_digest_u64(d, e->run), e->host_uuid), e->fence_uuid);
 }
 
+static void take_migration(struct sim_checks *c, const Holdfast__V1__Placement__Migration *m,
+                           struct sim_placement *ret)
+{
+    if (m == NULL)
+        return;
+    struct hf_uuid target = sim_uuid_of(m->target_host_uuid);
+    ret->target = sim_host_of(c, &target);
+    ret->target_epoch = m->target_epoch;
+    ret->target_run = m->run;
+    ret->moves = m->phase == HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__OPEN ||
+                 m->phase == HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__CANCELLING;
+    ret->handed_on = m->phase == HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__COMPLETED && m->end != NULL &&
+                     m->end->kind == HOLDFAST__V1__PLACEMENT__END__KIND__HANDED_OVER;
+}
+
 static struct sim_placement placement_of(struct sim_checks *c, const Instance *m)
 {
     const Holdfast__V1__Placement *p = m->placement;
@@ -40,6 +55,7 @@ static struct sim_placement placement_of(struct sim_checks *c, const Instance *m
         r.end = p->end->kind == HOLDFAST__V1__PLACEMENT__END__KIND__FENCED ? SIM_FENCED : SIM_STOPPED;
         r.end_digest = end_digest(p->end);
     }
+    take_migration(c, p->migration, &r);
     return r;
 }
 
@@ -82,11 +98,56 @@ static bool end_fits(const Holdfast__V1__Placement *p)
             e->kind == HOLDFAST__V1__PLACEMENT__END__KIND__FENCED);
 }
 
+/* The target of an open migration has become the place of the instance. */
+static bool is_completed(const struct sim_placement *b, const struct sim_placement *p)
+{
+    return b->moves && p->host == b->target && p->epoch == b->target_epoch && p->run == b->target_run;
+}
+
+/* Rule 6: only when the source has handed over, and executes no more. */
+static void judge_completed(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,
+                            const struct sim_placement *p)
+{
+    if (!p->handed_on)
+        refuse(c, now_ns, i, "its migration was completed without the source's word that it has handed over");
+    for (size_t k = 0; k < i->n_copies; k++)
+        sim_violated(
+            c, now_ns, SIM_RULE_ENDED_RUNS, sim_subject(&i->uuid),
+            "the migration of instance '%s' from %s to %s was completed, but run %llu executes on %s",
+            i->name, sim_host_text(i->placement.host), sim_host_text(p->host), (ull)i->copies[k].run,
+            sim_host_text(sim_host_numbered(c, i->copies[k].host)));
+    i->over_run = i->placement.run;
+}
+
+/* Rule 6, on one place: the intent, and what may become of it there. */
+static void judge_migration(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,
+                            const struct sim_placement *p)
+{
+    const struct sim_placement *b = &i->placement;
+    if (b->moves && p->end != SIM_OPEN)
+        refuse(c, now_ns, i, "it was ended while its migration was open");
+    if (b->moves && p->moves && p->target_run != b->target_run)
+        refuse(c, now_ns, i, "another migration took the place of one that was open");
+    if (b->moves && !p->moves)
+        i->called_off_run = b->target_run;
+    if (p->moves && !b->moves) {
+        if (p->target_run <= p->run)
+            refuse(c, now_ns, i, "the run of a copy is not above its own");
+        sim_judge_later(c,
+                        (struct sim_pending){
+                            .kind = SIM_PLACED, .host = p->target, .instance = i, .epoch = p->target_epoch});
+    }
+}
+
 static void judge_new_run(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,
                           const struct sim_placement *p)
 {
     const struct sim_placement *b = &i->placement;
-    if (p->run <= b->run)
+    if (is_completed(b, p)) {
+        judge_completed(c, now_ns, i, p);
+        return;
+    }
+    if (p->run <= b->run || p->run <= i->called_off_run)
         sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(&i->uuid),
                      "instance '%s' went from run %llu on %s in epoch %llu to run %llu on %s in epoch %llu",
                      i->name, (ull)b->run, sim_host_text(b->host), (ull)b->epoch, (ull)p->run,
@@ -110,6 +171,8 @@ static void judge_placement(struct sim_checks *c, int64_t now_ns, struct sim_ins
                          "instance '%s' lost the record of its run %llu", i->name, (ull)b->run);
         return;
     }
+    if (same)
+        judge_migration(c, now_ns, i, p);
     if (!same)
         judge_new_run(c, now_ns, i, p);
     else if (b->end != SIM_OPEN && p->end_digest != b->end_digest)
@@ -129,13 +192,19 @@ static bool takes_room(const struct sim_instance *i)
 }
 
 /* What an open placement takes of its host's room, or gives back. */
-static void use_room(const struct sim_instance *i, bool take)
+static void use_room_of(const struct sim_instance *i, struct sim_known_host *h, bool take)
 {
-    struct sim_known_host *h = i->placement.host;
-    if (!takes_room(i))
-        return;
     h->cpus_used = take ? h->cpus_used + i->cpus : h->cpus_used - i->cpus;
     h->memory_used = take ? h->memory_used + i->memory_bytes : h->memory_used - i->memory_bytes;
+}
+
+static void use_room(const struct sim_instance *i, bool take)
+{
+    if (!takes_room(i))
+        return;
+    use_room_of(i, i->placement.host, take);
+    if (i->placement.moves)
+        use_room_of(i, i->placement.target, take);
 }
 
 static void take_storages(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,

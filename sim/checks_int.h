@@ -100,6 +100,11 @@ struct sim_placement {
     uint64_t epoch, run;
     enum sim_end end;
     uint64_t end_digest;
+    /* its migration, open or over; target NULL: there is none */
+    struct sim_known_host *target;
+    uint64_t target_epoch, target_run;
+    bool moves;     /* it is open: the run may be at either end */
+    bool handed_on; /* its last word is that the source has handed over just this run */
 };
 
 struct sim_copy {
@@ -132,6 +137,7 @@ struct sim_instance {
     bool stored, deleted;
     struct sim_placement placement;
     uint64_t over_run;                  /* every run up to this one is over */
+    uint64_t called_off_run;            /* the copy of the last migration that was called off */
     uint64_t silenced_run;              /* the last one that nothing but silence ended; 0: none */
     uint64_t unwanted_run;              /* the store wanted this run, or an older one, not to run */
     struct sim_known_host *fenced_from; /* where its last run was when it was fenced; until it runs again */

@@ -91,7 +91,8 @@ const struct sim_fault_shape *sim_fault_shape(enum sim_fault_kind k)
     return &shapes[k];
 }
 
-static const char *const calls[] = {"start", "shutdown", "destroy", "reboot", "pause", "resume", "list"};
+static const char *const calls[] = {"start", "shutdown", "destroy", "reboot", "pause", "resume", "list",
+                                    "migrate", "migrate-abort", "migrate-progress"};
 
 const char *sim_hypervisor_call(unsigned i)
 {

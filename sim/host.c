@@ -17,6 +17,8 @@
 #define CALL_MAX_MS      20 /* of the hypervisor; a start takes longer */
 #define START_MIN_MS     100
 #define START_MAX_MS     1500
+#define MOVE_MIN_MS      200
+#define MOVE_MAX_MS      20000
 #define BOOT_LOW_NS      (5 * HF_S_NS)
 #define BOOT_HIGH_NS     (30 * HF_S_NS)
 
@@ -240,6 +242,8 @@ void sim_host_power_on(struct sim_host *h)
     unsigned call_ms = (unsigned)sim_rng_between(&h->rng, 1, CALL_MAX_MS);
     unsigned start_ms = (unsigned)sim_rng_between(&h->rng, START_MIN_MS, START_MAX_MS);
     hf_vm_machine_set_latency(h->vms, call_ms, start_ms);
+    hf_vm_machine_set_peers(h->vms, sim_libvirt_peer, h);
+    hf_vm_machine_set_move_ms(h->vms, (unsigned)sim_rng_skewed(&h->rng, MOVE_MIN_MS, MOVE_MAX_MS));
     h->libvirt = sim_libvirt_open(h);
     h->bridges = hf_net_sim_create(&h->procs[SIM_HOSTD].env);
     sim_guests_begin(h);

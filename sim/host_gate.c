@@ -19,6 +19,7 @@ struct sim_asker {
     struct hf_uuid instance;
     uint64_t run;
     int pid;
+    bool incoming;
 };
 
 /* A packet either way, or the end of a wait. */
@@ -28,6 +29,7 @@ struct gate_packet {
     struct hf_uuid instance;
     uint64_t run;
     int pid;
+    bool incoming;
     enum hf_code code;
     char *text;
 };
@@ -119,8 +121,11 @@ void sim_gate_broke(struct sim_host *h)
 static void request_arrives(void *arg)
 {
     struct gate_packet *p = arg;
-    struct hf_keeper_request q = {
-        .head.op = HF_KEEPER_GATE, .subject = p->instance, .number = p->run, .pid = p->pid};
+    struct hf_keeper_request q = {.head.op = HF_KEEPER_GATE,
+                                  .subject = p->instance,
+                                  .number = p->run,
+                                  .pid = p->pid,
+                                  .incoming = p->incoming};
     sim_keeper_gate(p->host, p->number, &q);
     packet_free(p);
 }
@@ -138,8 +143,12 @@ static void ask(void *arg)
     a->next = h->askers;
     h->askers = a;
     struct gate_packet *p = HF_NEW(struct gate_packet);
-    *p = (struct gate_packet){
-        .host = h, .number = a->number, .instance = a->instance, .run = a->run, .pid = a->pid};
+    *p = (struct gate_packet){.host = h,
+                              .number = a->number,
+                              .instance = a->instance,
+                              .run = a->run,
+                              .pid = a->pid,
+                              .incoming = a->incoming};
     sim_proc_post(&h->procs[SIM_KEEPER], SIM_SYSCALL_NS, request_arrives, packet_free, p);
     sim_proc_post(
         &h->machine, ANSWER_NS, answer_arrives, packet_free,
@@ -149,7 +158,8 @@ static void ask(void *arg)
 void sim_gate_stands(struct sim_host *h, const struct hf_vm_sim_guest *g)
 {
     struct sim_asker *a = HF_NEW(struct sim_asker);
-    *a = (struct sim_asker){.host = h, .instance = g->uuid, .run = g->run, .pid = g->pid};
+    *a = (struct sim_asker){
+        .host = h, .instance = g->uuid, .run = g->run, .pid = g->pid, .incoming = g->incoming};
     sim_proc_post(&h->machine, exec_ns(h), ask, free, a);
 }
 

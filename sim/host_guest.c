@@ -174,6 +174,12 @@ static bool on_held(void *arg, const struct hf_uuid *uuid, enum hf_vm_gone why)
     return g->under_way > 0;
 }
 
+static bool on_writes(void *arg, const struct hf_uuid *uuid)
+{
+    const struct sim_guest *g = find(arg, uuid);
+    return g && g->under_way > 0;
+}
+
 static void on_asks(void *arg, const struct hf_vm_sim_guest *v)
 {
     sim_gate_stands(arg, v);
@@ -183,8 +189,12 @@ static void on_asks(void *arg, const struct hf_vm_sim_guest *v)
 
 void sim_guests_begin(struct sim_host *h)
 {
-    struct hf_vm_sim_watch w = {
-        .runs = on_runs, .ended = on_ended, .asks = h->o.no_gate ? NULL : on_asks, .held = on_held, .arg = h};
+    struct hf_vm_sim_watch w = {.runs = on_runs,
+                                .ended = on_ended,
+                                .asks = h->o.no_gate ? NULL : on_asks,
+                                .writes = on_writes,
+                                .held = on_held,
+                                .arg = h};
     hf_vm_machine_watch(h->vms, &w);
 }
 

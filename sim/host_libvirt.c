@@ -427,6 +427,21 @@ struct hf_hypervisor *sim_libvirt_open(struct sim_host *h)
     return hf_vm_sim_connect(h->vms, &e);
 }
 
+struct hf_vm_machine *sim_libvirt_peer(void *arg, const char *address)
+{
+    const struct sim_host *h = arg;
+    const struct sim_world *w = h->world;
+    for (unsigned i = 0; i < w->sizes.hosts; i++) {
+        const struct sim_host *p = w->hosts[i];
+        if (strcmp(p->management_ip, address) != 0)
+            continue;
+        bool answers = p->powered && sim_proc_runs(&p->procs[SIM_HYPERVISOR]) &&
+                       sim_net_reach(w->net, h->place, p->place) && sim_net_reach(w->net, p->place, h->place);
+        return answers ? p->vms : NULL;
+    }
+    return NULL;
+}
+
 /* --- life --- */
 
 void sim_libvirt_begin(struct sim_host *h)

@@ -94,6 +94,8 @@ void sim_libvirt_end(struct sim_host *h);   /* it has been lost */
 struct hf_hypervisor *sim_libvirt_connect(struct sim_host *h, const struct hf_hypervisor_events *events);
 /* Its process ends: answers calls under way with CANCELLED, so that the core can free what waits for them. */
 void sim_libvirt_client_cancel(struct hf_hypervisor *hv);
+/* For this host's libvirtd (arg) the machine at an address, if its own answers. */
+struct hf_vm_machine *sim_libvirt_peer(void *arg, const char *address);
 /* The machine's QEMUs, from the machine's own side. */
 struct hf_hypervisor *sim_libvirt_open(struct sim_host *h);
 

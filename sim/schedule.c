@@ -139,7 +139,7 @@ static void draw_subject(struct drawing *d, enum sim_subject what, char to[SIM_S
         draw_storage(d, to);
         break;
     case SIM_SUBJECT_CALL:
-        snprintf(to, SIM_SUBJECT, "%s", sim_hypervisor_call((unsigned)sim_rng_below(d->r, 7)));
+        snprintf(to, SIM_SUBJECT, "%s", sim_hypervisor_call((unsigned)sim_rng_below(d->r, 10)));
         break;
     case SIM_SUBJECT_POINT:
         snprintf(to, SIM_SUBJECT, "%s",

@@ -58,11 +58,13 @@ static const struct verb verbs[] = {
     {"RebootInstance", false, SIM_POWER_RUNS, SIM_POWER_RUNS, 20},
     {"RebootInstance", true, SIM_POWER_RUNS, SIM_POWER_RUNS, 10},
     {"PauseInstance", false, SIM_POWER_RUNS, SIM_POWER_PAUSED, 6},
+    {"MigrateInstance", false, SIM_POWER_RUNS, SIM_POWER_RUNS, 24},
     {"StartInstance", false, SIM_POWER_RUNS, SIM_POWER_RUNS, 2},
     {"StartInstance", false, SIM_POWER_STOPPED, SIM_POWER_RUNS, 60},
     {"StopInstance", true, SIM_POWER_STOPPED, SIM_POWER_STOPPED, 2},
     {"ResumeInstance", false, SIM_POWER_PAUSED, SIM_POWER_RUNS, 40},
     {"StopInstance", false, SIM_POWER_PAUSED, SIM_POWER_STOPPED, 4},
+    {"MigrateInstance", false, SIM_POWER_PAUSED, SIM_POWER_PAUSED, 2},
     {"StopInstance", true, SIM_POWER_PAUSED, SIM_POWER_STOPPED, 8},
     {"RebootInstance", false, SIM_POWER_PAUSED, SIM_POWER_PAUSED, 2},
 };
@@ -103,7 +105,8 @@ void sim_user_power(struct sim_user *u)
     sim_request_set(&m->base, "request_id", sim_user_id(u, id));
     sim_request_set(&m->base, "uuid", k->uuid);
     m->force = v->force;
-    if (strcmp(v->method, "StartInstance") == 0 && !k->local && sim_rng_chance(&u->rng, NAMED_HOST_PPM)) {
+    bool elsewhere = strcmp(v->method, "StartInstance") == 0 || strcmp(v->method, "MigrateInstance") == 0;
+    if (elsewhere && !k->local && sim_rng_chance(&u->rng, NAMED_HOST_PPM)) {
         struct sim_world *w = u->client.w;
         hf_uuid_format(sim_host_uuid(w->hosts[sim_rng_below(&u->rng, w->sizes.hosts)]), host);
         sim_request_set(&m->base, "host_uuid", host);
