@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mutant.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/conditions.h"
 #include "control/placement_guard.h"
 

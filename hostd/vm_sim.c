@@ -7,15 +7,15 @@
 #include "base/mem.h"
 #include "hostd/vm_sim_private.h"
 
+/* A connection that brings nothing is found broken by then, however long a call may take. */
+#define BROKEN_MS 60000
+
 struct hf_sim_vm_connection {
     struct hf_hypervisor hv;
     struct hf_sim_vm_connection *next;
     struct hf_vm_machine *machine;
     struct hf_sim_queue queue;
 };
-
-#define BROKEN_MS                                                                                            \
-    60000 /* a connection that brings nothing is found broken by then, however long a call may take */
 
 /* One order on its way. */
 struct hf_sim_vm_order {

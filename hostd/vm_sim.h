@@ -55,7 +55,8 @@ struct hf_vm_sim_watch {
     /* The machine has a gate (not NULL), and this process stands before it: hf_vm_machine_let_in() or
      * hf_vm_machine_refuse() comes later. */
     void (*asks)(void *arg, const struct hf_vm_sim_guest *g);
-    /* A write of this guest is under way (NULL: none ever is): a migration hands it over only when none is. */
+    /* A write of this guest is under way (NULL: none ever is): a migration hands it over only when none is.
+     */
     bool (*writes)(void *arg, const struct hf_uuid *uuid);
     /* The kernel holds I/O of this QEMU, or it waits for it itself before it ends: its virtual CPUs end at
      * once, the process when it is let go. */

@@ -4,7 +4,7 @@ hf_library(hf_sim_checks
     check_placements.c check_affinity.c check_operations.c check_history.c check_converges.c
   LINK hf_controllers hf_ha hf_api hf_base)
 
-foreach(test checks check_gate check_never_stop check_placements check_store)
+foreach(test checks check_gate check_never_stop check_placements check_migrations check_store)
   hf_test(sim_${test}_test SOURCES ${test}_test.c LINK hf_sim_checks)
 endforeach()
 hf_test(sim_check_history_test SOURCES check_history_test.c LINK hf_sim_checks hf_sim_base)

@@ -31,6 +31,7 @@
 #define KIND(name)     HOLDFAST__V1__KIND__##name
 #define EVIDENCE(name) HOLDFAST__V1__EVIDENCE__KIND__##name
 #define END(name)      HOLDFAST__V1__PLACEMENT__END__KIND__##name
+#define MOVE(name)     HOLDFAST__V1__PLACEMENT__MIGRATION__PHASE__##name
 #define POWER(name)    HOLDFAST__V1__POWER_STATE__POWER_##name
 
 struct bench {
@@ -211,6 +212,11 @@ struct vm {
     uint32_t failures;
     unsigned end_host;
     bool apart; /* in group 0 */
+    /* its migration, to that host in its present epoch; phase 0: none */
+    int move_phase;
+    unsigned move_host;
+    uint64_t move_run;
+    bool handed_over; /* the source's word */
 };
 
 static inline struct vm vm_on(const struct bench *b, unsigned n, unsigned host, uint64_t run)
@@ -232,7 +238,9 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
     Holdfast__V1__InstanceStatus status = HOLDFAST__V1__INSTANCE_STATUS__INIT;
     Holdfast__V1__Nic nic = HOLDFAST__V1__NIC__INIT, *nics[] = {&nic};
     Holdfast__V1__Placement p = HOLDFAST__V1__PLACEMENT__INIT;
-    Holdfast__V1__Placement__End end = HOLDFAST__V1__PLACEMENT__END__INIT;
+    Holdfast__V1__Placement__End end = HOLDFAST__V1__PLACEMENT__END__INIT, word = end;
+    Holdfast__V1__Placement__Migration move = HOLDFAST__V1__PLACEMENT__MIGRATION__INIT;
+    struct text move_host = text_of(host_id(v.move_host));
     Holdfast__V1__Instance i = HOLDFAST__V1__INSTANCE__INIT;
     meta.uuid = uuid.s;
     meta.name = name.s;
@@ -267,6 +275,15 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
         end.epoch = v.epoch;
         end.run = v.run;
         p.end = &end;
+    }
+    if (v.move_phase != 0) {
+        move.phase = (Holdfast__V1__Placement__Migration__Phase)v.move_phase;
+        move.target_host_uuid = move_host.s;
+        move.target_epoch = b->epoch[v.move_host];
+        move.run = v.move_run;
+        word.kind = END(HANDED_OVER);
+        move.end = v.handed_over ? &word : NULL;
+        p.migration = &move;
     }
     if (same_txn)
         tell_too(b, KIND(INSTANCE), vm_id(v.n), &i.base);
