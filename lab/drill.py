@@ -29,7 +29,7 @@ def arguments():
                                 "well is left alone. Needs root. docs/drills.md tells more.")
     p.add_argument("--count", type=int, default=len(KINDS), help=f"how many drills (default {len(KINDS)}: each kind once)")
     p.add_argument("--json", action="store_true", help="print the summary as JSON")
-    p.add_argument("--profile", choices=("fast", "default"), default="fast", help="timing profile (default fast)")
+    p.add_argument("--profile", choices=("fast", "default", "san"), default="fast", help="timing profile (default fast)")
     p.add_argument("--kinds", help=f"only these, with commas: {', '.join(KINDS)}")
     p.add_argument("--seed", type=int, default=1, help="what the drills are drawn from (default 1)")
     p.add_argument("--out", metavar="FILE", help="write summary and every drill there, after each drill")

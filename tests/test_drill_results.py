@@ -13,7 +13,7 @@ from drills.results import Book, Result, spread, table
 from holdlab.proc import LabError, run
 
 HEADER = {"profile": "fast", "seed": 7, "commit": "abc"}
-TIMES = timing.Timing(renew_s=0.5, lease_s=3, kill_s=1, watchdog_s=2, watchdog_reset_s=2.2, pet_s=0.4, silence_s=8, takeover_s=10)
+TIMES = timing.Timing(renew_s=0.5, io_s=0.9, lease_s=3, kill_s=1, watchdog_s=2, watchdog_reset_s=2.2, pet_s=0.4, silence_s=8, takeover_s=10)
 
 
 def result(number, **changed):

@@ -90,6 +90,25 @@ class StorageHangs(StorageErrors):
         host.storage.fault("hang")
 
 
+class StorageComesBack(Kind):
+    """As a path that fails over: the storage answers nothing for as long as the profile has to ride out, then everything."""
+    name = "storage-back"
+    promise, epoch = STAYS, SAME_EPOCH
+
+    def __init__(self, rng, timing):
+        super().__init__(rng, timing)
+        self.hold_s = (timing.lease_s - timing.renew_s - timing.io_s) * rng.uniform(0.5, 1)
+
+    def describe(self):
+        return f"for {self.hold_s:.1f} s"
+
+    def inject(self, host):
+        host.storage.fault("hang")
+
+    def heal(self, host):
+        host.storage.land()
+
+
 class StuckWriter(Kind):
     """The guests' writes hang in the kernel, SIGKILL does not end them: the keeper cannot say "killed", the watchdog resets."""
     name = "stuck-writer"
@@ -271,5 +290,5 @@ class UnwatchedHostFreezes(Kind):
 
 
 UNWATCHED_KINDS = {UnwatchedHostFreezes.name: UnwatchedHostFreezes}   # on a lab whose hosts have no watchdog
-KINDS = {k.name: k for k in (Power, Partition, StorageErrors, StorageHangs, StuckWriter, PartitionAndStorage, LateWrites, HostdDies,
+KINDS = {k.name: k for k in (Power, Partition, StorageErrors, StorageHangs, StorageComesBack, StuckWriter, PartitionAndStorage, LateWrites, HostdDies,
                              LibvirtdDies, KeeperDies, KeeperStaysDead, HostFreezes, KeeperFreezes)}

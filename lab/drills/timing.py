@@ -8,6 +8,7 @@ from holdlab.proc import LabError, run
 
 PATTERNS = {
     "renew_s": r"renewal period R ([\d.]+) s",
+    "io_s": r"a write hangs after ([\d.]+) s",
     "lease_s": r"lease L ([\d.]+) s",
     "kill_s": r"kill deadline K ([\d.]+) s",
     "watchdog_s": r"watchdog set to ([\d.]+) s",
@@ -21,6 +22,7 @@ PATTERNS = {
 @dataclasses.dataclass(frozen=True)
 class Timing:
     renew_s: float
+    io_s: float
     lease_s: float
     kill_s: float
     watchdog_s: float
