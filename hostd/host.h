@@ -51,6 +51,7 @@ struct hf_attach {
     bool synced;       /* at least once in this epoch: the set of assignments is whole */
     char said_watchdog[16], said_problem[160],
         said_profile[16]; /* in the last hello: what the leader judges this host's silence by */
+    bool said_unclean;    /* the leader grants nothing before it hears that nothing of an earlier life runs */
     bool ending;          /* the epoch is being closed: no record takes a step */
     bool end_call;        /* keeper.end_epoch under way */
     unsigned end_starts;  /* starts under way when that call was made */

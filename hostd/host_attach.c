@@ -172,6 +172,7 @@ static void send_hello(struct hf_host *h)
     memcpy(h->attach.said_problem, h->view.watchdog_problem, sizeof h->view.watchdog_problem);
     memcpy(h->attach.said_profile, h->view.profile, sizeof h->view.profile);
     h->attach.state = HF_ATTACH_HELLO;
+    h->attach.said_unclean = !hello.clean;
     if (hf_leave_begun(h))
         hf_leave_say(h);
     h->d.send(h->d.arg, &m);
@@ -275,13 +276,14 @@ void hf_attach_view(struct hf_host *h)
         hf_attach_end_epoch(h, "the keeper closed it: the leases of its storages were lost");
         return;
     }
-    bool judged_otherwise =
-        strcmp(a->said_watchdog, h->view.watchdog) != 0 ||
-        strcmp(a->said_problem, h->view.watchdog_problem) != 0 ||
-        strcmp(a->said_profile, h->view.profile) != 0;
+    bool judged_otherwise = strcmp(a->said_watchdog, h->view.watchdog) != 0 ||
+                            strcmp(a->said_problem, h->view.watchdog_problem) != 0 ||
+                            strcmp(a->said_profile, h->view.profile) != 0;
     if (a->state == HF_ATTACH_VIEW)
         send_hello(h);
     else if (a->state == HF_ATTACH_GRANTED && (h->view.epoch_closed || judged_otherwise))
+        send_hello(h);
+    else if (a->state == HF_ATTACH_HELLO && a->said_unclean && clean(h))
         send_hello(h);
 }
 
@@ -401,11 +403,16 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
     }
 }
 
-/* A fence of e says that everything up to e is over, also when the grant of e never arrived here. */
+/* A fence of e says that everything up to e is over, also when the grant of e never arrived here. Where no
+ * epoch is open, nothing is left to be ended but what the keeper kills by itself: the leader hears when it is
+ * gone. */
 static void take_end_epoch(struct hf_host *h, const Holdfast__V1__ControlMessage *m)
 {
-    if (h->view.epoch != 0 && !h->view.epoch_closed && m->end_epoch->epoch >= h->view.epoch)
+    bool open = h->view.epoch != 0 && !h->view.epoch_closed;
+    if (open && m->end_epoch->epoch >= h->view.epoch)
         hf_attach_end_epoch(h, "the leader has fenced it");
+    else if (!open && !clean(h))
+        hf_timer_start(h->d.env, &h->attach.hello_timer, HELLO_AGAIN_MS, hello_timer, h);
     else
         hf_attach_hello_again(h);
 }

@@ -259,6 +259,42 @@ static void end_epoch_waits_for_a_start_that_hangs(void **state)
     world_free(w);
 }
 
+/* A keeper without a state, on a host where a QEMU of an earlier life runs. */
+static struct world *world_unclean(void)
+{
+    struct world *w = world_running((struct order){0});
+    struct hf_keeper_sim *old = w->keeper_sim;
+    w->keeper_sim = hf_keeper_sim_create(w->env, w->machine);
+    world_restart_hostd(w);
+    hf_keeper_sim_free(old);
+    world_forget(w);
+    world_step(w, 100);
+    world_open(w);
+    world_step(w, 10);
+    return w;
+}
+
+/* The leader asks each time it hears of a host that is not clean: neither side may keep the other busy. */
+static void an_unclean_host_says_so_once(void **state)
+{
+    struct world *w = world_unclean();
+    size_t heard = 0;
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        bool again = world_said(w, HOLDFAST__V1__HOST_MESSAGE__BODY_HELLO) > heard;
+        heard += again;
+        if (again)
+            world_end_epoch(w, 0);
+        world_step(w, 10);
+    }
+    assert_int_equal(heard, 1);
+    assert_false(world_hello(w)->clean);
+    assert_true(hf_vm_machine_kill_all(w->machine));
+    world_step(w, 5000);
+    assert_true(world_hello(w)->clean);
+    world_free(w);
+}
+
 static void the_keeper_closes_the_epoch_by_itself(void **state)
 {
     struct world *w = world_attached();
@@ -465,6 +501,7 @@ int main(void)
         cmocka_unit_test(damaged_assignments_are_refused),
         cmocka_unit_test(end_epoch_kills_all_and_a_new_one_follows),
         cmocka_unit_test(end_epoch_waits_for_what_does_not_die),
+        cmocka_unit_test(an_unclean_host_says_so_once),
         cmocka_unit_test(end_epoch_waits_for_a_start_under_way),
         cmocka_unit_test(end_epoch_waits_for_a_start_that_hangs),
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
