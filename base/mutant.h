@@ -70,6 +70,7 @@
     X(UNKNOWN_IS_FAILED,        "rule 17",  "A write that leadership was lost over is answered as one that surely did not happen.") \
     X(OUTAGE_IS_SILENCE,       "rule 18",  "A storage that no observer can read counts as a record that stands still.") \
     X(MASS_LOSS_FENCED,        "rule 18",  "Many hosts lost at once are fenced like one.") \
+    X(MAINTENANCE_IS_LOSS,     "rule 18",  "An empty host in maintenance is fenced for its silence like any other.") \
     X(NEVER_STOP_FORGOTTEN,    "ha",       "A NeverStop instance stays stopped when its host was fenced.") \
     X(ADOPTS_NOTHING,          "restarts", "A host daemon that starts again does not ask the keeper which runs there are.") \
     /* the inequalities (ha/ha_timing_mutant.c) */ \

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/conditions.h"
 #include "control/drain_record.h"
 #include "control/fence_object.h"
@@ -119,7 +120,7 @@ static void fill_host(struct hf_controllers *c, struct hf_world_object *o, struc
         .fenced_ms = f != NULL ? hf_controllers_wall_ms(c) - f->meta->created_at_ms : 0,
         .proven = proves_all(f),
     };
-    ret->at_rest = hf_drain_may_be_silent(h) && !is_used(c, h);
+    ret->at_rest = hf_drain_may_be_silent(h) && !is_used(c, h) && !HF_MUTANT(MAINTENANCE_IS_LOSS);
     hf_ha_power_view(c, o, &ret->power);
     ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
                                           &ret->lost_ms);

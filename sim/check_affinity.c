@@ -43,17 +43,17 @@ const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const s
                                              const struct sim_known_host *h)
 {
     for (const struct sim_instance *o = c->instance_list; i->n_groups > 0 && o != NULL; o = o->next)
-        if (o != i && o->stored && !o->deleted && o->placement.host == h && o->placement.end == SIM_OPEN &&
-            are_apart((struct sim_checks *)c, i, o))
+        if (o != i && sim_may_run_on(o, h) && are_apart((struct sim_checks *)c, i, o))
             return o;
     return NULL;
 }
 
-void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i)
+void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
+                     const struct sim_known_host *h)
 {
-    const struct sim_instance *o = sim_kept_apart_by(c, i, i->placement.host);
+    const struct sim_instance *o = sim_kept_apart_by(c, i, h);
     if (o != NULL && i->placement.end == SIM_OPEN)
         sim_violated(c, now_ns, SIM_RULE_APART, sim_subject(&i->uuid),
                      "instance '%s' was placed on host %s, where '%s' of its hard anti-affinity group is",
-                     i->name, sim_host_text(i->placement.host), o->name);
+                     i->name, sim_host_text(h), o->name);
 }

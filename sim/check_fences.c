@@ -48,6 +48,9 @@ static void take_host(struct sim_known_host *h, const Holdfast__V1__Host *m)
     h->connected = st->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED;
     h->watchdog = st->watchdog[0] != '\0' && strcmp(st->watchdog, "none") != 0;
     h->disabled = spec->disabled || spec->drain != NULL;
+    h->may_be_silent = spec->drain != NULL &&
+                       (spec->drain->purpose == HOLDFAST__V1__HOST_SPEC__DRAIN__PURPOSE__MAINTENANCE ||
+                        spec->drain->purpose == HOLDFAST__V1__HOST_SPEC__DRAIN__PURPOSE__SHUTDOWN);
     h->cluster = sim_uuid_of(spec->cluster_uuid);
     h->cpus = st->cpus;
     h->memory_bytes = st->memory_bytes;

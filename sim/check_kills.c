@@ -136,6 +136,8 @@ static void judge_mass(struct sim_checks *c, int64_t now_ns, const struct sim_kn
     if (c->no_quorum || c->disturbed || now_ns - c->calm_since_ns < c->timing->fence_ms * SIM_MS_NS)
         return;
     for (const struct sim_known_host *o = c->host_list; o != NULL; o = o->next) {
+        if (sim_is_at_rest(c, o))
+            continue;
         all += may_run(c, o);
         lost += may_run(c, o) && o->facts.lost &&
                 now_ns - o->facts.lost_since_ns > c->timing->fence_ms * SIM_MS_NS;
@@ -170,6 +172,11 @@ static bool is_used(const struct sim_checks *c, const struct sim_known_host *h, 
 void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
 {
     bool all = all_held(c, now_ns, h);
+    if (sim_is_at_rest(c, h))
+        sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
+                     "epoch %llu of host %s was fenced for its silence, although it is in maintenance and "
+                     "nothing is placed there",
+                     (ull)epoch, sim_host_text(h));
     for (size_t k = 0; h->epoch == epoch && k < h->facts.n_leases; k++) {
         const struct sim_lease *l = &h->facts.leases[k];
         char began[SIM_TIME_TEXT], now[SIM_TIME_TEXT];

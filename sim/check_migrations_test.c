@@ -146,6 +146,29 @@ BENCH_TEST(a_migration_to_a_fenced_host)
     assert_only(b, SIM_RULE_PLACEMENT, "in a fenced epoch");
 }
 
+/* A migration takes its place at both ends. */
+BENCH_TEST(a_migration_to_the_host_of_another_of_a_hard_group)
+{
+    tell_group(b, false, true);
+    struct vm v = vm_on(b, VM2, 1, 1), moves = moving(b, MOVE(OPEN));
+    v.apart = moves.apart = true;
+    tell_vm(b, v);
+    tell_vm(b, moves);
+    tell_nothing(b);
+    assert_only(b, SIM_RULE_APART, "'vm-0' was placed on host host-2, where 'vm-1' of its hard");
+}
+
+BENCH_TEST(a_placement_where_another_of_a_hard_group_arrives)
+{
+    tell_group(b, false, true);
+    struct vm v = vm_on(b, VM2, 1, 1), moves = moving(b, MOVE(OPEN));
+    v.apart = moves.apart = true;
+    tell_vm(b, moves);
+    tell_vm(b, v);
+    tell_nothing(b);
+    assert_only(b, SIM_RULE_APART, "'vm-1' was placed on host host-2, where 'vm-0' of its hard");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +184,8 @@ int main(void)
         cmocka_unit_test(a_migration_that_takes_the_place_of_another),
         cmocka_unit_test(a_copy_whose_run_is_not_above),
         cmocka_unit_test(a_migration_to_a_fenced_host),
+        cmocka_unit_test(a_migration_to_the_host_of_another_of_a_hard_group),
+        cmocka_unit_test(a_placement_where_another_of_a_hard_group_arrives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,7 +94,7 @@ static bool mass_loss(const struct sim_checks *c)
 {
     uint64_t all = 0, lost = 0;
     for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next) {
-        if (!h->stored || h->deleted || h->epoch == 0)
+        if (!h->stored || h->deleted || h->epoch == 0 || sim_is_at_rest(c, h))
             continue;
         all++;
         lost += !is_up(h);
@@ -112,11 +112,29 @@ static bool storage_excuses(const struct sim_instance *i)
     return i->n_storages == 0;
 }
 
+/* Whether anybody can see the host's record of its present epoch on this storage stand still. */
+static bool is_blind(struct sim_known_host *h, const struct sim_store_storage *s)
+{
+    const struct sim_lease *l = sim_lease_of(&h->facts, &s->uuid);
+    return s->out || (s->shared && (l == NULL || l->started_ns < h->epoch_since_ns));
+}
+
+/* Rules 18, 19: the fence of a lost host, which ends all that runs there, waits for the storages that its
+ * runs are on and where nothing can be seen. */
+static bool fence_waits(const struct sim_checks *c, struct sim_known_host *h)
+{
+    for (const struct sim_instance *i = c->instance_list; i != NULL; i = i->next)
+        for (size_t k = 0; k < i->n_storages && sim_may_run_on(i, h); k++)
+            if (is_blind(h, i->storages[k]))
+                return true;
+    return false;
+}
+
 static bool host_excuses(const struct sim_checks *c, const struct sim_instance *i)
 {
     const struct sim_placement *p = &i->placement;
-    if (p->host != NULL && p->end == SIM_OPEN && p->host->facts.lost && c->storages_out > 0)
-        return true; /* the fence of a lost host waits for every storage that nobody can read (rule 18) */
+    if (p->host != NULL && p->end == SIM_OPEN && p->host->facts.lost && fence_waits(c, p->host))
+        return true;
     if (p->host != NULL && p->end == SIM_OPEN && !p->host->facts.lost)
         return !is_up(p->host);
     if (p->host != NULL && p->end == SIM_OPEN && !p->host->watchdog)

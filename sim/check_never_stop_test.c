@@ -11,8 +11,12 @@ BENCH_TEST(turned_off_with_the_end_of_its_run)
     assert_only(b, SIM_RULE_NEVER_STOP, "nobody wants it to run any more");
 }
 
+/* Every storage has a record of its that can be seen to stand still. */
 static void power_cut(struct bench *b, unsigned host)
 {
+    struct hf_uuid other = storage_id(1);
+    renew(b, host);
+    sim_checks_renewed(b->c, b->now, host, &other, b->now - 10 * MS);
     copy(b, host, VM, 1, false);
     sim_checks_host_lost(b->c, b->now, host, true);
     sim_checks_host_faulty(b->c, b->now, host, true);
@@ -140,6 +144,22 @@ static void set_storage_out(struct bench *b, bool on)
     sim_checks_storage_out(b->c, b->now, &storage, on);
 }
 
+static void set_other_storage_out(struct bench *b, bool on)
+{
+    struct hf_uuid storage = storage_id(1);
+    sim_checks_storage_out(b->c, b->now, &storage, on);
+}
+
+/* An instance that is not NeverStop, on a storage of its own. */
+static void tell_neighbour(struct bench *b, unsigned host)
+{
+    struct vm v = vm_on(b, VM2, host, 1);
+    tell_storage(b, 1, true);
+    v.storage = 1;
+    v.no_ha = true;
+    tell_vm(b, v);
+}
+
 static void set_no_watchdog(struct bench *b, bool on)
 {
     b->no_watchdog = on;
@@ -180,6 +200,34 @@ BENCH_TEST(excused_when_its_storage_is_out)
 {
     assert_excused(b, set_storage_out);
 }
+BENCH_TEST(excused_when_the_storage_of_a_neighbour_is_out)
+{
+    tell_neighbour(b, 0);
+    assert_excused(b, set_other_storage_out);
+}
+BENCH_TEST(a_storage_that_nobody_there_is_on_is_no_excuse)
+{
+    tell_neighbour(b, 1);
+    power_cut(b, 0);
+    set_other_storage_out(b, true);
+    pass(b, b->t->takeover_ms + 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
+}
+BENCH_TEST(excused_before_its_host_has_renewed_once)
+{
+    copy(b, 0, VM, 1, false);
+    stopped_and_placed(b, 0, 1, 1);
+    sim_checks_host_lost(b->c, b->now, 1, true);
+    sim_checks_host_faulty(b->c, b->now, 1, true);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
+    renew(b, 1); /* somebody has seen it */
+    pass(b, b->t->takeover_ms + 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "its run 2 on host-2 is not over");
+}
 BENCH_TEST(excused_without_a_watchdog)
 {
     assert_excused(b, set_no_watchdog);
@@ -187,6 +235,32 @@ BENCH_TEST(excused_without_a_watchdog)
 BENCH_TEST(excused_when_many_are_lost)
 {
     assert_excused(b, set_many_lost);
+}
+static void tell_maintenance(struct bench *b, unsigned n)
+{
+    b->maintenance = true;
+    tell_host(b, n, true);
+    b->maintenance = false;
+    sim_checks_host_lost(b->c, b->now, n, true);
+}
+BENCH_TEST(empty_hosts_in_maintenance_are_not_lost)
+{
+    tell_maintenance(b, 2);
+    tell_maintenance(b, 3);
+    power_cut(b, 0);
+    pass(b, b->t->takeover_ms + 1001);
+    look(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
+}
+BENCH_TEST(excused_when_many_are_lost_of_those_that_count)
+{
+    tell_maintenance(b, 2);
+    tell_vm(b, vm_on(b, VM2, 3, 1));
+    tell_maintenance(b, 3); /* it is not empty */
+    power_cut(b, 0);
+    pass(b, LONG_MS);
+    look(b);
+    assert_fine(b);
 }
 BENCH_TEST(excused_without_a_host_to_go_to)
 {
@@ -213,6 +287,7 @@ BENCH_TEST(excused_by_an_operation)
 
 BENCH_TEST(excused_by_a_faulty_host_that_lives)
 {
+    renew(b, 0);
     sim_checks_host_faulty(b->c, b->now, 0, true); /* its daemon is paused */
     copy(b, 0, VM, 1, false);
     pass(b, LONG_MS);
@@ -266,8 +341,13 @@ int main(void)
         cmocka_unit_test(excused_without_quorum),
         cmocka_unit_test(excused_when_disturbed),
         cmocka_unit_test(excused_when_its_storage_is_out),
+        cmocka_unit_test(excused_when_the_storage_of_a_neighbour_is_out),
+        cmocka_unit_test(a_storage_that_nobody_there_is_on_is_no_excuse),
+        cmocka_unit_test(excused_before_its_host_has_renewed_once),
         cmocka_unit_test(excused_without_a_watchdog),
         cmocka_unit_test(excused_when_many_are_lost),
+        cmocka_unit_test(empty_hosts_in_maintenance_are_not_lost),
+        cmocka_unit_test(excused_when_many_are_lost_of_those_that_count),
         cmocka_unit_test(excused_without_a_host_to_go_to),
         cmocka_unit_test(excused_where_all_leases_are_closed),
         cmocka_unit_test(excused_by_an_operation),

@@ -191,6 +191,12 @@ static bool takes_room(const struct sim_instance *i)
     return i->stored && !i->deleted && i->placement.host != NULL && i->placement.end == SIM_OPEN;
 }
 
+bool sim_may_run_on(const struct sim_instance *i, const struct sim_known_host *h)
+{
+    const struct sim_placement *p = &i->placement;
+    return takes_room(i) && (p->host == h || (p->moves && p->target == h));
+}
+
 /* What an open placement takes of its host's room, or gives back. */
 static void use_room_of(const struct sim_instance *i, struct sim_known_host *h, bool take)
 {
@@ -307,15 +313,18 @@ void sim_apply_instance(struct sim_checks *c, int64_t now_ns, const struct hf_uu
 
 /* --- at the end of the transaction --- */
 
-static bool runs_on(const struct sim_checks *c, const struct sim_known_host *h,
-                    const struct sim_instance **ret)
+/* The first instance that may run there, or NULL. */
+static const struct sim_instance *first_on(const struct sim_checks *c, const struct sim_known_host *h)
 {
-    for (const struct sim_instance *i = c->instance_list; i != NULL; i = i->next) {
-        *ret = i;
-        if (takes_room(i) && i->placement.host == h)
-            return true;
-    }
-    return false;
+    const struct sim_instance *i = c->instance_list;
+    while (i != NULL && !sim_may_run_on(i, h))
+        i = i->next;
+    return i;
+}
+
+bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h)
+{
+    return h->may_be_silent && first_on(c, h) == NULL;
 }
 
 void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pending *p)
@@ -334,7 +343,7 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
         if (!h->stored || h->deleted || h->epoch != p->epoch || f != NULL)
             refuse(c, now_ns, p->instance,
                    f != NULL ? "it was placed in a fenced epoch" : "its host does not live this epoch");
-        sim_judge_apart(c, now_ns, p->instance);
+        sim_judge_apart(c, now_ns, p->instance, h);
         break;
     case SIM_LEFT_FENCED:
         if (h->epoch <= p->epoch && (f == NULL || !covers(f, p->instance)))
@@ -348,7 +357,7 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
                          sim_host_text(h), (ull)p->epoch);
         break;
     case SIM_HOST_GONE:
-        if (h->deleted && (f == NULL || f->n_evidence == 0) && runs_on(c, h, &i))
+        if (h->deleted && (f == NULL || f->n_evidence == 0) && (i = first_on(c, h)) != NULL)
             refuse(c, now_ns, i, "its host was deleted although this run is not proven over");
         break;
     }

@@ -251,8 +251,9 @@ void sim_checks_host_lost(struct sim_checks *c, int64_t now_ns, unsigned host, b
     sim_never_stop_host(c, now_ns, h);
 }
 
-/* A leader that was deposed and paused in between may order it for a life that is over: that hits the next one.
- * But a first life follows on none, and one that began longer ago than any pause lasts is not hit by mistake. */
+/* A leader that was deposed and paused in between may order it for a life that is over: that hits the next
+ * one. But a first life follows on none, and one that began longer ago than any pause lasts is not hit by
+ * mistake. */
 #define OLD_ORDER_NS (180 * HF_S_NS)
 
 void sim_checks_power_cut(struct sim_checks *c, int64_t now_ns, unsigned host)
@@ -274,7 +275,6 @@ void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct h
     sim_never_stop_before(c, now_ns);
     s->out = out;
     s->out_since_ns = now_ns;
-    c->storages_out += out ? 1 : -1;
 }
 
 void sim_checks_quorum(struct sim_checks *c, int64_t now_ns, bool quorum)

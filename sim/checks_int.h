@@ -87,6 +87,7 @@ struct sim_known_host {
     uint64_t fenced_epoch;     /* highest; 0: none */
     int64_t epoch_since_ns;
     bool connected, disabled, watchdog;
+    bool may_be_silent; /* it is in maintenance, or shut down in order */
     struct hf_uuid cluster;
     uint64_t cpus, memory_bytes, cpus_used, memory_used;
     int64_t healthy_since_ns; /* INT64_MAX: it is not */
@@ -211,7 +212,6 @@ struct sim_checks {
     /* the world */
     struct sim_known_host *by_number[SIM_HOSTS_MAX];
     bool no_quorum, disturbed;
-    int storages_out;
     int64_t calm_since_ns; /* quorum, nothing disturbed */
     uint64_t late_writes, failovers;
     /* the store */
@@ -278,7 +278,12 @@ void sim_take_groups(struct sim_instance *i, const Holdfast__V1__InstanceSpec *s
 const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const struct sim_instance *i,
                                              const struct sim_known_host *h);
 /* It was just placed. */
-void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i);
+void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
+                     const struct sim_known_host *h);
+/* By what the store says it is placed there, or on its way there, and not proven over. */
+bool sim_may_run_on(const struct sim_instance *i, const struct sim_known_host *h);
+/* Rule 18: that nothing is heard of it is no loss, for it may be silent and nothing is placed there. */
+bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h);
 
 /* --- check_copies.c --- */
 /* A copy that no longer executed was killed: what it had under way was its own until now. */

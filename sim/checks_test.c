@@ -394,6 +394,15 @@ BENCH_TEST(a_fence_while_most_hosts_are_lost)
     assert_only(b, SIM_RULE_NEEDLESS_KILL, "while 3 of 4 hosts were lost at once, more than 50 %");
 }
 
+BENCH_TEST(an_empty_host_in_maintenance_is_fenced)
+{
+    struct hf_fence_action a = silent_fence(b, "shared0");
+    b->maintenance = true;
+    tell_host(b, 2, true);
+    tell_fence(b, 2, 0, a.text, false);
+    assert_only(b, SIM_RULE_NEEDLESS_KILL, "although it is in maintenance and nothing is placed there");
+}
+
 BENCH_TEST(fences_of_half_of_the_hosts)
 {
     struct hf_fence_action a = silent_fence(b, "shared0");
@@ -477,6 +486,7 @@ int main(void)
         cmocka_unit_test(a_fence_of_a_host_that_renews_what_it_does_not_need),
         cmocka_unit_test(a_fence_of_a_host_that_renews_what_it_needs),
         cmocka_unit_test(a_fence_while_most_hosts_are_lost),
+        cmocka_unit_test(an_empty_host_in_maintenance_is_fenced),
         cmocka_unit_test(fences_of_half_of_the_hosts),
         cmocka_unit_test(power_that_is_off),
         cmocka_unit_test(power_that_was_off_before_the_fence),

@@ -40,7 +40,7 @@ struct bench {
     int64_t now;
     uint64_t revision;
     uint64_t epoch[HOSTS];
-    bool no_watchdog; /* of the hosts that are told next */
+    bool no_watchdog, maintenance; /* of the hosts that are told next */
 };
 
 static inline struct hf_uuid id(const char *what, unsigned n)
@@ -148,6 +148,7 @@ static inline void tell_host_as(struct bench *b, unsigned n, Holdfast__V1__HostS
     snprintf(name.s, sizeof name.s, "host-%u", n + 1);
     Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
     Holdfast__V1__HostSpec spec = HOLDFAST__V1__HOST_SPEC__INIT;
+    Holdfast__V1__HostSpec__Drain drain = HOLDFAST__V1__HOST_SPEC__DRAIN__INIT;
     Holdfast__V1__HostStatus status = HOLDFAST__V1__HOST_STATUS__INIT;
     Holdfast__V1__Host h = HOLDFAST__V1__HOST__INIT;
     meta.uuid = uuid.s;
@@ -158,6 +159,8 @@ static inline void tell_host_as(struct bench *b, unsigned n, Holdfast__V1__HostS
     status.memory_bytes = 8ULL << 30;
     status.watchdog = (char *)(b->no_watchdog ? "none" : "hardware");
     h.meta = &meta;
+    drain.purpose = HOLDFAST__V1__HOST_SPEC__DRAIN__PURPOSE__MAINTENANCE;
+    spec.drain = b->maintenance ? &drain : NULL;
     h.spec = &spec;
     h.status = &status;
     if (same_txn)
