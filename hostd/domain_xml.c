@@ -270,6 +270,17 @@ hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mar
     return HF_STATUS_OK;
 }
 
+bool hf_domain_xml_is_emulated(const char *xml)
+{
+    xmlDoc *doc = read_doc(xml);
+    xmlNode *domain = doc ? xmlDocGetRootElement(doc) : NULL;
+    xmlChar *type = domain ? xmlGetProp(domain, X("type")) : NULL;
+    bool emulated = type && xmlStrEqual(type, X("qemu"));
+    xmlFree(type);
+    xmlFreeDoc(doc);
+    return emulated;
+}
+
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret)
 {
     struct hf_domain_mark mark = {0};

@@ -29,6 +29,9 @@ hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_dom
  * with that one's mark, in the metadata and where the gate reads the run. To be freed. INVALID: not ours. */
 hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mark, char **ret) HF_MUST_USE;
 
+/* Of a domain's text: its guest's CPUs are played by QEMU (TCG) and not by the machine's own. */
+bool hf_domain_xml_is_emulated(const char *xml);
+
 /* Reads our metadata element (as virDomainGetMetadata() gives it); false when it is not ours or damaged. */
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret);
 

@@ -42,7 +42,8 @@ static struct hf_vm_spec small_spec(void)
 }
 
 /* Not inlined: gcc 12 takes what strstr() finds in the result for a pointer into this frame. */
-__attribute__((noinline)) static char *build(const struct hf_vm_spec *s, const struct hf_domain_xml_options *o)
+__attribute__((noinline)) static char *build(const struct hf_vm_spec *s,
+                                             const struct hf_domain_xml_options *o)
 {
     char *xml = NULL;
     assert_true(hf_ok(hf_domain_xml_build(s, o, &xml)));
@@ -190,6 +191,15 @@ static void gives_the_copy_a_mark_of_its_own(void **state)
     hf_status_drop(st);
 }
 
+static void knows_an_emulated_guest(void **state)
+{
+    (void)state;
+    assert_true(hf_domain_xml_is_emulated("<domain type='qemu' id='3'><name>a</name></domain>"));
+    assert_false(hf_domain_xml_is_emulated("<domain type='kvm'><name>qemu</name></domain>"));
+    assert_false(hf_domain_xml_is_emulated("<domain/>"));
+    assert_false(hf_domain_xml_is_emulated("no XML"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +207,7 @@ int main(void)
         cmocka_unit_test(libvirt_chooses_the_cpu),       cmocka_unit_test(escapes_what_people_write),
         cmocka_unit_test(refuses_what_xml_cannot_carry), cmocka_unit_test(reads_its_mark_back),
         cmocka_unit_test(knows_what_is_not_ours),        cmocka_unit_test(gives_the_copy_a_mark_of_its_own),
+        cmocka_unit_test(knows_an_emulated_guest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

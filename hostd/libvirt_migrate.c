@@ -11,17 +11,20 @@
 #include "hostd/libvirt_conn.h"
 #include "hostd/libvirt_domain.h"
 
-/* LIVE: the guest runs on until the last moment. PAUSED: and stays paused at the target. UNSAFE: libvirt takes
- * the storages for local directories; ours are shared, and disks are opened with cache=none. AUTO_CONVERGE: a
- * guest that writes faster than its memory is copied is slowed down. */
-#define FLAGS                                                                                                \
-    (VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED | VIR_MIGRATE_UNSAFE |                    \
-     VIR_MIGRATE_ABORT_ON_ERROR | VIR_MIGRATE_AUTO_CONVERGE)
+/* PAUSED: the guest stays paused at the target. UNSAFE: libvirt takes the storages for local directories;
+ * ours are shared, and disks are opened with cache=none. */
+#define FLAGS (VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PAUSED | VIR_MIGRATE_UNSAFE | VIR_MIGRATE_ABORT_ON_ERROR)
+/* The guest runs on until the last moment, and one that writes faster than its memory is copied is slowed
+ * down. Not for an emulated guest, which stands still while it is sent: up to QEMU 9.0 the emulator does not
+ * mark every page that it writes while the guest moves ("physmem: Fix migration dirty bitmap coherency with
+ * TCG memory access"), and the guest goes on with old pages among the new ones. */
+#define FLAGS_LIVE (VIR_MIGRATE_LIVE | VIR_MIGRATE_AUTO_CONVERGE)
 
 /* What the copy at the target is to be: this domain, with the target's mark. */
 static hf_status target_xml(virDomainPtr dom, const struct hf_vm_migration *m, char **ret)
 {
-    struct hf_domain_mark mark = {.host_uuid = m->target_host, .epoch = m->target_epoch, .run = m->target_run};
+    struct hf_domain_mark mark = {
+        .host_uuid = m->target_host, .epoch = m->target_epoch, .run = m->target_run};
     char *xml = virDomainGetXMLDesc(dom, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE);
     if (!xml)
         return hf_libvirt_error("read the domain");
@@ -38,7 +41,7 @@ static hf_status call_migrate(virDomainPtr dom, const char *address, bool tls, c
     char *uri = hf_printf("tcp://%s", address);
     HF_ASSERT(virTypedParamsAddString(&params, &n, &max, VIR_MIGRATE_PARAM_DEST_XML, xml) == 0 &&
               virTypedParamsAddString(&params, &n, &max, VIR_MIGRATE_PARAM_URI, uri) == 0);
-    unsigned flags = FLAGS | (tls ? VIR_MIGRATE_TLS : 0);
+    unsigned flags = FLAGS | (hf_domain_xml_is_emulated(xml) ? 0 : FLAGS_LIVE) | (tls ? VIR_MIGRATE_TLS : 0);
     hf_status st = virDomainMigrateToURI3(dom, peer, params, (unsigned)n, flags) == 0
                        ? HF_STATUS_OK
                        : hf_libvirt_error("migrate to %s", address);
@@ -89,7 +92,8 @@ hf_status hf_libvirt_migrate_abort(virConnectPtr conn, const struct hf_uuid *u)
                                                         : hf_libvirt_error("look at the migration");
     else if (job_of(dom, &job)) {
         (void)virDomainAbortJob(dom); /* whether it has ended is looked at, the next time */
-        st = hf_error(HF_UNAVAILABLE, "the migration of the domain %s is still to end", hf_uuid_format(u, id));
+        st =
+            hf_error(HF_UNAVAILABLE, "the migration of the domain %s is still to end", hf_uuid_format(u, id));
     }
     virDomainFree(dom);
     return st;
