@@ -116,6 +116,7 @@ struct hf_host {
     struct hf_volume_rec *volumes;
     struct hf_network_rec *networks;
     bool networks_ticking, networks_again;
+    bool giving_lease_up; /* the keeper is asked to remove a storage that is not assigned */
     size_t n_instances, n_storages, n_images, n_volumes, n_networks;
 };
 

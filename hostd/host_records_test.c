@@ -307,6 +307,30 @@ static void a_change_of_way_keeps_the_lease(void **state)
     world_free(w);
 }
 
+/* A storage that is taken away while no daemon is here: the next one tells the keeper, which else holds its
+ * file open. */
+static void a_lease_for_nothing_is_given_up(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid nfs = uuid_of(NFS), shared = uuid_of(SHARED);
+    (void)state;
+    assign_nfs(w, "", "");
+    world_step(w, 5000);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    world_restart_hostd(w);
+    world_step(w, 100);
+    world_open(w);
+    world_welcome(w, w->epoch);
+    world_base(w);
+    world_step(w, 5000);
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &nfs)); /* it may yet be assigned */
+    world_synced(w);
+    world_step(w, 5000);
+    assert_false(hf_keeper_sim_has_storage(w->keeper_sim, &nfs));
+    assert_true(hf_keeper_sim_has_storage(w->keeper_sim, &shared));
+    world_free(w);
+}
+
 /* Until the leader has told all that is this host's, nothing is unmounted. */
 static void no_mount_is_given_up_before_all_is_known(void **state)
 {
@@ -341,6 +365,7 @@ int main(void)
         cmocka_unit_test(an_instance_without_network_starts),
         cmocka_unit_test(an_nfs_storage_is_leased_once_it_is_mounted),
         cmocka_unit_test(a_change_of_way_keeps_the_lease),
+        cmocka_unit_test(a_lease_for_nothing_is_given_up),
         cmocka_unit_test(no_mount_is_given_up_before_all_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,9 @@ void hf_storage_rec_report(struct hf_storage_rec *r);
 void hf_storage_want_lease(struct hf_storage_rec *r);
 /* Tells the keeper that the lease is not needed any more. */
 void hf_storage_give_lease_up(struct hf_storage_rec *r);
+/* Leases that the keeper holds for nothing: their storages were taken away while no hostd was there to tell
+ * it. One at a time; one that a run still needs is asked for again at the next tick. */
+void hf_storage_leases_sweep(struct hf_host *h);
 /* Looks whether the keeper has closed it. */
 void hf_storage_see_closed(struct hf_storage_rec *r);
 /* Has a reader, once there are peers to watch. */

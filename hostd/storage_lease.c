@@ -92,6 +92,30 @@ void hf_storage_give_lease_up(struct hf_storage_rec *r)
     }
 }
 
+static void on_stray_removed(void *arg, hf_status st)
+{
+    struct hf_host *h = arg;
+    h->giving_lease_up = false;
+    if (hf_ok(st) && !h->closing)
+        hf_host_refresh(h); /* and on to the next */
+    hf_host_call_end(h);
+}
+
+void hf_storage_leases_sweep(struct hf_host *h)
+{
+    if (!h->attach.synced || !h->view.up || h->giving_lease_up || !hf_host_ready(h))
+        return;
+    for (size_t i = 0; i < h->view.n_storages; i++) {
+        const struct hf_uuid *uuid = &h->view.storages[i].uuid;
+        if (hf_storage_rec_find(h, uuid))
+            continue;
+        h->giving_lease_up = true;
+        hf_host_call_begin(h);
+        h->d.keeper->ops->remove_storage(h->d.keeper, uuid, on_stray_removed, h);
+        return;
+    }
+}
+
 static void on_sample(void *arg, const struct hf_uuid *storage, const struct hf_observation *seen, size_t n)
 {
     struct hf_storage_rec *r = arg;

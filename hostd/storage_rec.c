@@ -306,6 +306,7 @@ void hf_storage_recs_tick(struct hf_host *h)
         hf_storage_want_lease(r);
         hf_storage_want_reader(r);
     }
+    hf_storage_leases_sweep(h);
 }
 
 void hf_storage_recs_stop(struct hf_host *h)
