@@ -3,6 +3,7 @@
 import os
 import time
 
+import pytest
 from test_failures import wait_connected
 
 from holdlab.host import SHARED_MOUNT
@@ -85,20 +86,46 @@ def test_lost_storage_kills_and_restarts_elsewhere(cloud):
     cloud.delete("lost-1")
 
 
+def write_state(host, name, text):
+    """A file that the host sees below /mnt/state; returns where."""
+    with open(os.path.join(host.dir, "state", name), "w", encoding="utf-8") as f:
+        f.write(text)
+    return f"/mnt/state/{name}"
+
+
 def test_gate_refuses_what_has_no_permit(cloud):
     """Somebody takes the XML of a running instance and starts it on another host, and once more on its own."""
     home, other = cloud.lab.hosts[0], cloud.lab.hosts[1]
     cloud.create("only-1", "--host", cloud.host_name(home))
+    cloud.create("only-2", "--host", cloud.host_name(other))  # so that its network is there
     domain = cloud.uuid("only-1")
     xml = home.virsh("dumpxml", "--migratable", domain)
-    path = os.path.join(other.dir, "state", "stolen.xml")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(xml)
-    try:
-        other.virsh("create", "/mnt/state/stolen.xml")
-        raise AssertionError("a guest without a permit was started")
-    except LabError as e:
-        assert "holdfast: start of run" in str(e) and "it has no permit" in str(e), str(e)
+    stolen = write_state(other, "stolen.xml", xml)
+    with pytest.raises(LabError, match="holdfast: start of run .*it has no permit"):
+        other.virsh("create", stolen)
     assert cloud.copies("only-1") == 1
-    os.unlink(path)
     cloud.delete("only-1")
+    cloud.delete("only-2")
+
+
+def test_gate_stands_before_births_only(cloud):
+    """A disk plugged in, snapshots and another libvirtd: the process that was let in goes on."""
+    host = cloud.lab.hosts[0]
+    before = cloud.create("busy-1", "--ha", "NeverStop", "--host", cloud.host_name(host))
+    domain, run = cloud.uuid("busy-1"), cloud.run_of("busy-1")
+    pids = host.qemu_pids(domain)
+    host.run("truncate", "-s", "1M", "/mnt/state/hot.img")
+    disk = write_state(host, "disk.xml", "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+                       "<source file='/mnt/state/hot.img'/><target dev='vdz' bus='virtio'/></disk>")
+    host.virsh("attach-device", domain, disk, "--live")
+    assert "vdz" in host.virsh("domblklist", domain)
+    host.virsh("snapshot-create-as", domain, "outside", "--disk-only", "--no-metadata", "--diskspec", "vda,snapshot=no",
+               "--diskspec", "vdz,snapshot=external,file=/mnt/state/hot.over")
+    assert "hot.over" in host.virsh("domblklist", domain)
+    host.kill("libvirtd")
+    host.start("libvirtd")
+    wait_until("libvirt's answer", lambda: "running" in host.virsh("domstate", domain, check=False), timeout=60)
+    after = cloud.guest("busy-1").wait_status()
+    assert after["boot_id"] == before["boot_id"] and host.qemu_pids(domain) == pids
+    assert cloud.run_of("busy-1") == run and cloud.copies("busy-1") == 1
+    cloud.delete("busy-1")
