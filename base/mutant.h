@@ -66,6 +66,7 @@
     X(SILENCE_WITHOUT_WATCHDOG, "rule 13",  "Silence proves a host down that has no watchdog, and the guard lets it.") \
     X(POWER_OFF_UNCONFIRMED,   "rule 14",  "A power device's agent that ends well is believed without asking for the status.") \
     X(POWER_BEFORE_FENCE,      "rule 14",  "The power of a host without contact is cut before its fence is committed.") \
+    X(F_NOT_AWAITED,           "rule 13",  "Nobody waits for a guest's last writes: neither the keeper before its word, nor the leader behind another's, nor a start after an outage.") \
     X(LOST_START_FAILED,       "rule 17",  "A start whose answer was lost counts as one that failed.") \
     X(UNKNOWN_IS_FAILED,        "rule 17",  "A write that leadership was lost over is answered as one that surely did not happen.") \
     X(OUTAGE_IS_SILENCE,       "rule 18",  "A storage that no observer can read counts as a record that stands still.") \

@@ -68,7 +68,7 @@ static bool writes_are_over(const struct hf_controllers *c, struct hf_world_obje
         fence->memory = m;
         fence->free_memory = free;
     }
-    return hf_controllers_now_ms(c) - m->said_off_ms >= timing->guest_write_ms;
+    return hf_controllers_now_ms(c) - m->said_off_ms >= timing->guest_write_ms || HF_MUTANT(F_NOT_AWAITED);
 }
 
 static void add_evidence(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *fence)

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/mutant.h"
 #include "ha/lease_rules_priv.h"
 
 /* --- runs --- */
@@ -106,7 +107,7 @@ bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper
 
 bool hf_lease_writes_are_over(const struct hf_lease_rules *r, int64_t since_ms)
 {
-    return r->now_ms - since_ms >= r->timing->guest_write_ms;
+    return r->now_ms - since_ms >= r->timing->guest_write_ms || HF_MUTANT(F_NOT_AWAITED);
 }
 
 bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state_run *run, bool orderly)

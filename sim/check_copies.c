@@ -115,13 +115,6 @@ static void end_copy(struct sim_instance *i, int64_t now_ns, unsigned host, uint
     *p = (struct sim_copy){host, run, now_ns};
 }
 
-void sim_frozen_copy_killed(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run)
-{
-    struct sim_copy *p = find_copy(i->past, i->n_past < SIM_PAST_MAX ? i->n_past : SIM_PAST_MAX, host, run);
-    if (p != NULL && find_copy(i->copies, i->n_copies, host, run) == NULL)
-        p->at_ns = now_ns;
-}
-
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, bool runs)
 {
@@ -148,41 +141,28 @@ static struct sim_newest_write *newest_on(struct sim_instance *i, const struct h
     return n;
 }
 
-/* SIM_LATE_WRITE, see checks.h. ret_ended: when its copy ceased to execute, or was killed after that;
- * SIM_EVER_NS: it still executes, or never did. */
-static bool late_write_allowed(const struct sim_checks *c, struct sim_instance *i, int64_t now_ns,
-                               unsigned host, uint64_t run, int64_t issued_ns, int64_t *ret_ended_ns)
+/* When its copy ceased to execute; SIM_EVER_NS: it still executes, or never did. */
+static int64_t ended_ns_of(struct sim_instance *i, unsigned host, uint64_t run)
 {
     size_t n = i->n_past < SIM_PAST_MAX ? i->n_past : SIM_PAST_MAX;
     const struct sim_copy *past = find_copy(i->past, n, host, run);
-    *ret_ended_ns = SIM_EVER_NS;
-    if (find_copy(i->copies, i->n_copies, host, run) != NULL || past == NULL)
-        return false;
-    *ret_ended_ns = past->at_ns;
-    return issued_ns <= past->at_ns && now_ns - past->at_ns <= c->timing->guest_write_ms * SIM_MS_NS &&
-           i->silenced_run != run;
+    return find_copy(i->copies, i->n_copies, host, run) != NULL || past == NULL ? SIM_EVER_NS : past->at_ns;
 }
 
 static void judge_old_write(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,
                             const struct sim_newest_write *newest, unsigned host, uint64_t run,
                             int64_t issued_ns)
 {
-    int64_t ended_ns;
+    int64_t ended_ns = ended_ns_of(i, host, run);
     char now[SIM_TIME_TEXT], issued[SIM_TIME_TEXT], ended[SIM_TIME_TEXT], first[SIM_TIME_TEXT];
-    if (late_write_allowed(c, i, now_ns, host, run, issued_ns, &ended_ns)) {
-        c->late_writes++;
-        return;
-    }
-    bool silenced = i->silenced_run == run;
     sim_violated(
         c, now_ns, SIM_RULE_OLD_WRITE, sim_subject(&i->uuid),
         "a write of run %llu of instance '%s' on %s, issued at %s, landed at %s, after run %llu on %s "
-        "had written at %s; its copy %s%s%s",
+        "had written at %s; its copy %s%s",
         (ull)run, i->name, host_text(c, host), sim_time_text(issued_ns, issued), sim_time_text(now_ns, now),
         (ull)newest->run, host_text(c, newest->host), sim_time_text(newest->first_ns, first),
         ended_ns == SIM_EVER_NS ? "has not ended" : "ended at ",
-        ended_ns == SIM_EVER_NS ? "" : sim_time_text(ended_ns, ended),
-        silenced ? " and was proven over by silence" : "");
+        ended_ns == SIM_EVER_NS ? "" : sim_time_text(ended_ns, ended));
 }
 
 void sim_checks_write(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,

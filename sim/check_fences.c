@@ -174,7 +174,6 @@ static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence
         judge_silent(c, now_ns, f, h, e);
         break;
     default:
-        f->killed |= e->kind == HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED;
         break;
     }
     for (size_t k = 0; k < e->n_storage_uuids; k++) {

@@ -109,7 +109,6 @@ void sim_checks_kill(struct sim_checks *c, int64_t now_ns, unsigned host, const 
     struct sim_instance *i = sim_instance_of(c, instance);
     char now[SIM_TIME_TEXT];
     sim_never_stop_tick(c, now_ns);
-    sim_frozen_copy_killed(i, now_ns, host, run);
     if (!is_wanted_here(i, h, run) || kill_was_needed(c, now_ns, h, i, by))
         return;
     sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&i->uuid),

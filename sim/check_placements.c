@@ -81,9 +81,6 @@ static void judge_end(struct sim_checks *c, int64_t now_ns, struct sim_instance 
                 (ull)p->epoch, (ull)i->copies[k].run, sim_host_text(sim_host_numbered(c, i->copies[k].host)));
     i->over_run = p->run;
     if (p->end == SIM_FENCED) {
-        const struct sim_fence *f = sim_fence_of(c, p->host, p->epoch);
-        if (f != NULL && f->n_evidence > 0 && !f->proves_all && !f->killed)
-            i->silenced_run = p->run;
         i->fenced_from = p->host;
         sim_judge_later(c, (struct sim_pending){
                                .kind = SIM_LEFT_FENCED, .host = p->host, .instance = i, .epoch = p->epoch});

@@ -85,11 +85,6 @@ uint64_t sim_checks_failovers(const struct sim_checks *c)
     return c->failovers;
 }
 
-uint64_t sim_checks_late_writes(const struct sim_checks *c)
-{
-    return c->late_writes;
-}
-
 /* --- digests --- */
 
 uint64_t sim_digest_u64(uint64_t d, uint64_t v)

@@ -66,16 +66,10 @@ void sim_checks_found(struct sim_checks *c, int64_t now_ns, enum sim_rule rule, 
  *   ended-runs  once a placement's end is committed, no copy of that run or an older one executes */
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, bool runs);
-/* A guest's write landed. Once a write of run r has landed on a storage, none of an older run may, with one
- * allowance (SIM_LATE_WRITE): a write that was under way when its copy ceased to execute may land within F
- * (guest_write_ms) of that moment, or of the kill of a copy that was frozen before, when the end of its run
- * was proven by the host itself or its next epoch: these proofs do not wait for F. Silence does (T includes
- * F, rule 13): a run that was ended by nothing but silence has no allowance. What an older copy writes while
- * it executes is never allowed. */
+/* A guest's write landed. Once a write of run r has landed on a storage, none of an older run may: F
+ * (guest_write_ms), for which a write may live behind the end of its copy, follows every proof (rule 13). */
 void sim_checks_write(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *storage,
                       const struct hf_uuid *instance, uint64_t run, uint64_t counter, int64_t issued_ns);
-/* Writes that landed under that allowance. */
-uint64_t sim_checks_late_writes(const struct sim_checks *c);
 /* SIGKILL or reset that ended a copy which had not been asked to stop: not what hostd asked the keeper to
  * end, and not a process that the keeper's record does not list. It is needless when
  *   - the store has wanted nothing but RUNNING since this run was placed here, in this open, unfenced epoch;

@@ -14,9 +14,9 @@
 #define SIM_SAYS             160 /* of a condition in a sentence */
 #define SIM_NODES_KNOWN      16
 #define SIM_COPIES_MAX       8 /* of one instance that execute at once: all beyond the first are violations */
-#define SIM_PAST_MAX         8 /* copies of one instance that ended and may still write; the oldest makes room */
-#define SIM_DISKS_MAX        4     /* storages of one instance */
-#define SIM_LEASES_MAX       8     /* of one host */
+#define SIM_PAST_MAX         8 /* copies of one instance that ended; the oldest makes room */
+#define SIM_DISKS_MAX        4 /* storages of one instance */
+#define SIM_LEASES_MAX       8 /* of one host */
 #define SIM_COVERED_MAX      16    /* storages that the evidence of one fence names */
 #define SIM_SEEN_MAX         8     /* last revisions of one object */
 #define SIM_NICS_MAX         8     /* of one instance */
@@ -59,7 +59,6 @@ struct sim_fence { /* lives for ever */
     size_t n_evidence;
     uint64_t evidence_digest; /* of these, in order */
     bool proves_all;          /* the next epoch, an operator's word, power off */
-    bool killed;              /* the host's own word is among them */
     struct hf_uuid covered[SIM_COVERED_MAX];
     size_t n_covered;
 };
@@ -139,7 +138,6 @@ struct sim_instance {
     struct sim_placement placement;
     uint64_t over_run;                  /* every run up to this one is over */
     uint64_t called_off_run;            /* the copy of the last migration that was called off */
-    uint64_t silenced_run;              /* the last one that nothing but silence ended; 0: none */
     uint64_t unwanted_run;              /* the store wanted this run, or an older one, not to run */
     struct sim_known_host *fenced_from; /* where its last run was when it was fenced; until it runs again */
     bool never_stop, wanted, paused, deleting;
@@ -213,7 +211,7 @@ struct sim_checks {
     struct sim_known_host *by_number[SIM_HOSTS_MAX];
     bool no_quorum, disturbed;
     int64_t calm_since_ns; /* quorum, nothing disturbed */
-    uint64_t late_writes, failovers;
+    uint64_t failovers;
     /* the store */
     struct hf_uuid_map objects, hosts, storages, fences, instances, operations, addresses;
     struct sim_known_host *host_list, **host_end;
@@ -284,10 +282,6 @@ void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_inst
 bool sim_may_run_on(const struct sim_instance *i, const struct sim_known_host *h);
 /* Rule 18: that nothing is heard of it is no loss, for it may be silent and nothing is placed there. */
 bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h);
-
-/* --- check_copies.c --- */
-/* A copy that no longer executed was killed: what it had under way was its own until now. */
-void sim_frozen_copy_killed(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run);
 
 /* --- check_kills.c --- */
 /* NULL: it was never renewed. */
