@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/conditions.h"
 #include "control/drain_facts.h"
 #include "control/drain_plan.h"
@@ -292,6 +293,11 @@ static void go_on(struct look *l, const char *text)
     hf_controllers_wake(l->c, l->object, HF_DRAIN_LOOK_MS);
 }
 
+static bool is_shut_down(const Host *h)
+{
+    return h->spec->drain != NULL && h->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN);
+}
+
 static void finish(struct look *l)
 {
     const char *text = "empty";
@@ -301,7 +307,7 @@ static void finish(struct look *l)
     } else {
         settle_empty(l);
     }
-    bool shuts_down = l->host->spec->drain != NULL && l->host->spec->drain->purpose == HF_DRAIN_FOR(SHUTDOWN);
+    bool shuts_down = is_shut_down(l->host);
     if (shuts_down)
         text = order_shutdown(l);
     say(l, shuts_down ? text : NULL);
@@ -329,6 +335,8 @@ static void plan(struct look *l)
         refuse(l, text);
     } else if (verdict == HF_DRAIN_GOES_ON) {
         begin_steps(l, steps);
+        if (HF_MUTANT(SHUT_DOWN_IN_USE) && is_shut_down(l->host))
+            order_shutdown(l);
         go_on(l, text);
     } else {
         finish(l);

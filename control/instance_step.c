@@ -106,7 +106,7 @@ static bool count_crash(Holdfast__V1__Instance *i, const struct hf_instance_fact
     l->failed_at_ms[kept] = f->wall_ms;
     l->n_failed_at_ms = kept + 1;
     hf_pb_set(&l->reason, reason);
-    if (l->n_failed_at_ms < f->crash_tries)
+    if (l->n_failed_at_ms < f->crash_tries && !HF_MUTANT(HELD_TOO_EARLY))
         return false;
     l->held_since_ms = f->wall_ms;
     return true;

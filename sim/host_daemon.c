@@ -123,11 +123,34 @@ static void redial(void *arg, const char *why)
     hf_timer_start(&d->proc->env, &d->timer, 0, redialled, d);
 }
 
-/* The process stays, as one that a person looks at: it does nothing more. */
+/* --- a host that has been shut down --- */
+
+#define OFF_LOW_NS  (2 * HF_S_NS)
+#define OFF_HIGH_NS (60 * HF_S_NS)
+
+/* A daemon that has left, and somebody who starts it again in a while. */
+struct leaver {
+    struct sim_host *host;
+    uint32_t life;
+};
+
+static void come_back(void *arg)
+{
+    struct leaver l = *(struct leaver *)arg;
+    struct sim_proc *p = &l.host->procs[SIM_HOSTD];
+    free(arg);
+    if (p->up && p->life == l.life)
+        sim_host_crash(l.host, SIM_HOSTD);
+}
+
+/* The process stays until then, and does nothing more. */
 static void left(void *arg, bool recorded)
 {
     struct sim_daemon *d = arg;
+    struct leaver *l = HF_NEW(struct leaver);
     sim_trace(d->host->sim, d->proc->name, "has left%s", recorded ? ", which is in the log" : "");
+    *l = (struct leaver){d->host, d->proc->life};
+    sim_after(d->host->sim, sim_rng_skewed(&d->host->rng, OFF_LOW_NS, OFF_HIGH_NS), come_back, free, l);
 }
 
 /* --- the other drivers --- */

@@ -98,6 +98,8 @@ static const struct duty {
      &holdfast__v1__undrain_host_request__descriptor},
     {"EnterMaintenance", "UndrainHost", &holdfast__v1__drain_host_request__descriptor,
      &holdfast__v1__undrain_host_request__descriptor},
+    {"ShutDownHost", "UndrainHost", &holdfast__v1__drain_host_request__descriptor,
+     &holdfast__v1__undrain_host_request__descriptor},
 };
 
 #define DUTIES (sizeof duties / sizeof duties[0])
