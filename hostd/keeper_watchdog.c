@@ -198,24 +198,35 @@ void hf_keeper_watchdog_holder_ended(struct hf_keeper_watchdog *w)
         keep_open(w);
 }
 
-/* The device is closed when its last descriptor is, so the holder's goes first. */
-void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool disarm)
+/* The kernel is asked to stop it, and says no if its driver runs with nowayout: a magic close would be
+ * ignored without a word. Where there is nothing to ask, the magic close has to do. */
+static hf_status disarm(const struct hf_keeper_watchdog *w, const char *name)
 {
-    if (disarm)
+    int stop = WDIOS_DISABLECARD;
+    if (w->device && ioctl(w->fd, WDIOC_SETOPTIONS, &stop) == 0)
+        return HF_STATUS_OK;
+    if (w->device && errno == EBUSY)
+        return hf_error(HF_PRECONDITION,
+                        "watchdog %s cannot be disarmed (nowayout): this machine is reset unless it is off "
+                        "within %lld s",
+                        name, (long long)(w->timing->watchdog_timeout_ms / 1000));
+    return write(w->fd, DISARM_BYTE, 1) == 1 ? HF_STATUS_OK : hf_errno(errno, "disarm watchdog %s", name);
+}
+
+/* The device is closed when its last descriptor is, so the holder's goes first. */
+void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool want_disarm)
+{
+    if (want_disarm)
         hf_keeper_holder_let_go(&w->holder);
     if (w->fd < 0)
         return;
     const char *name = w->device ? w->device : w->stand_in;
-    if (!disarm)
-        hf_info("watchdog %s goes on counting", name);
-    else if (w->device && has_nowayout(w->fd))
-        hf_warn(
-            "watchdog %s cannot be disarmed (nowayout): this machine is reset unless it is off within %lld s",
-            name, (long long)(w->timing->watchdog_timeout_ms / 1000));
-    else if (write(w->fd, DISARM_BYTE, 1) != 1)
-        hf_warn("disarm watchdog %s: %s", name, strerror(errno));
+    hf_status st = want_disarm ? disarm(w, name) : HF_STATUS_OK;
+    if (!hf_ok(st))
+        hf_warn("%s", hf_status_message(st));
     else
-        hf_info("watchdog %s is disarmed", name);
+        hf_info("watchdog %s %s", name, want_disarm ? "is disarmed" : "goes on counting");
+    hf_status_drop(st);
     close(w->fd);
     w->fd = -1;
 }

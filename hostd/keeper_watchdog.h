@@ -39,7 +39,7 @@ const char *hf_keeper_watchdog_problem(const struct hf_keeper_watchdog *w);
 void hf_keeper_watchdog_pet(struct hf_keeper_watchdog *w, const struct hf_ha_timing *timing, bool guests);
 /* The connection to the holder has something to say: it has ended. */
 void hf_keeper_watchdog_holder_ended(struct hf_keeper_watchdog *w);
-/* disarm: tell it to stop counting; else it goes on, and stays open. */
-void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool disarm);
+/* want_disarm: tell it to stop counting; else it goes on, and stays open. */
+void hf_keeper_watchdog_close(struct hf_keeper_watchdog *w, bool want_disarm);
 
 #endif

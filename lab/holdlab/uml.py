@@ -23,6 +23,8 @@ KERNEL = "/usr/bin/linux.uml"
 BOOT_S = 60
 POWER_OFF_S = 20
 ANSWER_SLACK_S = 30   # for the agent to tell that an order ran out of time
+SOFTDOG_RESETS = b"softdog: Initiating system reboot"
+FAULTS_FOR_EVER = b"Received SIGSEGV in SIGSEGV handler"
 
 
 def available():
@@ -103,6 +105,7 @@ class UmlMachine:
         self._ids = itertools.count(1)
         self._answers = {}
         self._child = self._line = None
+        self._power_on_at = 0, 0  # length of the console, boots so far
         os.makedirs(self.window)
         for port, (bridge_name, _) in zip(self.ports, nics):
             run("ip", "netns", "exec", lab.fabric, "ip", "tuntap", "add", port, "mode", "tap")
@@ -116,6 +119,7 @@ class UmlMachine:
         answers, from_machine = os.pipe()
         self._cgroup.create()
         with open(self.console, "ab") as log:
+            self._power_on_at = log.tell(), len(self.boots)
             self._child = subprocess.Popen(
                 self._cgroup.joining(["ip", "netns", "exec", self.lab.fabric, *self._command(to_machine, from_machine)]),
                 env=dict(ENVIRONMENT, LD_PRELOAD=os.path.join(self.lab.bin_dir, "hf-lab-uml-xstate.so"), TMPDIR="/dev/shm"),
@@ -131,11 +135,23 @@ class UmlMachine:
     def wait_boots(self, count, timeout=BOOT_S):
         """Until it has booted so many times in all: after a reset by its own watchdog, one more."""
         def booted():
+            if self._failed_to_reset():
+                self.power_off()
+                self.power_on()
             if self._child.poll() is not None:
                 raise LabError(f"machine {self.name} ended: {tail(self.console)}")
             return len(self.boots) >= count
 
         wait_until(f"boot {count} of machine {self.name} (its console: {self.console})", booted, timeout)
+
+    def _failed_to_reset(self):
+        """UML at times crashes while softdog resets it: nothing inside runs any more, but it does not boot either."""
+        start, boots = self._power_on_at
+        with open(self.console, "rb") as f:
+            f.seek(start)
+            text = f.read()
+        is_resetting = text.count(SOFTDOG_RESETS) >= max(1, len(self.boots) - boots)
+        return is_resetting and (self._child.poll() is not None or FAULTS_FOR_EVER in text)
 
     def _command(self, to_machine, from_machine):
         words = [KERNEL, f"mem={self.memory_mib}M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
