@@ -24,7 +24,7 @@
 
 enum hf_keeper_op {
     HF_KEEPER_VIEW = 1,
-    HF_KEEPER_SET_EPOCH,      /* subject: host, epoch, storages[0]: cluster */
+    HF_KEEPER_SET_EPOCH,      /* subject: host, epoch, storages[0]: cluster, dir: profile it was granted by */
     HF_KEEPER_SEE_TERM,       /* number: term */
     HF_KEEPER_ADD_STORAGE,    /* subject: storage, dir, number: session */
     HF_KEEPER_REMOVE_STORAGE, /* subject: storage */

@@ -66,6 +66,10 @@ static void ask_set_epoch(struct hf_lease_rules *r, uint64_t token, const struct
                        hf_lease_name(&s->host).text);
     } else if (q->epoch == s->epoch) {
         reply_ok(r, token);
+    } else if (q->dir[0] != '\0' && strcmp(q->dir, r->wanted->profile) != 0) {
+        hf_lease_reply(r, token, HF_PRECONDITION,
+                       "set epoch %llu: it was granted to a keeper of profile %s, this one has profile %s",
+                       (ull)q->epoch, q->dir, r->wanted->profile);
     } else if (s->n_runs > 0) {
         hf_lease_reply(r, token, HF_PRECONDITION, "set epoch %llu: %u runs of epoch %llu are not over",
                        (ull)q->epoch, s->n_runs, (ull)s->epoch);

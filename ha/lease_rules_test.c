@@ -359,9 +359,12 @@ static bool do_request(struct world *w, char **words, size_t n)
         q.subject = uuid_of(w, words[1]);
     if (q.head.op == HF_KEEPER_ADD_STORAGE)
         q.number = (uint64_t)hf_scenario_number(words, n, "session", 1);
-    if (q.head.op == HF_KEEPER_SET_EPOCH)
+    if (q.head.op == HF_KEEPER_SET_EPOCH) {
         q.subject = uuid_of(w, "host");
-    snprintf(q.dir, sizeof q.dir, "/mnt/%s", words[1]);
+        snprintf(q.dir, sizeof q.dir, "%s", n == 4 && strcmp(words[2], "by") == 0 ? words[3] : "");
+    } else {
+        snprintf(q.dir, sizeof q.dir, "/mnt/%s", words[1]);
+    }
     q.starting = strcmp(words[n - 1], "starting") == 0;
     for (size_t i = 2; i + 1 < n; i++) {
         if (strcmp(words[i], "needs") == 0)

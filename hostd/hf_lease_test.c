@@ -219,7 +219,7 @@ static void start_ready(struct fixture *f)
 {
     start_keeper(f);
     VIEW_UNTIL(f, f->clean);
-    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1, "");
     assert_int_equal(f->code, HF_OK);
     CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
     assert_int_equal(f->code, HF_OK);
@@ -345,9 +345,9 @@ static void test_storage_lost(void **state)
     assert_int_equal(umount2("/mnt/s1", MNT_DETACH), 0);
     VIEW_UNTIL(f, !f->storage.suspended);
     assert_true(read_record(f)->closed && read_record(f)->killed);
-    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1, "");
     assert_int_equal(f->code, HF_PRECONDITION);
-    CALL(f, set_epoch, &f->host, &f->cluster, 2);
+    CALL(f, set_epoch, &f->host, &f->cluster, 2, "");
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     assert_int_equal(read_record(f)->epoch, 2);
@@ -364,7 +364,7 @@ static void test_not_mounted(void **state)
     close(fd);
     start_keeper(f);
     VIEW_UNTIL(f, f->clean);
-    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1, "");
     CALL(f, add_storage, &f->s1, "/mnt/s1", 1);
     turn_ms(f, 2500); /* several renewals */
     snprintf(path, sizeof path, "/mnt/s1/%s", hf_lease_file_name(&f->host, name));
@@ -474,7 +474,7 @@ static void test_freeze_and_thaw(void **state)
             return;
         }
         VIEW_UNTIL(f, f->clean);
-        CALL(f, set_epoch, &f->host, &f->cluster, epoch + 1);
+        CALL(f, set_epoch, &f->host, &f->cluster, epoch + 1, "");
         VIEW_UNTIL(f, !f->storage.closed && f->storage.age_ms < 3000);
     }
     fail_msg("five times L+K was over before the storage was back");
@@ -510,7 +510,7 @@ static void test_fence_mark(void **state)
         assert_true(hf_env_now_ms(f->env) < end);
         turn_ms(f, 50);
     }
-    CALL(f, set_epoch, &f->host, &f->cluster, 2);
+    CALL(f, set_epoch, &f->host, &f->cluster, 2, "");
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, !f->epoch_closed && f->storage.age_ms < 3000);
     char path[256], name[HF_FENCE_MARK_NAME_MAX];

@@ -399,7 +399,8 @@ static void take_welcome(struct hf_host *h, const Holdfast__V1__ControlMessage *
         a->gate = HF_GATE_EPOCH;
         a->granting = w->epoch;
         hf_host_call_begin(h);
-        h->d.keeper->ops->set_epoch(h->d.keeper, &h->o.uuid, &h->cluster, w->epoch, on_epoch, h);
+        h->d.keeper->ops->set_epoch(h->d.keeper, &h->o.uuid, &h->cluster, w->epoch, a->said_profile, on_epoch,
+                                    h);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "hostd/keeper_calls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,10 +140,11 @@ static void do_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
 }
 
 static void do_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
-                         uint64_t epoch, hf_keeper_cb cb, void *arg)
+                         uint64_t epoch, const char *profile, hf_keeper_cb cb, void *arg)
 {
     struct hf_keeper_request q = {.head.op = HF_KEEPER_SET_EPOCH, .subject = *host, .epoch = epoch};
     q.storages[0] = *cluster;
+    snprintf(q.dir, sizeof q.dir, "%s", profile);
     start_call(k, &q, cb, NULL, arg);
 }
 

@@ -44,7 +44,7 @@ struct hf_keeper_view {
     bool epoch_closed;        /* told to end, or every lease was lost and the kill verified */
     bool clean;               /* verified: no QEMU of ours runs, and none of its writes is under way */
     uint64_t max_term;
-    const char *watchdog; /* "hardware", "stand-in", "software", "none" */
+    const char *watchdog;         /* "hardware", "stand-in", "software", "none" */
     const char *watchdog_problem; /* why its silence proves nothing, "" if it does; NULL: not told */
     const char *profile;
     const struct hf_keeper_storage *storages;
@@ -61,9 +61,10 @@ typedef void (*hf_keeper_view_cb)(void *arg, hf_status st, const struct hf_keepe
 
 struct hf_keeper_ops {
     void (*view)(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg);
-    /* A new life: refused unless clean. Persisted before the answer. */
+    /* A new life: refused unless clean, and by a keeper of another profile than the one that the leader was
+     * told and judges it by ("": not told). Persisted before the answer. */
     void (*set_epoch)(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
-                      uint64_t epoch, hf_keeper_cb cb, void *arg);
+                      uint64_t epoch, const char *profile, hf_keeper_cb cb, void *arg);
     /* Remembers the highest Raft term; CONFLICT when this one is lower than what it has seen. */
     void (*see_term)(struct hf_keeper *k, uint64_t term, hf_keeper_cb cb, void *arg);
     /* Renew a lease in this directory (the storage's root) from now on, in this session of the storage (a

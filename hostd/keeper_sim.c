@@ -315,8 +315,9 @@ static void k_view(struct hf_keeper *k, hf_keeper_view_cb cb, void *arg)
 }
 
 static void k_set_epoch(struct hf_keeper *k, const struct hf_uuid *host, const struct hf_uuid *cluster,
-                        uint64_t epoch, hf_keeper_cb cb, void *arg)
+                        uint64_t epoch, const char *profile, hf_keeper_cb cb, void *arg)
 {
+    (void)profile; /* it has one for all its life */
     (void)cluster; /* it writes no records */
     ask(k, (struct request){
                .op = HF_KEEPER_SIM_SET_EPOCH, .subject = *host, .epoch = epoch, .cb = cb, .arg = arg});
