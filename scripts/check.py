@@ -248,7 +248,7 @@ def arguments():
                    "'drill --help' says how; asan: unit and system under "
                    "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; mutants: that the simulation "
                    "finds every planted bug; model: the fencing protocol under spin, 'model --help' says how; bench: 'bench api', "
-                   f"against etcd (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system, "
+                   f"against etcd, 'bench failover', 'bench keeper' (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system, "
                    f"drill --count {DRILLS})")
     p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the mutants, the "
                    "model or the benchmark (bench)")
