@@ -98,7 +98,7 @@ void hf_lease_ask_begin_run(struct hf_lease_rules *r, uint64_t token, const stru
 static bool end_is_asked_for(const struct hf_lease_rules *r, const struct hf_uuid *instance)
 {
     for (size_t i = 0; i < r->n_waiting; i++) {
-        if (r->waiting[i].op == HF_KEEPER_END_RUN && hf_uuid_equal(&r->waiting[i].subject, instance))
+        if (r->waiting[i].q.head.op == HF_KEEPER_END_RUN && hf_uuid_equal(&r->waiting[i].q.subject, instance))
             return true;
     }
     return false;

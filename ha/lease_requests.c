@@ -37,15 +37,7 @@ static void wait_for_survey(struct hf_lease_rules *r, uint64_t token, const stru
         .token = token,
         .survey = r->survey + 1, /* one under way may have looked before the request came */
         .deadline_ms = r->now_ms + HF_LEASE_REQUEST_MS,
-        .op = q->head.op,
-        .kill = q->kill,
-        .orderly = q->orderly,
-        .starting = q->starting,
-        .handed_over = q->handed_over,
-        .subject = q->subject,
-        .epoch = q->epoch,
-        .number = q->number,
-        .cluster = q->storages[0],
+        .q = *q,
     };
     r->survey_now = true;
 }
@@ -97,9 +89,9 @@ static void save_storages(struct hf_lease_rules *r)
 static void adopt_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w)
 {
     struct hf_keeper_state *s = &r->state;
-    s->host = w->subject;
-    s->cluster = w->cluster;
-    s->epoch = w->epoch;
+    s->host = w->q.subject;
+    s->cluster = w->q.storages[0];
+    s->epoch = w->q.epoch;
     s->epoch_closed = 0;
     snprintf(s->profile, sizeof s->profile, "%s", r->timing->profile);
     s->n_closed = 0;
@@ -169,13 +161,11 @@ static bool change_session(struct hf_lease_rules *r, uint64_t token, struct hf_l
                        r->state.epoch_closed ? "the epoch is closed" : "a later one was opened");
         return false;
     }
-    for (uint32_t i = 0; i < r->state.n_runs; i++) {
-        if (!hf_lease_run_needs(&r->state.runs[i], &l->storage))
-            continue;
+    const struct hf_keeper_state_run *run = hf_lease_user_of(r, &l->storage);
+    if (run) {
         hf_lease_reply(r, token, HF_PRECONDITION,
                        "add storage %s: run %llu of instance %s is left of session %llu", name.text,
-                       (ull)r->state.runs[i].run, hf_lease_name(&r->state.runs[i].instance).text,
-                       (ull)l->session);
+                       (ull)run->run, hf_lease_name(&run->instance).text, (ull)l->session);
         return false;
     }
     if (l->good_ms == 0 || r->now_ms - l->good_ms >= r->timing->lease_ms) {
@@ -240,12 +230,10 @@ static void ask_add_storage(struct hf_lease_rules *r, uint64_t token, const stru
 static void ask_remove_storage(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
     struct hf_lease *l = hf_lease_find(r, &q->subject);
-    for (uint32_t i = 0; i < r->state.n_runs; i++) {
-        if (!hf_lease_run_needs(&r->state.runs[i], &q->subject))
-            continue;
+    const struct hf_keeper_state_run *run = hf_lease_user_of(r, &q->subject);
+    if (run) {
         hf_lease_reply(r, token, HF_PRECONDITION, "remove storage %s: run %llu of instance %s needs it",
-                       hf_lease_name(&q->subject).text, (ull)r->state.runs[i].run,
-                       hf_lease_name(&r->state.runs[i].instance).text);
+                       hf_lease_name(&q->subject).text, (ull)run->run, hf_lease_name(&run->instance).text);
         return;
     }
     if (l && l->watched) {
@@ -288,41 +276,23 @@ static void ask_end_run(struct hf_lease_rules *r, uint64_t token, const struct h
 
 void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_keeper_request *q)
 {
+    static void (*const asks[])(struct hf_lease_rules *, uint64_t, const struct hf_keeper_request *) = {
+        [HF_KEEPER_SET_EPOCH] = ask_set_epoch,
+        [HF_KEEPER_SEE_TERM] = ask_see_term,
+        [HF_KEEPER_ADD_STORAGE] = ask_add_storage,
+        [HF_KEEPER_REMOVE_STORAGE] = ask_remove_storage,
+        [HF_KEEPER_BEGIN_RUN] = hf_lease_ask_begin_run,
+        [HF_KEEPER_REGISTER_RUN] = ask_register_run,
+        [HF_KEEPER_END_RUN] = ask_end_run,
+        [HF_KEEPER_END_EPOCH] = ask_end_epoch,
+        [HF_KEEPER_GATE] = hf_lease_ask_gate,
+        [HF_KEEPER_GO_ON] = hf_lease_ask_go_on,
+    };
     HF_ASSERT(q->n_storages <= HF_KEEPER_STORAGES_MAX);
-    switch (q->head.op) {
-    case HF_KEEPER_SET_EPOCH:
-        ask_set_epoch(r, token, q);
-        return;
-    case HF_KEEPER_SEE_TERM:
-        ask_see_term(r, token, q);
-        return;
-    case HF_KEEPER_ADD_STORAGE:
-        ask_add_storage(r, token, q);
-        return;
-    case HF_KEEPER_REMOVE_STORAGE:
-        ask_remove_storage(r, token, q);
-        return;
-    case HF_KEEPER_BEGIN_RUN:
-        hf_lease_ask_begin_run(r, token, q);
-        return;
-    case HF_KEEPER_REGISTER_RUN:
-        ask_register_run(r, token, q);
-        return;
-    case HF_KEEPER_END_RUN:
-        ask_end_run(r, token, q);
-        return;
-    case HF_KEEPER_END_EPOCH:
-        ask_end_epoch(r, token, q);
-        return;
-    case HF_KEEPER_GATE:
-        hf_lease_ask_gate(r, token, q);
-        return;
-    case HF_KEEPER_GO_ON:
-        hf_lease_ask_go_on(r, token, q);
-        return;
-    default:
+    if (q->head.op < sizeof asks / sizeof asks[0] && asks[q->head.op])
+        asks[q->head.op](r, token, q);
+    else
         hf_lease_reply(r, token, HF_UNIMPLEMENTED, "request %u is not known", q->head.op);
-    }
 }
 
 /* --- answers after a survey --- */
@@ -330,27 +300,27 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
 /* true: answered. */
 static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive, int pid)
 {
-    struct hf_lease_name name = hf_lease_name(&w->subject);
-    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &w->subject);
+    struct hf_lease_name name = hf_lease_name(&w->q.subject);
+    const struct hf_keeper_state_run *run = hf_lease_run_find(r, &w->q.subject);
     bool over =
-        alive || w->handed_over /* its QEMU has closed its files before the target's went on */
-        || (run ? hf_lease_run_is_over(r, run, w->orderly) : hf_lease_writes_are_over(r, r->no_strays_ms));
+        alive || w->q.handed_over /* its QEMU has closed its files before the target's went on */
+        || (run ? hf_lease_run_is_over(r, run, w->q.orderly) : hf_lease_writes_are_over(r, r->no_strays_ms));
     if (!over)
         return false;
-    if (!alive || (w->kill && HF_MUTANT(KILL_UNVERIFIED))) {
-        if (w->handed_over)
-            hf_lease_bury_handed_over(r, w->subject, w->number);
+    if (!alive || (w->q.kill && HF_MUTANT(KILL_UNVERIFIED))) {
+        if (w->q.handed_over)
+            hf_lease_bury_handed_over(r, w->q.subject, w->q.number);
         else
-            hf_lease_bury(r, w->subject, w->number);
+            hf_lease_bury(r, w->q.subject, w->q.number);
         reply_ok(r, w->token);
         return true;
     }
-    if (w->kill) {
-        hf_lease_kill(r, &w->subject);
+    if (w->q.kill) {
+        hf_lease_kill(r, &w->q.subject);
         return false;
     }
     hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs",
-                   (ull)w->number, name.text, pid);
+                   (ull)w->q.number, name.text, pid);
     return true;
 }
 
@@ -360,8 +330,8 @@ static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_wait
         reply_ok(r, w->token); /* the survey itself has made it live */
     else
         hf_lease_reply(r, w->token, HF_PRECONDITION,
-                       "register run %llu of instance %s: no process of it is to be seen", (ull)w->number,
-                       hf_lease_name(&w->subject).text);
+                       "register run %llu of instance %s: no process of it is to be seen", (ull)w->q.number,
+                       hf_lease_name(&w->q.subject).text);
     return true;
 }
 
@@ -392,16 +362,16 @@ static uint32_t pending_runs(const struct hf_lease_rules *r)
 static bool settle_end_epoch(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
                              const struct hf_lease_proc *procs, size_t n)
 {
-    if (w->epoch == r->state.epoch) {
-        if (!w->starting)
+    if (w->q.epoch == r->state.epoch) {
+        if (!w->q.starting)
             bury_pending(r, procs, n);
         uint32_t pending = pending_runs(r);
-        if (r->state.n_runs > pending || n > 0 || (pending > 0 && !w->starting))
+        if (r->state.n_runs > pending || n > 0 || (pending > 0 && !w->q.starting))
             return false;
         if (pending > 0) {
             hf_lease_reply(r, w->token, HF_PRECONDITION,
                            "end epoch %llu: %u starts are under way, of which processes may come",
-                           (ull)w->epoch, pending);
+                           (ull)w->q.epoch, pending);
             return true;
         }
     }
@@ -413,12 +383,12 @@ static bool settle_set_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
 {
     if (n > 0)
         return false; /* they are killed; perhaps the next survey finds them gone */
-    if (r->state.n_runs > 0 || w->epoch < r->state.epoch) {
+    if (r->state.n_runs > 0 || w->q.epoch < r->state.epoch) {
         hf_lease_reply(r, w->token, HF_PRECONDITION, "set epoch %llu: another request came first",
-                       (ull)w->epoch);
+                       (ull)w->q.epoch);
         return true;
     }
-    if (w->epoch > r->state.epoch)
+    if (w->q.epoch > r->state.epoch)
         adopt_epoch(r, w);
     reply_ok(r, w->token);
     return true;
@@ -428,8 +398,8 @@ static bool settle(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
                    const struct hf_lease_proc *procs, size_t n)
 {
     int pid = 0;
-    bool alive = hf_lease_proc_seen(procs, n, &w->subject, &pid);
-    switch (w->op) {
+    bool alive = hf_lease_proc_seen(procs, n, &w->q.subject, &pid);
+    switch (w->q.head.op) {
     case HF_KEEPER_END_RUN:
         return settle_end_run(r, w, alive, pid);
     case HF_KEEPER_REGISTER_RUN:
@@ -455,10 +425,10 @@ void hf_lease_answer_waiting(struct hf_lease_rules *r, uint64_t survey, const st
 {
     size_t kept = 0;
     for (size_t i = 0; i < r->n_waiting; i++) {
-        struct hf_lease_waiting w = r->waiting[i];
-        bool answered = survey >= w.survey && settle(r, &w, procs, n);
-        if (!answered && !expire(r, &w))
-            r->waiting[kept++] = w;
+        const struct hf_lease_waiting *w = &r->waiting[i];
+        bool answered = survey >= w->survey && settle(r, w, procs, n);
+        if (!answered && !expire(r, w))
+            r->waiting[kept++] = *w;
     }
     r->n_waiting = kept;
 }

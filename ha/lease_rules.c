@@ -47,13 +47,18 @@ struct hf_lease_name hf_lease_name(const struct hf_uuid *u)
 
 /* --- leases --- */
 
-struct hf_lease *hf_lease_find(struct hf_lease_rules *r, const struct hf_uuid *storage)
+const struct hf_lease *hf_lease_look(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
     for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
         if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
             return &r->leases[i];
     }
     return NULL;
+}
+
+struct hf_lease *hf_lease_find(struct hf_lease_rules *r, const struct hf_uuid *storage)
+{
+    return (struct hf_lease *)hf_lease_look(r, storage);
 }
 
 bool hf_lease_is_fresh(const struct hf_lease_rules *r, const struct hf_lease *l)
@@ -63,11 +68,7 @@ bool hf_lease_is_fresh(const struct hf_lease_rules *r, const struct hf_lease *l)
 
 bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
-    const struct hf_lease *l = NULL;
-    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
-        if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
-            l = &r->leases[i];
-    }
+    const struct hf_lease *l = hf_lease_look(r, storage);
     for (uint32_t i = 0; i < r->state.n_closed; i++) {
         if (hf_uuid_equal(&r->state.closed[i].uuid, storage))
             return !l || l->session <= r->state.closed[i].session;

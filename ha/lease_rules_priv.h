@@ -56,10 +56,7 @@ struct hf_lease_waiting {
     uint64_t token;
     uint64_t survey; /* number of the first survey that counts */
     int64_t deadline_ms;
-    uint16_t op;
-    bool kill, orderly, starting, handed_over;
-    struct hf_uuid subject, cluster;
-    uint64_t epoch, number;
+    struct hf_keeper_request q;
 };
 
 struct hf_lease_rules {
@@ -108,6 +105,7 @@ void hf_lease_reply(struct hf_lease_rules *r, uint64_t token, enum hf_code code,
 void hf_lease_kill(struct hf_lease_rules *r, const struct hf_uuid *instance);
 
 /* leases */
+const struct hf_lease *hf_lease_look(const struct hf_lease_rules *r, const struct hf_uuid *storage);
 struct hf_lease *hf_lease_find(struct hf_lease_rules *r, const struct hf_uuid *storage);
 bool hf_lease_is_fresh(const struct hf_lease_rules *r, const struct hf_lease *l);
 void hf_lease_close(struct hf_lease_rules *r, struct hf_lease *l);
@@ -116,7 +114,9 @@ bool hf_lease_was_closed(const struct hf_lease_rules *r, const struct hf_uuid *s
 /* runs */
 struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const struct hf_uuid *instance);
 bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
-bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage);
+/* A run that needs the storage, or NULL. */
+const struct hf_keeper_state_run *hf_lease_user_of(const struct hf_lease_rules *r,
+                                                   const struct hf_uuid *storage);
 /* Seen alive once, and then seen gone: nothing of it will ever execute again. */
 bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run);
 /* Rule 13: F has passed since then: what ended by force may have left writes in kernel, network or server. */

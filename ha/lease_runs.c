@@ -14,13 +14,17 @@ struct hf_keeper_state_run *hf_lease_run_find(struct hf_lease_rules *r, const st
     return NULL;
 }
 
-bool hf_lease_run_needs(const struct hf_keeper_state_run *run, const struct hf_uuid *storage)
+const struct hf_keeper_state_run *hf_lease_user_of(const struct hf_lease_rules *r,
+                                                   const struct hf_uuid *storage)
 {
-    for (uint32_t i = 0; i < run->n_storages; i++) {
-        if (hf_uuid_equal(&run->storages[i], storage))
-            return true;
+    for (uint32_t i = 0; i < r->state.n_runs; i++) {
+        const struct hf_keeper_state_run *run = &r->state.runs[i];
+        for (uint32_t k = 0; k < run->n_storages; k++) {
+            if (hf_uuid_equal(&run->storages[k], storage))
+                return run;
+        }
     }
-    return false;
+    return NULL;
 }
 
 bool hf_lease_run_is_doomed(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run)
@@ -94,10 +98,10 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
 void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run)
 {
     hf_lease_bury(r, instance, run);
-    struct hf_keeper_state *s = &r->state;
-    for (uint32_t i = 0; i < s->n_tombs; i++)
-        if (hf_uuid_equal(&s->tombs[i].instance, &instance) && s->tombs[i].run == run)
-            s->tombs[i].handed_over = 1;
+    for (uint32_t i = 0; i < r->state.n_tombs; i++) {
+        struct hf_keeper_tomb *t = &r->state.tombs[i];
+        t->handed_over |= hf_uuid_equal(&t->instance, &instance) && t->run == run;
+    }
 }
 
 bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run)

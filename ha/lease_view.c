@@ -6,15 +6,6 @@
 
 _Static_assert(HF_KEEPER_RUNS_MAX <= HF_LEASE_RECORD_RUNS_MAX, "a record holds every live run");
 
-static const struct hf_lease *find(const struct hf_lease_rules *r, const struct hf_uuid *storage)
-{
-    for (size_t i = 0; i < HF_KEEPER_STORAGES_MAX; i++) {
-        if (r->leases[i].used && hf_uuid_equal(&r->leases[i].storage, storage))
-            return &r->leases[i];
-    }
-    return NULL;
-}
-
 const struct hf_keeper_state *hf_lease_rules_state(const struct hf_lease_rules *r)
 {
     return &r->state;
@@ -27,13 +18,13 @@ const struct hf_ha_timing *hf_lease_rules_timing(const struct hf_lease_rules *r)
 
 const char *hf_lease_rules_dir(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
-    const struct hf_lease *l = find(r, storage);
+    const struct hf_lease *l = hf_lease_look(r, storage);
     return l ? l->dir : NULL;
 }
 
 bool hf_lease_rules_renews(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
-    const struct hf_lease *l = find(r, storage);
+    const struct hf_lease *l = hf_lease_look(r, storage);
     return l && l->watched;
 }
 
@@ -45,13 +36,8 @@ bool hf_lease_rules_idle(const struct hf_lease_rules *r)
 /* Nothing that needs this storage remains: no run, and no process that cannot be assigned to one. */
 static bool all_gone(const struct hf_lease_rules *r, const struct hf_uuid *storage)
 {
-    if (r->orphans || r->strays || r->unseen || !hf_lease_writes_are_over(r, r->no_strays_ms))
-        return false;
-    for (uint32_t i = 0; i < r->state.n_runs; i++) {
-        if (hf_lease_run_needs(&r->state.runs[i], storage))
-            return false;
-    }
-    return true;
+    return !r->orphans && !r->strays && !r->unseen && hf_lease_writes_are_over(r, r->no_strays_ms) &&
+           !hf_lease_user_of(r, storage);
 }
 
 /* Others rest on an end for ever, so it must outlive this keeper: how many tombstones may be told, and
@@ -76,7 +62,7 @@ void hf_lease_rules_record(const struct hf_lease_rules *r, const struct hf_uuid 
     snprintf(ret->boot_id, sizeof ret->boot_id, "%s", r->boot_id);
     ret->epoch = s->epoch;
     ret->sequence = sequence;
-    const struct hf_lease *l = find(r, storage);
+    const struct hf_lease *l = hf_lease_look(r, storage);
     ret->session = s->epoch_closed || !l ? HF_LEASE_ALL_SESSIONS : l->session;
     ret->closed = s->epoch_closed || hf_lease_was_closed(r, storage);
     ret->killed = ret->closed && may_tell_gone(r) && (all_gone(r, storage) || HF_MUTANT(KILLED_TOO_EARLY));

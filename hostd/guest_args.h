@@ -16,6 +16,8 @@
 
 /* Whether these arguments (each ended by zero) are those of one of our guests. */
 bool hf_guest_args_match(const char *args, size_t len, struct hf_uuid *ret);
+/* The value behind the first such option at or after `from`, or NULL. The arguments end with a zero. */
+const char *hf_guest_args_next(const char *args, size_t len, const char *from, const char *option);
 /* The run in them; 0: none. */
 uint64_t hf_guest_args_run(const char *args, size_t len);
 /* It waits for a migration to fill it ("-incoming …"). */

@@ -2,7 +2,7 @@
 hf_library(hf_fence_mark_file SOURCES fence_mark_file.c LINK hf_ha)
 hf_test(fence_mark_file_test SOURCES fence_mark_file_test.c LINK hf_fence_mark_file)
 
-hf_library(hf_guest_args SOURCES guest_args.c LINK hf_base)
+hf_library(hf_guest_args SOURCES guest_args.c guest_args_gate.c LINK hf_base)
 hf_library(hf_keeper_drivers SOURCES keeper_inbox.c keeper_disk.c keeper_procs.c keeper_scan.c keeper_store.c
   keeper_holder.c keeper_watchdog.c keeper_server.c LINK hf_fence_mark_file hf_guest_args hf_ha Threads::Threads)
 hf_program(hf-lease INSTALL SOURCES hf_lease.c LINK hf_keeper_drivers)
