@@ -19,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -59,13 +58,6 @@ struct keeper {
     bool unsaved; /* the last save failed */
     bool stop;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t); /* counts pauses */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- effects --- */
 
@@ -154,13 +146,9 @@ static void carry_out(struct keeper *k, const struct hf_lease_effect *e)
         renew(k, &e->subject, e->number);
         return;
     case HF_LEASE_KILL:
-        hf_keeper_procs_order(k->procs, HF_KEEPER_KILL, &e->subject, 0);
-        return;
     case HF_LEASE_FREEZE:
-        hf_keeper_procs_order(k->procs, HF_KEEPER_FREEZE, &e->subject, 0);
-        return;
     case HF_LEASE_THAW:
-        hf_keeper_procs_order(k->procs, HF_KEEPER_THAW, &e->subject, (int64_t)e->number);
+        hf_keeper_procs_order(k->procs, e->kind, &e->subject, (int64_t)e->number);
         return;
     case HF_LEASE_WATCH:
         hf_keeper_procs_watch(k->procs, &e->subject, (int)e->number);
@@ -194,7 +182,7 @@ static void arm_timer(struct keeper *k, int64_t wake_ms)
 
 static void step(struct keeper *k, const struct hf_lease_event *e)
 {
-    hf_lease_rules_step(k->rules, e, now_ms(), &k->effects);
+    hf_lease_rules_step(k->rules, e, hf_keeper_now_ms(), &k->effects);
     if (k->unsaved && (k->effects.n == 0 || k->effects.list[0].kind != HF_LEASE_PERSIST))
         save(k);
     for (size_t i = 0; i < k->effects.n; i++)
@@ -214,7 +202,7 @@ static void on_request(void *arg, uint64_t token, const struct hf_keeper_request
 static size_t on_view(void *arg, struct hf_keeper_wire_view *buf)
 {
     struct keeper *k = arg;
-    size_t len = hf_lease_rules_view(k->rules, now_ms(), buf);
+    size_t len = hf_lease_rules_view(k->rules, hf_keeper_now_ms(), buf);
     snprintf(buf->watchdog, sizeof buf->watchdog, "%s", hf_keeper_watchdog_kind(&k->watchdog));
     snprintf(buf->watchdog_problem, sizeof buf->watchdog_problem, "%s",
              hf_keeper_watchdog_problem(&k->watchdog));
@@ -225,17 +213,9 @@ static void on_letters(struct keeper *k)
 {
     struct hf_keeper_letter *l;
     while ((l = hf_keeper_inbox_take(&k->inbox)) != NULL) {
-        struct hf_lease_event e = {.kind = l->kind,
-                                   .storage = l->storage,
-                                   .ok = l->ok,
-                                   .marked = l->marked,
-                                   .text = l->text,
-                                   .survey = l->survey,
-                                   .procs = l->procs,
-                                   .n_procs = l->n_procs};
-        if (l->kind == HF_LEASE_RENEWED)
-            disk_is_idle(k, &l->storage);
-        step(k, &e);
+        if (l->event.kind == HF_LEASE_RENEWED)
+            disk_is_idle(k, &l->event.storage);
+        step(k, &l->event);
         free(l);
     }
 }
@@ -319,7 +299,7 @@ static void create_rules(struct keeper *k)
         hf_info("starts without a state (%s): every guest of an earlier life is killed",
                 hf_status_message(st));
     hf_status_drop(st);
-    k->rules = hf_lease_rules_create(k->timing, k->boot_id, loaded ? state : NULL, now_ms());
+    k->rules = hf_lease_rules_create(k->timing, k->boot_id, loaded ? state : NULL, hf_keeper_now_ms());
     free(state);
 }
 
@@ -387,47 +367,30 @@ static void usage(FILE *out)
 /* 0: go on; else the exit code plus one. */
 static int parse(int argc, char **argv, struct options *o)
 {
+    enum { FLAGS = 2 }; /* the last ones take no value */
     static const struct option longs[] = {
-        {"profile", required_argument, NULL, 'p'},
-        {"socket", required_argument, NULL, 's'},
-        {"gate", required_argument, NULL, 'g'},
-        {"state", required_argument, NULL, 't'},
-        {"watchdog", required_argument, NULL, 'w'},
-        {"watchdog-stand-in", required_argument, NULL, 'f'},
+        {"profile", required_argument, NULL, 0},
+        {"socket", required_argument, NULL, 0},
+        {"gate", required_argument, NULL, 0},
+        {"state", required_argument, NULL, 0},
+        {"watchdog", required_argument, NULL, 0},
+        {"watchdog-stand-in", required_argument, NULL, 0},
         {"lab", no_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 'p':
-            o->profile = optarg;
-            break;
-        case 's':
-            o->socket = optarg;
-            break;
-        case 'g':
-            o->gate = optarg;
-            break;
-        case 't':
-            o->state = optarg;
-            break;
-        case 'w':
-            o->watchdog = optarg;
-            break;
-        case 'f':
-            o->stand_in = optarg;
-            break;
-        case 'l':
-            o->lab = true;
-            break;
-        case 'h':
-            usage(stdout);
-            return 1;
-        default:
-            usage(stderr);
-            return 3;
+    const char **values[] = {&o->profile, &o->socket, &o->gate, &o->state, &o->watchdog, &o->stand_in};
+    _Static_assert(sizeof longs / sizeof longs[0] == sizeof values / sizeof values[0] + FLAGS + 1,
+                   "a place for each value");
+    for (int c, i; (c = getopt_long(argc, argv, "", longs, &i)) != -1;) {
+        if (c == 'h' || c == '?') {
+            usage(c == 'h' ? stdout : stderr);
+            return c == 'h' ? 1 : 3;
         }
+        if (c == 'l')
+            o->lab = true;
+        else
+            *values[i] = optarg;
     }
     const char *wrong = optind < argc                ? "it takes no arguments but options"
                         : o->watchdog && o->stand_in ? "--watchdog and --watchdog-stand-in exclude each other"

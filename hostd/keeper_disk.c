@@ -164,13 +164,11 @@ static void *disk_main(void *arg)
             continue;
         }
 
-        struct hf_keeper_letter *letter = HF_NEW(struct hf_keeper_letter);
-        hf_status st = renew(d, &letter->marked);
-        letter->kind = HF_LEASE_RENEWED;
-        letter->storage = d->storage;
-        letter->ok = hf_ok(st);
-        snprintf(letter->text, sizeof letter->text, "%s", hf_status_message(st));
-        hf_status_drop(st);
+        bool marked = false;
+        hf_status st = renew(d, &marked);
+        struct hf_keeper_letter *letter = hf_keeper_letter(HF_LEASE_RENEWED, st, 0);
+        letter->event.storage = d->storage;
+        letter->event.marked = marked;
 
         pthread_mutex_lock(&d->lock);
         d->job = false;

@@ -1,10 +1,13 @@
 #include "hostd/keeper_inbox.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/mem.h"
 
 #define STACK_BYTES (256 * 1024)
 
@@ -17,6 +20,16 @@ hf_status hf_keeper_inbox_init(struct hf_keeper_inbox *b)
     b->first = NULL;
     b->last = &b->first;
     return HF_STATUS_OK;
+}
+
+struct hf_keeper_letter *hf_keeper_letter(enum hf_lease_event_kind kind, hf_status st, size_t n_procs)
+{
+    struct hf_keeper_letter *l = hf_alloc(sizeof *l + n_procs * sizeof l->procs[0]);
+    l->event = (struct hf_lease_event){
+        .kind = kind, .ok = hf_ok(st), .text = l->text, .procs = l->procs, .n_procs = n_procs};
+    snprintf(l->text, sizeof l->text, "%s", hf_status_message(st));
+    hf_status_drop(st);
+    return l;
 }
 
 void hf_keeper_inbox_post(struct hf_keeper_inbox *b, struct hf_keeper_letter *letter)
@@ -46,6 +59,13 @@ struct hf_keeper_letter *hf_keeper_inbox_take(struct hf_keeper_inbox *b)
     }
     pthread_mutex_unlock(&b->lock);
     return letter;
+}
+
+int64_t hf_keeper_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void hf_keeper_thread_start(void *(*main_fn)(void *), void *arg)

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -19,7 +18,7 @@ struct hf_keeper_procs {
     pthread_cond_t wake;
     /* between loop and thread, under the lock */
     struct order {
-        enum hf_keeper_order order;
+        enum hf_lease_effect_kind order;
         struct hf_uuid instance;
         int64_t until_ms;
     } orders[HF_LEASE_PROCS_MAX];
@@ -37,34 +36,23 @@ struct hf_keeper_procs {
 static struct hf_keeper_letter *survey_letter(struct hf_keeper_procs *p, uint64_t number, hf_status st)
 {
     const struct hf_keeper_scan *s = &p->scan;
-    struct hf_keeper_letter *letter = hf_alloc(sizeof *letter + s->n_known * sizeof letter->procs[0]);
-    letter->kind = HF_LEASE_SURVEYED;
-    letter->survey = number;
-    letter->ok = hf_ok(st);
-    snprintf(letter->text, sizeof letter->text, "%s", hf_status_message(st));
-    letter->n_procs = s->n_known;
+    struct hf_keeper_letter *letter = hf_keeper_letter(HF_LEASE_SURVEYED, st, s->n_known);
+    letter->event.survey = number;
     for (size_t i = 0; i < s->n_known; i++)
         letter->procs[i] = (struct hf_lease_proc){
             .instance = s->known[i].instance, .pid = s->known[i].pid, .stopped = s->known[i].stopped};
     return letter;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_BOOTTIME, &t); /* the clock of the rules */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void obey(struct hf_keeper_procs *p, const struct order *orders, size_t n_orders)
 {
     for (size_t i = 0; i < n_orders; i++) {
         const struct order *o = &orders[i];
-        if (o->order == HF_KEEPER_KILL)
+        if (o->order == HF_LEASE_KILL)
             hf_keeper_scan_kill(&p->scan, &o->instance);
-        else if (o->order == HF_KEEPER_FREEZE)
+        else if (o->order == HF_LEASE_FREEZE)
             hf_keeper_scan_freeze(&p->scan, &o->instance);
-        else if (now_ms() < o->until_ms)
+        else if (hf_keeper_now_ms() < o->until_ms)
             hf_keeper_scan_thaw(&p->scan, &o->instance);
     }
 }
@@ -72,19 +60,17 @@ static void obey(struct hf_keeper_procs *p, const struct order *orders, size_t n
 /* First those that are known: looking for others takes time, and reading of a process that hangs may hang. */
 static void carry_out(struct hf_keeper_procs *p, const struct order *orders, size_t n_orders, uint64_t survey)
 {
-    hf_status st = HF_STATUS_OK;
     if (n_orders > 0) {
         obey(p, orders, n_orders);
-        st = hf_keeper_scan_update(&p->scan); /* what it found before an error is killed all the same */
+        hf_status_drop(
+            hf_keeper_scan_update(&p->scan)); /* what it found before an error is killed all the same */
         obey(p, orders, n_orders);
         usleep(SETTLE_US);
     }
     if (survey > 0) {
-        hf_status_drop(st);
-        st = hf_keeper_scan_update(&p->scan);
+        hf_status st = hf_keeper_scan_update(&p->scan);
         hf_keeper_inbox_post(p->inbox, survey_letter(p, survey, st));
     }
-    hf_status_drop(st);
 }
 
 static void *procs_main(void *arg)
@@ -122,7 +108,7 @@ struct hf_keeper_procs *hf_keeper_procs_create(struct hf_keeper_inbox *inbox)
     return p;
 }
 
-void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_keeper_order order,
+void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_lease_effect_kind order,
                            const struct hf_uuid *instance, int64_t until_ms)
 {
     pthread_mutex_lock(&p->lock);
@@ -130,7 +116,7 @@ void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_keeper_order order
     while (i < p->n_orders && !hf_uuid_equal(&p->orders[i].instance, instance))
         i++;
     /* A full list drops this one: the rules ask again until they see it obeyed. */
-    bool kept = i < p->n_orders && p->orders[i].order == HF_KEEPER_KILL;
+    bool kept = i < p->n_orders && p->orders[i].order == HF_LEASE_KILL;
     if (!kept && i < HF_LEASE_PROCS_MAX)
         p->orders[i] = (struct order){.order = order, .instance = *instance, .until_ms = until_ms};
     if (i == p->n_orders && i < HF_LEASE_PROCS_MAX)

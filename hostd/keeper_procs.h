@@ -15,15 +15,9 @@ struct hf_keeper_procs;
 /* Starts its thread. Lives as long as the process. */
 struct hf_keeper_procs *hf_keeper_procs_create(struct hf_keeper_inbox *inbox);
 
-enum hf_keeper_order {
-    HF_KEEPER_KILL,
-    HF_KEEPER_FREEZE,
-    HF_KEEPER_THAW, /* not carried out at or after until_ms (CLOCK_BOOTTIME) */
-};
-
-/* For every process of this instance, soon. A later order takes the place of one that still waits, but a kill
- * stays. */
-void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_keeper_order order,
+/* HF_LEASE_KILL, FREEZE or THAW (this not at or after until_ms of CLOCK_BOOTTIME) for every process of this
+ * instance, soon. A later order takes the place of one that still waits, but a kill stays. */
+void hf_keeper_procs_order(struct hf_keeper_procs *p, enum hf_lease_effect_kind order,
                            const struct hf_uuid *instance, int64_t until_ms);
 /* This process, which is alive, is one of this instance until it is gone: while it becomes QEMU its arguments
  * cannot be read for a moment. Holds for every look that is asked for after this call. */

@@ -31,25 +31,18 @@ static ssize_t read_file(const char *path, char *buf, size_t cap)
     if (fd < 0)
         return -1;
     size_t len = 0;
-    for (;;) {
-        ssize_t n = read(fd, buf + len, cap - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            close(fd);
-            return -1;
-        }
-        len += (size_t)n;
-        if (n == 0 || len == cap)
-            break;
-    }
+    ssize_t n;
+    while ((n = read(fd, buf + len, cap - len)) > 0 || (n < 0 && errno == EINTR))
+        len += n > 0 ? (size_t)n : 0;
     close(fd);
-    return (ssize_t)len;
+    return n < 0 ? -1 : (ssize_t)len;
 }
 
-static bool read_stat(const char *path, struct stat_line *ret)
+/* Of a thread; tid 0: of the process. */
+static bool read_stat(int pid, int tid, struct stat_line *ret)
 {
-    char buf[1024];
+    char path[64], buf[1024];
+    snprintf(path, sizeof path, tid ? "/proc/%d/task/%d/stat" : "/proc/%d/stat", pid, tid);
     ssize_t n = read_file(path, buf, sizeof buf - 1);
     if (n <= 0)
         return false;
@@ -89,10 +82,8 @@ static bool any_thread(int pid, bool (*fn)(int pid, int tid, void *arg), void *a
 static bool thread_lives(int pid, int tid, void *arg)
 {
     (void)arg;
-    char path[64];
     struct stat_line s;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
-    return read_stat(path, &s) && !is_dead_state(s.state);
+    return read_stat(pid, tid, &s) && !is_dead_state(s.state);
 }
 
 /* Whether it can come back to the guest's code: not when it is stopped, and not before it leaves the kernel.
@@ -100,10 +91,8 @@ static bool thread_lives(int pid, int tid, void *arg)
 static bool thread_may_run(int pid, int tid, void *arg)
 {
     (void)arg;
-    char path[64];
     struct stat_line s;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
-    return read_stat(path, &s) && !is_dead_state(s.state) && s.state != 'T' && s.state != 'D';
+    return read_stat(pid, tid, &s) && !is_dead_state(s.state) && s.state != 'T' && s.state != 'D';
 }
 
 struct match {
@@ -125,10 +114,8 @@ static bool thread_matches(int pid, int tid, void *arg)
 
 static bool is_same_process(int pid, unsigned long long start)
 {
-    char path[64];
     struct stat_line s;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    return read_stat(path, &s) && s.start == start;
+    return read_stat(pid, 0, &s) && s.start == start;
 }
 
 /* Whether this process is one of a guest and not gone. */
@@ -137,8 +124,7 @@ static bool identify(int pid, char *buf, struct hf_keeper_known *ret)
     char path[64];
     struct stat_line s;
     struct match m = {.buf = buf};
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (!read_stat(path, &s) || (s.flags & PF_KTHREAD))
+    if (!read_stat(pid, 0, &s) || (s.flags & PF_KTHREAD))
         return false;
     *ret = (struct hf_keeper_known){.pid = pid, .start = s.start};
     if (thread_matches(pid, pid, &m)) {
@@ -167,10 +153,8 @@ static struct hf_keeper_known *find_known(struct hf_keeper_scan *s, int pid)
 
 void hf_keeper_scan_watch(struct hf_keeper_scan *s, const struct hf_uuid *instance, int pid)
 {
-    char path[64];
     struct stat_line stat;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    if (!read_stat(path, &stat))
+    if (!read_stat(pid, 0, &stat))
         return; /* it has ended already */
     struct hf_keeper_known *k = find_known(s, pid);
     if (!k && s->n_known == HF_LEASE_PROCS_MAX) {

@@ -11,7 +11,8 @@ hf_status hf_keeper_store_lock(const char *path) HF_MUST_USE;
 /* NOT_FOUND: there is none. CORRUPT: it is damaged or of another boot. */
 hf_status hf_keeper_store_load(const char *path, const char *boot_id,
                                struct hf_keeper_state *ret) HF_MUST_USE;
-/* Whole or not at all: written aside, synced, renamed. */
+/* Whole or not at all: written aside, then renamed. Nothing is synced: it has to outlive this process, not
+ * the machine. */
 hf_status hf_keeper_store_save(const char *path, const char *boot_id,
                                const struct hf_keeper_state *s) HF_MUST_USE;
 
