@@ -63,37 +63,20 @@ void hf_lease_freeze_and_thaw(struct hf_lease_rules *r)
     }
 }
 
-/* Whether any process of the instance was seen, all of them stopped, any of them. */
-static bool look(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance, bool *ret_all,
-                 bool *ret_any)
-{
-    bool seen = false;
-    *ret_all = true;
-    *ret_any = false;
-    for (size_t i = 0; i < n; i++) {
-        if (!hf_uuid_equal(&procs[i].instance, instance))
-            continue;
-        seen = true;
-        *ret_all &= procs[i].stopped;
-        *ret_any |= procs[i].stopped;
-    }
-    return seen;
-}
-
 void hf_lease_survey_frozen(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n)
 {
     for (uint32_t i = 0; i < r->state.n_runs; i++) {
         const struct hf_keeper_state_run *run = &r->state.runs[i];
         struct hf_lease_guest *g = &r->guests[i];
-        bool all, any, seen = look(procs, n, &run->instance, &all, &any);
+        struct hf_lease_seen seen = hf_lease_seen(procs, n, &run->instance);
         if (g->order == HF_GUEST_FREE || hf_lease_run_is_doomed(r, run))
             continue;
-        g->stopped = seen && all;
-        if (g->order == HF_GUEST_FROZEN && seen && !all)
+        g->stopped = seen.all_stopped;
+        if (g->order == HF_GUEST_FROZEN && seen.pid && !seen.all_stopped)
             freeze(r, run);
-        else if (g->order == HF_GUEST_THAWING && !hf_lease_run_doubt(r, run) && any)
+        else if (g->order == HF_GUEST_THAWING && !hf_lease_run_doubt(r, run) && seen.any_stopped)
             thaw(r, run);
-        else if (g->order == HF_GUEST_THAWING && !any)
+        else if (g->order == HF_GUEST_THAWING && !seen.any_stopped)
             g->order = HF_GUEST_FREE;
     }
 }

@@ -298,35 +298,29 @@ void hf_lease_request(struct hf_lease_rules *r, uint64_t token, const struct hf_
 /* --- answers after a survey --- */
 
 /* true: answered. */
-static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive, int pid)
+static bool settle_end_run(struct hf_lease_rules *r, const struct hf_lease_waiting *w, int pid)
 {
-    struct hf_lease_name name = hf_lease_name(&w->q.subject);
     const struct hf_keeper_state_run *run = hf_lease_run_find(r, &w->q.subject);
-    bool over =
-        alive || w->q.handed_over /* its QEMU has closed its files before the target's went on */
-        || (run ? hf_lease_run_is_over(r, run, w->q.orderly) : hf_lease_writes_are_over(r, r->no_strays_ms));
-    if (!over)
-        return false;
-    if (!alive || (w->q.kill && HF_MUTANT(KILL_UNVERIFIED))) {
-        if (w->q.handed_over)
-            hf_lease_bury_handed_over(r, w->q.subject, w->q.number);
-        else
-            hf_lease_bury(r, w->q.subject, w->q.number);
-        reply_ok(r, w->token);
-        return true;
-    }
-    if (w->q.kill) {
+    if (pid && w->q.kill && !HF_MUTANT(KILL_UNVERIFIED)) {
         hf_lease_kill(r, &w->q.subject);
         return false;
     }
-    hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs",
-                   (ull)w->q.number, name.text, pid);
+    if (pid && !w->q.kill) {
+        hf_lease_reply(r, w->token, HF_PRECONDITION, "end run %llu of instance %s: process %d still runs",
+                       (ull)w->q.number, hf_lease_name(&w->q.subject).text, pid);
+        return true;
+    }
+    if (!pid && !w->q.handed_over && /* else its QEMU has closed its files before the target's went on */
+        !(run ? hf_lease_run_is_over(r, run, w->q.orderly) : hf_lease_writes_are_over(r, r->no_strays_ms)))
+        return false;
+    hf_lease_bury(r, w->q.subject, w->q.number, w->q.handed_over);
+    reply_ok(r, w->token);
     return true;
 }
 
-static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_waiting *w, bool alive)
+static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_waiting *w, int pid)
 {
-    if (alive)
+    if (pid)
         reply_ok(r, w->token); /* the survey itself has made it live */
     else
         hf_lease_reply(r, w->token, HF_PRECONDITION,
@@ -337,13 +331,12 @@ static bool settle_register(struct hf_lease_rules *r, const struct hf_lease_wait
 
 static void bury_pending(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n)
 {
-    int pid;
     uint32_t i = 0;
     while (i < r->state.n_runs) {
         const struct hf_keeper_state_run run = r->state.runs[i];
-        if (!run.live && !hf_lease_proc_seen(procs, n, &run.instance, &pid) &&
+        if (!run.live && !hf_lease_seen(procs, n, &run.instance).pid &&
             hf_lease_run_is_over(r, &r->state.runs[i], false))
-            hf_lease_bury(r, run.instance, run.run);
+            hf_lease_bury(r, run.instance, run.run, false);
         else
             i++;
     }
@@ -397,13 +390,12 @@ static bool settle_set_epoch(struct hf_lease_rules *r, const struct hf_lease_wai
 static bool settle(struct hf_lease_rules *r, const struct hf_lease_waiting *w,
                    const struct hf_lease_proc *procs, size_t n)
 {
-    int pid = 0;
-    bool alive = hf_lease_proc_seen(procs, n, &w->q.subject, &pid);
+    int pid = hf_lease_seen(procs, n, &w->q.subject).pid;
     switch (w->q.head.op) {
     case HF_KEEPER_END_RUN:
-        return settle_end_run(r, w, alive, pid);
+        return settle_end_run(r, w, pid);
     case HF_KEEPER_REGISTER_RUN:
-        return settle_register(r, w, alive);
+        return settle_register(r, w, pid);
     case HF_KEEPER_END_EPOCH:
         return settle_end_epoch(r, w, procs, n);
     default:

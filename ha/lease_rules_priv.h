@@ -126,19 +126,23 @@ bool hf_lease_writes_are_over(const struct hf_lease_rules *r, int64_t since_ms);
 bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state_run *run, bool orderly);
 const struct hf_keeper_tomb *hf_lease_tomb_find(const struct hf_lease_rules *r,
                                                 const struct hf_uuid *instance);
-/* The run is over: out of the table, into the tombstones. The instance is taken by value: it may stand in
+/* The run is over: out of the table, into the tombstones; handed_over: they say that its guest is whole
+ * elsewhere. The instance is taken by value: it may stand in
  * that table. */
-void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
-/* And its tombstone says that its guest is whole elsewhere. */
-void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run);
+void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run, bool handed_over);
 void hf_lease_close_epoch(struct hf_lease_rules *r);
 
 /* What a survey tells about the runs: births, deaths that were wanted, processes without a permit. */
 void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
 void hf_lease_kill_doomed(struct hf_lease_rules *r);
 void hf_lease_kill_strays(struct hf_lease_rules *r, const struct hf_lease_proc *procs, size_t n);
-bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
-                        int *ret_pid);
+/* What a survey saw of an instance's processes. */
+struct hf_lease_seen {
+    int pid; /* of one of them; 0: there is none */
+    bool all_stopped, any_stopped;
+};
+struct hf_lease_seen hf_lease_seen(const struct hf_lease_proc *procs, size_t n,
+                                   const struct hf_uuid *instance);
 
 /* freeze and thaw */
 /* The storage whose lease this run needs and does not have fresh, or NULL. */

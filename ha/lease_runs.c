@@ -60,14 +60,16 @@ static void remove_tomb(struct hf_lease_rules *r, size_t i)
 
 /* One tombstone per instance, with its highest run; the newest stands last. The oldest makes room: what it
  * forbids is forbidden by its epoch as well, or by the leader's own record that the run has ended. */
-static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run)
+static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, uint64_t run, bool handed_over)
 {
     struct hf_keeper_state *s = &r->state;
     for (uint32_t i = 0; i < s->n_tombs; i++) {
         if (!hf_uuid_equal(&s->tombs[i].instance, instance))
             continue;
-        if (s->tombs[i].run > run)
+        if (s->tombs[i].run > run) {
             run = s->tombs[i].run;
+            handed_over = false; /* which was said of the other run */
+        }
         remove_tomb(r, i);
         break;
     }
@@ -75,10 +77,11 @@ static void set_tomb(struct hf_lease_rules *r, const struct hf_uuid *instance, u
         remove_tomb(r, 0);
     if (r->new_tombs < HF_KEEPER_TOMBS_MAX)
         r->new_tombs++;
-    s->tombs[s->n_tombs++] = (struct hf_keeper_tomb){.instance = *instance, .run = run, .epoch = s->epoch};
+    s->tombs[s->n_tombs++] = (struct hf_keeper_tomb){
+        .instance = *instance, .run = run, .epoch = s->epoch, .handed_over = handed_over};
 }
 
-void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run)
+void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run, bool handed_over)
 {
     struct hf_keeper_state *s = &r->state;
     struct hf_keeper_state_run *held = hf_lease_run_find(r, &instance);
@@ -90,18 +93,9 @@ void hf_lease_bury(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t r
         memset(&s->runs[s->n_runs], 0, sizeof s->runs[0]);
     }
     if (!HF_MUTANT(TOMBSTONE_NOT_WRITTEN))
-        set_tomb(r, &instance, run);
+        set_tomb(r, &instance, run, handed_over);
     r->changed = true;
     r->persist |= !HF_MUTANT(TOMBSTONE_NOT_SAVED);
-}
-
-void hf_lease_bury_handed_over(struct hf_lease_rules *r, struct hf_uuid instance, uint64_t run)
-{
-    hf_lease_bury(r, instance, run);
-    for (uint32_t i = 0; i < r->state.n_tombs; i++) {
-        struct hf_keeper_tomb *t = &r->state.tombs[i];
-        t->handed_over |= hf_uuid_equal(&t->instance, &instance) && t->run == run;
-    }
 }
 
 bool hf_lease_run_is_gone(const struct hf_lease_rules *r, const struct hf_keeper_state_run *run)
@@ -130,16 +124,18 @@ bool hf_lease_run_is_over(struct hf_lease_rules *r, const struct hf_keeper_state
 
 /* --- processes --- */
 
-bool hf_lease_proc_seen(const struct hf_lease_proc *procs, size_t n, const struct hf_uuid *instance,
-                        int *ret_pid)
+struct hf_lease_seen hf_lease_seen(const struct hf_lease_proc *procs, size_t n,
+                                   const struct hf_uuid *instance)
 {
+    struct hf_lease_seen seen = {.pid = 0};
     for (size_t i = 0; i < n; i++) {
-        if (hf_uuid_equal(&procs[i].instance, instance)) {
-            *ret_pid = procs[i].pid;
-            return true;
-        }
+        if (!hf_uuid_equal(&procs[i].instance, instance))
+            continue;
+        seen.all_stopped = procs[i].stopped && (seen.pid == 0 || seen.all_stopped);
+        seen.any_stopped |= procs[i].stopped;
+        seen.pid = seen.pid ? seen.pid : procs[i].pid;
     }
-    return false;
+    return seen;
 }
 
 void hf_lease_kill_doomed(struct hf_lease_rules *r)
@@ -176,8 +172,8 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
         struct hf_keeper_state_run *run = &r->state.runs[i];
         struct hf_lease_guest *g = &r->guests[i];
         bool doomed = hf_lease_run_is_doomed(r, run);
-        int pid = 0;
-        if (hf_lease_proc_seen(procs, n, &run->instance, &pid)) {
+        int pid = hf_lease_seen(procs, n, &run->instance).pid;
+        if (pid) {
             if (!run->live)
                 r->persist = r->changed = true;
             run->live = 1;
@@ -194,7 +190,7 @@ void hf_lease_survey_runs(struct hf_lease_rules *r, const struct hf_lease_proc *
                               hf_lease_name(&run->instance).text,
                               run->live ? "killed, and its last writes are over"
                                         : "it was not born and will not be");
-                hf_lease_bury(r, run->instance, run->run);
+                hf_lease_bury(r, run->instance, run->run, false);
                 continue; /* another run took its place in the table */
             }
         }

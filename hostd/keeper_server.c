@@ -93,11 +93,12 @@ static void conn_request(struct hf_keeper_server *s, struct hf_keeper_conn *c,
                          const struct hf_keeper_request *q)
 {
     for (size_t i = 0; i < HF_KEEPER_REQUESTS_MAX; i++) {
-        struct hf_keeper_asked *a = &s->asked[i];
+        uint64_t token = ++s->next_token;
+        struct hf_keeper_asked *a = &s->asked[token % HF_KEEPER_REQUESTS_MAX];
         if (a->conn != 0)
             continue;
-        *a = (struct hf_keeper_asked){.conn = c->serial, .id = q->head.id, .token = ++s->next_token};
-        s->request(s->arg, a->token, q);
+        *a = (struct hf_keeper_asked){.conn = c->serial, .id = q->head.id, .token = token};
+        s->request(s->arg, token, q);
         return;
     }
     conn_reply(s, c, q->head.id, HF_EXHAUSTED, "the keeper has too many requests under way");
@@ -214,16 +215,13 @@ void hf_keeper_server_serve(struct hf_keeper_server *s, const struct pollfd *fds
 
 void hf_keeper_server_reply(struct hf_keeper_server *s, uint64_t token, enum hf_code code, const char *text)
 {
-    for (size_t i = 0; i < HF_KEEPER_REQUESTS_MAX; i++) {
-        struct hf_keeper_asked a = s->asked[i];
-        if (a.conn == 0 || a.token != token)
-            continue;
-        s->asked[i].conn = 0;
-        for (size_t k = 0; k < CONNS_ALL; k++) {
-            if (s->conns[k].fd >= 0 && s->conns[k].serial == a.conn)
-                conn_reply(s, &s->conns[k], a.id, code, text);
-        }
+    struct hf_keeper_asked a = s->asked[token % HF_KEEPER_REQUESTS_MAX];
+    if (a.conn == 0 || a.token != token)
         return;
+    s->asked[token % HF_KEEPER_REQUESTS_MAX].conn = 0;
+    for (size_t i = 0; i < CONNS_ALL; i++) {
+        if (s->conns[i].fd >= 0 && s->conns[i].serial == a.conn)
+            conn_reply(s, &s->conns[i], a.id, code, text);
     }
 }
 

@@ -27,7 +27,7 @@ struct hf_keeper_server {
         uint64_t conn; /* serial; 0: free */
         uint64_t id;
         uint64_t token;
-    } asked[HF_KEEPER_REQUESTS_MAX];
+    } asked[HF_KEEPER_REQUESTS_MAX]; /* by the token's remainder */
     uint64_t next_serial, next_token;
     /* A request that changes something; answer it later with its token. */
     void (*request)(void *arg, uint64_t token, const struct hf_keeper_request *q);
