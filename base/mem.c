@@ -1,6 +1,5 @@
 #include "base/mem.h"
 
-#include <protobuf-c/protobuf-c.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,12 +71,4 @@ char *hf_printf(const char *fmt, ...)
     char *s = hf_vprintf(fmt, ap);
     va_end(ap);
     return s;
-}
-
-void hf_pb_set(char **field, const char *value)
-{
-    char *copy = hf_strdup(value ? value : "");
-    if (*field != protobuf_c_empty_string)
-        free(*field);
-    *field = copy;
 }

@@ -15,3 +15,11 @@ void *hf_pb_copy(const ProtobufCMessage *m)
     free(bytes);
     return copy;
 }
+
+void hf_pb_set(char **field, const char *value)
+{
+    char *copy = hf_strdup(value ? value : "");
+    if (*field != protobuf_c_empty_string)
+        free(*field);
+    *field = copy;
+}

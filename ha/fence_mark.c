@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 char *hf_fence_mark_name(const struct hf_uuid *host, uint64_t epoch, char out[HF_FENCE_MARK_NAME_MAX])
 {
@@ -10,15 +9,6 @@ char *hf_fence_mark_name(const struct hf_uuid *host, uint64_t epoch, char out[HF
     snprintf(out, HF_FENCE_MARK_NAME_MAX, "fence-mark-kvm-host-%s-%" PRIu64 ".fm", hf_uuid_format(host, hex),
              epoch);
     return out;
-}
-
-void hf_fence_mark_encode(const struct hf_uuid *host, uint64_t epoch, uint8_t block[HF_FENCE_MARK_BYTES])
-{
-    char hex[HF_UUID_STR];
-    memset(block, 0, HF_FENCE_MARK_BYTES);
-    snprintf((char *)block, HF_FENCE_MARK_BYTES,
-             "Holdfast: epoch %" PRIu64 " of host %s is fenced for ever.\n", epoch,
-             hf_uuid_format(host, hex));
 }
 
 bool hf_fence_mark_is_set(const uint8_t *data, size_t len)

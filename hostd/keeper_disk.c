@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/fence_mark_file.h"
-#include "storage/layout.h"
+#include "hostd/storage_file.h"
 
 struct hf_keeper_disk {
     /* fixed */
@@ -47,52 +47,20 @@ static void close_file(struct hf_keeper_disk *d)
     d->fd = -1;
 }
 
-static hf_status another_system(const struct hf_keeper_disk *d)
-{
-    return hf_error(
-        HF_IO,
-        "%s is on another file system than before, without the record that was written last: is the "
-        "storage still mounted?",
-        d->path);
-}
-
-/* A record beside the storage would be proof of life to nobody: where the folder says that it is not the
- * storage, nothing is written, and on another file system than before no file is made. */
-static hf_status open_in_folder(struct hf_keeper_disk *d, int *ret_fd)
-{
-    struct stat s;
-    int dir = open(d->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return hf_errno(errno, "open %s", d->dir);
-    bool beside = faccessat(dir, HF_STORAGE_NOT_MOUNTED, F_OK, 0) == 0;
-    bool moved = fstat(dir, &s) != 0 || (d->dev_known && s.st_dev != d->dev);
-    int how = O_RDWR | O_DIRECT | O_DSYNC | O_NOFOLLOW | O_CLOEXEC | (moved ? 0 : O_CREAT);
-    int fd = beside ? -1 : openat(dir, d->name, how, 0644);
-    int err = errno;
-    close(dir);
-    if (beside)
-        return hf_error(HF_IO, "the storage is not mounted at %s", d->dir);
-    if (fd < 0)
-        return moved && err == ENOENT ? another_system(d) : hf_errno(err, "open %s past all caches", d->path);
-    *ret_fd = fd;
-    return HF_STATUS_OK;
-}
-
 /* On another file system than before: only if it holds the record that was written last, so is the same
  * storage, mounted anew. */
-static hf_status check_system(struct hf_keeper_disk *d, int fd)
+static hf_status check_system(struct hf_keeper_disk *d)
 {
-    ssize_t n = pread(fd, d->found, HF_LEASE_SLOT_BYTES, d->written_at);
+    ssize_t n = pread(d->fd, d->found, HF_LEASE_SLOT_BYTES, d->written_at);
     if (n == HF_LEASE_SLOT_BYTES && memcmp(d->found, d->written, HF_LEASE_SLOT_BYTES) == 0)
         return HF_STATUS_OK;
-    return another_system(d);
+    return hf_storage_file_moved(d->dir, d->name);
 }
 
 /* The file by its path must be the file that is open, on the storage where it was first seen. */
 static hf_status open_file(struct hf_keeper_disk *d)
 {
     struct stat by_path, by_fd;
-    int fd = -1;
     if (strcmp(d->open_path, d->path) != 0) {
         close_file(d);
         d->dev_known = false;
@@ -104,21 +72,13 @@ static hf_status open_file(struct hf_keeper_disk *d)
         close_file(d);
     if (d->fd >= 0)
         return HF_STATUS_OK;
-    HF_TRY(open_in_folder(d, &fd));
-    if (fstat(fd, &by_fd) != 0 || !S_ISREG(by_fd.st_mode)) {
-        close(fd);
-        return hf_error(HF_IO, "%s is not a regular file", d->path);
-    }
-    if (d->dev_known && by_fd.st_dev != d->dev) {
-        hf_status st = check_system(d, fd);
-        if (!hf_ok(st)) {
-            close(fd);
-            return st;
-        }
-    }
+    /* A record beside the storage would be proof of life to nobody. */
+    HF_TRY(hf_storage_file_open(d->dir, d->name, d->dev_known ? &d->dev : NULL, &d->fd, &by_fd));
     d->new_dev = by_fd.st_dev;
-    d->fd = fd;
-    return HF_STATUS_OK;
+    hf_status st = d->dev_known && d->dev != d->new_dev ? check_system(d) : HF_STATUS_OK;
+    if (!hf_ok(st))
+        close_file(d);
+    return st;
 }
 
 static hf_status write_record(struct hf_keeper_disk *d)

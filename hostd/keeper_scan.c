@@ -57,11 +57,6 @@ static bool read_stat(int pid, int tid, struct stat_line *ret)
                   &ret->state, &ret->flags, &ret->start) == 3;
 }
 
-static bool is_dead_state(char state)
-{
-    return state == 'Z' || state == 'X' || state == 'x';
-}
-
 /* Calls fn for each thread until it returns true; then true. */
 static bool any_thread(int pid, bool (*fn)(int pid, int tid, void *arg), void *arg)
 {
@@ -79,20 +74,23 @@ static bool any_thread(int pid, bool (*fn)(int pid, int tid, void *arg), void *a
     return found;
 }
 
-static bool thread_lives(int pid, int tid, void *arg)
+/* In none of these states. */
+static bool thread_is_not(int pid, int tid, void *states)
 {
-    (void)arg;
     struct stat_line s;
-    return read_stat(pid, tid, &s) && !is_dead_state(s.state);
+    return read_stat(pid, tid, &s) && strchr(states, s.state) == NULL;
+}
+
+static bool lives(int pid)
+{
+    return any_thread(pid, thread_is_not, "ZXx");
 }
 
 /* Whether it can come back to the guest's code: not when it is stopped, and not before it leaves the kernel.
  */
-static bool thread_may_run(int pid, int tid, void *arg)
+static bool may_run(int pid)
 {
-    (void)arg;
-    struct stat_line s;
-    return read_stat(pid, tid, &s) && !is_dead_state(s.state) && s.state != 'T' && s.state != 'D';
+    return any_thread(pid, thread_is_not, "ZXxTD");
 }
 
 struct match {
@@ -127,19 +125,14 @@ static bool identify(int pid, char *buf, struct hf_keeper_known *ret)
     if (!read_stat(pid, 0, &s) || (s.flags & PF_KTHREAD))
         return false;
     *ret = (struct hf_keeper_known){.pid = pid, .start = s.start};
-    if (thread_matches(pid, pid, &m)) {
+    bool is_qemu = strncmp(s.comm, QEMU_COMM, strlen(QEMU_COMM)) == 0;
+    if (thread_matches(pid, pid, &m) || (is_qemu && any_thread(pid, thread_matches, &m))) {
         ret->instance = m.uuid;
-        return any_thread(pid, thread_lives, NULL);
-    }
-    if (strncmp(s.comm, QEMU_COMM, strlen(QEMU_COMM)) != 0)
-        return false;
-    if (any_thread(pid, thread_matches, &m)) {
-        ret->instance = m.uuid;
-        return any_thread(pid, thread_lives, NULL);
+        return lives(pid);
     }
     /* A QEMU without arguments is on its last way out; whose it was cannot be read any more. */
     snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
-    return read_file(path, buf, CMDLINE_MAX) == 0 && any_thread(pid, thread_lives, NULL);
+    return is_qemu && read_file(path, buf, CMDLINE_MAX) == 0 && lives(pid);
 }
 
 static struct hf_keeper_known *find_known(struct hf_keeper_scan *s, int pid)
@@ -171,7 +164,7 @@ static void drop_gone(struct hf_keeper_scan *s)
     size_t kept = 0;
     for (size_t i = 0; i < s->n_known; i++) {
         struct hf_keeper_known k = s->known[i];
-        if (is_same_process(k.pid, k.start) && any_thread(k.pid, thread_lives, NULL))
+        if (is_same_process(k.pid, k.start) && lives(k.pid))
             s->known[kept++] = k;
     }
     s->n_known = kept;
@@ -201,7 +194,7 @@ hf_status hf_keeper_scan_update(struct hf_keeper_scan *s)
         st = hf_errno(errno, "read /proc");
     closedir(dir);
     for (size_t i = 0; i < s->n_known; i++)
-        s->known[i].stopped = !any_thread(s->known[i].pid, thread_may_run, NULL);
+        s->known[i].stopped = !may_run(s->known[i].pid);
     return st;
 }
 
