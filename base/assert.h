@@ -6,4 +6,7 @@ __attribute__((noreturn)) void hf_assert_failed(const char *expr, const char *fi
 
 #define HF_ASSERT(expr) ((expr) ? (void)0 : hf_assert_failed(#expr, __FILE__, __LINE__))
 
+/* Where no path leads: text says what would have to be true to be here. */
+#define HF_NEVER(text) hf_assert_failed(text, __FILE__, __LINE__)
+
 #endif

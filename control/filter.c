@@ -297,7 +297,7 @@ static int compare(const struct term *t, const ProtobufCFieldDescriptor *f, cons
     case PROTOBUF_C_TYPE_DOUBLE:
         return order_d(*(const double *)value, t->real);
     default:
-        HF_ASSERT(!"a type that the parser refuses");
+        HF_NEVER("a type that the parser refuses");
         return 0;
     }
 }

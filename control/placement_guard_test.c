@@ -64,9 +64,14 @@ struct shape {
     enum end_case end;
 };
 
+static bool same_host(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 static bool same_shape(const struct shape *a, const struct shape *b)
 {
-    return a->host == b->host && a->epoch == b->epoch && a->run == b->run;
+    return same_host(a->host, b->host) && a->epoch == b->epoch && a->run == b->run;
 }
 
 /* What rule 5 says, read from the rule and not from the code. before is (H1, 2, 5) or none; disks on S1. */
@@ -75,10 +80,10 @@ static bool oracle(const struct shape *before, const struct shape *after, uint64
 {
     bool proven =
         h1_epoch > 2 || fc == SILENT_S1 || fc == KILLED_S1 || fc == OPERATORS_WORD || fc == NEXT_GRANTED;
-    bool new_ok = after->host != NULL && after->end == OPEN &&
-                  ((after->host == (const char *)H1 && after->epoch == h1_epoch &&
-                    !(fc != NO_FENCE && h1_epoch == 2)) ||
-                   (after->host == (const char *)H2 && after->epoch == 1));
+    bool new_ok =
+        after->host != NULL && after->end == OPEN &&
+        ((same_host(after->host, H1) && after->epoch == h1_epoch && !(fc != NO_FENCE && h1_epoch == 2)) ||
+         (same_host(after->host, H2) && after->epoch == 1));
     if (before->host == NULL)
         return after->host == NULL || new_ok;
     if (same_shape(before, after)) {

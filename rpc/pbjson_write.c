@@ -88,7 +88,7 @@ static json_t *value_to_json(const ProtobufCFieldDescriptor *f, const void *p)
     case PROTOBUF_C_TYPE_MESSAGE:
         return hf_pb_to_json(*(ProtobufCMessage *const *)p);
     }
-    HF_ASSERT(!"a field type that protobuf-c does not have");
+    HF_NEVER("a field type that protobuf-c does not have");
     return NULL;
 }
 
