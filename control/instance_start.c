@@ -205,6 +205,7 @@ void hf_instance_start_all(struct hf_controllers *c)
     add_higher(c);
     qsort(s->items, s->n, sizeof *s->items, compare);
     for (size_t k = 0; k < s->n; k++)
-        start(c, s->items[k]);
+        if (!s->items[k]->busy) /* since it was listed a cancelled operation may have taken its start back */
+            start(c, s->items[k]);
     s->n = 0;
 }

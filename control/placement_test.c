@@ -130,6 +130,38 @@ static void one_that_fits_does_not_wait_for_a_higher_one_that_does_not(void **st
     assert_int_equal(instance_host(c, 2), 2);
 }
 
+/* In one pass: room for it is seen, and its start is taken back. */
+static void a_start_that_is_cancelled_as_room_appears(void **state)
+{
+    struct cloud *c = *state;
+    fill(c, 4, 4);
+    lose_first_host(c);
+    cloud_put_instance(c, 1, &(struct instance_wish){.never_stop = true});
+    cloud_run(c, 1000);
+    assert_int_equal(instance_host(c, 1), -1);
+
+    Holdfast__V1__Instance *i = cloud_get(c, HOLDFAST__V1__KIND__INSTANCE, cloud_instance(1));
+    Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
+    Holdfast__V1__Operation op = HOLDFAST__V1__OPERATION__INIT;
+    meta.uuid = (char *)"0000000000000000000000000000c0de";
+    meta.name = meta.uuid;
+    op.meta = &meta;
+    op.verb = (char *)"StartInstance";
+    op.target_kind = HOLDFAST__V1__KIND__INSTANCE;
+    op.target_uuid = i->meta->uuid;
+    op.target_run = 1;
+    op.state = HOLDFAST__V1__OPERATION__STATE__RUNNING;
+    op.cancel_requested = true;
+    i->spec->memory_bytes = 0;
+    assert_int_equal(cloud_put_both(c, &i->base, &op.base), HF_OK);
+    free_message(i);
+    cloud_run(c, 10000);
+    i = cloud_get(c, HOLDFAST__V1__KIND__INSTANCE, cloud_instance(1));
+    assert_int_equal(i->spec->power, HOLDFAST__V1__POWER_STATE__POWER_STOPPED);
+    assert_int_equal(instance_host(c, 1), -1);
+    free_message(i);
+}
+
 /* --- affinity groups --- */
 
 static void hard_anti_affinity_waits_rather_than_sharing_a_host(void **state)
@@ -329,6 +361,7 @@ int main(void)
         TEST(room_that_is_freed_goes_to_the_higher_priority),
         TEST(a_start_of_low_priority_takes_no_room_from_one_that_waits),
         TEST(one_that_fits_does_not_wait_for_a_higher_one_that_does_not),
+        TEST(a_start_that_is_cancelled_as_room_appears),
         TEST(hard_anti_affinity_waits_rather_than_sharing_a_host),
         TEST(two_that_start_in_one_pass_are_parted),
         TEST(soft_anti_affinity_shares_a_host_where_it_must),
