@@ -153,6 +153,26 @@ static void a_start_that_fails_behind_the_gate_is_not_tried_again(void **state)
     world_free(w);
 }
 
+/* Given, told in a view, not saved; and the keeper starts again before the order to start is repeated. */
+static void a_permit_that_is_forgotten_is_asked_for_again(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_uuid vm = uuid_of(VM1);
+    enum hf_keeper_run_state run;
+    (void)state;
+    hf_sim_set_error(hf_vm_machine_faults(w->machine), HF_VM_SIM_START, HF_UNAVAILABLE,
+                     "start refused: the keeper cannot be asked", 1);
+    world_instance(w, (struct order){0});
+    for (unsigned i = 0; i < 10000 && world_starts(w) == 0; i++)
+        world_step(w, 1);
+    hf_keeper_sim_forget(w->keeper_sim, &vm);
+    world_step(w, 10000);
+    assert_true(hf_keeper_sim_run_state(w->keeper_sim, &vm, 1, &run));
+    assert_int_equal(run, HF_RUN_LIVE);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
 static void a_tombstoned_run_is_never_started(void **state)
 {
     struct world *w = world_running((struct order){0});
@@ -241,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_start_that_hangs_outlives_a_lease),
         cmocka_unit_test(a_start_that_fails),
         cmocka_unit_test(a_start_that_fails_behind_the_gate_is_not_tried_again),
+        cmocka_unit_test(a_permit_that_is_forgotten_is_asked_for_again),
         cmocka_unit_test(a_tombstoned_run_is_never_started),
         cmocka_unit_test(a_second_run_does_not_begin_beside_the_first),
     };

@@ -58,6 +58,8 @@ struct hf_instance_rec {
     /* the run and what is known of it */
     uint64_t run, epoch;
     enum hf_permit permit;
+    bool permit_kept; /* the keeper has said yes since the last order to start was refused: what only a view
+                         has shown, a keeper that could not save it may have forgotten */
     enum hf_seen seen;
     bool looking; /* waits for list number look */
     uint64_t look;
@@ -146,8 +148,9 @@ uint64_t hf_instance_reboots_wanted(const Holdfast__V1__InstanceAssignment *a);
 void hf_instance_look(struct hf_instance_rec *r);
 
 /* --- instance_start.c --- */
-void hf_instance_start_step(struct hf_instance_rec *r);  /* no permit yet */
-void hf_instance_order_start(struct hf_instance_rec *r); /* permit in hand */
+void hf_instance_start_step(struct hf_instance_rec *r); /* no permit yet */
+/* Permit in hand; one that may be forgotten is asked for again first. */
+void hf_instance_order_start(struct hf_instance_rec *r);
 
 /* --- instance_run.c --- */
 void hf_instance_permitted_step(struct hf_instance_rec *r);

@@ -165,9 +165,11 @@ static void on_permit(void *arg, hf_status st)
     }
     if (r->permit == HF_PERMIT_NONE)
         r->permit = HF_PERMIT_PENDING;
+    r->permit_kept = true;
     if (hf_instance_is_incoming(r))
         hf_instance_set_incoming(r);
-    hf_backoff_reset(&r->backoff);
+    if (!r->start_error) /* else the pause before the next order goes on growing */
+        hf_backoff_reset(&r->backoff);
     hf_instance_tick(r);
 }
 
@@ -230,6 +232,7 @@ static void take_start_answer(struct hf_instance_rec *r, hf_status st)
     hf_warn("instance %s run %llu: start: %s", r->id, (unsigned long long)r->run, hf_status_message(st));
     free(r->start_error);
     r->start_error = hf_strdup(hf_status_message(st));
+    r->permit_kept = false;
     lost |= hf_status_class(st) == HF_CLASS_UNKNOWN && !HF_MUTANT(LOST_START_FAILED);
     if (lost || hf_status_code(st) == HF_EXISTS)
         r->start = HF_START_UNKNOWN;
@@ -329,6 +332,10 @@ static void start_with(struct hf_instance_rec *r, struct plan *p)
 
 void hf_instance_order_start(struct hf_instance_rec *r)
 {
+    if (!r->permit_kept) {
+        ask_permit(r);
+        return;
+    }
     struct plan *p = HF_NEW(struct plan);
     hf_status st = plan_disks(r, p);
     if (hf_ok(st))

@@ -506,6 +506,16 @@ void hf_keeper_sim_close_storage(struct hf_keeper_sim *k, const struct hf_uuid *
     changed(k);
 }
 
+void hf_keeper_sim_forget(struct hf_keeper_sim *k, const struct hf_uuid *instance)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < k->n_runs; i++)
+        if (!hf_uuid_equal(&k->runs[i].r.instance, instance) || k->runs[i].r.state != HF_RUN_PENDING)
+            k->runs[kept++] = k->runs[i];
+    k->n_runs = kept;
+    changed(k);
+}
+
 void hf_keeper_sim_let_in(struct hf_keeper_sim *k, const struct hf_uuid *instance)
 {
     for (size_t i = 0; i < k->n_runs; i++)

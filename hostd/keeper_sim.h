@@ -42,6 +42,8 @@ void hf_keeper_sim_set_watchdog(struct hf_keeper_sim *k, const char *kind);
 void hf_keeper_sim_lose_leases(struct hf_keeper_sim *k);
 /* One storage's lease: closed for ever in this epoch; the runs that use it are killed and tombstoned. */
 void hf_keeper_sim_close_storage(struct hf_keeper_sim *k, const struct hf_uuid *storage);
+/* It starts again and does not know what it could not save: this permit. */
+void hf_keeper_sim_forget(struct hf_keeper_sim *k, const struct hf_uuid *instance);
 /* A process of this instance has heard its yes at the gate. */
 void hf_keeper_sim_let_in(struct hf_keeper_sim *k, const struct hf_uuid *instance);
 
