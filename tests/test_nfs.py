@@ -1,5 +1,6 @@
 """NFS primary storage on a real server (nfs-ganesha) and the kernel's own client, which runs in User Mode Linux: two hosts
 with the keeper and the host daemon, one control node."""
+import contextlib
 import json
 import os
 import time
@@ -13,6 +14,7 @@ from holdlab.nfs_cloud import CLUSTER, EXPORT, STORAGE, STORAGE_NET, NfsCloud
 from holdlab.proc import wait_until
 
 MARKER = ".holdfast-not-mounted"
+QEMU_IO = ("qemu-io", "-f", "raw", "-t", "none", "-c")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,41 @@ def storage(cloud):
 
 def message(cloud, host):
     view = cloud.views()[host.number - 1]
-    return "" if view is None or view.get("ok") else view.get("message", "")
+    return "" if view is None or view.get("ok") else view["message"]
+
+
+def attachments(host):
+    return host.log("hostd").count("attached to the leader")
+
+
+@contextlib.contextmanager
+def keeper_alone(host):
+    """Without hostd: it would ask a libvirt that is not there about the guest. The keeper decides all the same."""
+    host.run("kill", "-9", host.hostd)
+    try:
+        yield host
+    finally:
+        host.start_hostd()
+
+
+def wait_leases(cloud):
+    wait_until("fresh leases of all hosts", lambda: all(h.lease_is_fresh() for h in cloud.hosts), 60)
+
+
+def wait_renewals(cloud):
+    """A renewal of each host that began after this call and ended well."""
+    began = time.monotonic()
+
+    def renewed(host):
+        lease = host.lease()
+        return lease and not lease["closed"] and lease["age_ms"] < (time.monotonic() - began) * 1000 - 50
+
+    wait_until("new renewals of all hosts", lambda: all(renewed(h) for h in cloud.hosts), 60)
+
+
+def wait_well(cloud):
+    cloud.wait_ok()
+    wait_leases(cloud)
 
 
 def test_mounted_as_it_must_be(cloud, storage):
@@ -71,19 +107,36 @@ def test_mounted_again(cloud, storage):
     host.run("mount", "-t", "tmpfs", "tmpfs", host.root)
     cloud.wait("a word about the tmpfs", lambda: "'tmpfs' of type tmpfs is mounted" in message(cloud, host))
     assert host.run("ls", "-A", host.root) == ""
-    host.run("umount", host.root)
+    # Busy while the daemon looks at it.
+    wait_until("the end of the tmpfs", lambda: host.run("umount", host.root, check=False)[0] == 0, 30)
     cloud.wait_ok()
+    host.run("kill", "-STOP", host.hostd)  # which would mount it again at once
     host.run("umount", "-l", host.root)  # its keeper has a file open there
     assert MARKER in host.run("ls", "-A", host.root).split()
+    host.run("kill", "-CONT", host.hostd)
     wait_until("the next mount", host.mounts, 60)
     cloud.wait_ok()
+    before, attached = host.mounts(), attachments(host)
     host.run("kill", "-9", host.hostd)  # the next daemon takes the mount over
-    before = host.mounts()
     host.start_hostd()
-    time.sleep(2)
+    wait_until("the next daemon's attachment", lambda: attachments(host) > attached, 60)
     cloud.wait_ok()
     assert host.mounts() == before
     assert len(other.mounts()) == 1
+
+
+def test_taken_away_while_no_daemon_runs(cloud, storage):
+    """The keeper goes on with its lease, and so has a file open there: the next daemon has it given up, else nothing could be
+    unmounted."""
+    host = cloud.hosts[0]
+    wait_leases(cloud)
+    with keeper_alone(host):
+        cloud.cli("cluster", "detach-storage", CLUSTER, STORAGE)
+        assert host.lease_is_fresh() and host.mounts()
+    wait_until("the end of the mount", lambda: not host.mounts(), 60)
+    assert host.lease() is None
+    cloud.cli("cluster", "attach-storage", CLUSTER, STORAGE)
+    wait_well(cloud)
 
 
 def test_storage_network(cloud):
@@ -112,6 +165,128 @@ def test_storage_network(cloud):
     finally:
         cloud.cli("cluster", "detach-storage", CLUSTER, STORAGE)
         cloud.cli("storage", "delete", STORAGE)
+
+
+def test_server_stops(cloud, storage):
+    """A hard mount blocks: the lease ages, the guest is frozen, then killed; it is not over before its last write is."""
+    host, other = cloud.hosts
+    wait_leases(cloud)
+    with keeper_alone(host):
+        pid = host.start_guest(1, "stopped")
+        cloud.nfs.stop()
+        try:
+            wait_until("the guest's freeze", lambda: host.run_is(1)["frozen"], 20)
+            wait_until("the end of the session", lambda: host.lease()["closed"], 20)
+            time.sleep(2)  # more than a kill takes, and F
+            assert host.state_of(pid) == "D"
+            assert host.run_is(1)["state"] == "live"
+            assert not other.lease_is_fresh()
+            before = int(cloud.written("stopped"))
+        finally:
+            cloud.nfs.go_on()
+        wait_until("the end of the run", lambda: host.run_is(1)["state"] == "over", 20)
+        assert host.wait(pid, 10) == -9
+        assert int(cloud.written("stopped")) in (before, before + 1)  # what the server had taken, at most
+    wait_well(cloud)
+
+
+def test_cable_of_one_host(cloud, storage):
+    """Its last write waits in its kernel for the network. While it does, the guest is not over and its image lock is held; when
+    the server gives the lock to somebody else, the write is lost and does not land over newer ones."""
+    host, other = cloud.hosts
+    wait_leases(cloud)
+    with keeper_alone(host):
+        pid = host.start_guest(2, "cut")
+        host.machine.cable(1, False)
+        try:
+            wait_until("the end of the session", lambda: host.lease()["closed"], 20)
+            assert host.state_of(pid) == "D"
+            assert other.lease_is_fresh()
+            disk = f"{other.root}/cut"
+            code, said = other.run(*QEMU_IO, "read 0 4k", disk, check=False)
+            assert code != 0 and 'Failed to get "write" lock' in said
+            wait_until("the lock", lambda: other.run(*QEMU_IO, "write -P 78 0 4k", disk, check=False)[0] == 0, 60)
+            assert host.run_is(2)["state"] == "live"
+        finally:
+            host.machine.cable(1, True)
+        wait_until("the end of the run", lambda: host.run_is(2)["state"] == "over", 60)
+        assert host.wait(pid, 10) == -9
+        assert cloud.written("cut") == "N" * 16
+    wait_well(cloud)
+
+
+def test_what_locks_and_native_aio_are_for(cloud, storage):
+    """Without both the killed writer is gone at once, and its last write comes over newer ones when the network is back."""
+    host, other = cloud.hosts
+    pid = host.start_writer("unlocked")
+    host.run("kill", "-STOP", pid)
+    time.sleep(1)  # the write under way is answered
+    host.machine.cable(1, False)
+    try:
+        host.run("kill", "-CONT", pid)
+        wait_until("a write without a network", lambda: host.state_of(pid) == "D", 20)
+        host.run("kill", "-9", pid)
+        assert host.wait(pid, 5) == -9
+        other.run(*QEMU_IO, "write -P 78 0 4k", f"{other.root}/unlocked")
+        assert cloud.written("unlocked") == "N" * 16
+    finally:
+        host.machine.cable(1, True)
+    wait_until("the old write", lambda: cloud.written("unlocked").isdigit(), 60)
+    wait_well(cloud)
+
+
+def test_network_of_all_hosts(cloud, storage):
+    """Nobody can read or write there: nobody is fenced, and all is well again by itself."""
+    wait_leases(cloud)
+    cloud.lab.cut("storage", True)
+    try:
+        wait_until("old leases everywhere", lambda: not any(h.lease_is_fresh() for h in cloud.hosts), 30)
+        cloud.wait("the hosts' word", lambda: not any(v.get("ok") for v in cloud.views()))
+        assert {h["status"]["state"] for h in cloud.json("host", "list")} == {"CONNECTED"}
+    finally:
+        cloud.lab.cut("storage", False)
+    wait_well(cloud)
+
+
+def test_server_restarts(cloud, storage):
+    wait_leases(cloud)
+    before = [h.mounts() for h in cloud.hosts]
+    cloud.nfs.kill()
+    cloud.nfs.start()
+    wait_renewals(cloud)
+    wait_well(cloud)
+    assert [h.mounts() for h in cloud.hosts] == before
+
+
+def test_export_is_gone(cloud, storage):
+    wait_leases(cloud)
+    cloud.nfs.kill()
+    cloud.nfs.start(exports=[])
+    try:
+        cloud.wait("the hosts' word", lambda: all(message(cloud, h) for h in cloud.hosts))
+        wait_until("the end of the leases", lambda: not any(h.lease_is_fresh() for h in cloud.hosts), 30)
+    finally:
+        cloud.nfs.kill()
+        cloud.nfs.start()
+    wait_well(cloud)
+
+
+def test_mark_of_another_host(cloud, storage):
+    """What one host has marked, the other one's keeper finds behind its next renewal."""
+    host, other = cloud.hosts
+    wait_leases(cloud)
+    uuid = cloud.json("host", "get", host.name)["meta"]["uuid"]
+    mark = f"fence-mark-kvm-host-{uuid}-{host.keeper_view()['epoch']}.fm"
+    assert mark in other.run("ls", other.root).split()
+    with keeper_alone(host):
+        other.run(*QEMU_IO, "write -P 70 0 4k", f"{other.root}/{mark}")
+        written = time.monotonic()
+        wait_until("the end of the session", lambda: host.lease()["closed"], 20)
+        assert time.monotonic() - written < 5  # a renewal takes 0.5 s; without the mark none would close it
+        assert host.keeper_view()["epoch_closed"]
+        epoch = host.keeper_view()["epoch"]
+    wait_until("the next epoch", lambda: host.keeper_view()["epoch"] > epoch, 60)
+    wait_well(cloud)
 
 
 @pytest.mark.parametrize("flags, says", [

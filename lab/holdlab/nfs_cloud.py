@@ -13,7 +13,10 @@ from .uml import UmlLab
 ZONE, CLUSTER, STORAGE, EXPORT = "zone-1", "cluster-1", "nfs-1", "data"
 MGMT, STORAGE_NET = "10.79.2", "10.79.1"
 MOUNT_BASE = "/var/lib/holdfast/nfsprimarystorage"
+GUEST = "a" * 32
+FRESH_MS = 2000
 WAIT_S = 90
+LAB = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class NfsHost:
@@ -24,7 +27,7 @@ class NfsHost:
         self.mgmt_ip, self.storage_ip = f"{MGMT}.{20 + number}", f"{STORAGE_NET}.{20 + number}"
         self.machine = cloud.lab.machine(self.name, [("mgmt", f"{self.mgmt_ip}/24"), ("storage", f"{self.storage_ip}/24")],
                                          memory_mib)
-        self.run, self.start = self.machine.run, self.machine.start
+        self.run, self.start, self.wait = self.machine.run, self.machine.start, self.machine.wait
         self.hostd = self.keeper = None
 
     def bin(self, name):
@@ -55,6 +58,42 @@ class NfsHost:
             if words[at + 1] == "nfs4":
                 found.append((words[4], words[at + 2], words[at + 3]))
         return found
+
+    def keeper_view(self):
+        return json.loads(self.run(self.bin("hf-lab-keeper"), "view"))
+
+    def lease(self):
+        """Of the only storage; None while the keeper has none."""
+        return next(iter(self.keeper_view()["storages"]), None)
+
+    def lease_is_fresh(self):
+        lease = self.lease()
+        return lease and not lease["closed"] and not lease["suspended"] and lease["age_ms"] < FRESH_MS
+
+    def run_is(self, run):
+        """What the keeper says of a run of GUEST; None: nothing."""
+        return next((r for r in self.keeper_view()["runs"] if r["run"] == run), None)
+
+    def start_writer(self, disk, *how):
+        """Something that writes like a QEMU; returns its process number once it does. how: see lab/uml/guest.py."""
+        with open(os.path.join(self.cloud.nfs.path(EXPORT), disk), "wb") as f:
+            f.truncate(1 << 20)
+        pid = self.start("/usr/bin/python3", os.path.join(LAB, "uml", "guest.py"), f"{self.root}/{disk}", 20, *how,
+                         log="/run/guest.log")
+        wait_until("the first write", lambda: self.cloud.written(disk), WAIT_S)
+        return pid
+
+    def start_guest(self, run, disk):
+        """A writer that counts as a guest."""
+        permit = [self.bin("hf-lab-keeper"), "begin", GUEST, self.keeper_view()["epoch"], run, self.cloud.storage_uuid]
+        wait_until("a permit", lambda: self.run(*permit, check=False)[0] == 0, WAIT_S)
+        pid = self.start_writer(disk, "locked", "native", "-name", f"guest={GUEST}", "-uuid", GUEST)
+        self.run(self.bin("hf-lab-keeper"), "register", GUEST, run, pid)
+        return pid
+
+    def state_of(self, pid):
+        """"D": in the kernel, "Z" or "": gone."""
+        return self.run(f"cut -d' ' -f3 /proc/{pid}/stat", check=False)[1].strip()[:1]
 
     @property
     def root(self):
@@ -126,6 +165,11 @@ class NfsCloud:
         status = self.storage(name).get("status", {})
         told = {v["hostUuid"]: v for v in status.get("hosts", [])}
         return [told.get(self.json("host", "get", h.name)["meta"]["uuid"]) for h in self.hosts]
+
+    def written(self, disk):
+        """The number that stands in a guest's disk on the server."""
+        with open(os.path.join(self.nfs.path(EXPORT), disk), "rb") as f:
+            return f.read(16).split(b"\n")[0].strip(b"\0 ").decode()
 
     def wait_ok(self, name=STORAGE):
         self.wait("a good word of all hosts on the storage",
