@@ -67,8 +67,8 @@ static void get_timeline(struct hf_api_call *c)
         hf_call_end(
             c, hf_error(
                    HF_NOT_FOUND,
-                   "the instance has never been lost with its host (of ended failovers the last thousand are "
-                   "kept)%s",
+                   "the instance has never been lost with its host or a storage (of ended failovers the "
+                   "last thousand are kept)%s",
                    r->run != 0 ? " in this run" : ""));
         return;
     }

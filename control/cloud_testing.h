@@ -216,6 +216,8 @@ void host_report(struct fake_host *h, const struct fake_run *r, const char *mess
 struct fake_run *host_find_run(struct fake_host *h, const char *instance);
 /* The guest powers itself off (or crashes). */
 void host_guest_ends(struct fake_host *h, unsigned n);
+/* Its keeper has killed instance n, as the last good renewal on this storage began so long ago. */
+void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uuid, int64_t age_ms);
 void host_drop_stream(struct fake_host *h);
 /* Its operating system shuts down. */
 void host_asks_to_leave(struct fake_host *h);

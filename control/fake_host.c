@@ -150,19 +150,26 @@ int host_live_runs(const struct fake_host *h, const char *instance)
     return n;
 }
 
-void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest)
+static void report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed,
+                   bool guest, Holdfast__V1__InstanceReport__LostLease *lost)
 {
     Holdfast__V1__InstanceReport__Move move;
     Holdfast__V1__InstanceReport m = report_of(r, &move);
     m.message = (char *)message;
     m.failed = failed;
     m.guest_initiated = guest;
+    m.lost_lease = lost;
     if (h->script == START_BLOCKED && r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING)
         m.blocked = "bridge br_em01 is missing";
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
     msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
     msg.instance = &m;
     send_body(h, &msg);
+}
+
+void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest)
+{
+    report(h, r, message, failed, guest, NULL);
 }
 
 static void tombstone(struct fake_host *h, struct fake_run *r, const char *message, bool failed, bool guest)
@@ -179,6 +186,20 @@ void host_guest_ends(struct fake_host *h, unsigned n)
     struct fake_run *r = host_find_run(h, uuid);
     assert_non_null(r);
     tombstone(h, r, "the guest powered off", false, true);
+}
+
+void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uuid, int64_t age_ms)
+{
+    char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    struct fake_run *r = host_find_run(h, uuid);
+    Holdfast__V1__InstanceReport__LostLease lost = HOLDFAST__V1__INSTANCE_REPORT__LOST_LEASE__INIT;
+    assert_non_null(r);
+    lost.primary_storage_uuid = (char *)storage_uuid;
+    lost.age_ms = age_ms;
+    r->live = r->incoming = r->filled = false;
+    r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    report(h, r, "ended by the keeper", false, false, &lost);
 }
 
 /* --- migration --- */

@@ -385,6 +385,42 @@ static void a_closed_storage_gets_a_new_session(void **state)
     assert_int_equal(h->session, 1);
 }
 
+static void a_lost_storage_leaves_a_record(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    int64_t age_ms = timing()->lease_ms + timing()->kill_ms;
+    cloud_run(c, 20000); /* younger than the cloud */
+    host_loses_storage(&c->hosts[0], 1, SHARED, age_ms);
+    host_loses_storage(&c->hosts[0], 4, SHARED, age_ms);
+    cloud_run(c, 5000);
+    assert_int_equal(instance_run(c, 1), 2);
+    assert_int_equal(instance_state(c, 1), STATE(RUNNING));
+    Holdfast__V1__Failover *f = failover_of(c, 1);
+    assert_string_equal(f->evidence, "storage lost");
+    assert_string_equal(f->outcome, "restarted");
+    assert_string_equal(f->fence_uuid, "");
+    assert_string_equal(f->profile, "default");
+    assert_int_equal(f->detected_at_ms - f->lost_at_ms, age_ms);
+    assert_true(f->running_at_ms >= f->detected_at_ms);
+    int64_t at[] = {
+        event_at(f->timeline, f->n_timeline, "host-1's keeper", "began its last good renewal on 'shared'"),
+        event_at(f->timeline, f->n_timeline, "host-1's keeper",
+                 "proof: lost its lease on 'shared', killed run 1"),
+        event_at(f->timeline, f->n_timeline, "leader (node ", "looks for a host"),
+        event_at(f->timeline, f->n_timeline, "leader (node ", "run 2 is placed on host-"),
+        event_at(f->timeline, f->n_timeline, "host-", "run 2 runs"),
+    };
+    for (size_t i = 1; i < sizeof at / sizeof *at; i++)
+        assert_true(at[i - 1] <= at[i]);
+    assert_int_equal(f->n_timeline, sizeof at / sizeof *at);
+    free_message(f);
+    f = failover_of(c, 4);
+    assert_string_equal(f->outcome, "stopped with its storage");
+    free_message(f);
+    assert_false(is_fenced(c, 0, 1));
+}
+
 static void many_hosts_lost_at_once_hold_and_alarm(void **state)
 {
     struct cloud *c = *state;
@@ -475,6 +511,7 @@ int main(void)
         TEST(without_a_watchdog_silence_proves_nothing),
         TEST(silence_counts_only_behind_the_mark),
         TEST(a_closed_storage_gets_a_new_session),
+        TEST(a_lost_storage_leaves_a_record),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),
         TEST(many_hosts_lost_at_once_hold_and_alarm),

@@ -1,12 +1,11 @@
 /* From committed fences and evidence to the instances that leave a lost host, and the record of each one's
  * way. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/failover.h"
 #include "control/fence_object.h"
 #include "control/ha_controller.h"
 #include "control/instance_controller.h"
@@ -170,19 +169,6 @@ static void free_parts(struct plan_parts *p)
 
 /* --- steps --- */
 
-/* What the leader has done now, for the failover's timeline. */
-static void note(struct hf_controllers *c, Failover *r, const char *fmt, ...) HF_PRINTF(3, 4);
-static void note(struct hf_controllers *c, Failover *r, const char *fmt, ...)
-{
-    char leader[HF_TIMELINE_NAME_MAX], what[HF_TIMELINE_NAME_MAX * 2];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(what, sizeof what, fmt, ap);
-    va_end(ap);
-    hf_timeline_add(&r->timeline, &r->n_timeline, hf_controllers_wall_ms(c),
-                    hf_timeline_leader(c->control, leader), "%s", what);
-}
-
 static const char *host_name_of(const struct hf_controllers *c, const char *uuid)
 {
     const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, uuid);
@@ -192,30 +178,11 @@ static const char *host_name_of(const struct hf_controllers *c, const char *uuid
 static Failover *new_failover(struct hf_controllers *c, const Instance *i, const Fence *f,
                               const Holdfast__V1__Evidence *e)
 {
-    Failover *r = HF_NEW(Failover);
-    holdfast__v1__failover__init(r);
-    r->meta = HF_NEW(Holdfast__V1__Meta);
-    holdfast__v1__meta__init(r->meta);
-    char *name = hf_printf("%s/%llu", i->meta->uuid, (unsigned long long)i->placement->run);
-    char *seed = hf_printf("failover/%s", name), text[HF_UUID_STR];
-    struct hf_uuid uuid = hf_uuid_of_text(seed);
-    hf_pb_set(&r->meta->uuid, hf_uuid_format(&uuid, text));
-    hf_pb_set(&r->meta->name, name);
-    free(name);
-    free(seed);
-    r->meta->created_at_ms = hf_controllers_wall_ms(c);
-    hf_pb_set(&r->instance_uuid, i->meta->uuid);
-    hf_pb_set(&r->instance_name, i->meta->name);
-    hf_pb_set(&r->from_host_uuid, i->placement->host_uuid);
-    r->run_before = i->placement->run;
-    hf_pb_set(&r->evidence, hf_evidence_kind_text(e->kind));
+    Failover *r = hf_failover_create(c, i, hf_evidence_kind_text(e->kind));
     r->detected_at_ms = f->detected_at_ms != 0 ? f->detected_at_ms : f->meta->created_at_ms;
     r->fenced_at_ms = e->recorded_at_ms;
     hf_pb_set(&r->fence_uuid, f->meta->uuid);
     r->lost_at_ms = f->last_heard_at_ms != 0 ? f->last_heard_at_ms : f->meta->created_at_ms;
-    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, i->placement->host_uuid);
-    if (h != NULL)
-        hf_pb_set(&r->profile, hf_ha_host_timing(c, h)->profile);
     return r;
 }
 
@@ -227,10 +194,10 @@ static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan
     bool go = s->kind == HF_RESTART_GO;
     Failover *r = new_failover(c, (const Instance *)(void *)o->message, f, p->pieces[s->evidence]);
     hf_pb_set(&r->outcome, go ? "waiting: looks for a host" : "stopped with its host");
-    note(c, r,
-         go ? "run %llu is over on that proof; looks for a host"
-            : "run %llu is over on that proof; stays stopped",
-         (unsigned long long)r->run_before);
+    hf_failover_note(c, r,
+                     go ? "run %llu is over on that proof; looks for a host"
+                        : "run %llu is over on that proof; stays stopped",
+                     (unsigned long long)r->run_before);
     hf_edit_add(e, &r->base);
     hf_instance_fenced(hf_edit_change(e, o), f->meta->uuid, s->text, go, hf_controllers_wall_ms(c));
 }
@@ -289,8 +256,8 @@ static bool follow(struct hf_controllers *c, Failover *r)
         hf_pb_set(&r->to_host_uuid, i->placement->host_uuid);
         if (r->placed_at_ms == 0)
             r->placed_at_ms = hf_controllers_wall_ms(c);
-        note(c, r, "run %llu is placed on %s", (unsigned long long)r->run_after,
-             host_name_of(c, r->to_host_uuid));
+        hf_failover_note(c, r, "run %llu is placed on %s", (unsigned long long)r->run_after,
+                         host_name_of(c, r->to_host_uuid));
         set_outcome(r, "waiting: starts");
     }
     if (i->status != NULL && i->status->state == HOLDFAST__V1__INSTANCE_STATUS__STATE__RUNNING &&

@@ -9,6 +9,7 @@
 #include "base/mutant.h"
 #include "base/pb_copy.h"
 #include "control/drain_record.h"
+#include "control/failover.h"
 #include "control/ha_controller.h"
 #include "control/image_controller.h"
 #include "control/instance_memory.h"
@@ -180,10 +181,15 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o)
     struct hf_instance_facts f = facts_of(c, i, hf_instance_memory(o));
     bool runs = f.seen != NULL && f.seen->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__RUNNING;
     struct hf_edit *e = hf_edit_create(&c->editor, "follow instance '%s'", i->meta->name);
-    if (hf_instance_follow(hf_edit_change(e, o), &f))
+    Instance *after = hf_edit_change(e, o);
+    if (hf_instance_follow(after, &f)) {
+        if (hf_instance_lost_storage(i, &f))
+            hf_failover_add_storage_lost(c, e, i, f.seen,
+                                         after->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING);
         hf_edit_commit(e, NULL, NULL);
-    else
+    } else {
         hf_edit_drop(e);
+    }
     if (runs)
         note_disks(c, i);
 }

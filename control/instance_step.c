@@ -121,11 +121,27 @@ static void say_held(Holdfast__V1__Instance *i, const struct hf_instance_facts *
     free(text);
 }
 
+static void forget_failures(Holdfast__V1__Instance *i)
+{
+    i->status->start_failures = 0;
+    i->status->retry_at_ms = 0;
+}
+
 static void turn_off(Holdfast__V1__Instance *i)
 {
     i->spec->power = POWER(STOPPED);
-    i->status->start_failures = 0;
-    i->status->retry_at_ms = 0;
+    forget_failures(i);
+}
+
+static bool wanted_stopped(const Holdfast__V1__Instance *i)
+{
+    return i->spec->deleting || i->spec->power == POWER(STOPPED);
+}
+
+bool hf_instance_lost_storage(const Holdfast__V1__Instance *i, const struct hf_instance_facts *f)
+{
+    return f->seen != NULL && f->seen->state == SEEN(STOPPED) && f->seen->lost_lease != NULL && !f->drained &&
+           !wanted_stopped(i);
 }
 
 /* The run is over. Was it to be? Else it starts again when it is NeverStop (or a user's start still tries),
@@ -133,7 +149,7 @@ static void turn_off(Holdfast__V1__Instance *i)
 static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_facts *f)
 {
     const Holdfast__V1__InstanceReport *seen = f->seen;
-    bool wanted = i->spec->deleting || i->spec->power == POWER(STOPPED);
+    bool wanted = wanted_stopped(i), storage_lost = hf_instance_lost_storage(i, f);
     const char *reason = f->drained && !wanted      ? "stopped to empty its host"
                          : seen->message[0] != '\0' ? seen->message
                          : wanted                   ? "stopped as ordered"
@@ -145,7 +161,9 @@ static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_fac
         turn_off(i);
         say(i, HF_CONDITION_READY, NULL, f->wall_ms);
     } else {
-        if (!f->drained)
+        if (storage_lost)
+            forget_failures(i);
+        else if (!f->drained)
             count_failure(i, seen->failed, f->wall_ms);
         say(i, HF_CONDITION_READY, reason, f->wall_ms);
         bool held = !f->drained && count_crash(i, f, reason);
@@ -286,8 +304,7 @@ void hf_instance_fenced(Holdfast__V1__Instance *i, const char *fence_uuid, const
     hf_pb_set(&end->fence_uuid, fence_uuid);
     say(i, HF_CONDITION_READY, reason, wall_ms);
     hf_pb_set(&i->spec->host_uuid, "");
-    i->status->retry_at_ms = 0; /* the host was lost, not the guest */
-    i->status->start_failures = 0;
+    forget_failures(i); /* the host was lost, not the guest */
     if (!restart)
         turn_off(i);
     set_state(i, i->spec->deleting ? STATE(DELETING) : STATE(STOPPED), wall_ms);

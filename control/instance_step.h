@@ -44,6 +44,10 @@ int64_t hf_start_pause_ms(const Holdfast__V1__Instance *i, int64_t wall_ms);
  */
 bool hf_instance_follow(Holdfast__V1__Instance *i, const struct hf_instance_facts *f);
 
+/* The report ends a run that was to go on, as its host lost the lease on one of its storages: no fault of the
+ * instance, which starts elsewhere without a pause. */
+bool hf_instance_lost_storage(const Holdfast__V1__Instance *i, const struct hf_instance_facts *f);
+
 /* Without one, and nothing is to be started: stopped, or deleting. */
 bool hf_instance_rest(Holdfast__V1__Instance *i, int64_t wall_ms);
 

@@ -168,9 +168,12 @@ static void the_last_of_too_many_ends_holds_it(void **state)
     assert_int_equal(i->status->crash_loop->n_failed_at_ms, 2);
     holdfast__v1__instance__free_unpacked(i, NULL);
     Holdfast__V1__InstanceReport killed = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    Holdfast__V1__InstanceReport__LostLease lost = HOLDFAST__V1__INSTANCE_REPORT__LOST_LEASE__INIT;
+    killed.lost_lease = &lost;
     i = placed();
     for (int k = 0; k < 9; k++) { /* by its keeper: a lease was lost */
         assert_true(see(i, SEEN(STOPPED), NOW, &f, &killed));
+        assert_int_equal(hf_start_pause_ms(i, NOW), 0);
         hf_instance_place(i, HOST, 2, NOW);
     }
     assert_int_equal(i->spec->power, POWER(RUNNING));

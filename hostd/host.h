@@ -79,6 +79,7 @@ struct hf_leave {
 
 /* The keeper's last answer, copied. */
 struct hf_host_view {
+    int64_t at_ms;      /* of the answer */
     bool known, up;     /* up: the keeper answers now */
     bool asking, again; /* a view call is under way; ask once more after it */
     char boot_id[40], watchdog[16], watchdog_problem[160], profile[16];

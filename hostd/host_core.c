@@ -144,6 +144,7 @@ static void copy_view(struct hf_host *h, const struct hf_keeper_view *v)
 {
     struct hf_host_view *to = &h->view;
     free_view(to);
+    to->at_ms = hf_env_now_ms(h->d.env);
     to->epoch = v->epoch;
     to->epoch_closed = v->epoch_closed;
     to->clean = v->clean;

@@ -184,9 +184,14 @@ static void a_lease_is_lost(void **state)
     struct world *w = world_running((struct order){0});
     struct hf_uuid shared = uuid_of(SHARED);
     (void)state;
+    /* A crash, says the hypervisor; the keeper's view has told otherwise before the end is verified. */
+    hf_sim_set_fault(hf_keeper_sim_faults(w->keeper_sim), HF_KEEPER_SIM_END_RUN, HF_SIM_LATE, 1);
     hf_keeper_sim_close_storage(w->keeper_sim, &shared);
-    world_step(w, 1000);
+    world_step(w, 60000);
     assert_state(w, VM1, STATE(STOPPED));
+    assert_false(world_report(w, VM1)->guest_initiated);
+    assert_non_null(world_report(w, VM1)->lost_lease);
+    assert_string_equal(world_report(w, VM1)->lost_lease->primary_storage_uuid, SHARED);
     assert_promise(w, 1);
     assert_false(world_storage(w, SHARED)->ok);
     /* What needs the closed storage is given back, for it to start elsewhere; on other storages it goes on.
@@ -210,6 +215,22 @@ static void a_lease_is_lost(void **state)
     world_step(w, 20000);
     assert_true(world_storage(w, SHARED)->ok);
     assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+static void a_crash_is_no_lost_lease(void **state)
+{
+    struct world *w = world_running((struct order){.storage = LOCAL});
+    struct hf_uuid vm = uuid_of(VM1), shared = uuid_of(SHARED);
+    (void)state;
+    hf_keeper_sim_close_storage(w->keeper_sim, &shared); /* which it does not need */
+    world_step(w, 1000);
+    assert_state(w, VM1, STATE(RUNNING));
+    hf_vm_machine_kill(w->machine, &vm);
+    world_step(w, 5000);
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_true(world_report(w, VM1)->guest_initiated);
+    assert_null(world_report(w, VM1)->lost_lease);
     world_free(w);
 }
 
@@ -414,6 +435,7 @@ int main(void)
         cmocka_unit_test(qemu_is_killed),
         cmocka_unit_test(qemu_is_gone_and_no_event_came),
         cmocka_unit_test(a_lease_is_lost),
+        cmocka_unit_test(a_crash_is_no_lost_lease),
         cmocka_unit_test(a_restarted_daemon_adopts),
         cmocka_unit_test(a_daemon_killed_in_a_start_adopts),
         cmocka_unit_test(qemu_died_while_no_daemon_was_there),

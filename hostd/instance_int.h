@@ -84,6 +84,9 @@ struct hf_instance_rec {
     bool destroyed;
     enum hf_end end;
     char *end_reason;
+    bool lease_lost; /* the keeper has closed a storage of it, and so kills it: */
+    struct hf_uuid lost_storage;
+    int64_t lost_since_ms; /* start of the last good renewal there; INT64_MAX: not known */
 
     /* reboots: one counter, of which a forced one says that this generation shall be a reset */
     bool reboot_baseline; /* reboot_done is that of this run */
@@ -178,6 +181,8 @@ void hf_instance_end_handed_over(struct hf_instance_rec *r);
 void hf_instance_verify_step(struct hf_instance_rec *r);
 /* The domain is gone by itself. */
 void hf_instance_gone_step(struct hf_instance_rec *r);
+/* Looks in the keeper's view whether it has closed a storage that the run needs. */
+void hf_instance_see_closed(struct hf_instance_rec *r);
 /* Tombstoned: say so. */
 void hf_instance_settle(struct hf_instance_rec *r);
 

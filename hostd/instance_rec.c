@@ -144,6 +144,8 @@ void hf_instance_report(struct hf_instance_rec *r)
     Holdfast__V1__InstanceReport i = HOLDFAST__V1__INSTANCE_REPORT__INIT;
     Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
     Holdfast__V1__InstanceReport__Move move = HOLDFAST__V1__INSTANCE_REPORT__MOVE__INIT;
+    Holdfast__V1__InstanceReport__LostLease lost = HOLDFAST__V1__INSTANCE_REPORT__LOST_LEASE__INIT;
+    char storage[HF_UUID_STR];
     HF_ASSERT(r->state != STATE(STOPPED) || r->permit == HF_PERMIT_TOMBSTONED);
     if (r->state == STATE(STATE_UNSPECIFIED))
         return;
@@ -160,6 +162,11 @@ void hf_instance_report(struct hf_instance_rec *r)
     if (r->move.run) {
         hf_instance_move_report(r, &move);
         i.move = &move;
+    }
+    if (r->state == STATE(STOPPED) && r->end == HF_END_KEEPER && r->lease_lost) {
+        lost.primary_storage_uuid = hf_uuid_format(&r->lost_storage, storage);
+        lost.age_ms = r->lost_since_ms == INT64_MAX ? 0 : hf_env_now_ms(r->host->d.env) - r->lost_since_ms;
+        i.lost_lease = &lost;
     }
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_INSTANCE;
     m.instance = &i;
@@ -288,6 +295,9 @@ static struct hf_instance_rec *adopt(struct hf_host *h, const struct hf_keeper_r
 
 void hf_instance_recs_see_runs(struct hf_host *h)
 {
+    for (struct hf_instance_rec *r = h->instances; r; r = r->next)
+        if (r->permit == HF_PERMIT_LIVE || r->permit == HF_PERMIT_PENDING)
+            hf_instance_see_closed(r);
     for (size_t i = 0; i < h->view.n_runs && !HF_MUTANT(ADOPTS_NOTHING); i++) {
         const struct hf_keeper_run *run = &h->view.runs[i];
         struct hf_instance_rec *r = hf_instance_rec_find(h, &run->instance);

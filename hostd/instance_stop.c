@@ -12,6 +12,7 @@
 #define SHUTDOWN_REPEAT_MS   5000 /* a guest that still boots misses an ACPI event */
 #define STILL_THERE_FIRST_MS 200
 #define HANDED_OVER_TEXT     "its guest was sent to another host"
+#define LEASE_LOST_TEXT      "ended by the keeper: a lease of its storages was lost"
 
 static void set_text(char **field, const char *text)
 {
@@ -94,6 +95,35 @@ void hf_instance_gone_step(struct hf_instance_rec *r)
     hf_instance_end_run(r, false, HF_END_GUEST, gone_text(r));
 }
 
+static bool needs(const struct hf_instance_rec *r, const struct hf_uuid *storage)
+{
+    struct hf_uuid uuid;
+    for (size_t i = 0; r->want && i < r->want->n_disks; i++)
+        if (hf_uuid_parse(r->want->disks[i]->primary_storage_uuid, &uuid) && hf_uuid_equal(&uuid, storage))
+            return true;
+    return false;
+}
+
+void hf_instance_see_closed(struct hf_instance_rec *r)
+{
+    const struct hf_host_view *v = &r->host->view;
+    for (size_t i = 0; i < v->n_storages && !r->lease_lost && !v->epoch_closed; i++) {
+        const struct hf_keeper_storage *s = &v->storages[i];
+        if (!s->closed || !needs(r, &s->uuid))
+            continue;
+        r->lease_lost = true;
+        r->lost_storage = s->uuid;
+        r->lost_since_ms = s->age_ms == INT64_MAX ? INT64_MAX : v->at_ms - s->age_ms;
+    }
+}
+
+/* Nobody here ended it, nor did the guest. The hypervisor calls that a crash. */
+static bool killed_by_keeper(const struct hf_instance_rec *r)
+{
+    bool itself = r->gone_heard && r->gone_why == HF_VM_GONE_GUEST;
+    return r->lease_lost && (r->end == HF_END_KEEPER || (r->end == HF_END_GUEST && !itself));
+}
+
 void hf_instance_settle(struct hf_instance_rec *r)
 {
     bool news = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
@@ -102,8 +132,12 @@ void hf_instance_settle(struct hf_instance_rec *r)
     if (r->end == HF_END_NOT) {
         bool lived = r->state != HOLDFAST__V1__INSTANCE_REPORT__STATE__STATE_UNSPECIFIED;
         r->end = hf_instance_is_to_stop(r) ? HF_END_ORDER : lived ? HF_END_KEEPER : HF_END_GUEST;
-        set_text(&r->end_reason, lived ? "ended by the keeper: a lease of its storages was lost"
-                                       : "this run was over when the host daemon heard of it");
+        set_text(&r->end_reason,
+                 lived ? LEASE_LOST_TEXT : "this run was over when the host daemon heard of it");
+    }
+    if (news && killed_by_keeper(r)) {
+        r->end = HF_END_KEEPER;
+        set_text(&r->end_reason, LEASE_LOST_TEXT);
     }
     hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED, r->end_reason, NULL);
     if (!news)

@@ -70,6 +70,10 @@ def test_storage_in_doubt_freezes_and_thaws(cloud):
     cloud.delete("cold-1")
 
 
+def failover(cloud, name):
+    return next((f for f in cloud.cli.json("ha", "history") if f["instanceName"] == name), {"outcome": "none"})
+
+
 def test_lost_storage_kills_and_restarts_elsewhere(cloud):
     host = cloud.lab.hosts[1]
     before = cloud.create("lost-1", "--ha", "NeverStop", "--host", cloud.host_name(host))
@@ -82,6 +86,13 @@ def test_lost_storage_kills_and_restarts_elsewhere(cloud):
         after = cloud.wait_new_boot("lost-1", before)
         assert after["counter"] >= before["counter"] and cloud.copies("lost-1") == 1
     assert host.is_on(), "a good kill never ends in a reset"
+    cloud.cli.wait("the record of the failover", lambda: failover(cloud, "lost-1")["outcome"] == "restarted")
+    record = failover(cloud, "lost-1")
+    assert record["evidence"] == "storage lost" and int(record["runBefore"]) == run
+    assert 2000 < int(record["runningAtMs"]) - int(record["lostAtMs"]) < 60000  # from the last good renewal on
+    story = [e["what"] for e in cloud.cli.json("ha", "timeline", "--instance", "lost-1")]
+    assert "began its last good renewal" in story[0] and "runs" in story[-1]
+    assert any(row["evidence"] == "storage lost" for row in cloud.cli.json("ha", "times"))
     wait_connected(cloud, host, epoch)
     cloud.delete("lost-1")
 
