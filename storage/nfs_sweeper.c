@@ -11,7 +11,8 @@
 #include "base/worker.h"
 #include "storage/nfs_mount.h"
 
-#define AGAIN_MS  10000 /* while something is left */
+#define AGAIN_MS                                                                                             \
+    10000 /* for what could not be unmounted, and mounts that end after their storage was taken away */
 #define UMOUNT_MS 5000
 #define SWEEP_MS  60000
 
@@ -75,11 +76,10 @@ static void sweep_done(struct hf_job *job, hf_status st)
     s->sweeping = false;
     if (s->closed)
         return;
-    bool left = !hf_ok(st) || w->left > 0;
     say(s, hf_ok(st) ? w->st : st);
     if (s->wanted)
         begin(s);
-    else if (left)
+    else
         hf_timer_start(s->env, &s->again, AGAIN_MS, again, s);
 }
 

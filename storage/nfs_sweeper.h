@@ -1,6 +1,7 @@
 /* Unmounts the NFS storages that this host no longer has: what is mounted below the mount base under a UUID
- * that is not among those to keep. One that is still in use stays and is tried again, so what a daemon that
- * died left mounted goes as well. Works on a thread of its own; loop thread only.
+ * that is not among those to keep. It looks again and again: at what is still in use, at what a daemon that
+ * died left mounted, at a mount that was under way when its storage was taken away. Works on a thread of its
+ * own; loop thread only.
  */
 #ifndef HF_STORAGE_NFS_SWEEPER_H
 #define HF_STORAGE_NFS_SWEEPER_H
