@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/mem.h"
@@ -174,6 +175,43 @@ static void test_failed_sample(void **state)
     assert_int_equal(f->seen->unchanged_ms, 0);
 }
 
+/* A file in which no record of this host stands is a failed read: no silence is counted from it, whatever its
+ * bytes do. */
+static void test_what_is_no_record(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_uuid us = hf_uuid_of_text("cluster"), them = hf_uuid_of_text("another");
+    struct hf_lease_record *rec = HF_NEW(struct hf_lease_record);
+    uint8_t *file = hf_alloc(HF_LEASE_FILE_BYTES);
+    const char *says[4] = {NULL};
+    for (int bad = 0; bad < 4; bad++) {
+        struct hf_sampler_read read = {.host = f->peer};
+        *rec = (struct hf_lease_record){.cluster = bad == 0 ? them : us,
+                                        .host = bad == 1 ? hf_uuid_of_text("h9") : f->peer,
+                                        .epoch = 3,
+                                        .sequence = 7,
+                                        .closed = true,
+                                        .killed = true};
+        memset(file, 0, HF_LEASE_FILE_BYTES);
+        hf_lease_record_encode(rec, file);
+        if (bad == 2)
+            file[5000] ^= 1; /* torn */
+        if (bad == 3)
+            file[0] ^= 1; /* something else altogether */
+        hf_sampler_digest(file, HF_LEASE_FILE_BYTES, &us, &read);
+        assert_int_not_equal(read.decode, HF_LEASE_GOOD);
+        assert_string_not_equal(read.error, "");
+        assert_int_equal(read.epoch, 0);
+        assert_false(read.closed || read.killed);
+        for (int k = 0; k < bad; k++)
+            assert_string_not_equal(hf_lease_decode_text(read.decode), says[k]);
+        says[bad] = hf_lease_decode_text(read.decode);
+        free(read.runs);
+    }
+    free(file);
+    free(rec);
+}
+
 static void test_peers(void **state)
 {
     struct fixture *f = *state;
@@ -208,6 +246,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_own_record_stops, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_record_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_sample, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_no_record, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peers, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

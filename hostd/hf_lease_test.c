@@ -375,6 +375,74 @@ static void test_not_mounted(void **state)
     VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
 }
 
+/* The file is deleted: it is made again, that is a change like any other. The folder itself: nothing is
+ * renewed any more, and what needs it is killed. */
+static void test_directory_deleted(void **state)
+{
+    struct fixture *f = *state;
+    char rm[160];
+    assert_int_equal(mkdir("/mnt/s1/storage", 0755), 0);
+    start_keeper(f);
+    VIEW_UNTIL(f, f->clean);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, add_storage, &f->s1, "/mnt/s1/storage", 1);
+    assert_int_equal(f->code, HF_OK);
+    VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    snprintf(rm, sizeof rm, "rm /mnt/s1/storage/heartbeat-*");
+    assert_int_equal(system(rm), 0);
+    turn_ms(f, 3000);
+    VIEW_UNTIL(f, f->storage.age_ms < 3000);
+    assert_false(f->storage.closed);
+    assert_int_equal(system("ls /mnt/s1/storage/heartbeat-* >/dev/null"), 0);
+    assert_true(guest_lives(pid));
+    assert_int_equal(rename("/mnt/s1/storage", "/mnt/s1/deleted"), 0);
+    VIEW_UNTIL(f, f->storage.suspended);
+    VIEW_UNTIL(f, f->storage.closed && f->clean);
+    assert_false(guest_lives(pid));
+    assert_int_equal(access("/mnt/s1/storage", F_OK), -1); /* nobody makes it anew */
+}
+
+static void fill(const char *dir)
+{
+    char path[64], block[4096] = "x";
+    snprintf(path, sizeof path, "%s/fill", dir);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    while (write(fd, block, sizeof block) > 0)
+        ;
+    assert_int_equal(errno, ENOSPC);
+    close(fd);
+}
+
+/* A storage that fills up costs no lease: records stand where they stood. On one that is full from the start
+ * there is none, so nothing starts there. */
+static void test_full_storage(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_uuid s2 = hf_uuid_of_text("s2");
+    assert_int_equal(mount("tmpfs", "/mnt/s1", "tmpfs", 0, "size=1m"), 0);
+    start_ready(f);
+    pid_t pid = start_run(f, &f->vm1, 4);
+    turn_ms(f, 1500); /* both slots are written */
+    fill("/mnt/s1");
+    turn_ms(f, 6000); /* past L+K */
+    VIEW_UNTIL(f, f->n_runs == 1);
+    assert_true(f->storage.age_ms < 3000);
+    assert_false(f->storage.closed);
+    assert_true(guest_lives(pid));
+    assert_int_equal(mkdir("/mnt/s2", 0755), 0);
+    assert_int_equal(mount("tmpfs", "/mnt/s2", "tmpfs", 0, "size=64k"), 0);
+    fill("/mnt/s2");
+    CALL(f, add_storage, &s2, "/mnt/s2", 1);
+    turn_ms(f, 2500);
+    CALL(f, begin_run, &f->vm2, 1, 1, &s2, 1, false);
+    assert_int_equal(f->code, HF_PRECONDITION);
+    CALL(f, remove_storage, &s2);
+    assert_int_equal(umount2("/mnt/s2", MNT_DETACH), 0);
+    assert_true(guest_lives(pid));
+}
+
 static bool holds_a_file_below(pid_t pid, const char *folder)
 {
     char path[64], target[512];
@@ -876,6 +944,8 @@ static int body(void)
         T(test_state_lost),
         T(test_storage_lost),
         T(test_not_mounted),
+        T(test_directory_deleted),
+        T(test_full_storage),
         T(test_given_up_and_let_go),
         T(test_freeze_and_thaw),
         T(test_next_session),
