@@ -384,7 +384,7 @@ static void test_directory_deleted(void **state)
     assert_int_equal(mkdir("/mnt/s1/storage", 0755), 0);
     start_keeper(f);
     VIEW_UNTIL(f, f->clean);
-    CALL(f, set_epoch, &f->host, &f->cluster, 1);
+    CALL(f, set_epoch, &f->host, &f->cluster, 1, "");
     CALL(f, add_storage, &f->s1, "/mnt/s1/storage", 1);
     assert_int_equal(f->code, HF_OK);
     VIEW_UNTIL(f, f->n_storages == 1 && f->storage.age_ms < 3000);
