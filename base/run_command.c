@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -73,7 +74,7 @@ static char **english_environment(void)
     return env;
 }
 
-static int spawn(struct run *r, const char *const *argv, int out, int err)
+static int spawn(struct run *r, const char *const *argv, int in, int out, int err)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
@@ -83,7 +84,10 @@ static int spawn(struct run *r, const char *const *argv, int out, int err)
     sigemptyset(&normal);
     sigaddset(&normal, SIGPIPE);
     HF_ASSERT(posix_spawn_file_actions_init(&files) == 0 && posix_spawnattr_init(&attr) == 0);
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    if (in >= 0)
+        posix_spawn_file_actions_adddup2(&files, in, 0);
+    else
+        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&files, out, 1);
     posix_spawn_file_actions_adddup2(&files, err, 2);
     posix_spawnattr_setsigmask(&attr, &none);
@@ -104,7 +108,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static hf_status start(struct run *r, const char *const *argv)
+static hf_status start(struct run *r, const char *const *argv, int in)
 {
     int out[2], err[2];
     if (pipe2(out, O_CLOEXEC) != 0)
@@ -117,7 +121,7 @@ static hf_status start(struct run *r, const char *const *argv)
     }
     r->out_fd = out[0];
     r->err_fd = err[0];
-    int rc = spawn(r, argv, out[1], err[1]);
+    int rc = spawn(r, argv, in, out[1], err[1]);
     close(out[1]);
     close(err[1]);
     if (rc == ENOENT)
@@ -237,12 +241,12 @@ static void kill_and_reap(struct run *r)
         reap_left(r->pid);
 }
 
-hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **ret_out)
+static hf_status run(const char *const *argv, int in, unsigned deadline_ms, char **ret_out)
 {
     struct run r = {
         .name = argv[0], .pidfd = -1, .out_fd = -1, .err_fd = -1, .end_ms = now_ms() + deadline_ms};
     reap_left(0);
-    hf_status st = start(&r, argv);
+    hf_status st = start(&r, argv, in);
     if (hf_ok(st))
         st = follow(&r);
     if (hf_ok(st))
@@ -256,5 +260,25 @@ hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **r
         *ret_out = r.out ? r.out : hf_strdup("");
     else
         free(r.out);
+    return st;
+}
+
+hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **ret_out)
+{
+    return run(argv, -1, deadline_ms, ret_out);
+}
+
+hf_status hf_run_command_fed(const char *const *argv, const char *input, unsigned deadline_ms, char **ret_out)
+{
+    size_t len = strlen(input);
+    int in = memfd_create("input", MFD_CLOEXEC); /* never on a disk, and no pipe that fills up */
+    if (in < 0)
+        return hf_errno(errno, "run %s: make its input", argv[0]);
+    hf_status st = HF_STATUS_OK;
+    if (write(in, input, len) != (ssize_t)len || lseek(in, 0, SEEK_SET) != 0)
+        st = hf_errno(errno, "run %s: write its input", argv[0]);
+    if (hf_ok(st))
+        st = run(argv, in, deadline_ms, ret_out);
+    close(in);
     return st;
 }

@@ -13,4 +13,8 @@
  * longer. */
 hf_status hf_run_command(const char *const *argv, unsigned deadline_ms, char **ret_out) HF_MUST_USE;
 
+/* The same with this text on its standard input: for what must stand on no command line. */
+hf_status hf_run_command_fed(const char *const *argv, const char *input, unsigned deadline_ms,
+                             char **ret_out) HF_MUST_USE;
+
 #endif

@@ -47,6 +47,7 @@ enum cli_flag_type {
     CLI_REF,    /* name or UUID of another object */
     CLI_RANGE,  /* FIRST-LAST, to path.start_ip and path.end_ip */
     CLI_PAIR,   /* NAME=VALUE, or NAME=@FILE for what the file's first line says; to path.name and path.value */
+    CLI_SECRET, /* VALUE, or @FILE for what the file's first line says */
 };
 
 struct cli_noun;

@@ -135,9 +135,15 @@ static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NUL
                                                  END_COLUMNS};
 
 /* ---- primary storage ---- */
-#define STORAGE_CHOICES "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE NFS=NFS"
+#define STORAGE_CHOICES "SharedMountPoint=SHARED_MOUNT_POINT LocalStorage=LOCAL_STORAGE NFS=NFS Ceph=CEPH"
 #define STORAGE_NETWORK \
     {"storage-network-cidr", CLI_STRING, "spec.storage_network_cidr", N_("CIDR"), N_("each host's address in it carries heartbeats and mounts"), NULL, NULL, false}
+#define CEPH_MONITOR                                                                                                                          \
+    {"monitor", CLI_STRING, "spec.ceph.monitors[]", N_("ADDRESS"), N_("Ceph: a monitor's IPv4 address, or ADDRESS:PORT (repeatable)"), NULL,  \
+     NULL, false}
+#define CEPH_USER {"user", CLI_STRING, "spec.ceph.user", N_("USER"), N_("Ceph: the control nodes' user, without 'client.'"), NULL, NULL, false}
+#define CEPH_KEY \
+    {"key", CLI_SECRET, "spec.ceph.key", N_("@FILE"), N_("Ceph: its key, never shown again; from a file, or the key itself"), NULL, NULL, false}
 static const struct cli_flag storage_create[] = {
     {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true},
     {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("what it is"), NULL,
@@ -146,16 +152,25 @@ static const struct cli_flag storage_create[] = {
     {"url", CLI_STRING, "spec.url", N_("SERVER:/EXPORT"), N_("NFS: what hosts mount"), NULL, NULL, false},
     {"mount-options", CLI_STRING, "spec.mount_options", N_("OPTIONS"), N_("NFS: as for mount(8) (default hard,vers=4.2)"), NULL, NULL, false},
     STORAGE_NETWORK,
+    CEPH_MONITOR,
+    CEPH_USER,
+    CEPH_KEY,
+    {"no-cephx", CLI_BOOL, "spec.ceph.cephx_off", NULL, N_("Ceph: the cluster asks nobody for a key"), NULL, NULL, false},
+    {"fsid", CLI_STRING, "spec.ceph.fsid", N_("FSID"), N_("Ceph: which cluster it must be (default: the first that answers)"), NULL, NULL, false},
+    {"image-pool", CLI_STRING, "spec.ceph.image_pool", N_("POOL"), N_("Ceph: templates; without it a pool is made"), NULL, NULL, false},
+    {"root-pool", CLI_STRING, "spec.ceph.root_pool", N_("POOL"), N_("Ceph: root volumes; without it a pool is made"), NULL, NULL, false},
+    {"data-pool", CLI_STRING, "spec.ceph.data_pool", N_("POOL"), N_("Ceph: data volumes; without it a pool is made"), NULL, NULL, false},
     {"reserved", CLI_SIZE, "spec.reserved_bytes", N_("SIZE"), N_("kept free of new volumes (default 1G)"), NULL, NULL, false},
     DESCRIPTION,
     END_FLAGS};
-static const struct cli_flag storage_update[] = {RENAME, DESCRIPTION, STORAGE_NETWORK, REVISION, END_FLAGS};
+static const struct cli_flag storage_update[] = {RENAME, DESCRIPTION, STORAGE_NETWORK, CEPH_MONITOR, CEPH_USER, CEPH_KEY, REVISION, END_FLAGS};
 static const struct cli_verb storage_verbs[] = {
     STANDARD("PrimaryStorage", "PrimaryStorages", storage_create, storage_update), END_VERBS};
 static const struct cli_column storage_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                     {"TYPE", "spec.type", NULL, STORAGE_CHOICES},
                                                     {"PATH", "spec.path", NULL, NULL},
                                                     {"URL", "spec.url", NULL, NULL},
+                                                    {"HEALTH", "status.ceph.health", NULL, NULL},
                                                     {"TOTAL", "status.totalBytes", NULL, "size"},
                                                     {"AVAILABLE", "status.availableBytes", NULL, "size"},
                                                     {"ZONE", "spec.zoneUuid", "zone", NULL},

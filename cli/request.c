@@ -207,6 +207,19 @@ static hf_status fill_pair(const struct cli_flag *f, const char *text, json_t *r
     return HF_STATUS_OK;
 }
 
+static hf_status fill_secret(const struct cli_flag *f, const char *text, json_t *root)
+{
+    char *value = NULL;
+    if (text[0] == '@')
+        HF_TRY(hf_wrap(line_of_file(text + 1, &value), "--%s", f->name));
+    json_t *string = json_string(value ? value : text);
+    free(value);
+    if (!string)
+        return hf_error(HF_INVALID, _("--%s: the value is not UTF-8"), f->name);
+    cli_json_set(root, f->path, string);
+    return HF_STATUS_OK;
+}
+
 /* A list that is set to nothing: an empty value for a repeatable flag. */
 static bool clears_list(const struct cli_given *g)
 {
@@ -222,6 +235,8 @@ hf_status cli_request_fill(const struct cli_args *args, json_t *root, const char
             HF_TRY(fill_range(g->flag, g->value, root));
         } else if (g->flag->type == CLI_PAIR) {
             HF_TRY(fill_pair(g->flag, g->value, root));
+        } else if (g->flag->type == CLI_SECRET) {
+            HF_TRY(fill_secret(g->flag, g->value, root));
         } else if (!clears_list(g)) {
             json_t *value = NULL;
             HF_TRY(flag_value(g, &value));

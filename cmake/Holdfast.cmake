@@ -16,6 +16,8 @@ pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
 pkg_check_modules(NFTABLES REQUIRED IMPORTED_TARGET libnftables)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+find_library(HF_RADOS rados REQUIRED) # they come without pkg-config files
+find_library(HF_RBD rbd REQUIRED)
 pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc) # optional, see hf_malloc in base/
 
 option(HF_ASAN "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)

@@ -4,18 +4,23 @@ hf_library(hf_control_store
   LINK hf_consensus hf_api hf_base)
 # Power devices of hosts: for the API and the controllers; the driver runs their fence agents.
 hf_library(hf_power SOURCES power_devices.c power_job.c power_ask.c LINK hf_control_store hf_ha)
+# What a Ceph primary storage is told by its user.
+hf_library(hf_ceph_storage SOURCES ceph_storage.c LINK hf_api hf_storage_core hf_base)
+hf_library(hf_ceph_child SOURCES ceph_child.c LINK hf_base_uv)
+# What control nodes ask of a Ceph cluster, each time in a process of its own.
+hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c LINK hf_rados ${HF_RBD} PkgConfig::JANSSON)
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
     api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_network.c api_address.c
     api_instance.c api_power.c api_host_power.c api_reach.c api_operation.c api_system.c api_watch.c api_history.c recovery_times.c
-  LINK hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
+  LINK hf_ceph_storage hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
 hf_library(hf_control_grpc
   SOURCES api_grpc.c
   LINK hf_control_api hf_rpc)
 hf_program(holdfastd INSTALL
   SOURCES holdfastd.c daemon_options.c daemon_controllers.c
-  LINK hf_fence_agents hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
+  LINK hf_ceph_child hf_fence_agents hf_control_grpc hf_control_api hf_host_link_grpc hf_controllers hf_placement_guard hf_raft_uv hf_rpc hf_base_uv hf_malloc)
 
 foreach(test api_test api_kinds_test api_nodes_test)
   add_test(NAME ${test}

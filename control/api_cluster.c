@@ -64,6 +64,8 @@ static void storage_list(Holdfast__V1__ClusterSpec *spec, char ****ret_list, siz
 /* What two storages of one cluster must not share. */
 static const char *place_of(const Holdfast__V1__PrimaryStorage *ps)
 {
+    if (hf_storage_is_ceph(ps))
+        return ps->spec->ceph->root_pool;
     return hf_storage_is_nfs(ps) ? ps->spec->url : ps->spec->path;
 }
 

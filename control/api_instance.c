@@ -160,7 +160,7 @@ static void add_root_volume(struct hf_draft *d, Instance *inst, uint64_t image_b
     v.meta = &meta;
     v.spec = &spec;
     v.status = &status;
-    hf_volume_set_path(&v);
+    hf_volume_set_path(d->store, &v);
     hf_txn_put_message(d->txn, hf_call_env(d->call), &v.base);
     free(status.install_path);
 

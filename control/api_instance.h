@@ -10,7 +10,7 @@
 #define HF_ADMIN_ACCOUNT_UUID "36c27e8ff05c4780bf6d2fa65700f22e"
 
 /* Fills in status.install_path from spec.type and meta.uuid. */
-void hf_volume_set_path(Holdfast__V1__Volume *v);
+void hf_volume_set_path(const struct hf_store *s, Holdfast__V1__Volume *v);
 
 /* No run of it is open and none is wanted. */
 hf_status hf_instance_check_stopped(const Holdfast__V1__Instance *i) HF_MUST_USE;

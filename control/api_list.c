@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "control/api_rules.h"
+#include "control/ceph_storage.h"
 #include "control/filter.h"
 #include "control/power_devices.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -101,6 +102,8 @@ static bool matches(const struct hf_filter *f, const struct hf_object *o)
     HF_ASSERT(m != NULL);
     if (o->kind == HOLDFAST__V1__KIND__HOST) /* a filter must not guess at secrets */
         hf_power_devices_hide((Holdfast__V1__Host *)m);
+    if (o->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE)
+        hf_ceph_keys_hide((Holdfast__V1__PrimaryStorage *)m);
     bool yes = hf_filter_matches(f, m);
     protobuf_c_message_free_unpacked(m, NULL);
     return yes;
@@ -238,6 +241,19 @@ static struct hf_bytes *host_for_reader(const struct hf_bytes *bytes, uint64_t r
     return b;
 }
 
+/* Keys are for the hosts and the control nodes only. */
+static struct hf_bytes *storage_for_reader(const struct hf_bytes *bytes, uint64_t revision)
+{
+    Holdfast__V1__PrimaryStorage *ps = holdfast__v1__primary_storage__unpack(NULL, bytes->len, bytes->data);
+    HF_ASSERT(ps != NULL && ps->meta != NULL);
+    ps->meta->revision = revision;
+    hf_ceph_keys_hide(ps);
+    struct hf_bytes *b = hf_bytes_new(holdfast__v1__primary_storage__get_packed_size(ps));
+    holdfast__v1__primary_storage__pack(ps, b->data);
+    holdfast__v1__primary_storage__free_unpacked(ps, NULL);
+    return b;
+}
+
 struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
                                       uint64_t revision)
 {
@@ -245,5 +261,7 @@ struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, c
         return l3_for_reader(s, bytes, revision);
     if (kind == HOLDFAST__V1__KIND__HOST)
         return host_for_reader(bytes, revision);
+    if (kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE)
+        return storage_for_reader(bytes, revision);
     return hf_object_with_revision(bytes, revision);
 }

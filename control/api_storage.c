@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_operation.h"
+#include "control/ceph_storage.h"
 #include "control/storage_kind.h"
 #include "holdfast/v1/storage.pb-c.h"
 #include "net/ipam.h"
@@ -46,7 +47,12 @@ static hf_status create_storage(struct hf_draft *d, ProtobufCMessage *m)
 {
     (void)d;
     Holdfast__V1__PrimaryStorageSpec *spec = ((Storage *)m)->spec;
+    if (spec->ceph != NULL && !hf_storage_is_ceph((const Storage *)m))
+        return hf_error(HF_INVALID, "spec.ceph is for storages of type CEPH");
     switch (spec->type) {
+    case HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH:
+        HF_TRY(hf_ceph_storage_create((Storage *)m));
+        break;
     case HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__NFS:
         HF_TRY(create_nfs(spec));
         break;
@@ -57,7 +63,7 @@ static hf_status create_storage(struct hf_draft *d, ProtobufCMessage *m)
         HF_TRY(hf_wrap(hf_primary_path_check(spec->path), "spec.path"));
         break;
     default:
-        return hf_error(HF_INVALID, "spec.type is missing: LOCAL_STORAGE, SHARED_MOUNT_POINT or NFS");
+        return hf_error(HF_INVALID, "spec.type is missing: LOCAL_STORAGE, SHARED_MOUNT_POINT, NFS or CEPH");
     }
     return check_network((const Storage *)m);
 }
@@ -66,11 +72,17 @@ static hf_status update_storage(struct hf_draft *d, const ProtobufCMessage *befo
 {
     (void)d;
     (void)before;
-    return check_network((const Storage *)m);
+    const Storage *ps = (const Storage *)m;
+    if (hf_storage_is_ceph(ps))
+        HF_TRY(hf_ceph_storage_check(ps));
+    else if (ps->spec->ceph != NULL)
+        return hf_error(HF_INVALID, "spec.ceph is for storages of type CEPH");
+    return check_network(ps);
 }
 
 static const char *const storage_paths[] = {"spec.disabled", "spec.reserved_bytes",
-                                            "spec.storage_network_cidr", NULL};
+                                            "spec.storage_network_cidr", "spec.ceph.monitors",
+                                            "spec.ceph.user", "spec.ceph.key", NULL};
 
 const struct hf_kind_rules hf_primary_storage_rules = {.kind = HOLDFAST__V1__KIND__PRIMARY_STORAGE,
                                                        .mutable_paths = storage_paths,

@@ -8,8 +8,10 @@
 #include "control/api_instance.h"
 #include "control/api_operation.h"
 #include "control/pb_list.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
+#include "storage/ceph_spec.h"
 
 typedef Holdfast__V1__Volume Volume;
 typedef Holdfast__V1__Instance Instance;
@@ -20,7 +22,6 @@ typedef Holdfast__V1__Instance Instance;
 
 static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
 {
-    (void)d;
     Volume *v = (Volume *)m;
     Holdfast__V1__VolumeSpec *spec = v->spec;
     if (spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT)
@@ -33,17 +34,30 @@ static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
                         (unsigned long long)spec->size_bytes);
     spec->type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
     v->status->state = HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
-    hf_volume_set_path(v);
+    hf_volume_set_path(d->store, v);
     return HF_STATUS_OK;
 }
 
 const struct hf_kind_rules hf_volume_rules = {.kind = HOLDFAST__V1__KIND__VOLUME, .create = create_volume};
 
-/* dataVolumes/acct-<account>/vol-<uuid>/<uuid>.qcow2 below the storage's root (storage/primary.h). */
-void hf_volume_set_path(Volume *v)
+/* dataVolumes/acct-<account>/vol-<uuid>/<uuid>.qcow2 below the storage's root (storage/primary.h), or
+ * ceph://<pool>/<uuid>. */
+void hf_volume_set_path(const struct hf_store *s, Volume *v)
 {
-    const char *folder =
-        v->spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT ? "rootVolumes" : "dataVolumes";
+    bool root = v->spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT;
+    const char *folder = root ? "rootVolumes" : "dataVolumes";
+    Holdfast__V1__PrimaryStorage *ps = (Holdfast__V1__PrimaryStorage *)hf_object_find(
+        s, HOLDFAST__V1__KIND__PRIMARY_STORAGE, v->spec->primary_storage_uuid, NULL);
+    bool ceph = ps != NULL && hf_storage_is_ceph(ps);
+    if (ceph) {
+        char path[HF_CEPH_PATH_MAX];
+        hf_pb_set(&v->status->install_path, hf_ceph_path(root ? ps->spec->ceph->root_pool : ps->spec->ceph->data_pool,
+                                                         v->meta->uuid, path));
+    }
+    if (ps != NULL)
+        holdfast__v1__primary_storage__free_unpacked(ps, NULL);
+    if (ceph)
+        return;
     char *path =
         hf_printf("%s/acct-%s/vol-%s/%s.qcow2", folder, HF_ADMIN_ACCOUNT_UUID, v->meta->uuid, v->meta->uuid);
     hf_pb_set(&v->status->install_path, path);

@@ -78,6 +78,47 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
 
 /* --- storages, networks, images, volumes --- */
 
+static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__PrimaryStorage *ps,
+                                                             const Holdfast__V1__Host *h)
+{
+    const Holdfast__V1__CephStatus *st = ps->status != NULL ? ps->status->ceph : NULL;
+    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
+        if (strcmp(st->host_keys[i]->host_uuid, h->meta->uuid) == 0)
+            return st->host_keys[i];
+    return NULL;
+}
+
+/* False: its pools or the host's key are not there yet. */
+static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps, Holdfast__V1__CephAccess *a)
+{
+    const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
+    const Holdfast__V1__CephStatus__HostKey *key = ceph_key_of(ps, b->host);
+    if (spec == NULL || ps->status == NULL || ps->status->ceph == NULL || !ps->status->ceph->prepared ||
+        (key == NULL && !spec->cephx_off))
+        return false;
+    *a = (Holdfast__V1__CephAccess)HOLDFAST__V1__CEPH_ACCESS__INIT;
+    a->n_monitors = spec->n_monitors;
+    a->monitors = spec->monitors;
+    if (!spec->cephx_off) {
+        a->user = key->user;
+        a->key = key->key;
+    }
+    a->fsid = ps->status->ceph->fsid;
+    a->image_pool = spec->image_pool;
+    a->root_pool = spec->root_pool;
+    a->data_pool = spec->data_pool;
+    return true;
+}
+
+static const char *type_of(const Holdfast__V1__PrimaryStorage *ps)
+{
+    if (hf_storage_is_nfs(ps))
+        return "NFS";
+    if (hf_storage_is_ceph(ps))
+        return "Ceph";
+    return hf_storage_is_shared(ps) ? "SharedMountPoint" : "LocalStorage";
+}
+
 static void add_storages(struct build *b)
 {
     for (size_t i = 0; b->cluster != NULL && i < b->cluster->spec->n_primary_storage_uuids; i++) {
@@ -85,16 +126,20 @@ static void add_storages(struct build *b)
         const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, uuid);
         if (ps == NULL)
             continue;
-        bool shared = hf_storage_is_shared(ps);
+        bool leases = hf_storage_has_leases(ps);
+        Holdfast__V1__CephAccess ceph;
+        if (hf_storage_is_ceph(ps) && !fill_ceph(b, ps, &ceph))
+            continue;
         Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
         s.uuid = ps->meta->uuid;
-        s.type = hf_storage_is_nfs(ps) ? "NFS" : shared ? "SharedMountPoint" : "LocalStorage";
+        s.type = (char *)type_of(ps);
+        s.ceph = hf_storage_is_ceph(ps) ? &ceph : NULL;
         s.path = ps->spec->path;
         s.url = ps->spec->url;
         s.mount_options = ps->spec->mount_options;
         s.network_cidr = ps->spec->storage_network_cidr;
-        s.heartbeat = shared;
-        s.session = shared ? hf_storage_session(b->host->status, ps->meta->uuid) : 0;
+        s.heartbeat = leases;
+        s.session = leases ? hf_storage_session(b->host->status, ps->meta->uuid) : 0;
         s.reserved_bytes = ps->spec->reserved_bytes > 0
                                ? ps->spec->reserved_bytes
                                : (uint64_t)hf_setting_int(b->store, "primaryStorage.reservedCapacity");
@@ -416,7 +461,7 @@ static void add_observes(struct build *b)
     for (size_t i = 0; b->cluster != NULL && i < b->cluster->spec->n_primary_storage_uuids; i++) {
         const Holdfast__V1__PrimaryStorage *ps =
             HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, b->cluster->spec->primary_storage_uuids[i]);
-        if (ps != NULL && hf_storage_is_shared(ps))
+        if (ps != NULL && hf_storage_has_leases(ps))
             add_observe(b, ps->meta->uuid);
     }
 }

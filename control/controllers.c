@@ -1,3 +1,4 @@
+#include "control/ceph_controller.h"
 #include "control/controllers.h"
 
 #include <stdlib.h>
@@ -426,6 +427,7 @@ static void start(struct hf_controllers *c)
     hf_world_load(c->world);
     c->loading = false;
     c->ha = hf_ha_create(c);
+    c->ceph = hf_ceph_controller_create(c);
     c->admission = (struct hf_admission_state){.changed = true};
     hf_timer_start(c->control->env, &c->tick_timer, HF_CONTROLLERS_TICK_MS, tick, c);
     hf_controllers_kick(c);
@@ -439,6 +441,8 @@ static void stop(struct hf_controllers *c)
     hf_host_assignments_clear(c->assignments);
     hf_ha_free(c->ha);
     c->ha = NULL;
+    hf_ceph_controller_free(c->ceph);
+    c->ceph = NULL;
     hf_world_clear(c->world);
 }
 

@@ -25,6 +25,7 @@
 #define HF_CONTROLLERS_TICK_MS 250
 
 struct hf_ha_controller;
+struct hf_ceph_controller;
 
 /* Instances that this pass tries to place, when it has looked at everything else. */
 struct hf_starting {
@@ -38,6 +39,7 @@ struct hf_controllers {
     struct hf_editor editor;
     struct hf_host_assignments *assignments;
     struct hf_ha_controller *ha;
+    struct hf_ceph_controller *ceph;
     struct hf_facts *facts; /* of the pass under way, gathered when first needed */
     struct hf_starting starting;
     struct hf_admission_state {

@@ -87,7 +87,7 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
             hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, cl->spec->primary_storage_uuids[i]);
         const Holdfast__V1__PrimaryStorage *ps =
             o != NULL ? (const Holdfast__V1__PrimaryStorage *)(void *)o->message : NULL;
-        if (ps == NULL || !hf_storage_is_shared(ps))
+        if (ps == NULL || !hf_storage_has_leases(ps))
             continue;
         char *uuid = ps->meta->uuid;
         list[n++] = (struct hf_fence_storage){

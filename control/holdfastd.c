@@ -7,15 +7,18 @@
  *   4 on a signal: hand leadership over, say GOAWAY, close the log, end
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "control/api_grpc.h"
+#include "control/ceph_child.h"
 #include "control/controllers.h"
 #include "control/daemon_controllers.h"
 #include "control/daemon_options.h"
@@ -25,6 +28,7 @@
 
 #define TRANSFER_MS 1000 /* for another node to take over before this one closes */
 #define GRACE_MS    500  /* for calls under way */
+#define CEPH_PROGRAM "hf-ceph"
 #define SETTLE_MS   20   /* for answers that wait for the next turn of the loop */
 
 enum { EXIT_START = 1, EXIT_USAGE = 2, EXIT_LOG = 3 };
@@ -112,6 +116,9 @@ static void raft_closed(void *arg)
     hf_daemon_controllers_stop(n->controllers);
     hf_fence_agents_close(n->control.power);
     n->control.power = NULL;
+    if (n->control.ceph != NULL)
+        hf_ceph_child_close(n->control.ceph);
+    n->control.ceph = NULL;
     hf_timer_start(n->env, &n->timer, SETTLE_MS, settled, n);
 }
 
@@ -237,6 +244,18 @@ static hf_status start(struct node *n)
     return HF_STATUS_OK;
 }
 
+/* The program beside this one. One that is not there is told by what would need it. */
+static struct hf_ceph_runner *make_ceph_runner(struct node *n)
+{
+    char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof path - sizeof CEPH_PROGRAM);
+    char *slash = len > 0 ? memrchr(path, '/', (size_t)len) : NULL;
+    if (slash == NULL)
+        return NULL;
+    memcpy(slash + 1, CEPH_PROGRAM, sizeof CEPH_PROGRAM);
+    return hf_ceph_child_create(n->env, path);
+}
+
 static void plug_together(struct node *n)
 {
     n->env = hf_env_uv_create(&n->loop);
@@ -244,6 +263,7 @@ static void plug_together(struct node *n)
     n->control.profile = n->options.profile;
     n->control.replica = hf_replica_create(n->env, guards, sizeof guards / sizeof guards[0]);
     n->control.power = hf_fence_agents_create(&n->loop, n->options.fence_agents);
+    n->control.ceph = make_ceph_runner(n);
     n->controllers = hf_daemon_controllers_start(&n->control);
     struct hf_api_plugs plugs = {
         .members = &members_ops, .members_arg = n, .hosts = &hf_hosts_ops, .hosts_arg = &n->control};

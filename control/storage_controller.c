@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/ceph_controller.h"
 #include "control/settings.h"
 #include "control/storage_kind.h"
 
@@ -249,6 +250,8 @@ static void sum_up(const struct hf_controllers *c, PrimaryStorage *ps)
 void hf_storage_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const PrimaryStorage *ps = (const PrimaryStorage *)(void *)o->message;
+    if (hf_storage_is_ceph(ps) && hf_ceph_reconcile(c, o))
+        return;
     struct storage_memory *mem = memory_of(o);
     enum news news = news_of_storage(c, ps, mem);
     int64_t now = hf_controllers_now_ms(c);

@@ -33,5 +33,5 @@ hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_ho
 
 if(TARGET hf_accel)
   hf_program(hostd INSTALL SOURCES hostd.c host_addresses.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
-    hf_keeper_client hf_lease_reader hf_storage hf_net hf_accel hf_rpc hf_base_uv)
+    hf_keeper_client hf_lease_reader hf_storage hf_primary_rbd hf_net hf_accel hf_rpc hf_base_uv)
 endif()

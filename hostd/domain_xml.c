@@ -12,6 +12,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/guest_args.h"
+#include "storage/ceph_spec.h"
+#include "storage/primary.h"
 
 #define X(s) ((const xmlChar *)(s))
 
@@ -125,10 +127,35 @@ static void add_platform(xmlNode *domain, const struct hf_domain_xml_options *o)
     ADD(pm, "suspend-to-disk", NULL, "enabled", "no");
 }
 
+/* error_policy stop: a guest that the cluster refuses, or that waits for one that is out, stands still instead of
+ * seeing errors. */
+static void add_rbd_disk(xmlNode *devices, const struct hf_vm_disk *d, const char *target, const char *cache)
+{
+    char host[16], port[24], secret[HF_UUID_STR];
+    unsigned mon_port;
+    xmlNode *disk = ADD(devices, "disk", NULL, "type", "network", "device", "disk");
+    ADD(disk, "driver", NULL, "name", "qemu", "type", d->format, "cache", cache, "error_policy", "stop",
+        "rerror_policy", "stop", "discard", "unmap");
+    if (d->rbd->user[0] != '\0')
+        ADD(ADD(disk, "auth", NULL, "username", d->rbd->user), "secret", NULL, "type", "ceph", "uuid",
+            hf_uuid_format(&d->rbd->secret, secret));
+    xmlNode *source = ADD(disk, "source", NULL, "protocol", "rbd", "name", d->path);
+    for (size_t i = 0; i < d->rbd->n_monitors; i++) {
+        hf_status st = hf_ceph_monitor_check(d->rbd->monitors[i], host, &mon_port);
+        HF_ASSERT(hf_ok(st)); /* checked when the storage was assigned */
+        ADD(source, "host", NULL, "name", host, "port", number(mon_port, port));
+    }
+    ADD(disk, "target", NULL, "dev", target, "bus", "virtio");
+}
+
 static void add_disk(xmlNode *devices, const struct hf_vm_disk *d, size_t i, const char *cache)
 {
     char target[] = "vda";
     target[2] = (char)('a' + i);
+    if (d->rbd) {
+        add_rbd_disk(devices, d, target, cache);
+        return;
+    }
     /* Linux' native AIO needs O_DIRECT, which is what cache=none means. */
     const char *io = strcmp(cache, "none") == 0 ? "native" : "threads";
     xmlNode *disk = ADD(devices, "disk", NULL, "type", "file", "device", "disk");

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "hostd/domain_xml.h"
+#include "storage/primary.h"
 
 static const struct hf_domain_xml_options tcg = {
     .emulator = "/usr/bin/qemu-system-x86_64", .cpu_mode = "none", .cache_mode = "none"};
@@ -20,8 +21,8 @@ static const struct hf_domain_xml_options kvm = {.kvm = true,
                                                  .cpu_mode = "host-passthrough",
                                                  .cache_mode = "none"};
 
-static const struct hf_vm_disk disks[] = {{"/mnt/pool/rootVolumes/a/vol-b/b.qcow2", "qcow2"},
-                                          {"/mnt/pool/d.qcow2", "qcow2"}};
+static const struct hf_vm_disk disks[] = {{"/mnt/pool/rootVolumes/a/vol-b/b.qcow2", "qcow2", NULL},
+                                          {"/mnt/pool/d.qcow2", "qcow2", NULL}};
 static const struct hf_vm_nic nics[] = {{"52:54:00:00:00:01", "br_eth1"}, {"52:54:00:00:00:02", "br_eth2"}};
 
 static struct hf_vm_spec small_spec(void)
@@ -67,6 +68,26 @@ static void assert_golden(const char *path, char *xml)
     free(xml);
 }
 
+/* With a key every MON is named, and libvirt is told which secret, never the key. */
+static void disks_on_ceph(void **state)
+{
+    (void)state;
+    char *monitors[] = {(char *)"10.0.0.5", (char *)"10.0.0.6:3300"};
+    struct hf_rbd_access rbd = {
+        .monitors = monitors, .n_monitors = 2, .user = "holdfast-1", .key = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="};
+    assert_true(hf_uuid_parse("11111111222222223333333344444444", &rbd.secret));
+    const struct hf_vm_disk on_ceph[] = {{"pri-v-r-1/b", "raw", &rbd}, {"/mnt/pool/d.qcow2", "qcow2", NULL}};
+    struct hf_vm_spec s = small_spec();
+    s.disks = on_ceph;
+    s.n_disks = 2;
+    assert_golden("testdata/domain-ceph.xml", build(&s, &tcg));
+    rbd.user = "";
+    rbd.key = "";
+    char *open = build(&s, &tcg);
+    assert_null(strstr(open, "<auth"));
+    free(open);
+}
+
 static void small_guest_under_tcg(void **state)
 {
     struct hf_vm_spec s = small_spec();
@@ -101,7 +122,7 @@ static void libvirt_chooses_the_cpu(void **state)
 static void escapes_what_people_write(void **state)
 {
     struct hf_vm_spec s = small_spec();
-    struct hf_vm_disk odd = {"/mnt/<a>&'b\" ü.qcow2", "qcow2"};
+    struct hf_vm_disk odd = {"/mnt/<a>&'b\" ü.qcow2", "qcow2", NULL};
     (void)state;
     s.title = "</title><devices/> & söhne";
     s.disks = &odd;
@@ -203,7 +224,8 @@ static void knows_an_emulated_guest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_guest_under_tcg),         cmocka_unit_test(larger_guest_under_kvm),
+        cmocka_unit_test(small_guest_under_tcg),
+        cmocka_unit_test(disks_on_ceph),         cmocka_unit_test(larger_guest_under_kvm),
         cmocka_unit_test(libvirt_chooses_the_cpu),       cmocka_unit_test(escapes_what_people_write),
         cmocka_unit_test(refuses_what_xml_cannot_carry), cmocka_unit_test(reads_its_mark_back),
         cmocka_unit_test(knows_what_is_not_ours),        cmocka_unit_test(gives_the_copy_a_mark_of_its_own),

@@ -35,6 +35,7 @@ struct hf_host_options {
     bool gated;              /* the hypervisor starts guests through the gate */
     const char *console_dir; /* serial console logs, "<dir>/<instance uuid>.log"; NULL: none */
     const char *mount_base;  /* NFS storages are mounted below it; NULL: this host takes none */
+    const char *ceph_base;   /* the ways to its Ceph clusters lie there; NULL: this host takes none */
 };
 
 /* The outside of the core. All but arg must be there; they outlive the core. */

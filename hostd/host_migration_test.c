@@ -354,7 +354,7 @@ static void ignore(void *arg, hf_status st)
 /* The other end runs it and sends it here. */
 static void send_guest(struct pair *p)
 {
-    static const struct hf_vm_disk disk = {"/shared/disk", "qcow2"};
+    static const struct hf_vm_disk disk = {"/shared/disk", "qcow2", NULL};
     struct hf_vm_spec spec = {.uuid = uuid_of(VM1), .epoch = 9, .run = RUN, .disks = &disk, .n_disks = 1};
     struct hf_vm_migration m = {.uuid = spec.uuid,
                                 .run = RUN,

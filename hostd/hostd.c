@@ -20,8 +20,10 @@
 #include "hostd/identity.h"
 #include "hostd/shut_down_call.h"
 #include "hostd/vm_libvirt.h"
+#include "storage/ceph_access.h"
 #include "storage/nfs_sweeper.h"
 #include "storage/primary_nfs.h"
+#include "storage/primary_rbd.h"
 
 #define PROBE_MS 5000
 #define GATE     "hf-qemu"
@@ -49,9 +51,51 @@ struct daemon {
 
 /* --- the core's drivers --- */
 
+/* For the keeper and the readers of leases. A small file in memory. */
+static hf_status write_access(const struct hf_storage_place *place)
+{
+    const Holdfast__V1__CephAccess *a = place->ceph;
+    struct hf_ceph_access access = {0};
+    hf_ceph_mon_host(a->monitors, a->n_monitors, access.mon_host);
+    snprintf(access.user, sizeof access.user, "%s", a->user);
+    snprintf(access.key, sizeof access.key, "%s", a->key);
+    snprintf(access.fsid, sizeof access.fsid, "%s", a->fsid);
+    snprintf(access.pool, sizeof access.pool, "%s", a->root_pool);
+    hf_status st = hf_ceph_access_write(place->path, &access);
+    explicit_bzero(&access, sizeof access);
+    return st;
+}
+
+static hf_status open_ceph(struct daemon *d, const struct hf_storage_place *place, struct hf_primary **ret)
+{
+    const Holdfast__V1__CephAccess *a = place->ceph;
+    char scratch[PATH_MAX], uuid[HF_UUID_STR];
+    if (snprintf(scratch, sizeof scratch, "%s/images-%s", d->o.state_dir, hf_uuid_format(&place->uuid, uuid)) >=
+        (int)sizeof scratch)
+        return hf_error(HF_INVALID, "--state-dir: the path is too long");
+    struct hf_ceph_place ceph = {.uuid = place->uuid,
+                                 .host = d->identity.uuid,
+                                 .monitors = a->monitors,
+                                 .n_monitors = a->n_monitors,
+                                 .user = a->user,
+                                 .key = a->key,
+                                 .fsid = a->fsid,
+                                 .image_pool = a->image_pool,
+                                 .root_pool = a->root_pool,
+                                 .data_pool = a->data_pool,
+                                 .scratch = scratch};
+    HF_TRY(write_access(place)); /* before anybody is told of a lease there */
+    HF_TRY(hf_primary_rbd_create(d->env, &ceph, place->reserved_bytes, ret));
+    if (a->user[0] != '\0')
+        hf_vm_libvirt_set_secret(d->hypervisor, &place->uuid, a->key);
+    return HF_STATUS_OK;
+}
+
 static hf_status open_storage(void *arg, const struct hf_storage_place *place, struct hf_primary **ret)
 {
     struct daemon *d = arg;
+    if (place->ceph)
+        return open_ceph(d, place, ret);
     if (!place->nfs)
         return hf_primary_file_create(d->env, place->path, place->reserved_bytes, ret);
     struct hf_nfs_place nfs = {.url = place->url,
@@ -210,6 +254,7 @@ static struct hf_host *make_core(struct daemon *d, const char *accel)
         .memory_bytes = d->o.memory_bytes ? d->o.memory_bytes : machine_memory(),
         .console_dir = d->console_dir,
         .mount_base = d->o.mount_base,
+        .ceph_base = d->o.run_dir,
         .gated = d->o.emulator == NULL,
     };
     _Static_assert(sizeof o.secret == sizeof d->identity.secret, "one secret");

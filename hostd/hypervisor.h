@@ -12,9 +12,12 @@
 #include "base/status.h"
 #include "base/uuid.h"
 
+struct hf_rbd_access; /* storage/primary.h */
+
 struct hf_vm_disk {
-    const char *path;    /* absolute */
-    const char *format;  /* "qcow2" */
+    const char *path;    /* absolute; rbd: "pool/image" */
+    const char *format;  /* "qcow2", "raw" */
+    const struct hf_rbd_access *rbd; /* NULL: a file; borrowed for the call */
 };
 
 struct hf_vm_nic {

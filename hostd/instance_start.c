@@ -281,7 +281,8 @@ static hf_status plan_disks(struct hf_instance_rec *r, struct plan *p)
         if (!primary->ops->absolute(primary, d->install_path, p->paths[i], PATH_LEN))
             return hf_error(HF_INVALID, "the path '%s' leads out of primary storage %s", d->install_path,
                             d->primary_storage_uuid);
-        p->disks[i] = (struct hf_vm_disk){p->paths[i], "qcow2"};
+        const struct hf_rbd_access *rbd = primary->ops->rbd ? primary->ops->rbd(primary) : NULL;
+        p->disks[i] = (struct hf_vm_disk){p->paths[i], rbd ? "raw" : "qcow2", rbd};
     }
     return HF_STATUS_OK;
 }

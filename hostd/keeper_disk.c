@@ -11,6 +11,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "hostd/fence_mark_file.h"
+#include "hostd/keeper_rados.h"
 #include "hostd/storage_file.h"
 
 struct hf_keeper_disk {
@@ -23,6 +24,7 @@ struct hf_keeper_disk {
     /* the thread's while it has the job, else the loop's */
     struct hf_uuid storage, host;
     uint64_t epoch;
+    bool closed; /* the record says so */
     char dir[HF_KEEPER_DIR_MAX];
     char name[HF_LEASE_FILE_NAME_MAX];
     char path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
@@ -38,6 +40,8 @@ struct hf_keeper_disk {
     off_t written_at;
     uint8_t *found;
     uint64_t forgot_epoch; /* the marks before this one are removed */
+    struct hf_keeper_rados rados; /* where dir is no folder but the way to a Ceph cluster */
+    struct hf_keeper_rados_order *order; /* made at first use */
 };
 
 static void close_file(struct hf_keeper_disk *d)
@@ -98,9 +102,24 @@ static hf_status write_record(struct hf_keeper_disk *d)
     return st;
 }
 
+/* One compare-and-write instead of a write and a read: a marked epoch is refused by the OSD. */
+static hf_status renew_on_rados(struct hf_keeper_disk *d, bool *ret_marked)
+{
+    if (!d->order)
+        d->order = HF_NEW(struct hf_keeper_rados_order);
+    d->order->epoch = d->epoch;
+    d->order->closed = d->closed;
+    d->order->offset = (uint64_t)d->offset;
+    memcpy(d->order->object, d->name, sizeof d->order->object);
+    memcpy(d->order->slot, d->slot, sizeof d->order->slot);
+    return hf_keeper_rados_renew(&d->rados, d->dir, d->order, ret_marked);
+}
+
 /* Rule 8: first the record, then the mark. */
 static hf_status renew(struct hf_keeper_disk *d, bool *ret_marked)
 {
+    if (hf_keeper_rados_is(d->dir))
+        return renew_on_rados(d, ret_marked);
     HF_TRY(write_record(d));
     HF_TRY(hf_fence_mark_read(d->dir, &d->host, d->epoch, ret_marked));
     if (d->forgot_epoch != d->epoch)
@@ -121,6 +140,7 @@ static void *disk_main(void *arg)
         pthread_mutex_unlock(&d->lock);
         if (!job) {
             close_file(d);
+            hf_keeper_rados_close(&d->rados);
             continue;
         }
 
@@ -143,6 +163,7 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
     struct hf_keeper_disk *d = HF_NEW(struct hf_keeper_disk);
     d->inbox = inbox;
     d->fd = -1;
+    hf_keeper_rados_init(&d->rados);
     d->slot = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
     d->written = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
     d->found = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
@@ -161,6 +182,7 @@ void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storag
     d->storage = *storage;
     d->host = record->host;
     d->epoch = record->epoch;
+    d->closed = record->closed;
     snprintf(d->dir, sizeof d->dir, "%s", dir);
     hf_lease_file_name(&record->host, d->name);
     snprintf(d->path, sizeof d->path, "%s/%s", dir, d->name);

@@ -1,26 +1,23 @@
 #include "hostd/lease_reader.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
 #include "ha/sampler.h"
-#include "hostd/fence_mark_file.h"
+#include "hostd/lease_store.h"
 
 #define MARKERS 4
 
 struct hf_lease_reader {
     struct hf_env *env;
     struct hf_lease_reader_options o;
-    char *dir;
+    struct hf_lease_store *store;
     struct hf_sampler *sampler;
     struct pending_mark *marks;
     size_t n_marks;
@@ -41,7 +38,7 @@ struct pending_mark {
 struct mark_job {
     struct hf_job job;
     struct hf_lease_reader *reader; /* the loop's */
-    char *dir;
+    struct hf_lease_store *store;
     struct hf_lease_mark mark;
     hf_status result;
 };
@@ -50,7 +47,7 @@ struct mark_job {
 struct sample {
     struct hf_job job;
     struct hf_lease_reader *reader; /* the loop's */
-    char *dir;
+    struct hf_lease_store *store;
     struct hf_uuid cluster;
     bool any_cluster;
     struct hf_sampler_read own;
@@ -69,49 +66,30 @@ static int64_t clock_ms(void)
 
 /* --- on the thread --- */
 
-/* Bytes read, or -1 with errno. A new open each time: network file systems look at the server then. */
-static ssize_t read_past_caches(const char *path, uint8_t *buf)
-{
-    int fd = open(path, O_RDONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    size_t len = 0;
-    ssize_t n = 1;
-    while (n > 0 && len < HF_LEASE_FILE_BYTES) {
-        n = pread(fd, buf + len, HF_LEASE_FILE_BYTES - len, (off_t)len);
-        len += n > 0 ? (size_t)n : 0;
-    }
-    int err = errno;
-    close(fd);
-    errno = err;
-    return n < 0 ? -1 : (ssize_t)len;
-}
-
 static void read_one(const struct sample *s, uint8_t *buf, struct hf_sampler_read *r)
 {
-    char name[HF_LEASE_FILE_NAME_MAX], path[4096];
-    snprintf(path, sizeof path, "%s/%s", s->dir, hf_lease_file_name(&r->host, name));
+    size_t len = 0;
     r->start_ms = clock_ms();
-    ssize_t n = read_past_caches(path, buf);
-    int err = errno;
+    hf_status st = hf_lease_store_read(s->store, &r->host, buf, &len);
     r->end_ms = clock_ms();
-    if (n < 0 && err != ENOENT)
-        snprintf(r->error, sizeof r->error, "read %s: %s", name, strerror(err));
+    if (hf_ok(st))
+        hf_sampler_digest(buf, len, s->any_cluster ? NULL : &s->cluster, r);
     else
-        hf_sampler_digest(buf, n > 0 ? (size_t)n : 0, s->any_cluster ? NULL : &s->cluster, r);
+        snprintf(r->error, sizeof r->error, "%s", hf_status_message(st));
+    hf_status_drop(st);
 }
 
 static void mark_work(struct hf_job *job)
 {
     struct mark_job *m = hf_container_of(job, struct mark_job, job);
-    m->result = hf_fence_mark_write(m->dir, &m->mark.host, m->mark.epoch);
+    m->result = hf_lease_store_mark(m->store, &m->mark.host, m->mark.epoch);
 }
 
 static void mark_end(struct hf_job *job)
 {
     struct mark_job *m = hf_container_of(job, struct mark_job, job);
     hf_status_drop(m->result);
-    free(m->dir);
+    hf_lease_store_unref(m->store);
     free(m);
 }
 
@@ -150,7 +128,7 @@ static void sample_end(struct hf_job *job)
     free(s->own.runs);
     free(s->reads);
     free(s->marks);
-    free(s->dir);
+    hf_lease_store_unref(s->store);
     free(s);
 }
 
@@ -190,7 +168,7 @@ static void start_marks(struct hf_lease_reader *r)
         struct mark_job *j = HF_NEW(struct mark_job);
         j->job = (struct hf_job){.work = mark_work, .done = mark_done, .end = mark_end};
         j->reader = r;
-        j->dir = hf_strdup(r->dir);
+        j->store = hf_lease_store_ref(r->store);
         j->mark = m->mark;
         m->busy = true;
         hf_worker_submit(r->markers, &j->job, (unsigned)r->o.timing->io_timeout_ms);
@@ -226,7 +204,7 @@ static void start_sample(void *arg)
     start_marks(r);
     s->job = (struct hf_job){.work = sample_work, .done = sample_done, .end = sample_end};
     s->reader = r;
-    s->dir = hf_strdup(r->dir);
+    s->store = hf_lease_store_ref(r->store);
     s->cluster = r->o.cluster;
     s->any_cluster = hf_uuid_is_zero(&r->o.cluster);
     s->own.host = r->o.own_host;
@@ -248,8 +226,8 @@ struct hf_lease_reader *hf_lease_reader_create(struct hf_env *env, const struct 
     struct hf_lease_reader *r = HF_NEW(struct hf_lease_reader);
     r->env = env;
     r->o = *o;
-    r->dir = hf_strdup(o->dir);
-    r->o.dir = r->dir;
+    r->o.dir = NULL; /* the caller's */
+    r->store = hf_lease_store_create(o->dir);
     r->sampler = hf_sampler_create(&o->storage, o->timing);
     r->worker = hf_worker_create(env, "leases", 1, 1);
     r->markers = hf_worker_create(env, "marks", MARKERS, HF_LEASE_READER_PEERS_MAX);
@@ -300,7 +278,7 @@ static void worker_closed(void *arg)
     }
     hf_sampler_free(r->sampler);
     free(r->marks);
-    free(r->dir);
+    hf_lease_store_unref(r->store);
     free(r);
 }
 

@@ -48,8 +48,8 @@ static bool keeper_has(const struct hf_storage_rec *r)
 void hf_storage_want_lease(struct hf_storage_rec *r)
 {
     struct hf_keeper *k = r->host->d.keeper;
-    if (r->place.nfs && !r->was_ok)
-        return; /* not mounted yet, for all that is known */
+    if ((r->place.nfs || r->place.ceph) && !r->was_ok)
+        return; /* not mounted yet, or not reached, for all that is known */
     if (!r->place.heartbeat || r->leasing || hf_timer_running(&r->lease_timer) || !hf_host_ready(r->host))
         return;
     if (r->leased && keeper_has(r))

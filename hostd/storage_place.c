@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/pb_copy.h"
 #include "net/ipam.h"
+#include "storage/ceph_spec.h"
 #include "storage/layout.h"
 #include "storage/nfs_spec.h"
 #include "storage/primary.h"
@@ -22,30 +24,46 @@ static hf_status read_nfs(const Holdfast__V1__StorageAssignment *a, const char *
     return HF_STATUS_OK;
 }
 
-static hf_status read_place(const Holdfast__V1__StorageAssignment *a, const char *mount_base,
+static hf_status read_ceph(const Holdfast__V1__StorageAssignment *a, const char *base, char path[HF_STORAGE_PATH_MAX])
+{
+    if (base == NULL)
+        return hf_error(HF_UNIMPLEMENTED, "this host takes no Ceph storages");
+    if (!a->ceph)
+        return hf_error(HF_INVALID, "it is of type Ceph, but nothing tells how the cluster is reached");
+    HF_TRY(hf_ceph_monitors_check(a->ceph->monitors, a->ceph->n_monitors));
+    HF_TRY(hf_ceph_pool_check(a->ceph->root_pool));
+    if (snprintf(path, HF_STORAGE_PATH_MAX, "%s/%s.rados", base, a->uuid) >= HF_STORAGE_PATH_MAX)
+        return hf_error(HF_INVALID, "the folder '%.200s…' is too long", base);
+    return HF_STATUS_OK;
+}
+
+static hf_status read_place(const Holdfast__V1__StorageAssignment *a, const struct hf_storage_bases *bases,
                             struct hf_storage_place *p, char path[HF_STORAGE_PATH_MAX])
 {
     p->nfs = strcmp(a->type, "NFS") == 0;
     if (a->network_cidr[0])
         HF_TRY(hf_cidr_parse(a->network_cidr, &p->network, &p->prefix));
+    if (strcmp(a->type, "Ceph") == 0)
+        return read_ceph(a, bases->ceph, path);
     if (p->nfs)
-        HF_TRY(read_nfs(a, mount_base, path));
+        HF_TRY(read_nfs(a, bases->mounts, path));
     else if (snprintf(path, HF_STORAGE_PATH_MAX, "%s", a->path) >= HF_STORAGE_PATH_MAX)
         return hf_error(HF_INVALID, "the path '%.200s…' is too long", a->path);
     return hf_primary_path_check(path);
 }
 
-hf_status hf_storage_place_read(const Holdfast__V1__StorageAssignment *a, const char *mount_base,
+hf_status hf_storage_place_read(const Holdfast__V1__StorageAssignment *a, const struct hf_storage_bases *bases,
                                 struct hf_storage_place *ret)
 {
     char path[HF_STORAGE_PATH_MAX];
     struct hf_storage_place p = {.heartbeat = a->heartbeat, .reserved_bytes = a->reserved_bytes};
     if (!hf_uuid_parse(a->uuid, &p.uuid))
         return hf_error(HF_INVALID, "assign storage: '%s' is no UUID", a->uuid);
-    HF_TRY(hf_wrap(read_place(a, mount_base, &p, path), "assign storage %s", a->uuid));
+    HF_TRY(hf_wrap(read_place(a, bases, &p, path), "assign storage %s", a->uuid));
     p.path = hf_strdup(path);
     p.url = hf_strdup(a->url);
     p.mount_options = hf_strdup(a->mount_options);
+    p.ceph = strcmp(a->type, "Ceph") == 0 ? hf_pb_copy(&a->ceph->base) : NULL;
     *ret = p;
     return HF_STATUS_OK;
 }
@@ -55,20 +73,43 @@ void hf_storage_place_done(struct hf_storage_place *p)
     free(p->path);
     free(p->url);
     free(p->mount_options);
+    if (p->ceph) {
+        explicit_bzero(p->ceph->key, strlen(p->ceph->key));
+        holdfast__v1__ceph_access__free_unpacked(p->ceph, NULL);
+    }
     *p = (struct hf_storage_place){0};
+}
+
+/* The same images: through which monitors and with which key is another matter. */
+static bool same_pools(const Holdfast__V1__CephAccess *a, const Holdfast__V1__CephAccess *b)
+{
+    if (!a || !b)
+        return a == b;
+    return strcmp(a->fsid, b->fsid) == 0 && strcmp(a->image_pool, b->image_pool) == 0 &&
+           strcmp(a->root_pool, b->root_pool) == 0 && strcmp(a->data_pool, b->data_pool) == 0;
+}
+
+static bool same_access(const Holdfast__V1__CephAccess *a, const Holdfast__V1__CephAccess *b)
+{
+    if (!a || !b)
+        return a == b;
+    bool same = a->n_monitors == b->n_monitors && strcmp(a->user, b->user) == 0 && strcmp(a->key, b->key) == 0;
+    for (size_t i = 0; same && i < a->n_monitors; i++)
+        same = strcmp(a->monitors[i], b->monitors[i]) == 0;
+    return same;
 }
 
 bool hf_storage_place_same_files(const struct hf_storage_place *a, const struct hf_storage_place *b)
 {
     return a->nfs == b->nfs && a->heartbeat == b->heartbeat && strcmp(a->path, b->path) == 0 &&
-           strcmp(a->url, b->url) == 0;
+           strcmp(a->url, b->url) == 0 && same_pools(a->ceph, b->ceph);
 }
 
 bool hf_storage_place_same_way(const struct hf_storage_place *a, const struct hf_storage_place *b)
 {
     return hf_storage_place_same_files(a, b) && a->reserved_bytes == b->reserved_bytes &&
            a->network == b->network && a->prefix == b->prefix &&
-           strcmp(a->mount_options, b->mount_options) == 0;
+           strcmp(a->mount_options, b->mount_options) == 0 && same_access(a->ceph, b->ceph);
 }
 
 /* "10.0.0.5, 10.0.0.6"; returns how many there are. */

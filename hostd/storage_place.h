@@ -1,5 +1,6 @@
-/* Where a primary storage lies for this host, as it is assigned: a directory, or an NFS export and the
- * directory that it is mounted on; and which of the host's addresses its network wants. Pure.
+/* Where a primary storage lies for this host, as it is assigned: a directory, an NFS export and the directory
+ * that it is mounted on, or the pools of a Ceph cluster; and which of the host's addresses its network wants.
+ * Pure.
  */
 #ifndef HF_HOSTD_STORAGE_PLACE_H
 #define HF_HOSTD_STORAGE_PLACE_H
@@ -26,14 +27,21 @@ struct hf_storage_place {
     bool nfs;
     char *path;                /* the root: absolute; of NFS "<mount base>/<uuid>" */
     char *url, *mount_options; /* NFS */
+    Holdfast__V1__CephAccess *ceph; /* NULL: none; holds a key. path is then a file, "<ceph base>/<uuid>.rados",
+                                       by which its lease records are found (storage/ceph_access.h) */
     bool heartbeat;
     uint64_t reserved_bytes;
     uint32_t network; /* of the storage; prefix 0: none is named */
     unsigned prefix;
 };
 
-/* mount_base NULL: this host takes no NFS storages. */
-hf_status hf_storage_place_read(const Holdfast__V1__StorageAssignment *a, const char *mount_base,
+/* What is below a host's own folders; NULL: this host takes no storages of that kind. */
+struct hf_storage_bases {
+    const char *mounts; /* NFS */
+    const char *ceph;   /* the ways to Ceph clusters: in memory only, lost at reboot */
+};
+
+hf_status hf_storage_place_read(const Holdfast__V1__StorageAssignment *a, const struct hf_storage_bases *bases,
                                 struct hf_storage_place *ret) HF_MUST_USE;
 void hf_storage_place_done(struct hf_storage_place *p);
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #define ID   "11111111111111111111111111111111"
+#define CEPH_BASE "/run/holdfast"
 #define BASE "/var/lib/holdfast/nfsprimarystorage"
 
 static Holdfast__V1__StorageAssignment nfs(void)
@@ -26,7 +27,7 @@ static Holdfast__V1__StorageAssignment nfs(void)
 static struct hf_storage_place read_good(const Holdfast__V1__StorageAssignment *a)
 {
     struct hf_storage_place p;
-    hf_status st = hf_storage_place_read(a, BASE, &p);
+    hf_status st = hf_storage_place_read(a, &(struct hf_storage_bases){BASE, CEPH_BASE}, &p);
     assert_string_equal(hf_status_message(st), "ok");
     return p;
 }
@@ -64,7 +65,7 @@ static void test_what_is_refused(void **state)
         a.url = (char *)cases[i].url;
         a.mount_options = (char *)cases[i].options;
         a.network_cidr = (char *)cases[i].cidr;
-        hf_status st = hf_storage_place_read(&a, cases[i].base, &p);
+        hf_status st = hf_storage_place_read(&a, &(struct hf_storage_bases){.mounts = cases[i].base}, &p);
         assert_non_null(strstr(hf_status_message(st), cases[i].says));
         assert_non_null(strstr(hf_status_message(st), ID));
         hf_status_drop(st);
@@ -119,11 +120,56 @@ static void test_the_address(void **state)
     hf_storage_place_done(&p);
 }
 
+#define CEPH_KEY "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="
+
+static void test_ceph(void **state)
+{
+    (void)state;
+    char *monitors[] = {(char *)"10.0.0.5", (char *)"10.0.0.6:3300"};
+    Holdfast__V1__CephAccess access = HOLDFAST__V1__CEPH_ACCESS__INIT, other_access;
+    Holdfast__V1__StorageAssignment a = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT, b;
+    a.uuid = (char *)ID;
+    a.type = (char *)"Ceph";
+    a.ceph = &access;
+    a.heartbeat = true;
+    access.monitors = monitors;
+    access.n_monitors = 2;
+    access.root_pool = (char *)"roots";
+    access.user = (char *)"holdfast-1";
+    access.key = (char *)CEPH_KEY;
+    struct hf_storage_place one = read_good(&a), other;
+    assert_string_equal(one.path, CEPH_BASE "/" ID ".rados");
+    assert_string_equal(one.ceph->monitors[1], "10.0.0.6:3300");
+    b = a;
+    other_access = access;
+    b.ceph = &other_access;
+    other_access.n_monitors = 1; /* one MON less is another way to the same images */
+    other = read_good(&b);
+    assert_true(hf_storage_place_same_files(&one, &other));
+    assert_false(hf_storage_place_same_way(&one, &other));
+    hf_storage_place_done(&other);
+    other_access = access;
+    other_access.root_pool = (char *)"others";
+    other = read_good(&b);
+    assert_false(hf_storage_place_same_files(&one, &other));
+    hf_storage_place_done(&other);
+    hf_storage_place_done(&one);
+
+    hf_status st = hf_storage_place_read(&a, &(struct hf_storage_bases){.mounts = BASE}, &one);
+    assert_int_equal(hf_status_code(st), HF_UNIMPLEMENTED);
+    hf_status_drop(st);
+    a.ceph = NULL;
+    st = hf_storage_place_read(&a, &(struct hf_storage_bases){.ceph = CEPH_BASE}, &one);
+    assert_int_equal(hf_status_code(st), HF_INVALID);
+    hf_status_drop(st);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_where_it_lies),
         cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_ceph),
         cmocka_unit_test(test_what_a_change_costs),
         cmocka_unit_test(test_the_address),
     };

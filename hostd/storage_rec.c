@@ -261,7 +261,8 @@ hf_status hf_storage_rec_assign(struct hf_host *h, const Holdfast__V1__StorageAs
 {
     struct hf_storage_place place;
     struct hf_storage_rec *r = NULL;
-    HF_TRY(hf_storage_place_read(a, h->o.mount_base, &place));
+    struct hf_storage_bases bases = {.mounts = h->o.mount_base, .ceph = h->o.ceph_base};
+    HF_TRY(hf_storage_place_read(a, &bases, &place));
     hf_status st = take_place(h, &place, &r);
     if (!hf_ok(st)) {
         hf_storage_place_done(&place);

@@ -14,6 +14,7 @@
 #include "hostd/libvirt_conn.h"
 #include "hostd/libvirt_domain.h"
 #include "hostd/libvirt_migrate.h"
+#include "hostd/libvirt_secrets.h"
 #include "hostd/libvirt_watch.h"
 
 #define CALL_THREADS_MAX 16
@@ -27,6 +28,7 @@ struct vm_libvirt {
     bool plain_migration;
     struct hf_libvirt_pool *pool;
     struct hf_libvirt_watch *watch;
+    struct hf_libvirt_secrets *secrets;
     struct hf_worker *worker;
     unsigned open_parts;
     bool closing;
@@ -77,6 +79,7 @@ static void driver_unref(struct vm_libvirt *h)
     if (atomic_fetch_sub(&h->refs, 1) != 1)
         return;
     hf_libvirt_pool_free(h->pool);
+    hf_libvirt_secrets_free(h->secrets);
     pthread_mutex_destroy(&h->lock);
     free(h->emulator);
     free(h->cpu_mode);
@@ -186,11 +189,14 @@ static hf_status run_verb(struct call *c, virConnectPtr conn)
 
 static hf_status run_start(struct call *c, virConnectPtr conn)
 {
+    HF_TRY(hf_libvirt_secrets_define(c->h->secrets, conn));
     return hf_libvirt_domain_start(conn, &c->uuid, c->xml, &c->mark);
 }
 
+/* Lists are asked for after each reconnect: so a libvirtd that is new knows the keys before a guest arrives. */
 static hf_status run_list(struct call *c, virConnectPtr conn)
 {
+    hf_status_drop(hf_libvirt_secrets_define(c->h->secrets, conn)); /* a start says why it cannot */
     return hf_libvirt_domain_list(conn, &c->seen, &c->n_seen);
 }
 
@@ -368,10 +374,16 @@ hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_optio
     HF_ASSERT(pthread_mutex_init(&h->lock, NULL) == 0);
     xmlInitParser();
     hf_libvirt_start_events();
+    h->secrets = hf_libvirt_secrets_create();
     h->pool = hf_libvirt_pool_create(o->uri);
     h->worker = hf_worker_create(h->env, "libvirt", CALL_THREADS_MAX, CALL_QUEUE_MAX);
     h->watch = hf_libvirt_watch_start(h->env, o->uri, events);
     h->open_parts = 2;
     *ret = &h->hypervisor;
     return HF_STATUS_OK;
+}
+
+void hf_vm_libvirt_set_secret(struct hf_hypervisor *h, const struct hf_uuid *storage, const char *key)
+{
+    hf_libvirt_secrets_set(of(h)->secrets, storage, key);
 }

@@ -21,4 +21,8 @@ hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_optio
                                const struct hf_hypervisor_events *events,
                                struct hf_hypervisor **ret) HF_MUST_USE;
 
+/* The key (base64) that disks of this Ceph storage are opened with, by this host's guests and by those that
+ * migrate to it. */
+void hf_vm_libvirt_set_secret(struct hf_hypervisor *h, const struct hf_uuid *storage, const char *key);
+
 #endif

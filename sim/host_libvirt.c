@@ -195,7 +195,7 @@ static void vm_start(struct hf_hypervisor *h, const struct hf_vm_spec *spec, uns
     struct packet *p = packet_new(HF_VM_SIM_START, &spec->uuid, ms);
     struct hf_vm_disk *disks = hf_alloc_array(spec->n_disks, sizeof *disks);
     for (size_t i = 0; i < spec->n_disks; i++)
-        disks[i] = (struct hf_vm_disk){hf_strdup(spec->disks[i].path), "qcow2"};
+        disks[i] = (struct hf_vm_disk){hf_strdup(spec->disks[i].path), "qcow2", NULL};
     p->spec.host_uuid = spec->host_uuid;
     p->spec.epoch = spec->epoch;
     p->spec.run = spec->run;

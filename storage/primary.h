@@ -1,6 +1,6 @@
 /* What the host daemon asks of a primary storage: its files, never the running guests'. Behind it:
- * primary_file.c (LocalStorage and SharedMountPoint: a directory with the tutorial's layout) and simulated
- * ones.
+ * primary_file.c (LocalStorage and SharedMountPoint: a directory with the tutorial's layout), primary_nfs.c (the
+ * same on a mount), primary_rbd.c (images in the pools of a Ceph cluster) and simulated ones.
  *
  *   imagecache/template/<uuid>/<uuid>.qcow2          rootVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2
  *   dataVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2  heartbeat-file-kvm-host-<host uuid>.hb
@@ -39,6 +39,14 @@ typedef void (*hf_primary_cb)(void *arg, hf_status st);
 typedef void (*hf_primary_capacity_cb)(void *arg, hf_status st, const struct hf_capacity *c);
 typedef void (*hf_primary_image_cb)(void *arg, hf_status st, const struct hf_image_info *info);
 
+/* How QEMU reaches the images of a Ceph cluster. */
+struct hf_rbd_access {
+    struct hf_uuid secret;       /* names the key towards libvirt: the storage's UUID */
+    char *const *monitors;       /* ceph_spec.h */
+    size_t n_monitors;
+    const char *user, *key;      /* user "": the cluster asks for no key */
+};
+
 struct hf_primary;
 
 struct hf_primary_ops {
@@ -56,8 +64,11 @@ struct hf_primary_ops {
     /* Deletes the file and its empty folders; OK when it was not there. */
     void (*delete_volume)(struct hf_primary *p, const char *install_path, unsigned deadline_ms,
                           hf_primary_cb cb, void *arg);
-    /* Absolute path of an install path; false when it would leave the root. */
+    /* Absolute path of an install path, or "pool/image"; false when it would leave the root or the pools. */
     bool (*absolute)(struct hf_primary *p, const char *install_path, char *out, size_t out_len);
+    /* Its volumes are images of this cluster, in raw format. NULL, as the function too may be: files, in qcow2.
+     * Valid until close. */
+    const struct hf_rbd_access *(*rbd)(struct hf_primary *p);
     void (*close)(struct hf_primary *p); /* calls under way still call back */
 };
 

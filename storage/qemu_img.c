@@ -49,6 +49,17 @@ hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadli
     return st;
 }
 
+/* qemu-img tells a full disk only in words. Takes st. */
+static hf_status full_or_broken(const char *verb, hf_status st)
+{
+    if (hf_status_code(st) != HF_INTERNAL)
+        return st;
+    hf_status said = hf_error(strstr(hf_status_message(st), "No space left") ? HF_EXHAUSTED : HF_IO,
+                              "qemu-img %s: %s", verb, hf_status_message(st));
+    hf_status_drop(st);
+    return said;
+}
+
 hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format,
                              uint64_t size_bytes, unsigned deadline_ms)
 {
@@ -66,13 +77,11 @@ hf_status hf_qemu_img_create(const char *path, const char *backing, const char *
         snprintf(size, sizeof size, "%" PRIu64, size_bytes);
         argv[n++] = size;
     }
-    hf_status st = hf_run_command(argv, deadline_ms, NULL);
-    /* qemu-img tells a full disk only in words. */
-    if (hf_status_code(st) == HF_INTERNAL) {
-        hf_status said = hf_error(strstr(hf_status_message(st), "No space left") ? HF_EXHAUSTED : HF_IO,
-                                  "qemu-img create: %s", hf_status_message(st));
-        hf_status_drop(st);
-        return said;
-    }
-    return st;
+    return full_or_broken("create", hf_run_command(argv, deadline_ms, NULL));
+}
+
+hf_status hf_qemu_img_to_raw(const char *path, const char *format, const char *raw, unsigned deadline_ms)
+{
+    const char *argv[] = {"qemu-img", "convert", "-q", "-f", format, "-O", "raw", path, raw, NULL};
+    return full_or_broken("convert", hf_run_command(argv, deadline_ms, NULL));
 }

@@ -1,0 +1,23 @@
+/* A Ceph primary storage as its user describes it: what is taken, what is filled in, what readers never see.
+ * Pure.
+ */
+#ifndef HF_CONTROL_CEPH_STORAGE_H
+#define HF_CONTROL_CEPH_STORAGE_H
+
+#include "base/status.h"
+#include "holdfast/v1/storage.pb-c.h"
+
+#define HF_CEPH_KEY_SHOWN "set" /* what readers see of a key */
+
+/* INVALID names the field. Names the pools that are to be made. */
+hf_status hf_ceph_storage_create(Holdfast__V1__PrimaryStorage *ps) HF_MUST_USE;
+/* After a change of its monitors, user or key. */
+hf_status hf_ceph_storage_check(const Holdfast__V1__PrimaryStorage *ps) HF_MUST_USE;
+
+/* It was made by the control plane, so that it is made again when it is not there. */
+bool hf_ceph_pool_is_made(const Holdfast__V1__PrimaryStorage *ps, const char *pool);
+
+/* Replaces all keys by HF_CEPH_KEY_SHOWN. */
+void hf_ceph_keys_hide(Holdfast__V1__PrimaryStorage *ps);
+
+#endif

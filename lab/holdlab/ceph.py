@@ -1,0 +1,253 @@
+"""A Ceph cluster in the fabric of a lab: one MON, one MGR and OSDs with cephx, up in a few seconds.
+
+All it leaves on the machine is in the lab: its daemons in the lab's cgroup, its files in the lab's directory, its address in
+the fabric's network namespace.
+"""
+
+import json
+import os
+import shutil
+import signal
+import uuid
+
+from . import netns
+from .proc import LabError, run, wait_until
+
+PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-authtool", "monmaptool")
+MON_PORT, MON_PORT_V1 = 3300, 6789
+START_S = 60
+
+# Fast paxos: a fence takes 30-80 ms instead of a second. One copy of everything: the lab has one disk.
+CONFIG = """\
+[global]
+fsid = {fsid}
+mon_host = [v2:{address}:{port},v1:{address}:{port_v1}]
+public_addr = {address}
+cluster_addr = {address}
+auth_cluster_required = {auth}
+auth_service_required = {auth}
+auth_client_required = {auth}
+keyring = {dir}/admin.keyring
+run_dir = {dir}/run
+admin_socket = {dir}/run/$name.asok
+pid_file =
+log_file = {dir}/log/$name.log
+log_to_stderr = false
+debug_rocksdb = 0
+debug_bluestore = 0
+debug_bluefs = 0
+debug_bdev = 0
+osd_pool_default_size = 1
+osd_pool_default_min_size = 1
+osd_pool_default_pg_num = 8
+osd_pool_default_pgp_num = 8
+osd_pool_default_pg_autoscale_mode = off
+mon_allow_pool_size_one = true
+mon_allow_pool_delete = true
+mon_max_pg_per_osd = 1000
+mon_warn_on_pool_no_redundancy = false
+auth_allow_insecure_global_id_reclaim = false
+osd_crush_chooseleaf_type = 0
+ms_async_op_threads = 2
+[mon]
+mon_data = {dir}/mon
+keyring = {dir}/mon.keyring
+mon_cluster_log_file = {dir}/log/cluster.log
+mon_data_avail_warn = 1
+mon_data_avail_crit = 0
+paxos_propose_interval = 0.05
+paxos_min_wait = 0.01
+mon_tick_interval = 1
+mon_memory_autotune = false
+[mgr]
+mgr_data = {dir}/mgr
+keyring = {dir}/mgr/keyring
+mgr_initial_modules =
+mgr_disabled_modules = alerts balancer crash devicehealth influx insights iostat localpool mirroring nfs orchestrator \
+osd_perf_query osd_support pg_autoscaler progress prometheus rbd_support restful selftest snap_schedule stats status telegraf \
+telemetry test_orchestrator volumes zabbix
+mgr_stats_period = 1
+mgr_tick_period = 1
+[osd]
+osd_data = {dir}/osd.$id
+keyring = {dir}/osd.$id/keyring
+osd_objectstore = bluestore
+bluestore_block_size = {osd_bytes}
+bluestore_block_create = true
+bluestore_fsck_on_mount = false
+bluestore_fsck_on_mkfs = false
+bluestore_cache_autotune = false
+bluestore_cache_size = 67108864
+bluestore_prefer_deferred_size_hdd = 0
+osd_memory_target = 939524096
+osd_heartbeat_interval = 1
+osd_heartbeat_grace = 6
+osd_mon_report_interval = 1
+osd_op_num_shards = 2
+osd_op_num_threads_per_shard = 1
+osd_class_load_list = *
+osd_class_default_list = *
+"""
+
+
+def available():
+    """None, or a sentence why no cluster can be started here."""
+    missing = [p for p in PROGRAMS if shutil.which(p) is None]
+    if missing:
+        return f"{', '.join(missing)} missing: install Debian's ceph-mon, ceph-mgr, ceph-osd and ceph-common"
+    try:
+        import rados  # noqa: F401
+    except ImportError:
+        return "Python's rados module is missing: install Debian's python3-rados"
+    return None
+
+
+class Ceph:
+    """lab: whoever has a directory, the name of the fabric and spawn(argv, log name) -> child, which must end with the lab."""
+
+    def __init__(self, directory, fabric, spawn, address, osds=1, osd_gib=4, cephx=True):
+        self.dir, self.fabric, self.address = os.path.join(directory, "ceph"), fabric, address
+        self.fsid = str(uuid.uuid4())
+        self.osds, self.osd_bytes, self.cephx = osds, osd_gib << 30, cephx
+        self._spawn, self._children = spawn, {}
+        self.config = os.path.join(self.dir, "ceph.conf")
+
+    @property
+    def monitors(self):
+        return f"{self.address}:{MON_PORT_V1}"
+
+    # Life
+
+    def create(self):
+        """Makes the cluster and starts it; returns when every OSD is up."""
+        for sub in ("mon", "mgr", "run", "log", *(f"osd.{n}" for n in range(self.osds))):
+            os.makedirs(os.path.join(self.dir, sub))
+        with open(self.config, "w", encoding="ascii") as f:
+            f.write(CONFIG.format(fsid=self.fsid, address=self.address, port=MON_PORT, port_v1=MON_PORT_V1, dir=self.dir,
+                                  osd_bytes=self.osd_bytes, auth="cephx" if self.cephx else "none"))
+        self._make_keys()
+        monmap = os.path.join(self.dir, "monmap")
+        run("monmaptool", "--create", "--clobber", "--fsid", self.fsid, "--addv", "a",
+            f"[v2:{self.address}:{MON_PORT},v1:{self.address}:{MON_PORT_V1}]", monmap)
+        self._tool("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap, "--keyring", f"{self.dir}/mon.keyring")
+        self.start("mon.a")
+        for n in range(self.osds):
+            osd_uuid = str(uuid.uuid4())
+            self._tool("ceph-osd", "--mkfs", "-i", n, "--osd-uuid", osd_uuid, "--no-mon-config")
+            self.command({"prefix": "osd new", "uuid": osd_uuid, "id": n})
+        self.start("mgr.x")
+        for n in range(self.osds):
+            self.start(f"osd.{n}")
+        self.wait_up()
+        return self
+
+    def _make_keys(self):
+        def key(path, name, *caps):
+            run("ceph-authtool", "-C", path, "--gen-key", "-n", name, *(w for c in caps for w in ("--cap", *c)))
+        mon = f"{self.dir}/mon.keyring"
+        key(mon, "mon.", ("mon", "allow *"))
+        key(f"{self.dir}/admin.keyring", "client.admin", ("mon", "allow *"), ("osd", "allow *"), ("mgr", "allow *"))
+        key(f"{self.dir}/mgr/keyring", "mgr.x", ("mon", "allow profile mgr"), ("osd", "allow *"))
+        parts = [f"{self.dir}/admin.keyring", f"{self.dir}/mgr/keyring"]
+        for n in range(self.osds):
+            parts.append(f"{self.dir}/osd.{n}/keyring")
+            key(parts[-1], f"osd.{n}", ("mon", "allow profile osd"), ("mgr", "allow profile osd"), ("osd", "allow *"))
+        for part in parts:
+            run("ceph-authtool", mon, "--import-keyring", part)
+
+    def _tool(self, program, *words):
+        run("ip", "netns", "exec", self.fabric, program, "-c", self.config, *words, shown=f"{program} {words[0]}")
+
+    def start(self, daemon):
+        """Starts one daemon: mon.a, mgr.x or osd.N."""
+        kind, name = daemon.split(".")
+        self._children[daemon] = self._spawn(["ip", "netns", "exec", self.fabric, f"ceph-{kind}", "-f", "-c", self.config,
+                                              "-i", name], f"ceph-{daemon}")
+
+    def wait_up(self):
+        def all_up():
+            stat = self.command({"prefix": "osd stat"})
+            return stat["num_up_osds"] == self.osds and stat["num_in_osds"] == self.osds
+        wait_until("every OSD up", all_up, START_S, 0.1)
+
+    def stop(self):
+        """Ends every daemon and removes its files. OSDs first, while the MON still takes their goodbye."""
+        for daemon in sorted(self._children, key=lambda d: ("osd", "mgr", "mon").index(d.split(".")[0])):
+            self.kill(daemon)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # Failures
+
+    def kill(self, daemon):
+        self._signal(daemon, signal.SIGKILL)
+        self._children.pop(daemon).wait(START_S)
+
+    def freeze(self, daemon):
+        """It stands still: takes connections, answers nothing."""
+        self._signal(daemon, signal.SIGSTOP)
+
+    def thaw(self, daemon):
+        self._signal(daemon, signal.SIGCONT)
+
+    def _signal(self, daemon, number):
+        if daemon not in self._children:
+            raise LabError(f"{daemon} does not run")
+        os.kill(self._children[daemon].pid, number)
+
+    # What is asked of it, by its administrator
+
+    def command(self, words):
+        """A command of the MON; returns its JSON."""
+        import rados
+
+        def ask():
+            with rados.Rados(conffile=self.config, conf={"admin_socket": "", "log_file": "", "rados_mon_op_timeout": "20"}) as c:
+                code, out, said = c.mon_command(json.dumps({**words, "format": "json"}), b"")
+                if code != 0:
+                    raise LabError(f"ceph {words['prefix']}: {said} ({code})")
+                return json.loads(out) if out.strip() else None
+        return netns.call_in(self.fabric, ask)
+
+    def key(self, entity="client.admin"):
+        return self.command({"prefix": "auth get", "entity": entity})[0]["key"]
+
+    def entities(self):
+        """Who has a key: {name: caps}."""
+        return {e["entity"]: e["caps"] for e in self.command({"prefix": "auth ls"})["auth_dump"]}
+
+    def pools(self):
+        return [p["poolname"] for p in self.command({"prefix": "osd lspools"})]
+
+    def blocklist(self):
+        return sorted(self.command({"prefix": "osd dump"})["blocklist"])
+
+    def images(self, pool):
+        """Names of the images of a pool."""
+        return self._in_pool(pool, lambda rbd, io: sorted(rbd.RBD().list(io)))
+
+    def trash(self, pool):
+        return self._in_pool(pool, lambda rbd, io: sorted(t["name"] for t in rbd.RBD().trash_list(io)))
+
+    def image(self, pool, name):
+        """What there is to know about one image."""
+        def look(rbd, io):
+            with rbd.Image(io, name, read_only=True) as image:
+                try:
+                    parent = tuple(image.parent_info())
+                except rbd.ImageNotFound:
+                    parent = None
+                features = image.features()
+                return {"size": image.size(), "parent": parent,
+                        "protected": [s["name"] for s in image.list_snaps() if image.is_protected_snap(s["name"])],
+                        "features": [n for n, bit in (("layering", rbd.RBD_FEATURE_LAYERING),
+                                                      ("exclusive-lock", rbd.RBD_FEATURE_EXCLUSIVE_LOCK)) if features & bit]}
+        return self._in_pool(pool, look)
+
+    def _in_pool(self, pool, look):
+        import rados
+        import rbd
+
+        def ask():
+            with rados.Rados(conffile=self.config, conf={"admin_socket": "", "log_file": ""}) as c, c.open_ioctx(pool) as io:
+                return look(rbd, io)
+        return netns.call_in(self.fabric, ask)

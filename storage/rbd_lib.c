@@ -1,0 +1,280 @@
+#include "storage/rbd_lib.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "storage/rbd_import.h"
+
+/* exclusive-lock always: without it librbd fences nobody. */
+#define FEATURES                                                                                             \
+    (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
+#define ORDER         22 /* 4 MiB objects */
+#define KEY_FILE_SIZE "holdfast.file_bytes"
+
+static struct hf_rbd_lib *of(struct hf_rbd *r)
+{
+    return hf_container_of(r, struct hf_rbd_lib, rbd);
+}
+
+static hf_status failed(struct hf_rbd_lib *l, int rc, const char *doing, const struct hf_rbd_name *n)
+{
+    l->rc = rc;
+    return hf_rados_error(rc, "%s '%s/%s'", doing, n->pool, n->image);
+}
+
+static hf_status open_pool(struct hf_rbd_lib *l, const char *pool, rados_ioctx_t *ret)
+{
+    int rc = rados_ioctx_create(l->cluster, pool, ret);
+    if (rc >= 0)
+        return HF_STATUS_OK;
+    l->rc = rc;
+    if (rc == -ENOENT) /* not NOT_FOUND: what lay in it is not gone by order */
+        return hf_error(HF_UNAVAILABLE, "the cluster has no pool '%s'", pool);
+    return hf_rados_error(rc, "open the pool '%s'", pool);
+}
+
+/* An open image, and its pool. */
+struct image {
+    rados_ioctx_t pool;
+    rbd_image_t image;
+};
+
+static hf_status open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, bool writable,
+                            struct image *ret)
+{
+    HF_TRY(open_pool(l, n->pool, &ret->pool));
+    int rc = writable ? rbd_open(ret->pool, n->image, &ret->image, NULL)
+                      : rbd_open_read_only(ret->pool, n->image, &ret->image, NULL);
+    if (rc >= 0)
+        return HF_STATUS_OK;
+    rados_ioctx_destroy(ret->pool);
+    return failed(l, rc, "open the image", n);
+}
+
+static void close_image(struct image *i)
+{
+    (void)rbd_close(i->image); /* what must be on disk was flushed */
+    rados_ioctx_destroy(i->pool);
+}
+
+/* --- stat --- */
+
+static hf_status read_parent(struct hf_rbd_lib *l, rbd_image_t image, const struct hf_rbd_name *n,
+                             struct hf_rbd_stat *ret)
+{
+    rbd_linked_image_spec_t parent;
+    rbd_snap_spec_t snap;
+    int rc = rbd_get_parent(image, &parent, &snap);
+    if (rc == -ENOENT)
+        return HF_STATUS_OK;
+    if (rc < 0)
+        return failed(l, rc, "find the parent of", n);
+    snprintf(ret->parent_pool, sizeof ret->parent_pool, "%s", parent.pool_name);
+    snprintf(ret->parent_image, sizeof ret->parent_image, "%s", parent.image_name);
+    rbd_linked_image_spec_cleanup(&parent);
+    rbd_snap_spec_cleanup(&snap);
+    return HF_STATUS_OK;
+}
+
+static hf_status read_template(struct hf_rbd_lib *l, rbd_image_t image, const struct hf_rbd_name *n,
+                               struct hf_rbd_stat *ret)
+{
+    int is = 0, rc = rbd_snap_is_protected(image, HF_CEPH_TEMPLATE_SNAP, &is);
+    if (rc < 0 && rc != -ENOENT)
+        return failed(l, rc, "look at the snapshot of", n);
+    ret->is_template = rc >= 0 && is != 0;
+    char text[32] = "";
+    size_t len = sizeof text - 1;
+    if (ret->is_template && rbd_metadata_get(image, KEY_FILE_SIZE, text, &len) >= 0)
+        ret->file_bytes = strtoull(text, NULL, 10);
+    return HF_STATUS_OK;
+}
+
+static hf_status lib_stat(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_stat *ret)
+{
+    struct hf_rbd_lib *l = of(r);
+    struct image i;
+    *ret = (struct hf_rbd_stat){0};
+    HF_TRY(open_image(l, n, false, &i));
+    int rc = rbd_get_size(i.image, &ret->size_bytes);
+    hf_status st = rc < 0 ? failed(l, rc, "read the size of", n) : read_parent(l, i.image, n, ret);
+    if (hf_ok(st))
+        st = read_template(l, i.image, n, ret);
+    close_image(&i);
+    return st;
+}
+
+/* --- making --- */
+
+static rbd_image_options_t make_options(void)
+{
+    rbd_image_options_t options;
+    rbd_image_options_create(&options);
+    HF_ASSERT(rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_FEATURES, FEATURES) >= 0);
+    HF_ASSERT(rbd_image_options_set_uint64(options, RBD_IMAGE_OPTION_ORDER, ORDER) >= 0);
+    return options;
+}
+
+static hf_status lib_create(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
+{
+    struct hf_rbd_lib *l = of(r);
+    rados_ioctx_t pool;
+    HF_TRY(open_pool(l, n->pool, &pool));
+    rbd_image_options_t options = make_options();
+    int rc = rbd_create4(pool, n->image, size_bytes, options);
+    rbd_image_options_destroy(options);
+    rados_ioctx_destroy(pool);
+    return rc < 0 ? failed(l, rc, "make the image", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_clone(struct hf_rbd *r, const struct hf_rbd_name *template_, const struct hf_rbd_name *n)
+{
+    struct hf_rbd_lib *l = of(r);
+    rados_ioctx_t from, to;
+    HF_TRY(open_pool(l, template_->pool, &from));
+    hf_status st = open_pool(l, n->pool, &to);
+    if (!hf_ok(st)) {
+        rados_ioctx_destroy(from);
+        return st;
+    }
+    rbd_image_options_t options = make_options();
+    int rc = rbd_clone3(from, template_->image, HF_CEPH_TEMPLATE_SNAP, to, n->image, options);
+    rbd_image_options_destroy(options);
+    rados_ioctx_destroy(to);
+    rados_ioctx_destroy(from);
+    return rc < 0 ? failed(l, rc, "make the clone", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
+{
+    struct hf_rbd_lib *l = of(r);
+    struct image i;
+    uint64_t now = 0;
+    HF_TRY(open_image(l, n, true, &i));
+    int rc = rbd_get_size(i.image, &now);
+    if (rc >= 0 && now < size_bytes)
+        rc = rbd_resize(i.image, size_bytes);
+    close_image(&i);
+    return rc < 0 ? failed(l, rc, "grow", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_rename(struct hf_rbd *r, const struct hf_rbd_name *n, const char *to)
+{
+    struct hf_rbd_lib *l = of(r);
+    rados_ioctx_t pool;
+    HF_TRY(open_pool(l, n->pool, &pool));
+    int rc = rbd_rename(pool, n->image, to);
+    rados_ioctx_destroy(pool);
+    return rc < 0 ? failed(l, rc, "name", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_protect(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t file_bytes)
+{
+    struct hf_rbd_lib *l = of(r);
+    struct image i;
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, file_bytes);
+    HF_TRY(open_image(l, n, true, &i));
+    int rc = rbd_metadata_set(i.image, KEY_FILE_SIZE, text);
+    if (rc >= 0)
+        rc = rbd_snap_create(i.image, HF_CEPH_TEMPLATE_SNAP);
+    if (rc >= 0 || rc == -EEXIST)
+        rc = rbd_snap_protect(i.image, HF_CEPH_TEMPLATE_SNAP);
+    close_image(&i);
+    return rc < 0 && rc != -EBUSY /* it is */ ? failed(l, rc, "protect the snapshot of", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_import(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file)
+{
+    struct hf_rbd_lib *l = of(r);
+    struct image i;
+    HF_TRY(open_image(l, n, true, &i));
+    struct hf_rbd_import how = {
+        .image = i.image, .file = file, .stop = l->stop, .progress = l->progress, .arg = l->arg};
+    hf_status st = hf_wrap(hf_rbd_import(&how), "fill the image '%s/%s'", n->pool, n->image);
+    close_image(&i);
+    return st;
+}
+
+/* --- deleting --- */
+
+/* A template that never was one to others may carry its snapshot already. */
+static hf_status drop_snapshot(struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+{
+    struct image i;
+    int is = 0;
+    HF_TRY(open_image(l, n, true, &i));
+    int rc = rbd_snap_is_protected(i.image, HF_CEPH_TEMPLATE_SNAP, &is);
+    if (rc >= 0 && is != 0)
+        rc = rbd_snap_unprotect(i.image, HF_CEPH_TEMPLATE_SNAP);
+    if (rc >= 0)
+        rc = rbd_snap_remove(i.image, HF_CEPH_TEMPLATE_SNAP);
+    close_image(&i);
+    return rc < 0 && rc != -ENOENT ? failed(l, rc, "remove the snapshot of", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_trash(struct hf_rbd *r, const struct hf_rbd_name *n)
+{
+    struct hf_rbd_lib *l = of(r);
+    rados_ioctx_t pool;
+    HF_TRY(drop_snapshot(l, n));
+    HF_TRY(open_pool(l, n->pool, &pool));
+    int rc = rbd_trash_move(pool, n->image, 0);
+    rados_ioctx_destroy(pool);
+    if (rc == -EBUSY)
+        return hf_error(HF_UNAVAILABLE, "the image '%s/%s' is open somewhere", n->pool, n->image);
+    return rc < 0 ? failed(l, rc, "move to the trash", n) : HF_STATUS_OK;
+}
+
+static int purge(rados_ioctx_t pool, const char *image)
+{
+    size_t n = 16;
+    rbd_trash_image_info_t *list = NULL;
+    int rc;
+    do {
+        list = hf_realloc_array(list, n, sizeof *list);
+        rc = rbd_trash_list(pool, list, &n); /* ERANGE: n is how many there are */
+    } while (rc == -ERANGE);
+    size_t got = rc < 0 ? 0 : n;
+    for (size_t i = 0; i < got && rc >= 0; i++)
+        if (strcmp(list[i].name, image) == 0)
+            rc = rbd_trash_remove(pool, list[i].id, true);
+    rbd_trash_list_cleanup(list, got);
+    free(list);
+    return rc;
+}
+
+static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
+{
+    struct hf_rbd_lib *l = of(r);
+    rados_ioctx_t pool;
+    HF_TRY(open_pool(l, n->pool, &pool));
+    int rc = purge(pool, n->image);
+    rados_ioctx_destroy(pool);
+    if (rc == -EBUSY)
+        return hf_error(HF_UNAVAILABLE, "the image '%s/%s' in the trash is still open somewhere", n->pool,
+                        n->image);
+    return rc < 0 ? failed(l, rc, "empty the trash of", n) : HF_STATUS_OK;
+}
+
+static const struct hf_rbd_ops lib_ops = {
+    .stat = lib_stat,
+    .create = lib_create,
+    .clone = lib_clone,
+    .grow = lib_grow,
+    .rename = lib_rename,
+    .protect = lib_protect,
+    .import = lib_import,
+    .trash = lib_trash,
+    .purge = lib_purge,
+};
+
+void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster)
+{
+    *l = (struct hf_rbd_lib){.rbd.ops = &lib_ops, .cluster = cluster};
+}

@@ -1,0 +1,23 @@
+/* The verbs of rbd_volume.h on a real cluster, by librbd. One struct, one thread at a time; many structs may
+ * share a connection. */
+#ifndef HF_STORAGE_RBD_LIB_H
+#define HF_STORAGE_RBD_LIB_H
+
+#include <rbd/librbd.h>
+
+#include "storage/rados_conn.h"
+#include "storage/rbd_volume.h"
+
+struct hf_rbd_lib {
+    struct hf_rbd rbd;
+    rados_t cluster; /* borrowed */
+    /* Of a long import: true ends it with CANCELLED. May be NULL. */
+    bool (*stop)(void *arg);
+    void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
+    void *arg;
+    int rc; /* of the last call that failed */
+};
+
+void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster);
+
+#endif

@@ -1,0 +1,195 @@
+"""Ceph primary storage on a real cluster in the lab's fabric: pools, keys, images as protected snapshots, volumes as clones,
+guests on them, and what is said when something is wrong with the cluster."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from holdlab import ceph as ceph_lab
+from holdlab.cli import CommandFailed
+from holdlab.cloud import CLUSTER, IMAGE, ZONE
+
+STORAGE = "ceph-1"
+
+
+def spawn_in(lab):
+    """Daemons in the lab's cgroup for what stands outside of its hosts."""
+    def spawn(argv, log):
+        with open(os.path.join(lab.config.log_dir, f"{log}.log"), "ab") as out:
+            return subprocess.Popen(lab.outside.joining(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
+                                    start_new_session=True)
+    return spawn
+
+
+@pytest.fixture(scope="module")
+def ceph(cloud):
+    why = ceph_lab.available()
+    if why:
+        pytest.skip(why)
+    config = cloud.lab.config
+    cluster = ceph_lab.Ceph(config.dir, config.fabric, spawn_in(cloud.lab), config.fabric_address)
+    try:
+        yield cluster.create()
+    finally:
+        cluster.stop()
+
+
+def create(cloud, cluster, name, **flags):
+    flags = {"monitor": cluster.monitors, "user": "admin", "key": cluster.key(), **flags}
+    cloud.cli.run("storage", "create", name, "--zone", ZONE, "--type", "Ceph",
+                  *(word for flag, value in flags.items() if value is not None for word in (f"--{flag.replace('_', '-')}", value)))
+
+
+def condition(cloud, name):
+    conditions = cloud.cli.get("storage", name).get("status", {}).get("conditions", [])
+    return next((c["message"] for c in conditions if c["type"] == "Ceph"), "")
+
+
+@pytest.fixture(scope="module")
+def storage(cloud, ceph):
+    create(cloud, ceph, STORAGE)
+    cloud.cli.run("cluster", "attach-storage", CLUSTER, STORAGE)
+
+    def all_good():
+        views = cloud.cli.get("storage", STORAGE).get("status", {}).get("hosts", [])
+        return len(views) == len(cloud.lab.hosts) and all(v.get("ok") for v in views)
+    cloud.cli.wait("a good word of all hosts on the storage", all_good, 60)
+    yield STORAGE
+    cloud.cli.run("cluster", "detach-storage", CLUSTER, STORAGE)
+    cloud.cli.wait("the end of the hosts' keys", lambda: not any(e.startswith("client.holdfast-") for e in ceph.entities()), 60)
+    cloud.cli.run("storage", "delete", STORAGE)
+
+
+def pool(cloud, prefix):
+    return f"{prefix}{cloud.cli.get('storage', STORAGE)['meta']['uuid']}"
+
+
+def test_pools_keys_and_health(cloud, ceph, storage):
+    shown = cloud.cli.get("storage", storage)
+    assert {pool(cloud, p) for p in ("pri-c-", "pri-v-r-", "pri-v-d-")} <= set(ceph.pools())
+    cloud.cli.wait("the cluster's own word on its health", lambda: cloud.cli.get("storage", storage)["status"]["ceph"]["health"]
+                   == ceph.command({"prefix": "health"})["status"], 60)
+    assert shown["status"]["ceph"]["fsid"] == ceph.fsid
+    assert int(shown["status"]["totalBytes"]) > int(shown["status"]["availableBytes"]) // 2 > 0
+    users = {e: caps for e, caps in ceph.entities().items() if e.startswith("client.holdfast-")}
+    assert len(users) == len(cloud.lab.hosts)
+    for caps in users.values():
+        assert caps["mon"] == "profile rbd" and all(f"profile rbd pool={p}" in caps["osd"]
+                                                    for p in (pool(cloud, "pri-c-"), pool(cloud, "pri-v-r-")))
+    # No key is shown to anybody who may read.
+    text = json.dumps(shown) + cloud.cli.run("-o", "yaml", "storage", "list")
+    assert ceph.key() not in text
+    assert not any(ceph.key(u) in text for u in users)
+    assert {k["key"] for k in shown["status"]["ceph"]["hostKeys"]} == {"set"}
+
+
+def test_an_instance_lives_on_it(cloud, ceph, storage):
+    root, templates, data = pool(cloud, "pri-v-r-"), pool(cloud, "pri-c-"), pool(cloud, "pri-v-d-")
+    cloud.cli.run("volume", "create", "ceph-data", "--size", "64M", "--storage", storage)
+    status = cloud.create("on-ceph", "--storage", storage, "--ha", "NeverStop")
+    assert status["boot_id"]
+    instance = cloud.instance("on-ceph")
+    volume = instance["spec"]["rootVolumeUuid"]
+    image = cloud.cli.get("image", IMAGE)["meta"]["uuid"]
+    assert cloud.cli.get("volume", volume)["status"]["installPath"] == f"ceph://{root}/{volume}"
+    assert volume in ceph.images(root) and ceph.images(templates) == [image]
+    info = ceph.image(root, volume)
+    assert info["parent"] == (templates, image, "holdfast") and "exclusive-lock" in info["features"]
+    assert ceph.image(templates, image)["protected"] == ["holdfast"]
+    # libvirt has the key, its XML has not, and nobody can read it back.
+    host = cloud.host_of("on-ceph")
+    xml = host.virsh("dumpxml", instance["meta"]["uuid"])
+    key = ceph.key(f"client.holdfast-{instance['placement']['hostUuid']}")
+    assert "protocol='rbd'" in xml and "error_policy='stop'" in xml and "<auth username='holdfast-" in xml and key not in xml
+    secrets = [line.split()[0] for line in host.virsh("secret-list").splitlines() if "ceph" in line]
+    assert len(secrets) == 1 and host.run("virsh", "-q", "secret-get-value", secrets[0], check=False).returncode != 0
+    for pid in host.qemu_pids():
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+            assert key not in f.read()
+    # A data volume is an image of its own; both go with their owners.
+    cloud.cli.run("instance", "stop", "on-ceph")
+    cloud.wait_state("on-ceph", "STOPPED")
+    cloud.cli.run("volume", "attach", "ceph-data", "on-ceph")
+    cloud.cli.run("instance", "start", "on-ceph")
+    cloud.guest("on-ceph").wait_status()
+    assert len(ceph.images(data)) == 1
+    cloud.delete("on-ceph")
+    cloud.cli.wait("the end of its root volume", lambda: ceph.images(root) == [], 60)
+    cloud.cli.run("volume", "delete", "ceph-data")
+    assert ceph.images(data) == [] and ceph.trash(root) == [] and ceph.trash(data) == []
+
+
+def test_migrates(cloud, ceph, storage):
+    before = cloud.create("mover", "--storage", storage)
+    source = cloud.host_of("mover")
+    cloud.cli.run("instance", "migrate", "mover")
+    assert cloud.host_of("mover") != source
+    assert cloud.guest("mover").wait_status()["boot_id"] == before["boot_id"]
+    cloud.delete("mover")
+
+
+@pytest.mark.parametrize("flags, says", [
+    ({"key": "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="}, "refuses the user 'client.admin'"),
+    ({"user": "nobody"}, "refuses the user 'client.nobody'"),
+    ({"fsid": "e1beaa76-80a0-4a2b-8986-0117f450b32f"}, "not e1beaa76"),
+    ({"root_pool": "nowhere"}, "no pool 'nowhere'"),
+    ({"image_pool": "foreign"}, "belongs to the application 'radosgw'"),
+])
+def test_wrong_about_the_cluster(cloud, ceph, storage, flags, says):
+    if "image_pool" in flags and "foreign" not in ceph.pools():
+        ceph.command({"prefix": "osd pool create", "pool": "foreign", "pg_num": 1})
+        ceph.command({"prefix": "osd pool application enable", "pool": "foreign", "app": "radosgw"})
+    create(cloud, ceph, "wrong", **flags)
+    try:
+        cloud.cli.wait(f"a word about {flags}", lambda: says in condition(cloud, "wrong"), 40)
+    finally:
+        cloud.cli.run("storage", "delete", "wrong")
+
+
+def test_monitors_that_are_none(cloud, ceph, storage):
+    """An address that answers, but is not Ceph: the lab's image server; then one that is."""
+    config = cloud.lab.config
+    create(cloud, ceph, "moved", monitor=f"{config.fabric_address}:8000")
+    try:
+        cloud.cli.wait("a word about the monitor", lambda: "answers as Ceph" in condition(cloud, "moved"), 60)
+        cloud.cli.run("storage", "update", "moved", "--monitor", ceph.monitors)
+        cloud.cli.wait("the end of the complaint", lambda: condition(cloud, "moved") == "" and
+                       cloud.cli.get("storage", "moved")["status"].get("ceph", {}).get("prepared"), 60)
+    finally:
+        cloud.cli.run("storage", "delete", "moved")
+
+
+@pytest.mark.parametrize("flags, says", [
+    ({"monitor": "mon-a"}, "is no monitor"),
+    ({"monitor": None}, "no monitor is named"),
+    ({"key": None}, "asks for a user and a key"),
+    ({"key": "secret"}, "no Ceph key"),
+    ({"user": "client.admin"}, "leave 'client.' away"),
+    ({"fsid": "1"}, "no fsid"),
+    ({"root_pool": "a/b"}, "no name of a pool"),
+    ({"root_pool": "a", "data_pool": "a"}, "named as two pools"),
+])
+def test_refused(cloud, ceph, flags, says):
+    with pytest.raises(CommandFailed) as refused:
+        create(cloud, ceph, "bad", **flags)
+    assert says in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_cluster_stands_still(cloud, ceph, storage):
+    """The OSD hangs: the hosts say so, nobody is fenced, and the guest goes on when it is back."""
+    before = cloud.create("patient", "--storage", storage)
+    ceph.freeze("osd.0")
+    try:
+        cloud.cli.wait("a word about the cluster", lambda: any(
+            not v.get("ok") for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 90)
+    finally:
+        ceph.thaw("osd.0")
+    cloud.cli.wait("good words again", lambda: all(
+        v.get("ok") for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 90)
+    assert cloud.guest("patient").wait_status()["boot_id"] == before["boot_id"]
+    assert all(h["status"]["state"] == "CONNECTED" for h in cloud.cli.json("host", "list"))
+    cloud.delete("patient")
+
+
