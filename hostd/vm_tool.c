@@ -62,7 +62,7 @@ static void on_timer(uv_timer_t *t)
 
 static void start(struct hf_hypervisor *h, const struct hf_uuid *u, const char *disk, const char *bridge)
 {
-    struct hf_vm_disk d = {disk, "qcow2"};
+    struct hf_vm_disk d = {disk, "qcow2", NULL};
     struct hf_vm_nic n = {"52:54:00:77:00:01", bridge};
     struct hf_vm_spec s = {.uuid = *u,
                            .epoch = 1,

@@ -3,6 +3,7 @@ guests on them, and what is said when something is wrong with the cluster."""
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -56,6 +57,9 @@ def storage(cloud, ceph):
         return len(views) == len(cloud.lab.hosts) and all(v.get("ok") for v in views)
     cloud.cli.wait("a good word of all hosts on the storage", all_good, 60)
     yield STORAGE
+    left = [i["meta"]["name"] for i in cloud.cli.json("instance", "list")
+            if i["spec"]["primaryStorageUuid"] == cloud.cli.get("storage", STORAGE)["meta"]["uuid"]]
+    cloud.delete(*left)  # of a test that failed
     cloud.cli.run("cluster", "detach-storage", CLUSTER, STORAGE)
     cloud.cli.wait("the end of the hosts' keys", lambda: not any(e.startswith("client.holdfast-") for e in ceph.entities()), 60)
     cloud.cli.run("storage", "delete", STORAGE)
@@ -177,19 +181,60 @@ def test_refused(cloud, ceph, flags, says):
     assert "secret" not in refused.value.message
 
 
-def test_cluster_stands_still(cloud, ceph, storage):
-    """The OSD hangs: the hosts say so, nobody is fenced, and the guest goes on when it is back."""
-    before = cloud.create("patient", "--storage", storage)
+def leases(cloud):
+    """Of every host: (epoch, how it stands)."""
+    return [(h["status"]["epoch"], h["status"]["state"]) for h in cloud.cli.json("host", "list")]
+
+
+def test_a_moment_without_osds(cloud, ceph, storage):
+    """Shorter than the leases: writes wait, nothing else happens."""
+    before, then = cloud.create("patient", "--storage", storage), leases(cloud)
     ceph.freeze("osd.0")
-    try:
-        cloud.cli.wait("a word about the cluster", lambda: any(
-            not v.get("ok") for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 90)
-    finally:
-        ceph.thaw("osd.0")
-    cloud.cli.wait("good words again", lambda: all(
-        v.get("ok") for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 90)
+    time.sleep(1)
+    ceph.thaw("osd.0")
+    time.sleep(3)
     assert cloud.guest("patient").wait_status()["boot_id"] == before["boot_id"]
-    assert all(h["status"]["state"] == "CONNECTED" for h in cloud.cli.json("host", "list"))
+    assert leases(cloud) == then
     cloud.delete("patient")
 
 
+def test_an_outage_of_the_cluster(cloud, ceph, storage):
+    """Longer than the leases: what needs the cluster is killed by its own keeper, nobody is fenced, and it starts again when
+    the cluster is back."""
+    before, then = cloud.create("sturdy", "--storage", storage, "--ha", "NeverStop"), leases(cloud)
+    run = cloud.run_of("sturdy")
+    ceph.freeze("osd.0")
+    try:
+        cloud.cli.wait("a word about the cluster", lambda: all(
+            not v.get("ok") for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 90)
+    finally:
+        ceph.thaw("osd.0")
+    cloud.wait_new_boot("sturdy", before)
+    cloud.wait_new_run("sturdy", run)
+    assert cloud.copies("sturdy") == 1
+    assert leases(cloud) == then
+    cloud.delete("sturdy")
+
+
+def test_a_lost_host(cloud, ceph, storage):
+    """A power cut: its record on RADOS stands still, its epoch is marked there, and its instance runs elsewhere."""
+    cloud.create("mover", "--storage", storage, "--ha", "NeverStop")
+    host, run = cloud.host_of("mover"), cloud.run_of("mover")
+    uuid = cloud.instance("mover")["placement"]["hostUuid"]
+    epoch = int(cloud.cli.get("host", uuid)["status"]["epoch"])
+    record = f"heartbeat-file-kvm-host-{uuid}.hb"
+    assert ceph.attribute(pool(cloud, "pri-v-r-"), record, "holdfast.epoch") == f"{epoch:016x}"
+    host.power_off()
+    try:
+        cloud.wait_new_run("mover", run)
+        assert cloud.host_of("mover") != host
+        assert int(ceph.attribute(pool(cloud, "pri-v-r-"), record, "holdfast.fenced"), 16) >= epoch
+        cloud.guest("mover").wait_status()
+    finally:
+        host.power_on()
+    cloud.cli.wait("the host's next epoch", lambda: int(cloud.cli.get("host", uuid)["status"]["epoch"]) > epoch and
+                   cloud.cli.get("host", uuid)["status"]["state"] == "CONNECTED", 120)
+    cloud.cli.wait("its record in the new epoch", lambda: int(ceph.attribute(
+        pool(cloud, "pri-v-r-"), record, "holdfast.epoch"), 16) > epoch, 60)
+    assert cloud.copies("mover") == 1
+    cloud.delete("mover")

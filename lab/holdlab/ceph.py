@@ -243,6 +243,10 @@ class Ceph:
                                                       ("exclusive-lock", rbd.RBD_FEATURE_EXCLUSIVE_LOCK)) if features & bit]}
         return self._in_pool(pool, look)
 
+    def attribute(self, pool, name, attribute):
+        """An attribute of an object, as text."""
+        return self._in_pool(pool, lambda _rbd, io: io.get_xattr(name, attribute).decode())
+
     def _in_pool(self, pool, look):
         import rados
         import rbd
