@@ -461,7 +461,7 @@ static void add_observes(struct build *b)
     for (size_t i = 0; b->cluster != NULL && i < b->cluster->spec->n_primary_storage_uuids; i++) {
         const Holdfast__V1__PrimaryStorage *ps =
             HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, b->cluster->spec->primary_storage_uuids[i]);
-        if (ps != NULL && hf_storage_has_leases(ps))
+        if (ps != NULL && hf_storage_has_leases(ps) && hf_assignment_set_find(b->set, false, ps->meta->uuid) != NULL)
             add_observe(b, ps->meta->uuid);
     }
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
 #include "hostd/domain_xml.h"
@@ -19,6 +20,7 @@
 
 #define CALL_THREADS_MAX 16
 #define CALL_QUEUE_MAX   1024
+#define SECRET_MS        10000
 
 struct vm_libvirt {
     struct hf_hypervisor hypervisor;
@@ -383,7 +385,22 @@ hf_status hf_vm_libvirt_create(uv_loop_t *loop, const struct hf_vm_libvirt_optio
     return HF_STATUS_OK;
 }
 
+static hf_status run_define(struct call *c, virConnectPtr conn)
+{
+    return hf_libvirt_secrets_define(c->h->secrets, conn);
+}
+
+static void on_defined(void *arg, hf_status st)
+{
+    (void)arg;
+    if (!hf_ok(st)) /* tried again with the next list and the next start */
+        hf_warn("libvirt does not have the key of a Ceph storage: %s", hf_status_message(st));
+}
+
 void hf_vm_libvirt_set_secret(struct hf_hypervisor *h, const struct hf_uuid *storage, const char *key)
 {
+    struct call *c = new_call(h, NULL, run_define, NULL);
+    c->done_cb = on_defined;
     hf_libvirt_secrets_set(of(h)->secrets, storage, key);
+    hf_worker_submit(c->h->worker, &c->job, SECRET_MS); /* a guest may arrive before any is started here */
 }

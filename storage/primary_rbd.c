@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
 #include "storage/ceph_session.h"
@@ -343,13 +344,19 @@ static hf_status check_room(struct call *c, struct hf_rbd_lib *l)
 static hf_status run_create(struct call *c, struct hf_rbd_lib *l)
 {
     char name[HF_UUID_STR];
+    unsigned evicted = 0;
     struct hf_rbd_name n = {c->pool, c->image}, template_ = {c->p->image_pool, name};
     HF_TRY(check_path(c));
     if (c->has_template)
         hf_uuid_format(&c->template_uuid, name);
     HF_TRY(check_room(c, l));
-    return hf_wrap(hf_rbd_have_volume(&l->rbd, &n, c->has_template ? &template_ : NULL, c->size_bytes),
-                   "create the volume 'ceph://%s/%s'", c->pool, c->image);
+    hf_status st =
+        hf_rbd_have_volume(&l->rbd, &n, c->has_template ? &template_ : NULL, c->size_bytes, &evicted);
+    if (evicted > 0)
+        hf_warn(
+            "the volume 'ceph://%s/%s' was still open in %u clients: the cluster refuses them from now on",
+            c->pool, c->image, evicted);
+    return hf_wrap(st, "create the volume 'ceph://%s/%s'", c->pool, c->image);
 }
 
 static hf_status run_delete(struct call *c, struct hf_rbd_lib *l)

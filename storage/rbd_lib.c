@@ -14,6 +14,10 @@
 #define FEATURES                                                                                             \
     (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
 #define ORDER         22 /* 4 MiB objects */
+#define WATCHERS_MAX  64
+#define LOCKERS_MAX   8
+#define LOCK_TEXT_MAX 1024
+#define EVICTED_S     86400 /* far longer than anybody believes in a client that was stopped */
 #define KEY_FILE_SIZE "holdfast.file_bytes"
 
 static struct hf_rbd_lib *of(struct hf_rbd *r)
@@ -262,6 +266,85 @@ static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
     return rc < 0 ? failed(l, rc, "empty the trash of", n) : HF_STATUS_OK;
 }
 
+/* --- those who have it open --- */
+
+/* The clients of an image that are not this one: those that watch it, and those that hold its lock, who may
+ * be dead for so long that they do not watch any more. */
+static int refuse_watchers(struct hf_rbd_lib *l, rbd_image_t image, unsigned *ret_n)
+{
+    rbd_image_watcher_t list[WATCHERS_MAX];
+    size_t len = WATCHERS_MAX;
+    int64_t me = (int64_t)rados_get_instance_id(l->cluster);
+    int rc = rbd_watchers_list(image, list, &len);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < len && rc >= 0; i++) {
+        if (list[i].id == me)
+            continue;
+        rc = rados_blocklist_add(l->cluster, list[i].addr, EVICTED_S);
+        ++*ret_n;
+    }
+    rbd_watchers_list_cleanup(list, len);
+    return rc;
+}
+
+/* The lock is exclusive: one holds it. */
+static int refuse_lockers(struct hf_rbd_lib *l, rbd_image_t image, unsigned *ret_n)
+{
+    char tag[LOCK_TEXT_MAX], clients[LOCK_TEXT_MAX], cookies[LOCK_TEXT_MAX], addrs[LOCK_TEXT_MAX] = "";
+    size_t tag_len = sizeof tag, clients_len = sizeof clients, cookies_len = sizeof cookies,
+           addrs_len = sizeof addrs;
+    int exclusive;
+    ssize_t n = rbd_list_lockers(image, &exclusive, tag, &tag_len, clients, &clients_len, cookies,
+                                 &cookies_len, addrs, &addrs_len);
+    if (n <= 0)
+        return n == -ENOENT ? 0 : (int)n;
+    ++*ret_n;
+    return rados_blocklist_add(l->cluster, addrs, EVICTED_S);
+}
+
+/* A lock whose owner is refused is in the next one's way for long. */
+static int break_lock(rbd_image_t image)
+{
+    rbd_lock_mode_t mode;
+    char *owners[LOCKERS_MAX];
+    size_t n = LOCKERS_MAX;
+    int rc = rbd_lock_get_owners(image, &mode, owners, &n);
+    if (rc == -ENOENT)
+        return 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        rc = rbd_lock_break(image, mode, owners[i]);
+    rbd_lock_get_owners_cleanup(owners, n);
+    return rc == -ENOENT ? 0 : rc;
+}
+
+static hf_status evict(struct hf_rbd_lib *l, rbd_image_t image, const struct hf_rbd_name *n, unsigned *ret_n)
+{
+    unsigned watchers = 0, lockers = 0;
+    int rc = refuse_watchers(l, image, &watchers);
+    if (rc >= 0)
+        rc = refuse_lockers(l, image, &lockers);
+    *ret_n = watchers > lockers ? watchers : lockers;
+    if (rc >= 0 && *ret_n > 0) /* the call's return is not yet the fence */
+        rc = rados_wait_for_latest_osdmap(l->cluster);
+    if (rc >= 0 && lockers > 0)
+        rc = break_lock(image);
+    return rc < 0 ? failed(l, rc, "have the cluster refuse the other clients of", n) : HF_STATUS_OK;
+}
+
+static hf_status lib_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n)
+{
+    struct hf_rbd_lib *l = of(r);
+    struct image i;
+    *ret_n = 0;
+    HF_TRY(open_image(l, n, true, &i));
+    hf_status st = evict(l, i.image, n, ret_n);
+    close_image(&i);
+    return st;
+}
+
 static const struct hf_rbd_ops lib_ops = {
     .stat = lib_stat,
     .create = lib_create,
@@ -272,6 +355,7 @@ static const struct hf_rbd_ops lib_ops = {
     .import = lib_import,
     .trash = lib_trash,
     .purge = lib_purge,
+    .evict = lib_evict,
 };
 
 void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster)

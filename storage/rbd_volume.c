@@ -64,12 +64,14 @@ static bool has_parent(const struct hf_rbd_stat *stat, const struct hf_rbd_name 
 /* A volume that is there already: from an earlier try of the same order, or somebody else's. A flattened one
  * has no parent any more. */
 static hf_status take_existing(struct hf_rbd *r, const struct hf_rbd_name *n, const struct hf_rbd_stat *stat,
-                               const struct hf_rbd_name *template_, uint64_t size_bytes)
+                               const struct hf_rbd_name *template_, uint64_t size_bytes,
+                               unsigned *ret_evicted)
 {
     if (!has_parent(stat, template_) && stat->parent_image[0] != '\0')
         return hf_error(HF_PRECONDITION, "the image is there as a clone of '%s/%s', not of '%s/%s'",
                         stat->parent_pool, stat->parent_image, template_ ? template_->pool : "none",
                         template_ ? template_->image : "none");
+    HF_TRY(r->ops->evict(r, n, ret_evicted));
     if (stat->size_bytes < size_bytes)
         return r->ops->grow(r, n, size_bytes);
     return HF_STATUS_OK;
@@ -90,9 +92,10 @@ static hf_status make(struct hf_rbd *r, const struct hf_rbd_name *n, const struc
 }
 
 hf_status hf_rbd_have_volume(struct hf_rbd *r, const struct hf_rbd_name *n,
-                             const struct hf_rbd_name *template_, uint64_t size_bytes)
+                             const struct hf_rbd_name *template_, uint64_t size_bytes, unsigned *ret_evicted)
 {
     struct hf_rbd_stat stat;
+    *ret_evicted = 0;
     if (!template_ && size_bytes == 0)
         return hf_error(HF_INVALID, "an empty volume needs a size");
     hf_status st = r->ops->stat(r, n, &stat);
@@ -104,7 +107,7 @@ hf_status hf_rbd_have_volume(struct hf_rbd *r, const struct hf_rbd_name *n,
         hf_status_drop(st);
         st = r->ops->stat(r, n, &stat);
     }
-    return hf_ok(st) ? take_existing(r, n, &stat, template_, size_bytes) : st;
+    return hf_ok(st) ? take_existing(r, n, &stat, template_, size_bytes, ret_evicted) : st;
 }
 
 hf_status hf_rbd_delete(struct hf_rbd *r, const struct hf_rbd_name *n)

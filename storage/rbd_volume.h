@@ -4,6 +4,11 @@
  *
  * A template is an image with a protected snapshot; it gets its final name only when it is whole. A root
  * volume is a clone of that snapshot.
+ *
+ * Whoever asks for a volume is about to start the only run that may use it. A client that has it open then is
+ * left over from an earlier run, and the cluster is told to refuse it for good, each client by its own
+ * address and number: a second net under the fence, which a process that was stopped and goes on later cannot
+ * slip through.
  */
 #ifndef HF_STORAGE_RBD_VOLUME_H
 #define HF_STORAGE_RBD_VOLUME_H
@@ -41,6 +46,8 @@ struct hf_rbd_ops {
     hf_status (*import)(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file);
     hf_status (*trash)(struct hf_rbd *r, const struct hf_rbd_name *n);
     hf_status (*purge)(struct hf_rbd *r, const struct hf_rbd_name *n); /* what of this name is in the trash */
+    /* Every other client that has it open is refused by the cluster from here on; how many there were. */
+    hf_status (*evict)(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n);
 };
 
 struct hf_rbd {
@@ -56,11 +63,13 @@ hf_status hf_rbd_find_template(struct hf_rbd *r, const struct hf_rbd_name *n,
 hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
                                const char *file, uint64_t size_bytes, uint64_t file_bytes) HF_MUST_USE;
 
-/* Has the volume: a clone of the template, or empty with size_bytes (template_ NULL). size_bytes 0: as large
- * as the template. One that is there is left alone, but grows to size_bytes; PRECONDITION: it has another
- * parent. NOT_FOUND: the template is not there. */
+/* Has the volume, for a run that is about to start: a clone of the template, or empty with size_bytes
+ * (template_ NULL). size_bytes 0: as large as the template. One that is there grows to size_bytes and is
+ * taken from whoever has it open: *ret_evicted clients. PRECONDITION: it has another parent. NOT_FOUND: the
+ * template is not there. */
 hf_status hf_rbd_have_volume(struct hf_rbd *r, const struct hf_rbd_name *n,
-                             const struct hf_rbd_name *template_, uint64_t size_bytes) HF_MUST_USE;
+                             const struct hf_rbd_name *template_, uint64_t size_bytes,
+                             unsigned *ret_evicted) HF_MUST_USE;
 
 /* To the trash, then for good; OK when it is not there. */
 hf_status hf_rbd_delete(struct hf_rbd *r, const struct hf_rbd_name *n) HF_MUST_USE;

@@ -22,6 +22,7 @@ struct fake_image {
     char pool[HF_CEPH_NAME_MAX], name[HF_CEPH_NAME_MAX];
     struct hf_rbd_stat stat;
     bool filled;
+    unsigned open_by; /* clients elsewhere */
 };
 
 struct fake {
@@ -172,8 +173,18 @@ static hf_status fake_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
     return end(f);
 }
 
-static const struct hf_rbd_ops fake_ops = {fake_stat,    fake_create, fake_clone, fake_grow, fake_rename,
-                                           fake_protect, fake_import, fake_trash, fake_purge};
+static hf_status fake_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n)
+{
+    struct fake_image *at;
+    HF_TRY(begin(of(r)));
+    HF_TRY(find_or_say(of(r), n, &at));
+    *ret_n = at->open_by;
+    at->open_by = 0;
+    return end(of(r));
+}
+
+static const struct hf_rbd_ops fake_ops = {fake_stat,    fake_create, fake_clone, fake_grow,  fake_rename,
+                                           fake_protect, fake_import, fake_trash, fake_purge, fake_evict};
 
 static const struct hf_rbd_name template_ = {"images", "t1"}, other = {"images", "t2"},
                                 volume = {"vms", "v1"};
@@ -260,7 +271,8 @@ static void another_host_is_faster(void **state)
 
 static hf_status have_volume(struct fake *f)
 {
-    return hf_rbd_have_volume(&f->rbd, &volume, &other, 8 * MIB);
+    unsigned evicted;
+    return hf_rbd_have_volume(&f->rbd, &volume, &other, 8 * MIB, &evicted);
 }
 
 static void volume_is_whole(const struct fake *f)
@@ -299,23 +311,49 @@ static void wrong_volumes(void **state)
 {
     (void)state;
     struct fake f = {.rbd.ops = &fake_ops};
-    code(hf_rbd_have_volume(&f.rbd, &volume, NULL, 0), HF_INVALID);
-    code(hf_rbd_have_volume(&f.rbd, &volume, &template_, 8 * MIB), HF_NOT_FOUND);
+    unsigned evicted;
+    code(hf_rbd_have_volume(&f.rbd, &volume, NULL, 0, &evicted), HF_INVALID);
+    code(hf_rbd_have_volume(&f.rbd, &volume, &template_, 8 * MIB, &evicted), HF_NOT_FOUND);
     put_template(&f, &template_);
     put_template(&f, &other);
-    code(hf_rbd_have_volume(&f.rbd, &volume, &template_, 1 * MIB), HF_INVALID);
-    ok(hf_rbd_have_volume(&f.rbd, &volume, &template_, 0));
-    code(hf_rbd_have_volume(&f.rbd, &volume, &other, 0), HF_PRECONDITION);
-    code(hf_rbd_have_volume(&f.rbd, &volume, NULL, 8 * MIB), HF_PRECONDITION);
+    code(hf_rbd_have_volume(&f.rbd, &volume, &template_, 1 * MIB, &evicted), HF_INVALID);
+    ok(hf_rbd_have_volume(&f.rbd, &volume, &template_, 0, &evicted));
+    code(hf_rbd_have_volume(&f.rbd, &volume, &other, 0, &evicted), HF_PRECONDITION);
+    code(hf_rbd_have_volume(&f.rbd, &volume, NULL, 8 * MIB, &evicted), HF_PRECONDITION);
     find(&f, "vms", "v1")->stat.parent_image[0] = '\0'; /* flattened */
-    ok(hf_rbd_have_volume(&f.rbd, &volume, &template_, 0));
+    ok(hf_rbd_have_volume(&f.rbd, &volume, &template_, 0, &evicted));
+}
+
+/* What an earlier run has left open is refused before the next run starts, also when the answer gets lost. */
+static void clients_of_an_earlier_run(void **state)
+{
+    (void)state;
+    struct fake f = {.rbd.ops = &fake_ops};
+    unsigned evicted = 7;
+    put_template(&f, &other);
+    ok(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted));
+    assert_int_equal(evicted, 0); /* nobody knows of a fresh one */
+    find(&f, "vms", "v1")->open_by = 2;
+    f.calls = 0;
+    f.lose_at = 2;
+    code(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted), HF_TIMEOUT);
+    assert_int_equal(find(&f, "vms", "v1")->open_by, 0);
+    find(&f, "vms", "v1")->open_by = 1;
+    f.lose_at = 0;
+    ok(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted));
+    assert_int_equal(evicted, 1);
+    find(&f, "vms", "v1")->open_by = 1;
+    f.calls = 0;
+    f.fail_at = 2; /* not known to be refused: no start */
+    code(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted), HF_IO);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(templates), cmocka_unit_test(another_host_is_faster), cmocka_unit_test(volumes),
-        cmocka_unit_test(deletes),   cmocka_unit_test(wrong_volumes),
+        cmocka_unit_test(templates),     cmocka_unit_test(another_host_is_faster),
+        cmocka_unit_test(volumes),       cmocka_unit_test(deletes),
+        cmocka_unit_test(wrong_volumes), cmocka_unit_test(clients_of_an_earlier_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,58 @@ osd_class_default_list = *
 """
 
 
+# Writes one block for each file ORDER.<n> that appears, and says in ANSWER.<n> how that went.
+WRITER = """
+import os, sys, time
+import rados, rbd
+config, pool, image, base = sys.argv[1:]
+with rados.Rados(conffile=config, conf={"admin_socket": "", "log_file": "", "rbd_cache": "false"}) as c, c.open_ioctx(pool) as io:
+    with rbd.Image(io, image) as i:
+        i.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
+        n = 0
+        while True:
+            while not os.path.exists(f"{base}.order.{n}"):
+                time.sleep(0.02)
+            try:
+                i.write(b"x" * 512, 0)
+                said = "ok"
+            except Exception as e:
+                said = "refused" if "108" in str(e) or "shutdown" in str(e).lower() else f"{type(e).__name__}: {e}"
+            with open(f"{base}.new", "w") as f:
+                f.write(said)
+            os.rename(f"{base}.new", f"{base}.answer.{n}")
+            n += 1
+"""
+
+
+class Writer:
+    def __init__(self, child, base):
+        self.child, self.base, self.n = child, base, 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc):
+        self.child.kill()
+        self.child.wait(START_S)
+
+    def write(self):
+        """Writes one block: "ok", "refused", or what else became of it."""
+        answer = f"{self.base}.answer.{self.n}"
+        with open(f"{self.base}.order.{self.n}", "w", encoding="ascii"):
+            pass
+        wait_until("an answer of the writer", lambda: os.path.exists(answer), START_S)
+        self.n += 1
+        with open(answer, encoding="utf-8") as f:
+            return f.read()
+
+    def stop(self):
+        os.kill(self.child.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self.child.pid, signal.SIGCONT)
+
+
 def available():
     """None, or a sentence why no cluster can be started here."""
     missing = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -246,6 +298,12 @@ class Ceph:
     def attribute(self, pool, name, attribute):
         """An attribute of an object, as text."""
         return self._in_pool(pool, lambda _rbd, io: io.get_xattr(name, attribute).decode())
+
+    def writer(self, pool, image):
+        """A process that has the image open and owns its lock, as a guest's QEMU does."""
+        base = os.path.join(self.dir, "writer")
+        return Writer(self._spawn(["ip", "netns", "exec", self.fabric, "/usr/bin/python3", "-B", "-c", WRITER, self.config, pool,
+                                   image, base], "ceph-writer"), base)
 
     def _in_pool(self, pool, look):
         import rados
