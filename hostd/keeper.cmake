@@ -3,14 +3,14 @@ hf_library(hf_fence_mark_file SOURCES storage_file.c fence_mark_file.c fence_mar
 hf_test(fence_mark_file_test SOURCES fence_mark_file_test.c LINK hf_fence_mark_file)
 
 hf_library(hf_guest_args SOURCES guest_args.c guest_args_gate.c LINK hf_base)
-hf_library(hf_keeper_drivers SOURCES keeper_inbox.c keeper_disk.c keeper_rados.c keeper_procs.c keeper_scan.c keeper_store.c
-  keeper_holder.c keeper_watchdog.c keeper_server.c LINK hf_fence_mark_file hf_guest_args hf_ha Threads::Threads)
+hf_library(hf_keeper_drivers SOURCES keeper_inbox.c keeper_disk.c keeper_procs.c keeper_scan.c keeper_store.c
+  keeper_holder.c keeper_watchdog.c keeper_server.c LINK hf_fence_mark_file hf_guest_args hf_ha hf_helper Threads::Threads)
 hf_program(hf-lease INSTALL SOURCES hf_lease.c LINK hf_keeper_drivers)
 target_link_options(hf-lease PRIVATE -Wl,--as-needed -Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/hf-lease.map)
 add_test(NAME keeper_size_test COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/keeper_size_test.py ${PROJECT_SOURCE_DIR}
   ${CMAKE_CURRENT_BINARY_DIR}/hf-lease.map $<TARGET_FILE:hf-lease>)
 # What speaks to RADOS for the keeper.
-hf_program(hf-rados-lease INSTALL SOURCES hf_rados_lease.c LINK hf_rados hf_ha hf_base)
+hf_program(hf-rados-lease INSTALL SOURCES hf_rados_lease.c LINK hf_rados hf_ha hf_helper hf_base)
 
 # The gate: what libvirt starts in QEMU's place.
 set(HF_QEMU_PATH /usr/bin/qemu-system-x86_64 CACHE FILEPATH "the QEMU behind the gate")

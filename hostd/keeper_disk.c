@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/helper.h"
 #include "base/mem.h"
 #include "hostd/fence_mark_file.h"
-#include "hostd/keeper_rados.h"
+#include "hostd/rados_order.h"
 #include "hostd/storage_file.h"
 
 struct hf_keeper_disk {
@@ -23,13 +24,9 @@ struct hf_keeper_disk {
     bool job, let_go;
     /* the thread's while it has the job, else the loop's */
     struct hf_uuid storage, host;
-    uint64_t epoch;
-    bool closed; /* the record says so */
     char dir[HF_KEEPER_DIR_MAX];
-    char name[HF_LEASE_FILE_NAME_MAX];
     char path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
-    uint8_t *slot;
-    off_t offset;
+    struct hf_rados_order *order; /* what is to be written where */
     /* the thread's */
     int fd;
     char open_path[HF_KEEPER_DIR_MAX + HF_LEASE_FILE_NAME_MAX];
@@ -39,9 +36,8 @@ struct hf_keeper_disk {
     uint8_t *written; /* the last good record and where it stands */
     off_t written_at;
     uint8_t *found;
-    uint64_t forgot_epoch; /* the marks before this one are removed */
-    struct hf_keeper_rados rados; /* where dir is no folder but the way to a Ceph cluster */
-    struct hf_keeper_rados_order *order; /* made at first use */
+    uint64_t forgot_epoch;  /* the marks before this one are removed */
+    struct hf_helper rados; /* where dir is no folder but tells the way to a Ceph cluster */
 };
 
 static void close_file(struct hf_keeper_disk *d)
@@ -58,7 +54,7 @@ static hf_status check_system(struct hf_keeper_disk *d)
     ssize_t n = pread(d->fd, d->found, HF_LEASE_SLOT_BYTES, d->written_at);
     if (n == HF_LEASE_SLOT_BYTES && memcmp(d->found, d->written, HF_LEASE_SLOT_BYTES) == 0)
         return HF_STATUS_OK;
-    return hf_storage_file_moved(d->dir, d->name);
+    return hf_storage_file_moved(d->dir, d->order->name);
 }
 
 /* The file by its path must be the file that is open, on the storage where it was first seen. */
@@ -77,7 +73,7 @@ static hf_status open_file(struct hf_keeper_disk *d)
     if (d->fd >= 0)
         return HF_STATUS_OK;
     /* A record beside the storage would be proof of life to nobody. */
-    HF_TRY(hf_storage_file_open(d->dir, d->name, d->dev_known ? &d->dev : NULL, &d->fd, &by_fd));
+    HF_TRY(hf_storage_file_open(d->dir, d->order->name, d->dev_known ? &d->dev : NULL, &d->fd, &by_fd));
     d->new_dev = by_fd.st_dev;
     hf_status st = d->dev_known && d->dev != d->new_dev ? check_system(d) : HF_STATUS_OK;
     if (!hf_ok(st))
@@ -88,10 +84,10 @@ static hf_status open_file(struct hf_keeper_disk *d)
 static hf_status write_record(struct hf_keeper_disk *d)
 {
     HF_TRY(open_file(d));
-    ssize_t n = pwrite(d->fd, d->slot, HF_LEASE_SLOT_BYTES, d->offset);
+    ssize_t n = pwrite(d->fd, d->order->slot, HF_LEASE_SLOT_BYTES, d->order->offset);
     if (n == HF_LEASE_SLOT_BYTES) {
-        memcpy(d->written, d->slot, HF_LEASE_SLOT_BYTES);
-        d->written_at = d->offset;
+        memcpy(d->written, d->order->slot, HF_LEASE_SLOT_BYTES);
+        d->written_at = d->order->offset;
         d->dev = d->new_dev;
         d->dev_known = true;
         return HF_STATUS_OK;
@@ -102,29 +98,17 @@ static hf_status write_record(struct hf_keeper_disk *d)
     return st;
 }
 
-/* One compare-and-write instead of a write and a read: a marked epoch is refused by the OSD. */
-static hf_status renew_on_rados(struct hf_keeper_disk *d, bool *ret_marked)
-{
-    if (!d->order)
-        d->order = HF_NEW(struct hf_keeper_rados_order);
-    d->order->epoch = d->epoch;
-    d->order->closed = d->closed;
-    d->order->offset = (uint64_t)d->offset;
-    memcpy(d->order->object, d->name, sizeof d->order->object);
-    memcpy(d->order->slot, d->slot, sizeof d->order->slot);
-    return hf_keeper_rados_renew(&d->rados, d->dir, d->order, ret_marked);
-}
-
-/* Rule 8: first the record, then the mark. */
+/* Rule 8: first the record, then the mark. On RADOS that is one write, which the OSD refuses to a marked
+ * epoch. */
 static hf_status renew(struct hf_keeper_disk *d, bool *ret_marked)
 {
-    if (hf_keeper_rados_is(d->dir))
-        return renew_on_rados(d, ret_marked);
+    if (hf_helper_file(d->dir))
+        return hf_helper_ask(&d->rados, HF_RADOS_LEASE, d->dir, d->order, sizeof *d->order, ret_marked);
     HF_TRY(write_record(d));
-    HF_TRY(hf_fence_mark_read(d->dir, &d->host, d->epoch, ret_marked));
-    if (d->forgot_epoch != d->epoch)
-        hf_fence_mark_forget_before(d->dir, &d->host, d->epoch);
-    d->forgot_epoch = d->epoch;
+    HF_TRY(hf_fence_mark_read(d->dir, &d->host, d->order->epoch, ret_marked));
+    if (d->forgot_epoch != d->order->epoch)
+        hf_fence_mark_forget_before(d->dir, &d->host, d->order->epoch);
+    d->forgot_epoch = d->order->epoch;
     return HF_STATUS_OK;
 }
 
@@ -140,7 +124,7 @@ static void *disk_main(void *arg)
         pthread_mutex_unlock(&d->lock);
         if (!job) {
             close_file(d);
-            hf_keeper_rados_close(&d->rados);
+            hf_helper_end(&d->rados);
             continue;
         }
 
@@ -163,11 +147,10 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
     struct hf_keeper_disk *d = HF_NEW(struct hf_keeper_disk);
     d->inbox = inbox;
     d->fd = -1;
-    hf_keeper_rados_init(&d->rados);
-    d->slot = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
+    d->order = aligned_alloc(4096, sizeof *d->order);
     d->written = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
     d->found = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
-    HF_ASSERT(d->slot && d->written && d->found);
+    HF_ASSERT(d->order && d->written && d->found);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->wake, NULL);
     hf_keeper_thread_start(disk_main, d);
@@ -181,13 +164,13 @@ void hf_keeper_disk_write(struct hf_keeper_disk *d, const struct hf_uuid *storag
     HF_ASSERT(!d->job);
     d->storage = *storage;
     d->host = record->host;
-    d->epoch = record->epoch;
-    d->closed = record->closed;
+    d->order->epoch = record->epoch;
+    d->order->closed = record->closed;
     snprintf(d->dir, sizeof d->dir, "%s", dir);
-    hf_lease_file_name(&record->host, d->name);
-    snprintf(d->path, sizeof d->path, "%s/%s", dir, d->name);
-    hf_lease_record_encode(record, d->slot);
-    d->offset = (off_t)(record->sequence % 2) * HF_LEASE_SLOT_BYTES;
+    hf_lease_file_name(&record->host, d->order->name);
+    snprintf(d->path, sizeof d->path, "%s/%s", dir, d->order->name);
+    hf_lease_record_encode(record, d->order->slot);
+    d->order->offset = (int64_t)(record->sequence % 2) * HF_LEASE_SLOT_BYTES;
     d->job = true;
     pthread_cond_signal(&d->wake);
     pthread_mutex_unlock(&d->lock);

@@ -1,5 +1,5 @@
 /* Renews leases: writes the record past all caches (O_DIRECT, O_DSYNC), then reads the fence mark; on RADOS both
- * are one write, in a process of its own (keeper_rados.h). One
+ * are one write, in a process of its own (hf_rados_lease.c). One
  * renewal at a time, on a thread of its own, answered by a letter. The keeper has one per storage, so that a
  * storage that hangs holds up nothing else. */
 #ifndef HF_HOSTD_KEEPER_DISK_H
