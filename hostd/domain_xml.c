@@ -277,6 +277,21 @@ static xmlNode *run_entry(xmlNode *domain)
     return NULL;
 }
 
+/* Each host shows its own key to a Ceph cluster. */
+static void rename_users(const xmlNode *domain, const struct hf_uuid *host)
+{
+    char user[HF_CEPH_NAME_MAX];
+    hf_ceph_host_user(host, user);
+    const xmlNode *devices = child(domain, "devices");
+    for (xmlNode *disk = devices ? devices->children : NULL; disk; disk = disk->next) {
+        xmlNode *auth = xmlStrEqual(disk->name, X("disk")) ? child(disk, "auth") : NULL;
+        if (auth == NULL && xmlStrEqual(disk->name, X("disk")))
+            auth = child(child(disk, "source"), "auth"); /* where libvirt writes it back */
+        if (auth)
+            xmlSetProp(auth, X("username"), X(user));
+    }
+}
+
 hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mark, char **ret)
 {
     char host[HF_UUID_STR], epoch[24], run[24];
@@ -292,6 +307,7 @@ hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mar
     xmlSetProp(placement, X("epoch"), X(number(mark->epoch, epoch)));
     xmlSetProp(placement, X("run"), X(number(mark->run, run)));
     xmlNodeSetContent(entry, X(run));
+    rename_users(domain, &mark->host_uuid);
     *ret = to_text(domain);
     xmlFreeDoc(doc);
     return HF_STATUS_OK;

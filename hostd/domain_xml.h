@@ -26,7 +26,7 @@ hf_status hf_domain_xml_build(const struct hf_vm_spec *spec, const struct hf_dom
                               char **ret) HF_MUST_USE;
 
 /* The text of a running domain of ours (as virDomainGetXMLDesc() gives it) for its copy on another host:
- * with that one's mark, in the metadata and where the gate reads the run. To be freed. INVALID: not ours. */
+ * with that one's mark, in the metadata and where the gate reads the run, and its user of Ceph clusters. To be freed. INVALID: not ours. */
 hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mark, char **ret) HF_MUST_USE;
 
 /* Of a domain's text: its guest's CPUs are played by QEMU (TCG) and not by the machine's own. */

@@ -73,8 +73,10 @@ static void disks_on_ceph(void **state)
 {
     (void)state;
     char *monitors[] = {(char *)"10.0.0.5", (char *)"10.0.0.6:3300"};
-    struct hf_rbd_access rbd = {
-        .monitors = monitors, .n_monitors = 2, .user = "holdfast-1", .key = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="};
+    struct hf_rbd_access rbd = {.monitors = monitors,
+                                .n_monitors = 2,
+                                .user = "holdfast-1",
+                                .key = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="};
     assert_true(hf_uuid_parse("11111111222222223333333344444444", &rbd.secret));
     const struct hf_vm_disk on_ceph[] = {{"pri-v-r-1/b", "raw", &rbd}, {"/mnt/pool/d.qcow2", "qcow2", NULL}};
     struct hf_vm_spec s = small_spec();
@@ -221,11 +223,33 @@ static void knows_an_emulated_guest(void **state)
     assert_false(hf_domain_xml_is_emulated("no XML"));
 }
 
+/* The copy opens its disks on Ceph with the key of its own host. */
+static void gives_the_copy_its_hosts_user(void **state)
+{
+    (void)state;
+    char *monitors[] = {(char *)"10.0.0.5"}, *xml, *copy;
+    struct hf_domain_mark mark = {.epoch = 12, .run = 1000};
+    struct hf_rbd_access rbd = {.monitors = monitors,
+                                .n_monitors = 1,
+                                .user = "holdfast-fedcba9876543210fedcba9876543210",
+                                .key = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="};
+    const struct hf_vm_disk disk = {"pri-v-r-1/b", "raw", &rbd};
+    struct hf_vm_spec s = small_spec();
+    s.disks = &disk;
+    assert_true(hf_uuid_parse("00000000000000000000000000000abc", &mark.host_uuid));
+    assert_true(hf_ok(hf_domain_xml_build(&s, &tcg, &xml)));
+    assert_true(hf_ok(hf_domain_xml_remark(xml, &mark, &copy)));
+    assert_non_null(strstr(copy, "<auth username=\"holdfast-00000000000000000000000000000abc\">"));
+    assert_null(strstr(copy, "holdfast-fedcba"));
+    free(xml);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_guest_under_tcg),
-        cmocka_unit_test(disks_on_ceph),         cmocka_unit_test(larger_guest_under_kvm),
+        cmocka_unit_test(small_guest_under_tcg),         cmocka_unit_test(disks_on_ceph),
+        cmocka_unit_test(gives_the_copy_its_hosts_user), cmocka_unit_test(larger_guest_under_kvm),
         cmocka_unit_test(libvirt_chooses_the_cpu),       cmocka_unit_test(escapes_what_people_write),
         cmocka_unit_test(refuses_what_xml_cannot_carry), cmocka_unit_test(reads_its_mark_back),
         cmocka_unit_test(knows_what_is_not_ours),        cmocka_unit_test(gives_the_copy_a_mark_of_its_own),

@@ -90,7 +90,7 @@ osd_class_default_list = *
 """
 
 
-# Writes one block for each file ORDER.<n> that appears, and says in ANSWER.<n> how that went.
+# Writes the first block as it is for each file BASE.order.<n> that appears, and says in BASE.answer.<n> how that went.
 WRITER = """
 import os, sys, time
 import rados, rbd
@@ -98,12 +98,12 @@ config, pool, image, base = sys.argv[1:]
 with rados.Rados(conffile=config, conf={"admin_socket": "", "log_file": "", "rbd_cache": "false"}) as c, c.open_ioctx(pool) as io:
     with rbd.Image(io, image) as i:
         i.lock_acquire(rbd.RBD_LOCK_MODE_EXCLUSIVE)
-        n = 0
+        block, n = i.read(0, 512), 0
         while True:
             while not os.path.exists(f"{base}.order.{n}"):
                 time.sleep(0.02)
             try:
-                i.write(b"x" * 512, 0)
+                i.write(block, 0)
                 said = "ok"
             except Exception as e:
                 said = "refused" if "108" in str(e) or "shutdown" in str(e).lower() else f"{type(e).__name__}: {e}"
