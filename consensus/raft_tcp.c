@@ -87,10 +87,14 @@ static int tcp_connect(struct raft_uv_transport *outer, struct raft_uv_connect *
     return explain(t, rv);
 }
 
+/* libraft tells it again for each connection that it still gives up after the first time. */
 static void on_closed(struct raft_uv_transport *inner)
 {
     struct hf_raft_tcp *t = hf_container_of(inner, struct hf_raft_tcp, inner);
-    t->closed(&t->outer);
+    raft_uv_transport_close_cb closed = t->closed;
+    t->closed = NULL;
+    if (closed != NULL)
+        closed(&t->outer);
 }
 
 static void tcp_close(struct raft_uv_transport *outer, raft_uv_transport_close_cb cb)

@@ -66,6 +66,7 @@ static void maybe_free(struct hf_raft_uv *u)
         return;
     void (*closed)(void *arg) = u->closed;
     void *arg = u->closed_arg;
+    hf_raft_tcp_done(&u->tcp); /* not sooner: libraft looks at it once more behind its last callback */
     hf_raft_dir_close(&u->dir);
     free(u);
     if (closed != NULL)
@@ -124,7 +125,6 @@ static void on_raft_closed(struct raft *raft)
 {
     struct hf_raft_uv *u = hf_container_of(raft, struct hf_raft_uv, raft);
     raft_uv_close(&u->io);
-    hf_raft_tcp_done(&u->tcp);
     u->raft_closed = true;
     hf_replica_on_dirty(u->replica, NULL, NULL);
     hf_replica_unbind(u->replica);

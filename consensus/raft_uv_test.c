@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,6 +141,29 @@ static struct outcome write_one(struct member *m, const char *id, uint64_t n, co
     return o;
 }
 
+static void await_snapshot(const struct member *m)
+{
+    char pattern[sizeof m->dir + 32];
+    glob_t found = {0};
+    int64_t end = hf_env_now_ms(env) + WAIT_MS;
+    snprintf(pattern, sizeof pattern, "%s/snapshot-*.meta", m->dir);
+    while (glob(pattern, 0, NULL, &found) != 0 && hf_env_now_ms(env) < end)
+        uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(found.gl_pathc > 0, 1);
+    globfree(&found);
+}
+
+/* By whoever leads, until it is answered: members on a busy disk lose their leader now and then. */
+static void write_through(const char *id, uint64_t n, const char *name, const char *text)
+{
+    int64_t end = hf_env_now_ms(env) + WAIT_MS;
+    struct outcome o = write_one(await_leader(), id, n, name, text);
+    while (o.status != HF_OK && hf_env_now_ms(env) < end)
+        o = write_one(await_leader(), id, n, name, text);
+    assert_int_equal(o.status, HF_OK);
+    assert_int_equal(o.code, HF_OK);
+}
+
 static void run_for(int64_t ms)
 {
     int64_t end = hf_env_now_ms(env) + ms;
@@ -228,14 +252,16 @@ static void a_member_that_was_away_too_long_gets_a_snapshot(void **state)
     (void)state;
     char *text = hf_alloc(HF_OBJECT_MAX), name[16], id[16];
     memset(text, 'x', HF_OBJECT_MAX - 1);
-    struct member *leader = start_three(), *away = leader == &members[2] ? &members[1] : &members[2];
+    struct member *away = start_three() == &members[2] ? &members[1] : &members[2];
     stop(away);
     for (uint64_t i = 0; i < 60; i++) {
         snprintf(name, sizeof name, "n%llu", (unsigned long long)i % 4);
         snprintf(id, sizeof id, "id%llu", (unsigned long long)i);
-        assert_int_equal(write_one(leader, id, i % 4, name, text).code, HF_OK);
+        write_through(id, i % 4, name, text);
     }
-    run_for(500);
+    for (int i = 0; i < MEMBERS; i++) /* else whoever leads could still send it the entries */
+        if (&members[i] != away)
+            await_snapshot(&members[i]);
     start(away, false);
     await_object(away, 3, text);
     assert_int_equal(hf_store_total(hf_replica_store(away->replica)), 4);
@@ -439,7 +465,8 @@ static void open_segments_lose_their_zeros_only(void **state)
     assert_size(path, "open-3", whole);
     assert_size(path, "open-4", (3 << 20) + 2 * 4096);
     assert_size(path, "0000000000000001-0000000000000009", whole);
-    static const char *const names[] = {"open-1", "open-2", "open-3", "open-4", "0000000000000001-0000000000000009"};
+    static const char *const names[] = {"open-1", "open-2", "open-3", "open-4",
+                                        "0000000000000001-0000000000000009"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char file[256];
         snprintf(file, sizeof file, "%s/%s", path, names[i]);
