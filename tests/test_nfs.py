@@ -316,3 +316,19 @@ def test_refused(cloud, flags, says):
         cloud.create_storage("bad", **flags)
     assert says in refused.value.message
     assert "bad" not in json.dumps(cloud.json("storage", "list"))
+
+
+def test_softdog_is_told(cloud):
+    """The kernel's own watchdog is petted and proves nothing, and whoever asks for the host hears why."""
+    host = cloud.hosts[1]
+
+    def status():
+        return cloud.json("host", "get", host.name)["status"]
+
+    assert "given no watchdog" in status()["watchdogProblem"]
+    host.run("kill", "-TERM", host.keeper)
+    host.machine.wait(host.keeper)
+    host.run("modprobe softdog")
+    host.start_keeper("--watchdog", "/dev/watchdog1")
+    cloud.wait("the kind of its watchdog", lambda: status().get("watchdog") == "software")
+    assert "it is a software watchdog" in status()["watchdogProblem"]

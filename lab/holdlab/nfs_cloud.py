@@ -39,8 +39,8 @@ class NfsHost:
         self.start_keeper()
         self.start_hostd()
 
-    def start_keeper(self):
-        self.keeper = self.start(self.bin("hf-lease"), "--profile", self.cloud.profile, log="/run/hf-lease.log")
+    def start_keeper(self, *more):
+        self.keeper = self.start(self.bin("hf-lease"), "--profile", self.cloud.profile, *more, log="/run/hf-lease.log")
 
     def start_hostd(self):
         self.hostd = self.start(self.bin("hostd"), "--control", f"{MGMT}.1:{CONTROL_PORT}", "--management-ip", self.mgmt_ip,
