@@ -87,7 +87,7 @@ static int tcp_connect(struct raft_uv_transport *outer, struct raft_uv_connect *
     return explain(t, rv);
 }
 
-/* libraft tells it again for each connection that it still gives up after the first time. */
+/* Once: libraft does not remember that it has told it. */
 static void on_closed(struct raft_uv_transport *inner)
 {
     struct hf_raft_tcp *t = hf_container_of(inner, struct hf_raft_tcp, inner);

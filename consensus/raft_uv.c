@@ -66,7 +66,7 @@ static void maybe_free(struct hf_raft_uv *u)
         return;
     void (*closed)(void *arg) = u->closed;
     void *arg = u->closed_arg;
-    hf_raft_tcp_done(&u->tcp); /* not sooner: libraft looks at it once more behind its last callback */
+    hf_raft_tcp_done(&u->tcp); /* not in libraft's callback, which looks at it once more */
     hf_raft_dir_close(&u->dir);
     free(u);
     if (closed != NULL)
