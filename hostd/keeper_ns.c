@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,13 @@ bool guest_lives(pid_t pid)
     return waitpid(pid, NULL, WNOHANG) == 0;
 }
 
+static atomic_bool hung_fs_asked;
+
+bool hung_fs_waits(void)
+{
+    return hung_fs_asked;
+}
+
 /* Takes the kernel's requests; answers the first, which opens the conversation, and no other. Once a request
  * has been read, whoever waits for it cannot be killed any more. */
 static void *serve_nothing(void *arg)
@@ -130,8 +138,10 @@ static void *serve_nothing(void *arg)
     } answer = {.head = {.len = sizeof answer}, .init = {.major = FUSE_KERNEL_VERSION, .max_write = 4096}};
     for (ssize_t n; (n = read(fd, buf, sizeof buf)) > 0;) {
         const struct fuse_in_header *q = (const void *)buf;
-        if (q->opcode != FUSE_INIT)
+        if (q->opcode != FUSE_INIT) {
+            hung_fs_asked = true;
             continue;
+        }
         const struct fuse_init_in *in = (const void *)(buf + sizeof *q);
         answer.head.unique = q->unique;
         answer.init.minor = in->minor;
@@ -153,6 +163,7 @@ int hung_fs_mount(void)
         close(fd);
         return -1;
     }
+    hung_fs_asked = false;
     HF_ASSERT(pthread_create(&thread, NULL, serve_nothing, (void *)(intptr_t)fd) == 0);
     pthread_detach(thread);
     return fd;

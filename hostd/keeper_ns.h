@@ -28,6 +28,8 @@ pid_t guest_start(const struct hf_uuid *instance, enum guest_kind kind);
 /* A file system at /mnt/hung whose server answers nothing: whoever looks a name up there waits in the kernel
  * until hung_fs_release, killed or not. -1: this machine has no FUSE. */
 int hung_fs_mount(void);
+/* Somebody waits there by now. */
+bool hung_fs_waits(void);
 void hung_fs_release(int fd);
 /* Whether it still runs; reaps it if not. */
 bool guest_lives(pid_t pid);
