@@ -100,6 +100,7 @@
     X(OPERATION_JUDGED_AGAIN,  "operations", "An operation that has ended is judged again with every change of its target.") \
     X(SHUT_DOWN_IN_USE,        "operations", "A host that is shut down is told to close its epoch while instances run there.") \
     X(HELD_TOO_EARLY,          "ha",       "A NeverStop instance is held with the first end that nobody ordered.") \
+    X(PRIORITY_FORGOTTEN,      "ha",       "Who waits for a host is placed without regard to its priority.") \
     X(AFFINITY_FORGOTTEN,      "affinity", "A hard anti-affinity group is a wish: where there is no other room, two of it share a host.") \
     X(FAILED_EDIT_DROPPED,     "operations", "What a controller could not commit is not tried again.")
 /* clang-format on */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "holdfast/v1/infra.pb-c.h"
 
 typedef Holdfast__V1__Instance Instance;
@@ -10,7 +11,8 @@ typedef Holdfast__V1__Instance Instance;
 
 int hf_instance_priority(const Instance *i)
 {
-    return i->spec->restart_priority == PRIORITY(RESTART_PRIORITY_UNSPECIFIED)
+    return i->spec->restart_priority == PRIORITY(RESTART_PRIORITY_UNSPECIFIED) ||
+                   HF_MUTANT(PRIORITY_FORGOTTEN)
                ? PRIORITY(MEDIUM)
                : (int)i->spec->restart_priority;
 }

@@ -40,10 +40,11 @@ static bool are_apart(struct sim_checks *c, const struct sim_instance *a, const 
 }
 
 const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const struct sim_instance *i,
-                                             const struct sim_known_host *h)
+                                             const struct sim_known_host *h,
+                                             const struct sim_instance *without)
 {
     for (const struct sim_instance *o = c->instance_list; i->n_groups > 0 && o != NULL; o = o->next)
-        if (o != i && sim_may_run_on(o, h) && are_apart((struct sim_checks *)c, i, o))
+        if (o != i && o != without && sim_may_run_on(o, h) && are_apart((struct sim_checks *)c, i, o))
             return o;
     return NULL;
 }
@@ -51,7 +52,7 @@ const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const s
 void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
                      const struct sim_known_host *h)
 {
-    const struct sim_instance *o = sim_kept_apart_by(c, i, h);
+    const struct sim_instance *o = sim_kept_apart_by(c, i, h, NULL);
     if (o != NULL && i->placement.end == SIM_OPEN)
         sim_violated(c, now_ns, SIM_RULE_APART, sim_subject(&i->uuid),
                      "instance '%s' was placed on host %s, where '%s' of its hard anti-affinity group is",

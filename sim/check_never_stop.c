@@ -53,10 +53,15 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-static bool has_room(const struct sim_checks *c, const struct sim_known_host *h, const struct sim_instance *i)
+/* without: an instance whose room on it counts as free, or NULL. */
+static bool has_room(const struct sim_checks *c, const struct sim_known_host *h, const struct sim_instance *i,
+                     const struct sim_instance *without)
 {
-    return less(h->cpus * c->cpu_factor, h->cpus_used) >= i->cpus &&
-           less(less(h->memory_bytes, c->reserved_memory), h->memory_used) >= i->memory_bytes;
+    bool frees = without != NULL && sim_may_run_on(without, h);
+    uint64_t cpus = h->cpus_used - (frees ? without->cpus : 0),
+             memory = h->memory_used - (frees ? without->memory_bytes : 0);
+    return less(h->cpus * c->cpu_factor, cpus) >= i->cpus &&
+           less(less(h->memory_bytes, c->reserved_memory), memory) >= i->memory_bytes;
 }
 
 /* It has lost its lease on one of the instance's storages: that one takes no start before the host's next
@@ -72,15 +77,21 @@ static bool is_closed_to(const struct sim_known_host *h, const struct sim_instan
     return false;
 }
 
+bool sim_fits(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h,
+              const struct sim_instance *without)
+{
+    const struct sim_known_host *from = i->placement.host;
+    return has_room(c, h, i, without) && !is_closed_to(h, i) && sim_kept_apart_by(c, i, h, without) == NULL &&
+           (i->bound_to == NULL || i->bound_to == h) &&
+           (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster));
+}
+
 /* Since when the longest healthy host with room has been that; INT64_MAX: there is none. */
 static int64_t room_since(const struct sim_checks *c, const struct sim_instance *i)
 {
     int64_t since = INT64_MAX;
-    const struct sim_known_host *from = i->placement.host;
     for (const struct sim_known_host *h = c->host_list; h != NULL; h = h->next)
-        if (h->healthy_since_ns < since && has_room(c, h, i) && !is_closed_to(h, i) &&
-            sim_kept_apart_by(c, i, h) == NULL && (i->bound_to == NULL || i->bound_to == h) &&
-            (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster)))
+        if (h->healthy_since_ns < since && sim_fits(c, i, h, NULL))
             since = h->healthy_since_ns;
     return since;
 }

@@ -9,6 +9,8 @@
 #include "holdfast/v1/instance.pb-c.h"
 #include "sim/checks_int.h"
 
+#define MEDIUM HOLDFAST__V1__INSTANCE_SPEC__RESTART_PRIORITY__MEDIUM /* of an instance without a priority */
+
 typedef unsigned long long ull;
 typedef Holdfast__V1__Instance Instance;
 
@@ -280,6 +282,8 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
     i->bound_to = spec->host_uuid[0] != '\0' ? sim_host_of(c, &bound_to) : NULL;
     i->cpus = spec->cpus;
     i->memory_bytes = spec->memory_bytes;
+    i->priority = spec->restart_priority != 0 ? (int)spec->restart_priority : MEDIUM;
+    i->told_ns = now_ns;
     if (!i->wanted && p.run > i->unwanted_run)
         i->unwanted_run = p.run;
     take_status(i, now_ns, m);
@@ -341,6 +345,7 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
             refuse(c, now_ns, p->instance,
                    f != NULL ? "it was placed in a fenced epoch" : "its host does not live this epoch");
         sim_judge_apart(c, now_ns, p->instance, h);
+        sim_judge_priority(c, now_ns, p->instance, h);
         break;
     case SIM_LEFT_FENCED:
         if (h->epoch <= p->epoch && (f == NULL || !covers(f, p->instance)))

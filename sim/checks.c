@@ -22,6 +22,7 @@ static const char *const rule_names[SIM_RULES] = {
     [SIM_RULE_ENDED_RUNS] = "ended-runs",
     [SIM_RULE_GATE] = "gate",
     [SIM_RULE_APART] = "apart",
+    [SIM_RULE_PRIORITY] = "priority",
 };
 
 const char *sim_rule_name(enum sim_rule r)
@@ -295,6 +296,7 @@ void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed)
 void sim_checks_new_leader(struct sim_checks *c, int64_t now_ns)
 {
     sim_never_stop_tick(c, now_ns);
+    c->leader_since_ns = now_ns;
     sim_never_stop_restart(c, now_ns);
     c->calm_since_ns = now_ns;
 }

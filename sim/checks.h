@@ -32,6 +32,7 @@ enum sim_rule {
     SIM_RULE_ENDED_RUNS,    /* the store calls a run over, and it executes */
     SIM_RULE_GATE,          /* a keeper let a guest be born that must not be */
     SIM_RULE_APART,         /* a placement that puts two of a hard anti-affinity group on one host */
+    SIM_RULE_PRIORITY,      /* a placement that takes the last room from who waits with a higher priority */
     SIM_RULES,
 };
 const char *sim_rule_name(enum sim_rule r); /* "two-copies" */
@@ -160,6 +161,8 @@ void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed);
  *               for L+K (with a quorum, undisturbed); a fence for silence of a host that holds all its
  *               leases, or one that a copy on it needs; or while too many hosts are without power (rule 18)
  *   never-stop  an instance that is to run again is still wanted when its run has ended
+ *   apart       no placement, and no migration, puts two of a hard anti-affinity group on one host
+ *   priority    nobody is placed where the last room is that one of a higher priority has waited for
  *   addresses   an address of a network, and a MAC, belong to one NIC, and to its instance if allocated
  *   operations  end once, are not changed after that, and not deleted before */
 void sim_checks_applied(struct sim_checks *c, int64_t now_ns, unsigned node, uint64_t revision, uint32_t kind,

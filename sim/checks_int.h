@@ -142,6 +142,8 @@ struct sim_instance {
     struct sim_known_host *fenced_from; /* where its last run was when it was fenced; until it runs again */
     bool never_stop, wanted, paused, deleting;
     struct sim_known_host *bound_to; /* its next start is bound to this host; NULL: to none */
+    int priority;                    /* the higher is placed first */
+    int64_t told_ns;                 /* when it was last stored */
     uint64_t cpus, memory_bytes;
     struct sim_store_storage *storages[SIM_DISKS_MAX];
     size_t n_storages;
@@ -211,6 +213,7 @@ struct sim_checks {
     struct sim_known_host *by_number[SIM_HOSTS_MAX];
     bool no_quorum, disturbed;
     int64_t calm_since_ns; /* quorum, nothing disturbed */
+    int64_t leader_since_ns;
     uint64_t failovers;
     /* the store */
     struct hf_uuid_map objects, hosts, storages, fences, instances, operations, addresses;
@@ -272,9 +275,11 @@ const char *sim_host_text(const struct sim_known_host *h);
 /* --- check_affinity.c --- */
 void sim_apply_group(struct sim_checks *c, const struct hf_uuid *uuid, const uint8_t *bytes, size_t len);
 void sim_take_groups(struct sim_instance *i, const Holdfast__V1__InstanceSpec *spec);
-/* Another instance that is placed there and that a hard group keeps this one apart from, or NULL. */
+/* Another instance, but for `without` (or NULL), that is placed there and that a hard group keeps this one
+ * apart from, or NULL. */
 const struct sim_instance *sim_kept_apart_by(const struct sim_checks *c, const struct sim_instance *i,
-                                             const struct sim_known_host *h);
+                                             const struct sim_known_host *h,
+                                             const struct sim_instance *without);
 /* It was just placed. */
 void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
                      const struct sim_known_host *h);
@@ -282,6 +287,11 @@ void sim_judge_apart(struct sim_checks *c, int64_t now_ns, const struct sim_inst
 bool sim_may_run_on(const struct sim_instance *i, const struct sim_known_host *h);
 /* Rule 18: that nothing is heard of it is no loss, for it may be silent and nothing is placed there. */
 bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h);
+
+/* --- check_priorities.c --- */
+/* It was just placed there. */
+void sim_judge_priority(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
+                        const struct sim_known_host *h);
 
 /* --- check_kills.c --- */
 /* NULL: it was never renewed. */
@@ -306,6 +316,9 @@ static inline void sim_never_stop_tick(struct sim_checks *c, int64_t now_ns)
 }
 /* Some healthy host has room for it. */
 bool sim_room_for(const struct sim_checks *c, const struct sim_instance *i);
+/* It could be placed on this host, were it well; and had `without` (or NULL) not been placed there. */
+bool sim_fits(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h,
+              const struct sim_instance *without);
 
 /* --- check_store.c: what is stored --- */
 void sim_store_apply(struct sim_checks *c, int64_t now_ns, uint64_t revision, uint32_t kind,

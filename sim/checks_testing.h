@@ -215,6 +215,7 @@ struct vm {
     uint32_t failures;
     unsigned end_host;
     bool apart; /* in group 0 */
+    int priority;
     /* its migration, to that host in its present epoch; phase 0: none */
     int move_phase;
     unsigned move_host;
@@ -250,6 +251,7 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
     spec.power = (Holdfast__V1__PowerState)v.power;
     spec.ha_level = v.no_ha ? HOLDFAST__V1__HA_LEVEL__HA_NONE : HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
     spec.deleting = v.deleting;
+    spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)v.priority;
     spec.cpus = 1;
     spec.memory_bytes = 1ULL << 30;
     spec.storage_uuids = storages;
