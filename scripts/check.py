@@ -18,7 +18,7 @@ from holdlab.proc import Interrupted, LabError, ignore_signals, raise_on_signals
 
 LAB_NAME = "check"
 UNIT_TIMEOUT_S = 900
-SYSTEM_TIMEOUT_S = 1500
+SYSTEM_TIMEOUT_S = 2400
 FAILURE_LINES = 60
 SIM_SECONDS = 180           # of new seeds in a plain ./check
 SIM_TIMEOUT_S = 3600
