@@ -41,8 +41,9 @@ static void close_conn(struct conn *c)
     free(c);
 }
 
-void hf_ceph_session_free(struct hf_ceph_session *s)
+static void *close_all(void *arg)
 {
+    struct hf_ceph_session *s = arg;
     while (s->conns) {
         struct conn *c = s->conns;
         HF_ASSERT(c->users == 0);
@@ -55,6 +56,18 @@ void hf_ceph_session_free(struct hf_ceph_session *s)
     free((char *)s->access.key);
     free((char *)s->access.fsid);
     free(s);
+    return NULL;
+}
+
+void hf_ceph_session_free(struct hf_ceph_session *s)
+{
+    pthread_t thread;
+    if (!s->conns) {
+        close_all(s);
+        return;
+    }
+    HF_ASSERT(pthread_create(&thread, NULL, close_all, s) == 0);
+    pthread_detach(thread);
 }
 
 /* The one that may be used; connecting: somebody is to make one. */

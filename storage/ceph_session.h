@@ -10,7 +10,8 @@ struct hf_ceph_session;
 /* access is copied. */
 struct hf_ceph_session *hf_ceph_session_create(const struct hf_rados_access *access,
                                                const struct hf_rados_limits *limits);
-void hf_ceph_session_free(struct hf_ceph_session *s); /* nothing of it is taken; may block for a moment */
+/* Nothing of it is taken. Never blocks: what is connected is closed on a thread of its own. */
+void hf_ceph_session_free(struct hf_ceph_session *s);
 
 /* Blocks for a connection's time-out at most; UNAVAILABLE at once while another thread is at it. */
 hf_status hf_ceph_session_take(struct hf_ceph_session *s, rados_t *ret) HF_MUST_USE;
