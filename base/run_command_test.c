@@ -82,6 +82,24 @@ static void refuses_endless_output(void **state)
     assert_null(out);
 }
 
+/* More than a pipe holds, and neither in the arguments nor in the environment. */
+static void feeds_what_it_is_given(void **state)
+{
+    (void)state;
+    static char input[200001];
+    const char *argv[] = {"sh", "-c", "wc -c", NULL}, *echo[] = {"cat", NULL};
+    char *out = NULL;
+    memset(input, 'k', sizeof input - 1);
+    assert_true(hf_ok(hf_run_command_fed(argv, input, 60000, &out)));
+    assert_int_equal(strtol(out, NULL, 10), 200000);
+    free(out);
+    assert_true(hf_ok(hf_run_command_fed(echo, "", 60000, &out)));
+    assert_string_equal(out, "");
+    free(out);
+    assert_error(hf_run_command_fed((const char *[]){"no-such-program", NULL}, "x", 60000, NULL),
+                 HF_NOT_FOUND, "not installed");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +109,7 @@ int main(void)
         cmocka_unit_test(kills_at_the_deadline),
         cmocka_unit_test(does_not_wait_for_a_daemon_it_left),
         cmocka_unit_test(refuses_endless_output),
+        cmocka_unit_test(feeds_what_it_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "rpc/pbjson.h"
@@ -24,6 +25,39 @@ static void every_row_names_a_method(void **state)
         for (const struct cli_verb *v = n->verbs; v->name; v++)
             if (v->method && !method_of(n, v))
                 fail_msg("%s %s: the schema has no method %s", n->name, v->name, v->method);
+}
+
+static const struct cli_flag *flag_of(const char *noun, const char *verb, const char *flag)
+{
+    for (const struct cli_noun *n = cli_nouns; n->name; n++)
+        for (const struct cli_verb *v = strcmp(n->name, noun) == 0 ? n->verbs : NULL; v && v->name; v++)
+            for (const struct cli_flag *f = strcmp(v->name, verb) == 0 ? v->flags : NULL; f && f->name; f++)
+                if (strcmp(f->name, flag) == 0)
+                    return f;
+    return NULL;
+}
+
+/* A key need not stand on a command line, where everybody on the machine reads it. */
+static void a_secret_from_a_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/hf-cli-XXXXXX", value[64];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "AQDj==\nmore\n", 12) == 12);
+    close(fd);
+    snprintf(value, sizeof value, "@%s", path);
+    const struct cli_flag *key = flag_of("storage", "create", "key");
+    assert_non_null(key);
+    struct cli_args args = {.n_given = 1};
+    args.given[0] = (struct cli_given){key, value};
+    json_t *root = json_object();
+    assert_true(hf_ok(cli_request_fill(&args, root, NULL, NULL)));
+    assert_string_equal(json_string_value(cli_json_at(root, "spec.ceph.key")), "AQDj==");
+    unlink(path);
+    hf_status st = cli_request_fill(&args, root, NULL, NULL);
+    assert_non_null(strstr(hf_status_message(st), "--key"));
+    hf_status_drop(st);
+    json_decref(root);
 }
 
 /* Every flag's path exists in the schema: a filled request converts into its message. */
@@ -155,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_names_a_method), cmocka_unit_test(every_flag_names_a_field),
+        cmocka_unit_test(a_secret_from_a_file),
         cmocka_unit_test(words_become_flags),       cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(sizes_have_units),         cmocka_unit_test(paths_become_objects),
         cmocka_unit_test(a_verb_may_have_two_words),
