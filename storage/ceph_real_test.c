@@ -1,0 +1,229 @@
+/* Leases, templates, volumes and eviction on a real cluster, which ceph_real_test.py starts: HF_CEPH_MON and
+ * HF_CEPH_KEY tell where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "storage/rados_lease.h"
+#include "storage/rbd_lib.h"
+
+#define POOL  "unit"
+#define MIB   (1u << 20)
+#define WRONG "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="
+
+static const struct hf_rados_limits limits = {.connect_ms = 10000, .op_ms = 10000};
+
+static struct hf_rados_access access_of(const char *key, const char *fsid)
+{
+    return (struct hf_rados_access){
+        .mon_host = getenv("HF_CEPH_MON"), .user = "admin", .key = key, .fsid = fsid};
+}
+
+static rados_t connected(void)
+{
+    rados_t c = NULL;
+    struct hf_rados_access a = access_of(getenv("HF_CEPH_KEY"), "");
+    hf_status st = hf_rados_connect(&a, &limits, &c);
+    assert_string_equal(hf_status_message(st), "ok");
+    return c;
+}
+
+static rados_ioctx_t pool_of(rados_t c)
+{
+    rados_ioctx_t io;
+    assert_int_equal(rados_ioctx_create(c, POOL, &io), 0);
+    return io;
+}
+
+static void ok(hf_status st)
+{
+    assert_string_equal(hf_status_message(st), "ok");
+    hf_status_drop(st);
+}
+
+/* --- leases --- */
+
+static bool refused(rados_ioctx_t io, uint64_t epoch, bool closed, char content)
+{
+    static char slot[16384];
+    bool fenced = false;
+    memset(slot, content, sizeof slot);
+    struct hf_rados_renewal r = {
+        .object = "record", .epoch = epoch, .closed = closed, .slot = slot, .len = sizeof slot};
+    ok(hf_rados_lease_renew(io, &r, &fenced));
+    return fenced;
+}
+
+static char content_of(rados_ioctx_t io)
+{
+    char buf[16];
+    size_t len = 0;
+    ok(hf_rados_lease_read(io, "record", buf, sizeof buf, &len));
+    return len > 0 ? buf[0] : '-';
+}
+
+static void a_fenced_renewal_never_lands(void **state)
+{
+    (void)state;
+    rados_t c = connected();
+    rados_ioctx_t io = pool_of(c);
+    assert_int_equal(content_of(io), '-');
+    assert_false(refused(io, 1, false, 'a'));
+    assert_false(refused(io, 9, false, 'b'));
+    assert_true(refused(io, 8, false, 'x'));   /* an epoch that is over, however late it comes */
+    assert_false(refused(io, 16, false, 'c')); /* as numbers, not as text */
+    ok(hf_rados_lease_mark(io, "record", 16));
+    assert_true(refused(io, 16, false, 'x'));
+    assert_int_equal(content_of(io), 'c');
+    assert_false(refused(io, 16, true, 'd')); /* its last word is no renewal */
+    assert_int_equal(content_of(io), 'd');
+    ok(hf_rados_lease_mark(io, "record", 3)); /* a late mark lowers nothing */
+    assert_true(refused(io, 16, false, 'x'));
+    assert_false(refused(io, 17, false, 'e'));
+    ok(hf_rados_lease_mark(io, "never written", 4)); /* a host that has not renewed yet */
+    rados_ioctx_destroy(io);
+    rados_shutdown(c);
+}
+
+/* --- images --- */
+
+static void write_file(const char *path, char *data)
+{
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    memset(data, 0, 4 * MIB);
+    memset(data + MIB, 'q', 100);
+    memset(data + 3 * MIB, 'z', MIB);
+    assert_int_equal(fwrite(data, 1, 4 * MIB, f), 4 * MIB);
+    fclose(f);
+}
+
+static void a_template_and_its_clone(void **state)
+{
+    (void)state;
+    static char data[4 * MIB], read[4 * MIB];
+    char path[] = "/tmp/hf-ceph-XXXXXX";
+    unsigned evicted;
+    rados_t c = connected();
+    struct hf_rbd_lib lib;
+    struct hf_rbd_name t = {POOL, "template"}, v = {POOL, "volume"};
+    struct hf_rbd_stat stat;
+    hf_rbd_lib_init(&lib, c);
+    close(mkstemp(path));
+    write_file(path, data);
+    ok(hf_rbd_have_template(&lib.rbd, &t, "me", path, sizeof data, 1234));
+    ok(hf_rbd_have_template(&lib.rbd, &t, "me", path, sizeof data, 1234));
+    ok(hf_rbd_find_template(&lib.rbd, &t, &stat));
+    assert_int_equal(stat.file_bytes, 1234);
+    ok(hf_rbd_have_volume(&lib.rbd, &v, &t, 8 * MIB, &evicted));
+    ok(lib.rbd.ops->stat(&lib.rbd, &v, &stat));
+    assert_int_equal(stat.size_bytes, 8 * MIB);
+    assert_string_equal(stat.parent_image, "template");
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    uint64_t features;
+    assert_int_equal(rbd_open_read_only(io, "volume", &image, NULL), 0);
+    assert_int_equal(rbd_read(image, 0, sizeof read, read), sizeof read);
+    assert_memory_equal(read, data, sizeof data);
+    assert_int_equal(rbd_get_features(image, &features), 0);
+    assert_true(features & RBD_FEATURE_EXCLUSIVE_LOCK);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+    ok(hf_rbd_delete(&lib.rbd, &v));
+    ok(hf_rbd_delete(&lib.rbd, &v));
+    hf_status st = lib.rbd.ops->stat(&lib.rbd, &v, &stat);
+    assert_int_equal(hf_status_code(st), HF_NOT_FOUND);
+    hf_status_drop(st);
+    unlink(path);
+    rados_shutdown(c);
+}
+
+/* A client of an earlier run: its writes and its lease are refused from then on, and the next one is not. */
+static void a_client_that_is_left_over(void **state)
+{
+    (void)state;
+    char block[512] = "x";
+    unsigned evicted;
+    rados_t old = connected(), now = connected();
+    rados_ioctx_t old_io = pool_of(old), io = pool_of(now);
+    rbd_image_t held, image;
+    struct hf_rbd_lib lib;
+    struct hf_rbd_name v = {POOL, "left"};
+    hf_rbd_lib_init(&lib, now);
+    ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
+    assert_int_equal(evicted, 0);
+    assert_int_equal(rbd_open(old_io, "left", &held, NULL), 0);
+    assert_int_equal(rbd_lock_acquire(held, RBD_LOCK_MODE_EXCLUSIVE), 0);
+    assert_int_equal(rbd_write(held, 0, sizeof block, block), sizeof block);
+    ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
+    assert_int_equal(evicted, 1);
+    assert_int_equal(rbd_open(io, "left", &image, NULL), 0);
+    assert_int_equal(rbd_lock_acquire(image, RBD_LOCK_MODE_EXCLUSIVE), 0);
+    assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
+    assert_true(rbd_write(held, 0, sizeof block, block) < 0);
+    assert_true(rbd_write(held, 4096, sizeof block, block) < 0);
+    assert_true(refused(old_io, 99, false, 'x')); /* a keeper learns of it by its next renewal */
+    assert_int_equal(rbd_write(image, 4096, sizeof block, block), sizeof block);
+    rbd_close(image);
+    rbd_close(held);
+    rados_ioctx_destroy(old_io);
+    rados_ioctx_destroy(io);
+    rados_shutdown(old);
+    rados_shutdown(now);
+}
+
+/* --- what is wrong --- */
+
+static void expect(const struct hf_rados_access *a, unsigned connect_ms, enum hf_code code)
+{
+    rados_t c;
+    struct hf_rados_limits short_ = {.connect_ms = connect_ms, .op_ms = 10000};
+    hf_status st = hf_rados_connect(a, &short_, &c);
+    assert_int_equal(hf_status_code(st), code);
+    assert_null(strstr(hf_status_message(st), a->key));
+    hf_status_drop(st);
+}
+
+static void wrong_clusters(void **state)
+{
+    (void)state;
+    struct hf_rados_access key = access_of(WRONG, ""),
+                           fsid = access_of(getenv("HF_CEPH_KEY"), "e1beaa76-80a0-4a2b-8986-0117f450b32f"),
+                           nobody = access_of(WRONG, "");
+    nobody.mon_host = "127.0.0.1:9";
+    expect(&key, 10000, HF_DENIED);
+    expect(&fsid, 10000, HF_PRECONDITION);
+    expect(&nobody, 1000, HF_UNAVAILABLE);
+    rados_t c = connected();
+    struct hf_rbd_lib lib;
+    struct hf_rbd_name n = {"nowhere", "image"};
+    unsigned evicted;
+    hf_rbd_lib_init(&lib, c);
+    hf_status st =
+        hf_rbd_have_volume(&lib.rbd, &n, NULL, MIB, &evicted); /* a pool that is gone is no image that is */
+    assert_int_equal(hf_status_code(st), HF_UNAVAILABLE);
+    hf_status_drop(st);
+    rados_shutdown(c);
+}
+
+int main(void)
+{
+    if (!getenv("HF_CEPH_MON") || !getenv("HF_CEPH_KEY")) {
+        printf("started by ceph_real_test.py\n");
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_fenced_renewal_never_lands),
+        cmocka_unit_test(a_template_and_its_clone),
+        cmocka_unit_test(a_client_that_is_left_over),
+        cmocka_unit_test(wrong_clusters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
