@@ -15,6 +15,8 @@
 #include "hostd/rados_order.h"
 #include "hostd/storage_file.h"
 
+#define BLOCK_BYTES 4096 /* what O_DIRECT wants; a size to allocate must be a multiple */
+
 struct hf_keeper_disk {
     /* fixed */
     struct hf_keeper_inbox *inbox;
@@ -147,9 +149,9 @@ struct hf_keeper_disk *hf_keeper_disk_create(struct hf_keeper_inbox *inbox)
     struct hf_keeper_disk *d = HF_NEW(struct hf_keeper_disk);
     d->inbox = inbox;
     d->fd = -1;
-    d->order = aligned_alloc(4096, sizeof *d->order);
-    d->written = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
-    d->found = aligned_alloc(4096, HF_LEASE_SLOT_BYTES);
+    d->order = aligned_alloc(BLOCK_BYTES, (sizeof *d->order + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES);
+    d->written = aligned_alloc(BLOCK_BYTES, HF_LEASE_SLOT_BYTES);
+    d->found = aligned_alloc(BLOCK_BYTES, HF_LEASE_SLOT_BYTES);
     HF_ASSERT(d->order && d->written && d->found);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->wake, NULL);
