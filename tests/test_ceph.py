@@ -124,6 +124,15 @@ def test_an_instance_lives_on_it(cloud, ceph, storage):
     assert ceph.images(data) == [] and ceph.trash(root) == [] and ceph.trash(data) == []
 
 
+def test_migrates(cloud, ceph, storage):
+    before = cloud.create("mover", "--storage", storage)
+    source = cloud.host_of("mover")
+    cloud.cli.run("instance", "migrate", "mover")
+    assert cloud.host_of("mover") != source
+    assert cloud.guest("mover").wait_status()["boot_id"] == before["boot_id"]
+    cloud.delete("mover")
+
+
 @pytest.mark.parametrize("flags, says", [
     ({"key": "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="}, "refuses the user 'client.admin'"),
     ({"user": "nobody"}, "refuses the user 'client.nobody'"),
@@ -172,6 +181,25 @@ def test_refused(cloud, ceph, flags, says):
     assert "secret" not in refused.value.message
 
 
+def test_a_client_left_over(cloud, ceph, storage):
+    """A client of an earlier run that still has the volume open is refused by the cluster before the next run starts, also one
+    that was stopped and goes on later; the next run is not."""
+    cloud.create("twice", "--storage", storage)
+    volume = cloud.instance("twice")["spec"]["rootVolumeUuid"]
+    cloud.cli.run("instance", "stop", "twice")
+    cloud.wait_state("twice", "STOPPED")
+    with ceph.writer(pool(cloud, "pri-v-r-"), volume) as writer:
+        assert writer.write() == "ok"
+        writer.stop()
+        cloud.cli.run("instance", "start", "twice")
+        cloud.guest("twice").wait_status()
+        writer.go_on()
+        assert writer.write() == "refused"
+        assert writer.write() == "refused"
+    assert cloud.guest("twice").wait_status()
+    cloud.delete("twice")
+
+
 def leases(cloud):
     """Of every host: (epoch, how it stands)."""
     return [(h["status"]["epoch"], h["status"]["state"]) for h in cloud.cli.json("host", "list")]
@@ -195,3 +223,27 @@ def test_an_outage_of_the_cluster(cloud, ceph, storage):
     kinds = {e["kind"] for f in cloud.cli.json("ha", "fences") for e in f.get("evidence", [])}
     assert kinds <= {"CLOSED_AND_KILLED", "NEXT_EPOCH"}
     cloud.delete("sturdy")
+
+
+def test_a_lost_host(cloud, ceph, storage):
+    """A power cut: its record on RADOS stands still, its epoch is marked there, and its instance runs elsewhere."""
+    cloud.create("phoenix", "--storage", storage, "--ha", "NeverStop")
+    host, run = cloud.host_of("phoenix"), cloud.run_of("phoenix")
+    uuid = cloud.instance("phoenix")["placement"]["hostUuid"]
+    epoch = int(cloud.cli.get("host", uuid)["status"]["epoch"])
+    record = f"heartbeat-file-kvm-host-{uuid}.hb"
+    assert ceph.attribute(pool(cloud, "pri-v-r-"), record, "holdfast.epoch") == f"{epoch:016x}"
+    host.power_off()
+    try:
+        cloud.wait_new_run("phoenix", run)
+        assert cloud.host_of("phoenix") != host
+        assert int(ceph.attribute(pool(cloud, "pri-v-r-"), record, "holdfast.fenced"), 16) >= epoch
+        cloud.guest("phoenix").wait_status()
+    finally:
+        host.power_on()
+    cloud.cli.wait("the host's next epoch", lambda: int(cloud.cli.get("host", uuid)["status"]["epoch"]) > epoch and
+                   cloud.cli.get("host", uuid)["status"]["state"] == "CONNECTED", 120)
+    cloud.cli.wait("its record in the new epoch", lambda: int(ceph.attribute(
+        pool(cloud, "pri-v-r-"), record, "holdfast.epoch"), 16) > epoch, 60)
+    assert cloud.copies("phoenix") == 1
+    cloud.delete("phoenix")
