@@ -143,7 +143,7 @@ class FailureStory:
         self.report.update({
             "to_host": self.cli.get("host", after["placement"]["hostUuid"])["meta"]["name"],
             "run_before": run, "run_after": int(after["placement"]["run"]),
-            "evidence": book.get("evidence", "its own word: stopped"),
+            "evidence": book.get("evidence", "none is recorded"),
             **{f"{event}_ms": int(book[f"{event}AtMs"]) - self.failed_ms for event in ("detected", "fenced", "placed", "running")
                if int(book.get(f"{event}AtMs", 0))},
             "guest_up_ms": beat.at_ns // 1_000_000 - self.failed_ms,
