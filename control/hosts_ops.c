@@ -40,7 +40,8 @@ static hf_status drill(void *arg, const struct hf_store *s, struct hf_txn *t, co
     return hf_drill_order(arg, s, t, host_uuid, force);
 }
 
-/* Until the call's transaction is through, which may fail, nobody else is to be given the room at the target. */
+/* Until the call's transaction is through, which may fail, nobody else is to be given the room at the target.
+ */
 static void keep_room(struct hf_controllers *c, const Holdfast__V1__Instance *i, const char *host_uuid)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, i->meta->uuid);
