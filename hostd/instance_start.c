@@ -160,7 +160,12 @@ static void on_permit(void *arg, hf_status st)
         return;
     if (!hf_ok(st) || HF_BUGGIFY(PERMIT_ANSWER_LOST)) {
         hf_host_refresh(h); /* a time-out: the view tells whether the permit was given */
-        hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "permit to run"));
+        if (r->permit == HF_PERMIT_NONE) {
+            hf_instance_blocked(r, hf_wrap(hf_status_copy(st), "permit to run"));
+        } else { /* asked for again: the gate has the last word */
+            r->permit_kept = true;
+            hf_instance_tick(r);
+        }
         return;
     }
     if (r->permit == HF_PERMIT_NONE)
