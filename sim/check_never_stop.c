@@ -144,6 +144,8 @@ static bool fence_waits(const struct sim_checks *c, struct sim_known_host *h)
 static bool host_excuses(const struct sim_checks *c, const struct sim_instance *i)
 {
     const struct sim_placement *p = &i->placement;
+    if (p->moves && !is_up(p->target))
+        return true; /* rule 6: proof is needed for both ends */
     if (p->host != NULL && p->end == SIM_OPEN && p->host->facts.lost && fence_waits(c, p->host))
         return true;
     if (p->host != NULL && p->end == SIM_OPEN && !p->host->facts.lost)

@@ -102,6 +102,7 @@ void sim_checks_let_in(struct sim_checks *c, int64_t now_ns, unsigned host, cons
  *   - one of its storages is out for every host, or is not a shared one (it waits for its host, rule 5);
  *   - its host is lost, and a storage that a run placed there is on is out, or the host has not renewed its
  *     lease there once in its epoch: the fence holds for what nobody can see (rules 18, 19);
+ *   - its migration is open and the host at the other end is not well: it needs proof for both (rule 6);
  *   - its host is faulty but not lost: it lives, and may be unable to say what became of the run (rule 18);
  *   - its host is lost and has no hardware watchdog: silence proves nothing (rule 14);
  *   - its host is not connected, though nothing is wrong with it any more: it is coming back;
