@@ -7,8 +7,6 @@
 #include "control/instance_controller.h"
 #include "control/migration_controller.h"
 
-#define INTENT_MS 2000 /* a call's transaction is through by then */
-
 static bool pending(void *arg, size_t i, struct hf_pending_host *ret)
 {
     const struct hf_control *c = arg;
@@ -40,23 +38,15 @@ static hf_status drill(void *arg, const struct hf_store *s, struct hf_txn *t, co
     return hf_drill_order(arg, s, t, host_uuid, force);
 }
 
-/* Until the call's transaction is through, which may fail, nobody else is to be given the room at the target.
- */
-static void keep_room(struct hf_controllers *c, const Holdfast__V1__Instance *i, const char *host_uuid)
-{
-    struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__INSTANCE, i->meta->uuid);
-    if (o == NULL)
-        return;
-    hf_instance_plan_host(o, host_uuid);
-    hf_controllers_wake(c, o, INTENT_MS); /* the next look at the instance ends it */
-}
-
 static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_uuid)
 {
     const struct hf_control *c = arg;
     const Holdfast__V1__Host *h;
     HF_TRY(hf_migration_choose(c->controllers, i, host_uuid, &h));
-    keep_room(c->controllers, i, h->meta->uuid);
+    struct hf_world_object *o =
+        hf_world_find(c->controllers->world, HOLDFAST__V1__KIND__INSTANCE, i->meta->uuid);
+    if (o != NULL)
+        HF_TRY(hf_instance_keep_room(c->controllers, o, h->meta->uuid));
     hf_migration_open_intent(i, h->meta->uuid, h->status->epoch, hf_env_wall_ms(c->env));
     return HF_STATUS_OK;
 }

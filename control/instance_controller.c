@@ -19,6 +19,8 @@
 #include "control/settings.h"
 #include "control/volume_controller.h"
 
+#define ROOM_KEPT_MS 2000 /* a call's transaction is through by then */
+
 typedef Holdfast__V1__Instance Instance;
 typedef Holdfast__V1__InstanceReport InstanceReport;
 
@@ -52,6 +54,24 @@ const char *hf_instance_planned_host(const struct hf_world_object *o)
 void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid)
 {
     snprintf(hf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
+}
+
+/* What is planned for it is committed or has failed by now. */
+static bool plan_is_over(const struct hf_controllers *c, struct hf_world_object *o)
+{
+    const Instance *i = (const Instance *)(void *)o->message;
+    return hf_migration_open(i->placement) ||
+           hf_controllers_now_ms(c) >= hf_instance_memory(o)->room_kept_until_ms;
+}
+
+hf_status hf_instance_keep_room(struct hf_controllers *c, struct hf_world_object *o, const char *host_uuid)
+{
+    if (!plan_is_over(c, o) && hf_instance_planned_host(o) != NULL)
+        return hf_error(HF_UNAVAILABLE, "another call has it migrated just now");
+    hf_instance_plan_host(o, host_uuid);
+    hf_instance_memory(o)->room_kept_until_ms = hf_controllers_now_ms(c) + ROOM_KEPT_MS;
+    hf_controllers_wake(c, o, ROOM_KEPT_MS); /* the look that gives it up */
+    return HF_STATUS_OK;
 }
 
 bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
@@ -217,7 +237,8 @@ static bool is_placed(const struct hf_controllers *c, const Instance *i)
 void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    hf_instance_memory(o)->planned_host[0] = '\0';
+    if (plan_is_over(c, o))
+        hf_instance_memory(o)->planned_host[0] = '\0';
     bool migrates = hf_migration_reconcile(c, o);
     if (migrates)
         return;

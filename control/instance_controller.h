@@ -16,6 +16,11 @@ void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid,
 /* The host that an edit under way places it on, or NULL. */
 const char *hf_instance_planned_host(const struct hf_world_object *o);
 
+/* A call has it migrated there: until its transaction is through, which may fail, the room is kept for it.
+ * UNAVAILABLE: another call has done so a moment ago. */
+hf_status hf_instance_keep_room(struct hf_controllers *c, struct hf_world_object *o,
+                                const char *host_uuid) HF_MUST_USE;
+
 /* NeverStop, and HA is switched on. */
 bool hf_instance_never_stop(const struct hf_controllers *c, const Holdfast__V1__Instance *i);
 

@@ -12,6 +12,7 @@ struct hf_instance_memory {
     Holdfast__V1__InstanceReport *target; /* of the copy at the target of its migration, or NULL */
     char target_host[HF_UUID_STR];
     char planned_host[HF_UUID_STR]; /* the edit under way places it, or a copy of it, there; "": none */
+    int64_t room_kept_until_ms;     /* a call may have it moved to planned_host until then */
     struct hf_migration_orders orders;
 };
 
