@@ -101,7 +101,7 @@ class NfsHost:
 
 
 class NfsCloud:
-    def __init__(self, name, bin_dir, hosts=2, profile="fast", memory_mib=160):
+    def __init__(self, name, bin_dir, hosts=2, profile="fast", memory_mib=256):
         self.profile = profile
         self.lab = UmlLab(name, bin_dir)
         self.size, self.memory_mib = hosts, memory_mib
