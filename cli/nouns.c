@@ -42,10 +42,13 @@ static const struct cli_column zone_columns[] = {
     {"NAME", "meta.name", NULL, NULL}, {"UUID", "meta.uuid", NULL, NULL}, {"DESCRIPTION", "meta.description", NULL, NULL}, END_COLUMNS};
 
 /* ---- cluster ---- */
+#define TAKEOVER_CHOICES "strict=STRICT write-fenced=WRITE_FENCED"
+#define CLUSTER_TAKEOVER_FLAG {"takeover", CLI_CHOICE, "spec.takeover", N_("WHEN"), N_("its NeverStop instances start elsewhere when nothing of them runs (default strict), or when nothing of them can write"), NULL, TAKEOVER_CHOICES, false}
 static const struct cli_flag cluster_create[] = {
-    {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true}, DESCRIPTION, END_FLAGS};
+    {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true}, CLUSTER_TAKEOVER_FLAG, DESCRIPTION, END_FLAGS};
+static const struct cli_flag cluster_update[] = {RENAME, DESCRIPTION, CLUSTER_TAKEOVER_FLAG, REVISION, END_FLAGS};
 static const struct cli_verb cluster_verbs[] = {
-    STANDARD("Cluster", "Clusters", cluster_create, update_flags),
+    STANDARD("Cluster", "Clusters", cluster_create, cluster_update),
     {.name = "attach-storage", .shape = CLI_ACT, .method = "AttachPrimaryStorage", .subject_path = "cluster_uuid",
      .second_ref = "storage", .second_path = "uuid", .second_label = N_("STORAGE"), .help = N_("its hosts use this primary storage")},
     {.name = "detach-storage", .shape = CLI_ACT, .method = "DetachPrimaryStorage", .subject_path = "cluster_uuid",
@@ -309,6 +312,7 @@ static const struct cli_column group_columns[] = {{"NAME", "meta.name", NULL, NU
                                                   END_COLUMNS};
 
 /* ---- instance ---- */
+#define INSTANCE_TAKEOVER_FLAG {"takeover", CLI_CHOICE, "spec.takeover", N_("WHEN"), N_("NeverStop: starts elsewhere when nothing of it runs, or when nothing of it can write (default: as its cluster)"), NULL, "as-cluster=TAKEOVER_UNSPECIFIED " TAKEOVER_CHOICES, false}
 #define HA_CHOICES "None=HA_NONE NeverStop=NEVER_STOP"
 #define HA_FLAG {"ha", CLI_CHOICE, "spec.ha_level", N_("LEVEL"), N_("what happens when its host is lost"), NULL, HA_CHOICES, false}
 #define PRIORITY_FLAG {"priority", CLI_CHOICE, "spec.restart_priority", N_("WHICH"), N_("who starts first when many wait for a host (default medium)"), NULL, CLI_PRIORITY_CHOICES, false}
@@ -318,6 +322,7 @@ static const struct cli_flag instance_create[] = {
     {"image", CLI_REF, "spec.image_uuid", N_("IMAGE"), N_("template of the root volume"), "image", NULL, true},
     {"network", CLI_REF, "spec.l3_network_uuids[]", N_("L3"), N_("a network (repeatable; the first is the default)"), "l3", NULL, true},
     HA_FLAG,
+    INSTANCE_TAKEOVER_FLAG,
     PRIORITY_FLAG,
     GROUP_FLAG,
     {"host", CLI_REF, "spec.host_uuid", N_("HOST"), N_("start it on this host"), "host", NULL, false},
@@ -325,7 +330,7 @@ static const struct cli_flag instance_create[] = {
     {"power", CLI_CHOICE, "spec.power", N_("STATE"), N_("default running"), NULL, "running=POWER_RUNNING stopped=POWER_STOPPED", false},
     DESCRIPTION,
     END_FLAGS};
-static const struct cli_flag instance_update[] = {RENAME, DESCRIPTION, HA_FLAG, PRIORITY_FLAG, GROUP_FLAG, REVISION, END_FLAGS};
+static const struct cli_flag instance_update[] = {RENAME, DESCRIPTION, HA_FLAG, INSTANCE_TAKEOVER_FLAG, PRIORITY_FLAG, GROUP_FLAG, REVISION, END_FLAGS};
 static const struct cli_flag start_flags[] = {
     {"host", CLI_REF, "host_uuid", N_("HOST"), N_("on this host only"), "host", NULL, false}, END_FLAGS};
 static const struct cli_flag migrate_flags[] = {

@@ -9,6 +9,7 @@
 #include "control/pb_list.h"
 #include "control/placement_guard.h"
 #include "control/storage_kind.h"
+#include "control/takeover.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -30,10 +31,22 @@ static hf_status create_cluster(struct hf_draft *d, ProtobufCMessage *m)
         hf_pb_set(&spec->hypervisor, "KVM");
     if (strcmp(spec->hypervisor, "KVM") != 0)
         return hf_error(HF_INVALID, "spec.hypervisor: '%s' is not supported, use KVM", spec->hypervisor);
-    return HF_STATUS_OK;
+    return hf_takeover_check(spec->takeover);
 }
 
-const struct hf_kind_rules hf_cluster_rules = {.kind = HOLDFAST__V1__KIND__CLUSTER, .create = create_cluster};
+static hf_status update_cluster(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
+{
+    (void)d;
+    (void)before;
+    return hf_takeover_check(((const Cluster *)m)->spec->takeover);
+}
+
+static const char *const cluster_paths[] = {"spec.takeover", NULL};
+
+const struct hf_kind_rules hf_cluster_rules = {.kind = HOLDFAST__V1__KIND__CLUSTER,
+                                               .mutable_paths = cluster_paths,
+                                               .create = create_cluster,
+                                               .update = update_cluster};
 
 /* --- attach and detach --- */
 

@@ -13,6 +13,7 @@
 #include "control/api_operation.h"
 #include "control/pb_list.h"
 #include "control/placement_guard.h"
+#include "control/takeover.h"
 
 typedef Holdfast__V1__Instance Instance;
 typedef Holdfast__V1__InstanceSpec Spec;
@@ -35,6 +36,7 @@ static hf_status check_wishes(const Spec *spec)
     if (protobuf_c_enum_descriptor_get_value(&holdfast__v1__instance_spec__restart_priority__descriptor,
                                              (int)spec->restart_priority) == NULL)
         return hf_error(HF_INVALID, "spec.restart_priority: %d is not known", (int)spec->restart_priority);
+    HF_TRY(hf_takeover_check(spec->takeover));
     if (spec->n_affinity_group_uuids > GROUPS_MAX)
         return hf_error(HF_INVALID, "spec.affinity_group_uuids: more than %d groups", GROUPS_MAX);
     for (size_t i = 1; i < spec->n_affinity_group_uuids; i++)
@@ -234,7 +236,7 @@ static hf_status update_instance(struct hf_draft *d, const ProtobufCMessage *bef
 }
 
 static const char *const instance_paths[] = {"spec.ha_level", "spec.restart_priority",
-                                             "spec.affinity_group_uuids", NULL};
+                                             "spec.affinity_group_uuids", "spec.takeover", NULL};
 
 const struct hf_kind_rules hf_instance_rules = {.kind = HOLDFAST__V1__KIND__INSTANCE,
                                                 .mutable_paths = instance_paths,

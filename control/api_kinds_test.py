@@ -555,6 +555,32 @@ class Instances(ApiTest):
         )
         self.assertEqual(u.spec.ha_level, 1)
 
+    def test_takeover(self):
+        unknown = {"takeover": 7}
+        self.fails(
+            Code.INVALID_ARGUMENT,
+            "spec.takeover: 7 is not known",
+            "ClusterService/CreateCluster",
+            cluster={"meta": {"name": "odd"}, "spec": {"zoneUuid": self.z, **unknown}},
+        )
+        self.refused(Code.INVALID_ARGUMENT, "spec.takeover: 7 is not known", **unknown)
+        i, _ = self.instance(takeover="WRITE_FENCED")
+        self.assertEqual(i.spec.takeover, 2)
+        for service, kind, uuid in [("Instance", "instance", i.meta.uuid), ("Cluster", "cluster", self.c)]:
+            for wish in [1, 2, 0]:
+                changed = self.call(
+                    f"{service}Service/Update{service}",
+                    updateMask="spec.takeover",
+                    **{kind: {"meta": {"uuid": uuid}, "spec": {"takeover": wish}}},
+                )
+                self.assertEqual(changed.spec.takeover, wish)
+            self.fails(
+                Code.INVALID_ARGUMENT,
+                "spec.takeover: 7",
+                f"{service}Service/Update{service}",
+                **{kind: {"meta": {"uuid": uuid}, "spec": unknown}},
+            )
+
     def test_priority_and_groups(self):
         def group(**spec):
             return self.create("AffinityGroupService", "affinity_group", spec)
