@@ -83,6 +83,10 @@ static const struct sim_fault_shape shapes[SIM_FAULT_KINDS] = {
         .about = "the host's lease record is overwritten with what is none of it"},
     [SIM_FAULT_RUN_FULL] = {.subject = SIM_SUBJECT_HOST, .lasts = true,
         .about = "the keeper cannot save its state: its file system is full"},
+    [SIM_FAULT_CEPH_MONS] = {.subject = SIM_SUBJECT_CEPH, .lasts = true,
+        .words = {"no-quorum", "error", "lost-answer", "late"}, .number = "ms", .limits = {0, 60000},
+        .about = "what control nodes ask of the cluster waits for its MONs, is refused, is done without an answer, or "
+                 "up to so much later, also when nobody waits any more"},
 };
 /* clang-format on */
 

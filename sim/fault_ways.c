@@ -1,6 +1,7 @@
 /* What faults do to the ways of networks and storages: each is computed anew from all faults that hold. */
 #include <string.h>
 
+#include "sim/ceph.h"
 #include "sim/schedule_private.h"
 
 #define LOSS_LIGHT_PPM      20000
@@ -132,6 +133,8 @@ static void set_storage_way(struct sim_arm *arm, unsigned host, int storage)
     struct sim_storage_way way = {0};
     for (const struct sim_armed *b = arm->first; b; b = b->next)
         add_storage_fault(b, host, storage, &way);
+    if (sim_storage_ceph(s)) /* it shows everybody the same, and takes all of a write or nothing */
+        way.stale = false, way.torn_ppm = 0;
     *sim_storage_way(s, host) = way;
     sim_storage_kick(s, host);
 }
@@ -141,6 +144,28 @@ void sim_fault_set_storage(struct sim_armed *a)
     bool all = is_for_all(a->fault->kind);
     if (!all && a->host >= 0)
         set_storage_way(a->arm, (unsigned)a->host, a->storage);
+    if (all)
+        sim_fault_set_mons(a);
     for (unsigned h = 0; all && a->storage >= 0 && h < a->arm->w->sizes.hosts; h++)
         set_storage_way(a->arm, h, a->storage);
+}
+
+/* While the cluster serves nobody its MONs answer nobody either. */
+void sim_fault_set_mons(struct sim_armed *a)
+{
+    struct sim_ceph *c = a->storage >= 0 ? sim_storage_ceph(a->arm->w->shared[a->storage]) : NULL;
+    struct sim_ceph_mons mons = {0};
+    for (const struct sim_armed *b = a->arm->first; b; b = b->next) {
+        if (b->storage != a->storage)
+            continue;
+        mons.no_quorum |= b->fault->kind == SIM_FAULT_STORAGE_OUT;
+        if (b->fault->kind != SIM_FAULT_CEPH_MONS)
+            continue;
+        mons.no_quorum |= sim_fault_says(b, "no-quorum");
+        mons.fails |= sim_fault_says(b, "error");
+        mons.loses |= sim_fault_says(b, "lost-answer");
+        mons.delay_ms = max(mons.delay_ms, b->fault->number);
+    }
+    if (c)
+        *sim_ceph_mons(c) = mons;
 }

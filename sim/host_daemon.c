@@ -200,6 +200,7 @@ static struct hf_host *make_core(struct sim_host *h)
         .cpus = h->o.cpus,
         .memory_bytes = h->o.memory_bytes,
         .gated = !h->o.no_gate,
+        .ceph_base = SIM_STORAGE_FOLDER,
     };
     memcpy(o.secret, h->secret, sizeof o.secret);
     return hf_host_create(&o);

@@ -44,12 +44,14 @@ static void act_read_mark(void *arg)
     sim_storage_read_mark(r->at, k->host->number, k->proc, &k->host->uuid, r->epoch, on_mark, free, r);
 }
 
-/* The mark is read behind the record: at once where nothing stands in the way. */
-static void on_written(void *arg, bool ok, const char *why)
+/* The mark is read behind the record: at once where nothing stands in the way. On Ceph it is one write. */
+static void on_written(void *arg, bool ok, bool marked, const char *why)
 {
     struct renewal *r = arg;
     struct sim_keeper *k = r->keeper;
-    if (ok && sim_storage_way_is_bad(sim_storage_way(r->at, k->host->number)))
+    if (sim_storage_ceph(r->at))
+        renewed(r, ok, ok && marked, why);
+    else if (ok && sim_storage_way_is_bad(sim_storage_way(r->at, k->host->number)))
         sim_proc_act(k->proc, act_read_mark, free, r);
     else
         renewed(r, ok, ok && sim_storage_marked(r->at, &k->host->uuid, r->epoch), why);
@@ -309,7 +311,8 @@ void sim_keeper_end(struct sim_host *h)
     struct sim_storage *s;
     for (unsigned i = 0; (s = sim_host_storage(h, i)) != NULL; i++)
         sim_storage_issuer_died(s, h->number, k->proc);
-    /* The watchdog's holder keeps the device open. When it dies with the keeper the kernel closes, and pets. */
+    /* The watchdog's holder keeps the device open. When it dies with the keeper the kernel closes, and pets.
+     */
     if (k->dog_open && h->powered && sim_rng_below(&h->rng, HOLDER_DIES_TOO) == 0)
         sim_watchdog_pet(h);
     if (sim_host_checks(h))

@@ -41,6 +41,7 @@ static void show_faults(void)
         [SIM_SUBJECT_PLACES] = " hN|nN|leader|all",
         [SIM_SUBJECT_PROCESS] = " hN/hostd|hN/keeper|hN/libvirt|nN|leader",
         [SIM_SUBJECT_STORAGE] = " sharedN",
+        [SIM_SUBJECT_CEPH] = " sharedN",
         [SIM_SUBJECT_ON_HOST] = " sharedN|local",
         [SIM_SUBJECT_CALL] = " CALL",
         [SIM_SUBJECT_POINT] = " POINT",
@@ -86,11 +87,11 @@ static hf_status show_schedule(const struct sim_options *o)
     HF_TRY(sim_profile_get(o->profile, &p));
     struct sim_sizes z = sim_sizes_draw(o->first_seed, &p);
     struct sim_schedule s = sim_schedule_draw(o->first_seed, &p, &z);
-    printf("# seed %llu, profile %s: %u nodes, %u hosts, %u instances, %u clients, %u shared storages, "
+    printf("# seed %llu, profile %s: %u nodes, %u hosts, %u instances, %u clients, %u shared storages (%d of Ceph), "
            "timing %s\n"
            "# %lld s with faults, %lld s to settle\n",
            (unsigned long long)o->first_seed, p.name, z.nodes, z.hosts, z.instances, z.clients,
-           z.shared_storages, z.timing, (long long)(z.fault_ns / HF_S_NS),
+           z.shared_storages, __builtin_popcount(z.ceph), z.timing, (long long)(z.fault_ns / HF_S_NS),
            (long long)(z.settle_ns / HF_S_NS));
     for (size_t i = 0; i < s.n; i++) {
         sim_fault_print(&s.faults[i], line, sizeof line);

@@ -229,6 +229,7 @@ static void boot(void *arg)
     struct sim_node *n = arg;
     n->control = (struct hf_control){.env = &n->proc.env, .profile = n->w->timing->profile};
     n->control.power = n->w->power[n->i];
+    n->control.ceph = n->w->ceph[n->i];
     n->control.replica = hf_replica_create(n->control.env, guards, sizeof guards / sizeof guards[0]);
     n->control.host_link = hf_host_link_create(&n->control);
     hf_controllers_create(&n->control);

@@ -39,6 +39,7 @@ static const char *const kind_names[SIM_FAULT_KINDS] = {
     [SIM_FAULT_RECORDS_GONE] = "records-gone",
     [SIM_FAULT_RECORD_JUNK] = "record-junk",
     [SIM_FAULT_RUN_FULL] = "run-full",
+    [SIM_FAULT_CEPH_MONS] = "ceph-mons",
 };
 
 const char *sim_fault_name(enum sim_fault_kind k)
@@ -64,7 +65,8 @@ static const struct sim_profile default_profile = {
     .name = "default",
     .nodes = {3, 5}, .hosts = {3, 12}, .instances = {4, 60}, .clients = {1, 4}, .shared_storages = {1, 2},
     .seconds = {120, 600}, .settle_seconds = 180, .timing = "any",
-    .no_watchdog_ppm = 50000, .no_gate_ppm = 50000, .local_ppm = 50000, .request_ms = 2000, .guest_write_ms = 1000,
+    .no_watchdog_ppm = 50000, .no_gate_ppm = 50000, .local_ppm = 50000,
+    .ceph_ppm = 250000, .shared_address_ppm = 100000, .request_ms = 2000, .guest_write_ms = 1000,
     .at_once = 6, .rest_ms = 5000,
     .faults = {
         /*                           in so many runs, per hour, for so long (ms) */
@@ -101,6 +103,7 @@ static const struct sim_profile default_profile = {
         [SIM_FAULT_RECORDS_GONE]  = {100000,   6, {    0,      0}},
         [SIM_FAULT_RECORD_JUNK]   = {150000,  20, {    0,      0}},
         [SIM_FAULT_RUN_FULL]      = {150000,  20, {  500,  60000}},
+        [SIM_FAULT_CEPH_MONS]     = {500000,  40, {  500,  60000}},
     },
 };
 /* clang-format on */
@@ -139,7 +142,7 @@ static void make_speed(struct sim_profile *p)
     p->shared_storages = (struct sim_range){1, 1};
     p->seconds = (struct sim_range){3600, 3600};
     snprintf(p->timing, sizeof p->timing, "default");
-    p->no_watchdog_ppm = p->no_gate_ppm = p->local_ppm = 0;
+    p->no_watchdog_ppm = p->no_gate_ppm = p->local_ppm = p->ceph_ppm = 0;
     p->at_once = 2;
     p->rest_ms = 45000;
     p->faults[SIM_FAULT_HOST_POWER].on_ppm = p->faults[SIM_FAULT_GUEST_CRASH].on_ppm = 1000000;

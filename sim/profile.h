@@ -54,6 +54,7 @@ enum sim_fault_kind {
     SIM_FAULT_RECORDS_GONE,  /* records-gone: the lease directory is emptied */
     SIM_FAULT_RECORD_JUNK,   /* record-junk: one host's record is overwritten */
     SIM_FAULT_RUN_FULL,      /* run-full: the keeper cannot save its state */
+    SIM_FAULT_CEPH_MONS, /* ceph-mons: what control nodes ask of a Ceph cluster fails, hangs, comes late */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);
@@ -79,12 +80,14 @@ struct sim_profile {
     int64_t
         settle_seconds; /* without, at the end, before convergence is judged; longer where take-overs are */
     char timing[16];    /* profile of ha_timing.h; "any": drawn */
-    uint32_t no_watchdog_ppm; /* hosts without a hardware watchdog */
-    uint32_t no_gate_ppm;     /* hosts that start QEMU without a gate, as a hostd with --emulator does */
-    uint32_t power_ppm;       /* hosts with a power device, which has faults of its own (power.h) */
-    uint32_t local_ppm;       /* instances on local storage */
-    int64_t request_ms;       /* mean time between two requests of one client */
-    int64_t guest_write_ms;   /* between two writes of one guest */
+    uint32_t no_watchdog_ppm;    /* hosts without a hardware watchdog */
+    uint32_t no_gate_ppm;        /* hosts that start QEMU without a gate, as a hostd with --emulator does */
+    uint32_t power_ppm;          /* hosts with a power device, which has faults of its own (power.h) */
+    uint32_t local_ppm;          /* instances on local storage */
+    uint32_t ceph_ppm;           /* shared storages that are Ceph clusters */
+    uint32_t shared_address_ppm; /* hosts without an address of their own towards them (ceph.h) */
+    int64_t request_ms;          /* mean time between two requests of one client */
+    int64_t guest_write_ms;      /* between two writes of one guest */
     /* Faults that hold at once, at most (0: any number), and how long one counts after its end: the time in
      * which what it struck comes back. */
     unsigned at_once;

@@ -31,6 +31,8 @@ static const struct {
     {"no_gate", FIELD_CHANCE, offsetof(struct sim_profile, no_gate_ppm)},
     {"power", FIELD_CHANCE, offsetof(struct sim_profile, power_ppm)},
     {"local", FIELD_CHANCE, offsetof(struct sim_profile, local_ppm)},
+    {"ceph", FIELD_CHANCE, offsetof(struct sim_profile, ceph_ppm)},
+    {"shared_address", FIELD_CHANCE, offsetof(struct sim_profile, shared_address_ppm)},
     {"request_ms", FIELD_NUMBER, offsetof(struct sim_profile, request_ms)},
     {"guest_write_ms", FIELD_NUMBER, offsetof(struct sim_profile, guest_write_ms)},
     {"at_once", FIELD_COUNT, offsetof(struct sim_profile, at_once)},

@@ -17,6 +17,7 @@
 #define EXEC_MAX_MS     20000
 #define DISK_MAX_MS     2000
 #define NET_MAX_MS      800
+#define MONS_MAX_MS     60000
 #define WALL_JUMP_MS    7200000
 #define RATE_MARGIN_PPM 100 /* two clocks at opposite ends stay within the drift */
 
@@ -37,6 +38,16 @@ static void draw_timing(struct sim_rng *r, const struct sim_profile *p, struct s
     snprintf(s->timing, sizeof s->timing, "%s", any ? hf_ha_timing_at(drawn)->profile : p->timing);
 }
 
+/* With a stream of its own: a world without Ceph is what it was. */
+static unsigned draw_ceph(uint64_t seed, const struct sim_profile *p, unsigned storages)
+{
+    struct sim_rng r = sim_rng_make(seed, "ceph", 0);
+    unsigned bits = 0;
+    for (unsigned i = 0; i < storages; i++)
+        bits |= (unsigned)sim_rng_chance(&r, p->ceph_ppm) << i;
+    return bits;
+}
+
 struct sim_sizes sim_sizes_draw(uint64_t seed, const struct sim_profile *p)
 {
     struct sim_rng r = sim_rng_make(seed, "sizes", 0);
@@ -47,6 +58,7 @@ struct sim_sizes sim_sizes_draw(uint64_t seed, const struct sim_profile *p)
     s.instances = instances < room ? instances : room;
     s.clients = draw_size(&r, p->clients);
     s.shared_storages = draw_size(&r, p->shared_storages);
+    s.ceph = draw_ceph(seed, p, s.shared_storages);
     s.fault_ns = sim_rng_between(&r, p->seconds.low, p->seconds.high) * HF_S_NS;
     draw_timing(&r, p, &s);
     /* what was lost last is taken over while the world settles */
@@ -106,6 +118,14 @@ static void draw_storage(struct drawing *d, char to[SIM_SUBJECT])
         snprintf(to, SIM_SUBJECT, "shared%u", (unsigned)sim_rng_below(d->r, d->sizes->shared_storages) + 1);
 }
 
+static void draw_ceph_storage(struct drawing *d, char to[SIM_SUBJECT])
+{
+    unsigned left = (unsigned)sim_rng_below(d->r, (uint64_t)__builtin_popcount(d->sizes->ceph)), i = 0;
+    while (!(d->sizes->ceph & 1u << i) || left-- > 0)
+        i++;
+    snprintf(to, SIM_SUBJECT, "shared%u", i + 1);
+}
+
 static void draw_subject(struct drawing *d, enum sim_subject what, char to[SIM_SUBJECT])
 {
     switch (what) {
@@ -138,6 +158,9 @@ static void draw_subject(struct drawing *d, enum sim_subject what, char to[SIM_S
     case SIM_SUBJECT_STORAGE:
         draw_storage(d, to);
         break;
+    case SIM_SUBJECT_CEPH:
+        draw_ceph_storage(d, to);
+        break;
     case SIM_SUBJECT_CALL:
         snprintf(to, SIM_SUBJECT, "%s", sim_hypervisor_call((unsigned)sim_rng_below(d->r, 10)));
         break;
@@ -165,6 +188,8 @@ static int64_t draw_number(struct drawing *d, const struct sim_fault *f)
         return sim_rng_skewed(d->r, 1, NET_MAX_MS);
     case SIM_FAULT_STORAGE_LATE:
         return sim_rng_skewed(d->r, 1, DELAY_MAX_MS);
+    case SIM_FAULT_CEPH_MONS:
+        return strcmp(f->word, "late") == 0 ? sim_rng_skewed(d->r, 1, MONS_MAX_MS) : 0;
     case SIM_FAULT_EXEC:
         return sim_rng_skewed(d->r, 1, strcmp(f->word, "slow") == 0 ? EXEC_MAX_MS : 100);
     case SIM_FAULT_CLOCK_RATE: {
@@ -218,6 +243,8 @@ static bool possible(enum sim_fault_kind kind, const struct sim_sizes *sizes)
 {
     if (kind == SIM_FAULT_STORAGE_OUT || kind == SIM_FAULT_STORAGE_SICK || kind == SIM_FAULT_RECORDS_GONE)
         return sizes->shared_storages > 0;
+    if (kind == SIM_FAULT_CEPH_MONS)
+        return sizes->ceph != 0;
     return kind != SIM_FAULT_NET_ONE_WAY || sizes->hosts + sizes->nodes > 1;
 }
 

@@ -32,6 +32,7 @@ struct sim_schedule {
 
 struct sim_sizes { /* of one world, drawn from seed and profile */
     unsigned nodes, hosts, instances, clients, shared_storages;
+    unsigned ceph;               /* bit i: number i of the shared storages is a Ceph cluster */
     int64_t fault_ns, settle_ns; /* whole seconds */
     char timing[16];
 };
@@ -45,6 +46,7 @@ enum sim_subject {
     SIM_SUBJECT_PLACES,  /* a machine, or "all" */
     SIM_SUBJECT_PROCESS, /* h1/hostd, h1/keeper, h1/libvirt, n1 or "leader" */
     SIM_SUBJECT_STORAGE, /* shared1 … */
+    SIM_SUBJECT_CEPH,    /* the same; drawn: one that is a Ceph cluster */
     SIM_SUBJECT_ON_HOST, /* shared1 …, or "local": the host's own */
     SIM_SUBJECT_CALL,    /* to the hypervisor: start, shutdown, … */
     SIM_SUBJECT_POINT,   /* of base/buggify.h */

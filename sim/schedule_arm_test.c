@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/sim.h"
+#include "sim/ceph.h"
 #include "sim/schedule_private.h"
 
 #define NODES 3
@@ -38,6 +39,11 @@ struct sim_storage {
     struct sim_storage_way ways[HOSTS];
     unsigned kicks, emptied;
     enum hf_lease_decode spoilt[HOSTS];
+    struct sim_ceph *ceph;
+};
+
+struct sim_ceph {
+    struct sim_ceph_mons mons;
 };
 
 static struct {
@@ -138,6 +144,16 @@ void sim_storage_lose_records(struct sim_storage *s)
 void sim_storage_spoil_record(struct sim_storage *s, unsigned host, enum hf_lease_decode found)
 {
     s->spoilt[host] = found;
+}
+
+struct sim_ceph *sim_storage_ceph(const struct sim_storage *s)
+{
+    return s->ceph;
+}
+
+struct sim_ceph_mons *sim_ceph_mons(struct sim_ceph *c)
+{
+    return &c->mons;
 }
 
 struct sim_host_exec *sim_host_exec(struct sim_host *h)
@@ -487,6 +503,26 @@ static void storages_serve_half_and_lose_records(void **state)
     assert_false(sim_storage_way_is_bad(&w[0]) || sim_storage_way_is_bad(&w[1]) || t.hosts[2].run_full);
 }
 
+static void monitors_fail_in_their_ways(void **state)
+{
+    (void)state;
+    struct sim_ceph ceph = {{0}};
+    t.shared.ceph = &ceph;
+    arm("1 ceph-mons shared1 no-quorum for 3\n2 ceph-mons shared1 late ms 900 for 3\n2 ceph-mons shared1 "
+        "error for 1\n"
+        "2 ceph-mons shared1 lost-answer for 1\n6 storage-out shared1 hang for 2\n7 storage-half h1 shared1 "
+        "stale for 3\n");
+    run_to(2);
+    assert_true(ceph.mons.no_quorum && ceph.mons.fails && ceph.mons.loses && ceph.mons.delay_ms == 900);
+    run_to(4);
+    assert_true(!ceph.mons.no_quorum && !ceph.mons.fails && !ceph.mons.loses && ceph.mons.delay_ms == 900);
+    run_to(7);
+    assert_true(ceph.mons.no_quorum && ceph.mons.delay_ms == 0);
+    assert_false(t.shared.ways[0].stale); /* everybody sees the same there */
+    run_to(9);
+    assert_false(ceph.mons.no_quorum);
+}
+
 static void programs_begin_slowly_or_not_at_all(void **state)
 {
     (void)state;
@@ -640,6 +676,7 @@ int main(void)
         TEST(partition_has_two_sides),
         TEST(disks_and_storages_take_the_worst),
         TEST(storages_serve_half_and_lose_records),
+        TEST(monitors_fail_in_their_ways),
         TEST(programs_begin_slowly_or_not_at_all),
         TEST(clocks_run_and_jump),
         TEST(crash_between_two_acts),

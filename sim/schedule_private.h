@@ -51,6 +51,7 @@ static inline bool sim_fault_says(const struct sim_armed *a, const char *word)
 /* --- fault_ways.c: what a kind of fault does when it begins, and when it has ended --- */
 void sim_fault_set_ways(struct sim_armed *a);
 void sim_fault_set_storage(struct sim_armed *a);
+void sim_fault_set_mons(struct sim_armed *a);
 
 /* --- fault_verbs.c --- */
 void sim_fault_begin(struct sim_armed *a);

@@ -91,6 +91,7 @@ static bool exists(enum sim_subject what, const char *s, const struct sim_sizes 
             return true;
         /* fall through */
     case SIM_SUBJECT_STORAGE:
+    case SIM_SUBJECT_CEPH:
         return is_storage(s, sizes);
     case SIM_SUBJECT_CALL:
         return is_call(s);
@@ -108,6 +109,7 @@ static const char *const subject_names[] = {
     [SIM_SUBJECT_PLACES] = "a host, a control node or all",
     [SIM_SUBJECT_PROCESS] = "a process (h1/hostd, h1/keeper, h1/libvirt, n1 …, leader)",
     [SIM_SUBJECT_STORAGE] = "a storage (shared1 …)",
+    [SIM_SUBJECT_CEPH] = "a storage of type Ceph (shared1 …)",
     [SIM_SUBJECT_ON_HOST] = "a storage (shared1 …, or local)",
     [SIM_SUBJECT_CALL] = "a call (start, shutdown, destroy, reboot, pause, resume, list)",
     [SIM_SUBJECT_POINT] = "a point of base/buggify.h",

@@ -9,6 +9,7 @@
 #include "holdfast/v1/network.pb-c.h"
 #include "holdfast/v1/operation.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
+#include "sim/ceph.h"
 #include "sim/power.h"
 #include "sim/setup_private.h"
 
@@ -133,6 +134,11 @@ static bool is_local(const struct sim_setup *s, unsigned i)
     return i == s->w->sizes.shared_storages;
 }
 
+static bool is_ceph(const struct sim_setup *s, unsigned i)
+{
+    return !is_local(s, i) && sim_storage_ceph(s->w->shared[i]) != NULL;
+}
+
 static void ask_storage(struct sim_setup_slot *slot)
 {
     struct sim_setup *s = slot->setup;
@@ -140,6 +146,12 @@ static void ask_storage(struct sim_setup_slot *slot)
     char name[24] = "local";
     if (!local)
         snprintf(name, sizeof name, "shared%u", slot->i + 1);
+    char *monitors[] = {NULL};
+    Holdfast__V1__CephCluster cluster = HOLDFAST__V1__CEPH_CLUSTER__INIT;
+    cluster.monitors = monitors;
+    cluster.n_monitors = 1;
+    cluster.user = (char *)"admin";
+    cluster.key = (char *)SIM_CEPH_KEY;
     Meta meta = meta_named(name);
     Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
     Holdfast__V1__PrimaryStorage storage = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
@@ -147,7 +159,13 @@ static void ask_storage(struct sim_setup_slot *slot)
     spec.type = local ? HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__LOCAL_STORAGE
                       : HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__SHARED_MOUNT_POINT;
     spec.zone_uuid = s->cloud.zone;
-    spec.path = (char *)sim_storage_path(local ? s->w->local[0] : s->w->shared[slot->i]);
+    if (is_ceph(s, slot->i)) {
+        spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
+        spec.ceph = &cluster;
+        monitors[0] = (char *)sim_ceph_monitor(sim_storage_ceph(s->w->shared[slot->i]));
+    } else {
+        spec.path = (char *)sim_storage_path(local ? s->w->local[0] : s->w->shared[slot->i]);
+    }
     storage.meta = &meta;
     storage.spec = &spec;
     r.request_id = slot->request_id;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -26,10 +27,29 @@ struct sim_storage *sim_storage_create(struct sim_world *w, const struct hf_uuid
     s->uuid = *uuid;
     s->shared = shared;
     snprintf(s->name, sizeof s->name, "%s", name);
-    snprintf(s->path, sizeof s->path, "/sim/%s", shared ? name : "local");
+    snprintf(s->path, sizeof s->path, SIM_STORAGE_FOLDER "/%s", shared ? name : "local");
     s->rng = sim_rng_make(sim_seed(w->sim), name, shared ? 0 : 1 + locals_so_far(w));
     s->files = hf_disk_sim_create(NULL, TOTAL_BYTES);
     return s;
+}
+
+/* Its clients are served, or not any more. */
+static void on_blocklist(void *arg)
+{
+    struct sim_storage *s = arg;
+    for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
+        sim_storage_kick(s, i);
+}
+
+void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster)
+{
+    s->ceph = take_cluster;
+    sim_ceph_watch(s->ceph, on_blocklist, s);
+}
+
+struct sim_ceph *sim_storage_ceph(const struct sim_storage *s)
+{
+    return s->ceph;
 }
 
 void sim_storage_free(struct sim_storage *s)
@@ -42,6 +62,7 @@ void sim_storage_free(struct sim_storage *s)
         sim_storage_kick(s, i);
     }
     hf_disk_sim_free(s->files);
+    sim_ceph_unref(s->ceph);
     free(s);
 }
 
@@ -52,7 +73,10 @@ const struct hf_uuid *sim_storage_uuid(const struct sim_storage *s)
 
 void sim_storage_set_uuid(struct sim_storage *s, const struct hf_uuid *uuid)
 {
+    char text[HF_UUID_STR];
     s->uuid = *uuid;
+    if (s->ceph) /* as hostd/storage_place.h names it */
+        snprintf(s->path, sizeof s->path, SIM_STORAGE_FOLDER "/%s.rados", hf_uuid_format(uuid, text));
 }
 
 const char *sim_storage_path(const struct sim_storage *s)
@@ -77,6 +101,15 @@ struct hf_primary *sim_storage_open(struct sim_storage *s, unsigned host, struct
 
 /* --- ways --- */
 
+bool sim_storage_shuts_out(const struct sim_storage *s, unsigned host)
+{
+    struct sim_ceph_client daemon = {.number = SIM_CEPH_DAEMON};
+    if (!s->ceph)
+        return false;
+    snprintf(daemon.address, sizeof daemon.address, "%s", sim_ceph_host_address(s->ceph, host));
+    return sim_ceph_blocks(s->ceph, &daemon);
+}
+
 struct sim_storage_way *sim_storage_way(struct sim_storage *s, unsigned host)
 {
     HF_ASSERT(host < SIM_HOSTS_MAX);
@@ -91,7 +124,8 @@ static bool is_whole(const struct sim_storage_way *w)
 bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch)
 {
     for (size_t i = 0; i < s->n_marks; i++)
-        if (s->marks[i].epoch == epoch && hf_uuid_equal(&s->marks[i].owner, owner))
+        if ((s->ceph ? s->marks[i].epoch >= epoch : s->marks[i].epoch == epoch) &&
+            hf_uuid_equal(&s->marks[i].owner, owner))
             return true;
     return false;
 }
@@ -101,7 +135,7 @@ bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid
 {
     const struct sim_storage_way *w = &s->ways[host].way;
     *ret_hangs = !sim_way_passes(w) || w->write_hangs || w->marks_hang;
-    if (*ret_hangs || w->fails || w->write_fails)
+    if (*ret_hangs || w->fails || w->write_fails || sim_storage_shuts_out(s, host))
         return false;
     if (sim_storage_marked(s, owner, epoch))
         return true;
@@ -117,6 +151,7 @@ void sim_storage_lose_records(struct sim_storage *s)
 {
     for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
         sim_record_file_remove(&s->records[i]);
+    memset(s->written, 0, sizeof s->written);
     s->n_marks = 0;
 }
 

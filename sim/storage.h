@@ -13,12 +13,19 @@
 #include "sim/proc.h"
 #include "storage/primary_sim.h"
 
+struct sim_ceph;
 struct sim_world;
 struct sim_storage;
 
 /* shared: every host of the cluster uses it; else it is the local one of the next host that has none. */
 struct sim_storage *sim_storage_create(struct sim_world *w, const struct hf_uuid *uuid, const char *name,
                                        bool shared);
+/* From now on it is a Ceph cluster, before anybody uses it: records and marks are one object per host, which
+ * takes a renewal only in an epoch that is above the mark and not below the last record's, and whom the
+ * cluster has on its blocklist it serves no more. */
+void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster);
+/* NULL: it is none. */
+struct sim_ceph *sim_storage_ceph(const struct sim_storage *s);
 /* After the queue has ended. */
 void sim_storage_free(struct sim_storage *s);
 const struct hf_uuid *sim_storage_uuid(const struct sim_storage *s);
@@ -26,7 +33,8 @@ const struct hf_uuid *sim_storage_uuid(const struct sim_storage *s);
  * the storage. */
 void sim_storage_set_uuid(struct sim_storage *s, const struct hf_uuid *uuid);
 /* PrimaryStorage.spec.path, by which the drivers of a host find it: "/sim/shared1"; "/sim/local" for every
- * local one. */
+ * local one; where the way to a Ceph cluster lies for one that is, once it has its UUID. */
+#define SIM_STORAGE_FOLDER "/sim"
 const char *sim_storage_path(const struct sim_storage *s);
 bool sim_storage_shared(const struct sim_storage *s);
 struct hf_disk_sim *sim_storage_files(struct sim_storage *s);
@@ -60,10 +68,11 @@ void sim_storage_kick(struct sim_storage *s, unsigned host);
 bool sim_storage_works(const struct sim_storage *s, unsigned host);
 
 /* --- lease records; both from an act of the process `by` --- */
-/* One record of `host`. cb as a delivery to `by`; drop(arg) instead when it has died. */
-typedef void (*sim_written_cb)(void *arg, bool ok, const char *why);
+/* One record of `host`. cb as a delivery to `by`; drop(arg) instead when it has died. marked: a Ceph cluster
+ * has refused it, for its epoch or its writer; of files that is read by itself. why: of an error. */
+typedef void (*sim_mark_cb)(void *arg, bool ok, bool marked, const char *why);
 void sim_storage_write_record(struct sim_storage *s, unsigned host, struct sim_proc *by,
-                              const struct hf_lease_record *r, sim_written_cb cb, sim_fn drop, void *arg);
+                              const struct hf_lease_record *r, sim_mark_cb cb, sim_fn drop, void *arg);
 /* One sample: reads the records of these hosts one after the other, each as it is at some moment between its
  * start and its end on the clock of `by`. cb as a delivery; it may take the runs out of the reads, which are
  * borrowed. drop(arg) instead when `by` has died. */
@@ -74,7 +83,8 @@ void sim_storage_read_records(struct sim_storage *s, unsigned host, struct sim_p
 /* The process has died, the machine runs: reads are over; writes stay in the kernel until they have landed,
  * or with late_ms are left to the network. */
 void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct sim_proc *by);
-/* The kernel still holds a record write of a process that has died. */
+/* The kernel still holds a record write of a process that has died. Never on Ceph, where it is a process's.
+ */
 bool sim_storage_record_held(const struct sim_storage *s, unsigned host);
 
 /* Everything in the lease directory is gone. */
@@ -89,13 +99,13 @@ void sim_storage_spoil_record(struct sim_storage *s, unsigned host, enum hf_leas
 bool sim_storage_mark(struct sim_storage *s, unsigned host, const struct hf_uuid *owner, uint64_t epoch,
                       bool *ret_hangs);
 bool sim_storage_marked(const struct sim_storage *s, const struct hf_uuid *owner, uint64_t epoch);
-/* Reads the mark of the host's own life: from an act of the process `by`. why: of an error. */
-typedef void (*sim_mark_cb)(void *arg, bool ok, bool marked, const char *why);
+/* Reads the mark of the host's own life: from an act of the process `by`. */
 void sim_storage_read_mark(struct sim_storage *s, unsigned host, struct sim_proc *by,
                            const struct hf_uuid *owner, uint64_t epoch, sim_mark_cb cb, sim_fn drop,
                            void *arg);
 
 /* --- guests --- */
+typedef void (*sim_written_cb)(void *arg, bool ok, const char *why);
 /* A write of a running guest, which lands on its own time and tells the checks. done is called once, from no
  * process: when it was answered, or (ok false) when nobody will. */
 void sim_storage_guest_write(struct sim_storage *s, unsigned host, const struct hf_uuid *instance,

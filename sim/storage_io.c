@@ -27,9 +27,11 @@ struct sim_io {
     int64_t issued_ns;
     int64_t due_ns; /* of the event that counts; -1: it waits for its way */
     unsigned events;
-    bool orphan;     /* its process has died: the kernel or the network has it */
-    bool on_its_own; /* it left the machine: ways do not matter any more */
-    bool landed;     /* the answer is under way */
+    bool orphan;                   /* its process has died: the kernel or the network has it */
+    bool on_its_own;               /* it left the machine: ways do not matter any more */
+    bool landed;                   /* the answer is under way */
+    bool refused;                  /* the same: a Ceph cluster took it not */
+    struct sim_ceph_client client; /* towards a Ceph cluster */
     bool over;
     void *arg;
     union {
@@ -82,6 +84,15 @@ static bool fails(const struct sim_io *io)
     return w->fails || (io->kind == IO_GUEST && w->full) || (is_write(io) ? w->write_fails : w->read_fails);
 }
 
+/* Who it is to a Ceph cluster stays as it is now, also when the host boots again. */
+static void sign(struct sim_io *io, uint32_t number)
+{
+    const struct sim_ceph *c = io->storage->ceph;
+    if (c)
+        snprintf(io->client.address, sizeof io->client.address, "%s", sim_ceph_host_address(c, io->host));
+    io->client.number = number;
+}
+
 static struct sim_io *io_new(struct sim_storage *s, unsigned host, enum io_kind kind, void *arg)
 {
     HF_ASSERT(host < SIM_HOSTS_MAX);
@@ -97,6 +108,7 @@ static struct sim_io *io_new(struct sim_storage *s, unsigned host, enum io_kind 
     if (io->next)
         io->next->prev = &io->next;
     *first = io;
+    sign(io, SIM_CEPH_DAEMON);
     return io;
 }
 
@@ -191,24 +203,30 @@ static void drop_answer(void *arg)
     answer_free(a);
 }
 
+static bool is_marked(const struct sim_io *io)
+{
+    if (io->kind == IO_RECORD)
+        return io->refused;
+    return io->kind == IO_MARK && sim_storage_marked(io->storage, &io->mark.owner, io->mark.epoch);
+}
+
 /* The I/O is over before anybody hears of it: who does may end, and with it all that it asked for. */
 static void answer(struct sim_io *io, bool ok, const char *why)
 {
     struct answer *a = HF_NEW(struct answer);
     struct sim_proc *by = io->by;
     uint32_t life = io->life;
-    bool sample = io->kind == IO_SAMPLE, mark = io->kind == IO_MARK;
-    *a =
-        (struct answer){.written = sample || mark ? NULL : io->cb.written,
-                        .sampled = sample ? io->cb.sampled : NULL,
-                        .marked = mark ? io->cb.marked : NULL,
-                        .is_marked = mark && sim_storage_marked(io->storage, &io->mark.owner, io->mark.epoch),
-                        .drop = io->drop,
-                        .arg = io->arg,
-                        .ok = ok,
-                        .why = why,
-                        .reads = io->sample.reads,
-                        .n = io->sample.n};
+    bool sample = io->kind == IO_SAMPLE, mark = io->kind == IO_MARK || io->kind == IO_RECORD;
+    *a = (struct answer){.written = sample || mark ? NULL : io->cb.written,
+                         .sampled = sample ? io->cb.sampled : NULL,
+                         .marked = mark ? io->cb.marked : NULL,
+                         .is_marked = is_marked(io),
+                         .drop = io->drop,
+                         .arg = io->arg,
+                         .ok = ok,
+                         .why = why,
+                         .reads = io->sample.reads,
+                         .n = io->sample.n};
     io->sample.reads = NULL;
     io->sample.n = 0;
     io->by = NULL;
@@ -228,15 +246,33 @@ static void answer(struct sim_io *io, bool ok, const char *why)
 
 /* --- landing --- */
 
+/* storage/rados_lease.h: the last word of an epoch is no renewal. */
+static bool takes_record(const struct sim_storage *s, unsigned host, const struct sim_record *r)
+{
+    return (r->closed || !sim_storage_marked(s, &r->host, r->epoch)) && r->epoch >= s->written[host];
+}
+
+static bool is_refused(const struct sim_io *io)
+{
+    const struct sim_storage *s = io->storage;
+    return s->ceph && (sim_ceph_blocks(s->ceph, &io->client) ||
+                       (io->kind == IO_RECORD && !takes_record(s, io->host, io->record)));
+}
+
 static void land(struct sim_io *io, bool torn)
 {
     struct sim_storage *s = io->storage;
     int64_t now = sim_now_ns(s->world->sim);
-    if (io->kind == IO_RECORD)
+    io->refused = is_refused(io);
+    if (io->refused || (torn && s->ceph))
+        return; /* a Ceph cluster takes all of a write or nothing */
+    if (io->kind == IO_RECORD) {
         sim_record_file_land(&s->records[io->host], io->record, torn, now);
-    else if (s->world->checks)
+        s->written[io->host] = io->record->epoch;
+    } else if (s->world->checks) {
         sim_checks_write(s->world->checks, now, io->host, &s->uuid, &io->guest.instance, io->guest.run,
                          io->guest.counter, io->issued_ns);
+    }
     io->landed = true;
 }
 
@@ -271,7 +307,7 @@ static void take_reads(struct sim_io *io)
 {
     struct sim_storage *s = io->storage;
     int64_t now = sim_now_ns(s->world->sim);
-    bool failing = fails(io);
+    bool failing = fails(io) || is_refused(io);
     while (io->sample.done < io->sample.planned && io->sample.plan[io->sample.done].end_ns <= now) {
         size_t i = io->sample.done++;
         struct hf_sampler_read *r = &io->sample.reads[i];
@@ -341,7 +377,8 @@ static void on_io(void *arg)
     } else {
         if (!io->landed && is_write(io))
             land(io, false);
-        answer(io, true, "");
+        answer(io, io->kind == IO_RECORD || !io->refused,
+               io->refused ? "the client is on the blocklist" : "");
     }
 }
 
@@ -379,6 +416,7 @@ void sim_storage_kick(struct sim_storage *s, unsigned host)
     struct sim_host_way *w = &s->ways[host];
     w->files.hangs = !sim_way_passes(&w->way) || w->way.write_hangs || w->way.read_hangs;
     w->files.fails = w->way.fails || w->way.write_fails || w->way.read_fails || w->way.full;
+    w->files.fails |= sim_storage_shuts_out(s, host);
     if (!w->way.stale)
         forget_stale(w);
     else if (!w->stale)
@@ -397,12 +435,12 @@ void sim_storage_kick(struct sim_storage *s, unsigned host)
 /* --- what is asked --- */
 
 void sim_storage_write_record(struct sim_storage *s, unsigned host, struct sim_proc *by,
-                              const struct hf_lease_record *r, sim_written_cb cb, sim_fn drop, void *arg)
+                              const struct hf_lease_record *r, sim_mark_cb cb, sim_fn drop, void *arg)
 {
     struct sim_io *io = io_new(s, host, IO_RECORD, arg);
     io->by = by;
     io->life = by->life;
-    io->cb.written = cb;
+    io->cb.marked = cb;
     io->drop = drop;
     io->record = sim_record_new(r);
     go(io);
@@ -445,6 +483,7 @@ void sim_storage_guest_write(struct sim_storage *s, unsigned host, const struct 
 {
     struct sim_io *io = io_new(s, host, IO_GUEST, arg);
     io->cb.written = done;
+    sign(io, sim_ceph_guest_number(instance, run));
     io->guest.instance = *instance;
     io->guest.run = run;
     io->guest.counter = counter;
@@ -485,7 +524,7 @@ void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct 
 
 bool sim_storage_record_held(const struct sim_storage *s, unsigned host)
 {
-    for (const struct sim_io *io = s->ways[host].ios; io; io = io->next)
+    for (const struct sim_io *io = s->ceph ? NULL : s->ways[host].ios; io; io = io->next)
         if (io->kind == IO_RECORD && io->orphan && !io->on_its_own)
             return true;
     return false;

@@ -2,6 +2,7 @@
 #ifndef HF_SIM_STORAGE_PRIVATE_H
 #define HF_SIM_STORAGE_PRIVATE_H
 
+#include "sim/ceph.h"
 #include "sim/storage.h"
 #include "sim/storage_record.h"
 #include "sim/world.h"
@@ -19,8 +20,10 @@ struct sim_host_way {
 struct sim_storage {
     struct sim_world *world;
     struct hf_uuid uuid;
-    char name[SIM_PROC_NAME], path[SIM_PROC_NAME + 8];
+    char name[SIM_PROC_NAME], path[SIM_PROC_NAME + HF_UUID_STR];
     bool shared;
+    struct sim_ceph *ceph;           /* NULL: files */
+    uint64_t written[SIM_HOSTS_MAX]; /* on Ceph: the epoch of each host's last record */
     struct sim_rng rng;
     struct hf_disk_sim *files;
     struct sim_host_way ways[SIM_HOSTS_MAX];
@@ -46,6 +49,8 @@ static inline bool sim_way_passes(const struct sim_storage_way *w)
     return !w->hangs && !w->cut;
 }
 
+/* The cluster has the host's own processes on its blocklist. */
+bool sim_storage_shuts_out(const struct sim_storage *s, unsigned host);
 /* It is over, whatever became of it: nobody is answered any more. */
 void sim_io_over(struct sim_io *io);
 

@@ -164,6 +164,12 @@ static void on_written(void *arg, bool ok, const char *why)
     *(ok ? &b->good : &b->bad) += 1;
 }
 
+static void on_record(void *arg, bool ok, bool marked, const char *why)
+{
+    assert_false(marked); /* files are read for that */
+    on_written(arg, ok, why);
+}
+
 static void on_dropped(void *arg)
 {
     ((struct bench *)arg)->dropped++;
@@ -172,7 +178,7 @@ static void on_dropped(void *arg)
 static void write_record(struct bench *b)
 {
     struct hf_lease_record r = {.host = b->host, .epoch = 1, .sequence = ++b->sequence};
-    sim_storage_write_record(b->s, 0, &b->keeper, &r, on_written, on_dropped, b);
+    sim_storage_write_record(b->s, 0, &b->keeper, &r, on_record, on_dropped, b);
 }
 
 static void on_sampled(void *arg, struct hf_sampler_read *reads, size_t n)

@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "ha/ha_timing_mutant.h"
+#include "sim/ceph.h"
+#include "sim/ceph_runner.h"
 #include "sim/trace.h"
 #include "sim/power.h"
 #include "sim/workload.h"
@@ -28,6 +30,22 @@ static void on_violation(void *arg, const struct sim_violation *v)
         sim_stop(w->sim);
 }
 
+#define SAME_CLUSTER_PPM 300000 /* of the worlds with several Ceph storages: they are pools of one cluster   \
+                                 */
+
+static void make_ceph(struct sim_world *w, unsigned i)
+{
+    struct sim_rng r = sim_rng_make(sim_seed(w->sim), "same cluster", 0);
+    struct sim_ceph *there = NULL;
+    for (unsigned k = 0; k < i && !there; k++)
+        there = sim_storage_ceph(w->shared[k]);
+    if (there && sim_rng_chance(&r, SAME_CLUSTER_PPM))
+        sim_storage_make_ceph(w->shared[i], sim_ceph_ref(there));
+    else
+        sim_storage_make_ceph(w->shared[i],
+                              sim_ceph_create(w->sim, i, w->sizes.nodes, w->profile.shared_address_ppm));
+}
+
 static void make_storages(struct sim_world *w)
 {
     struct hf_uuid unknown = {{0}};
@@ -35,6 +53,8 @@ static void make_storages(struct sim_world *w)
         char name[SIM_PROC_NAME];
         snprintf(name, sizeof name, "shared%u", i + 1);
         w->shared[i] = sim_storage_create(w, &unknown, name, true);
+        if (w->sizes.ceph & 1u << i)
+            make_ceph(w, i);
     }
     for (unsigned i = 0; i < w->sizes.hosts; i++)
         w->local[i] = sim_storage_create(w, &unknown, "local", false);
@@ -84,6 +104,8 @@ static struct sim_world *make(const struct sim_run_options *o)
     make_hosts(w, &r);
     for (unsigned i = 0; i < w->sizes.nodes; i++)
         w->power[i] = sim_power_create(w, i, sim_node_proc(w->nodes[i]));
+    for (unsigned i = 0; i < w->sizes.nodes && w->sizes.ceph != 0; i++)
+        w->ceph[i] = sim_ceph_runner_create(w, i, sim_node_proc(w->nodes[i]));
     w->workload = sim_workload_create(w);
     return w;
 }
@@ -101,6 +123,8 @@ static void end(struct sim_world *w)
     sim_workload_free(w->workload);
     for (unsigned i = 0; i < w->sizes.nodes; i++)
         sim_power_free(w->power[i]);
+    for (unsigned i = 0; i < w->sizes.nodes; i++)
+        sim_ceph_runner_free(w->ceph[i]);
     for (unsigned i = 0; i < w->sizes.hosts; i++)
         sim_host_free(w->hosts[i]);
     for (unsigned i = 0; i < w->sizes.nodes; i++)

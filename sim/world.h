@@ -15,6 +15,7 @@
 #define SIM_SET_UP_MAX_S 600 /* a world that is not ready by then has failed */
 
 struct sim_workload;
+struct hf_ceph_runner;
 struct hf_power_runner;
 
 struct sim_world {
@@ -29,6 +30,7 @@ struct sim_world {
     struct sim_storage *local[SIM_HOSTS_MAX];     /* one per host */
     struct sim_workload *workload;
     struct hf_power_runner *power[SIM_NODES_MAX]; /* each node's way to the hosts' power devices, or NULL */
+    struct hf_ceph_runner *ceph[SIM_NODES_MAX];   /* and to the Ceph clusters, or NULL */
     struct sim_checks *checks;
     unsigned active[SIM_FAULT_KINDS]; /* faults that hold now */
     uint64_t faults[SIM_FAULT_KINDS]; /* that have struck */

@@ -46,3 +46,4 @@ storage-sick = off
 records-gone = off
 record-junk = off
 run-full = off
+ceph = 0%

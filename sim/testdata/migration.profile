@@ -45,3 +45,4 @@ storage-sick = off
 records-gone = off
 record-junk = off
 run-full = 20 per hour for 2..20 in 100%
+ceph = 0%

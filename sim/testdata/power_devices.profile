@@ -39,3 +39,4 @@ clock-rate = off
 wall-jump = off
 at-act = 60 per hour for 1..20 in 100%
 buggify = off
+ceph = 0%

@@ -45,3 +45,4 @@ storage-sick = 30 per hour for 2..30 in 100%
 records-gone = 10 per hour in 100%
 record-junk = 60 per hour in 100%
 run-full = 60 per hour for 2..30 in 100%
+ceph = 0%
