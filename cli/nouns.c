@@ -274,11 +274,15 @@ static const struct cli_flag volume_create[] = {
     {"size", CLI_SIZE, "spec.size_bytes", N_("SIZE"), N_("for example 10G"), NULL, NULL, true},
     DESCRIPTION,
     END_FLAGS};
+static const struct cli_flag volume_resize[] = {
+    {"size", CLI_SIZE, "size_bytes", N_("SIZE"), N_("for example 20G"), NULL, NULL, true}, END_FLAGS};
 static const struct cli_verb volume_verbs[] = {
     STANDARD("Volume", "Volumes", volume_create, update_flags),
     {.name = "attach", .shape = CLI_ACT, .method = "AttachVolume", .second_ref = "instance", .second_path = "instance_uuid",
      .second_label = N_("INSTANCE"), .help = N_("a data volume to a stopped instance")},
     {.name = "detach", .shape = CLI_ACT, .method = "DetachVolume", .help = N_("from its stopped instance")},
+    {.name = "resize", .shape = CLI_ACT, .method = "ResizeVolume", .flags = volume_resize,
+     .help = N_("make it larger, also under a running guest")},
     END_VERBS};
 static const struct cli_column volume_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                    {"TYPE", "spec.type", NULL, NULL},

@@ -663,6 +663,17 @@ class Instances(ApiTest):
             "VolumeService/DeleteVolume",
             uuid=i.spec.root_volume_uuid,
         )
+        op = self.call("VolumeService/ResizeVolume", uuid=v.meta.uuid, sizeBytes=2 * GIB)  # it does not run: the next start
+        self.assertEqual((op.state, self.call("VolumeService/GetVolume", uuid=v.meta.uuid).spec.size_bytes), (2, 2 * GIB))
+        for size, words in [(GIB, "only grows"), (2 * GIB + 1, "multiple of 512")]:
+            self.fails(Code.INVALID_ARGUMENT, words, "VolumeService/ResizeVolume", uuid=v.meta.uuid, sizeBytes=size)
+        self.fails(
+            Code.FAILED_PRECONDITION,
+            "before its image has been fetched",
+            "VolumeService/ResizeVolume",
+            uuid=i.spec.root_volume_uuid,
+            sizeBytes=GIB,
+        )
         self.call("VolumeService/DetachVolume", uuid=v.meta.uuid)
         op = self.call("VolumeService/DeleteVolume", uuid=v.meta.uuid)
         self.assertEqual(op.state, 2)

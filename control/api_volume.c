@@ -7,6 +7,7 @@
 #include "control/api_handlers.h"
 #include "control/api_instance.h"
 #include "control/api_operation.h"
+#include "control/api_volume.h"
 #include "control/pb_list.h"
 #include "control/storage_kind.h"
 #include "holdfast/v1/instance.pb-c.h"
@@ -20,6 +21,14 @@ typedef Holdfast__V1__Instance Instance;
 #define VOLUME_BYTES_MAX (1ull << 46)
 #define DATA_VOLUMES_MAX 24 /* of one instance */
 
+hf_status hf_volume_check_size(uint64_t bytes)
+{
+    if (bytes < VOLUME_BYTES_MIN || bytes > VOLUME_BYTES_MAX || bytes % 512 != 0)
+        return hf_error(HF_INVALID, "%llu is not a multiple of 512 between 1 MiB and 64 TiB",
+                        (unsigned long long)bytes);
+    return HF_STATUS_OK;
+}
+
 static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
 {
     Volume *v = (Volume *)m;
@@ -28,10 +37,7 @@ static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
         return hf_error(HF_INVALID, "root volumes are made with their instances");
     if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting)
         return hf_error(HF_INVALID, "leave spec.image_uuid, spec.instance_uuid and spec.deleting empty");
-    if (spec->size_bytes < VOLUME_BYTES_MIN || spec->size_bytes > VOLUME_BYTES_MAX ||
-        spec->size_bytes % 512 != 0)
-        return hf_error(HF_INVALID, "spec.size_bytes: %llu is not a multiple of 512 between 1 MiB and 64 TiB",
-                        (unsigned long long)spec->size_bytes);
+    HF_TRY(hf_wrap(hf_volume_check_size(spec->size_bytes), "spec.size_bytes"));
     spec->type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
     v->status->state = HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
     hf_volume_set_path(d->store, v);
@@ -39,6 +45,19 @@ static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
 }
 
 const struct hf_kind_rules hf_volume_rules = {.kind = HOLDFAST__V1__KIND__VOLUME, .create = create_volume};
+
+Instance *hf_volume_holder(struct hf_draft *d, const Volume *v)
+{
+    Instance *i =
+        (Instance *)hf_object_find(d->store, HOLDFAST__V1__KIND__INSTANCE, v->spec->instance_uuid, NULL);
+    if (i == NULL)
+        return NULL;
+    struct hf_uuid uuid;
+    bool valid = hf_uuid_parse(i->meta->uuid, &uuid);
+    HF_ASSERT(valid);
+    hf_txn_check(d->txn, &uuid, i->meta->revision);
+    return i;
+}
 
 /* dataVolumes/acct-<account>/vol-<uuid>/<uuid>.qcow2 below the storage's root (storage/primary.h), or
  * ceph://<pool>/<uuid>. */

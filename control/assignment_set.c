@@ -263,6 +263,7 @@ static void add_disk(const struct build *b, struct instance_parts *p, const char
     d->primary_storage_uuid = v->spec->primary_storage_uuid;
     d->install_path = v->status != NULL ? v->status->install_path : "";
     d->size_bytes = v->spec->size_bytes;
+    d->grow = v->status != NULL && v->status->growing_to_bytes > 0;
     if (v->spec->image_uuid[0] != '\0') {
         p->templates[i] = (Holdfast__V1__ImageAssignment)HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
         fill_image(b, &p->templates[i], v->spec->image_uuid, v->spec->primary_storage_uuid);

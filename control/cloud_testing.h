@@ -111,6 +111,7 @@ struct fake_host {
     char images[8][HF_UUID_STR];
     size_t n_images;
     unsigned volumes_deleted;
+    bool volumes_fail; /* nothing can be done to its volumes */
     /* its record on SHARED */
     struct {
         bool written;

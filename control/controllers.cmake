@@ -10,7 +10,7 @@ hf_library(hf_controllers
     host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
     host_assignments.c assignment_set.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c admission_controller.c ha_plan.c
     instance_controller.c instance_start.c instance_step.c instance_delete.c migration_controller.c migration_step.c
-    image_controller.c volume_controller.c storage_controller.c ceph_controller.c
+    image_controller.c volume_controller.c volume_growth.c storage_controller.c ceph_controller.c
     operation_controller.c operation_verdict.c
     drain_controller.c drain_facts.c drain_plan.c
     ha_controller.c ha_fencing.c ha_restart.c failover.c ha_power.c ha_drill.c
@@ -22,6 +22,7 @@ hf_test(migration_guard_test SOURCES migration_guard_test.c LINK hf_placement_gu
 hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK hf_placement_guard)
 hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c fake_bmc.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
+hf_test(volume_test SOURCES volume_test.c LINK hf_cloud_testing)
 hf_test(migration_test SOURCES migration_test.c LINK hf_cloud_testing)
 hf_test(ha_controller_test SOURCES ha_controller_test.c LINK hf_cloud_testing)
 hf_test(ha_power_test SOURCES ha_power_test.c LINK hf_cloud_testing)

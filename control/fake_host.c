@@ -263,6 +263,18 @@ static void go_on(struct fake_host *h, struct fake_run *r)
     host_report(h, r, "", false, false);
 }
 
+static void report_grown(struct fake_host *h, const Holdfast__V1__InstanceAssignment__Disk *d)
+{
+    Holdfast__V1__VolumeReport m = HOLDFAST__V1__VOLUME_REPORT__INIT;
+    m.volume_uuid = d->volume_uuid;
+    m.size_bytes = h->volumes_fail ? 0 : d->size_bytes;
+    m.message = h->volumes_fail ? "QEMU: Cannot grow device files" : "";
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME;
+    msg.volume = &m;
+    send_body(h, &msg);
+}
+
 static void take_instance(struct fake_host *h, const Holdfast__V1__InstanceAssignment *a)
 {
     struct fake_run *r = host_find_run(h, a->uuid);
@@ -287,6 +299,9 @@ static void take_instance(struct fake_host *h, const Holdfast__V1__InstanceAssig
     }
     r->assigned = true;
     r->power = a->power;
+    for (size_t i = 0; r->live && i < a->n_disks; i++)
+        if (a->disks[i]->grow)
+            report_grown(h, a->disks[i]);
     if (r->incoming && a->migration == NULL)
         go_on(h, r);
     else if (a->migration != NULL && !a->migration->incoming)

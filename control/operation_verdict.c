@@ -80,6 +80,28 @@ static void delete_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
             note != NULL ? note : "");
 }
 
+static void resize_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
+{
+    const Holdfast__V1__VolumeStatus *st = m->status;
+    if (m->spec->deleting) {
+        failed(v, HF_PRECONDITION, "resize volume '%s': it is being deleted", m->meta->name);
+    } else if (st == NULL || st->growing_to_bytes == 0) {
+        v->kind = HF_VERDICT_SUCCEEDED;
+    } else {
+        const char *note = hf_condition_message(st->conditions, st->n_conditions, "Resize");
+        running(v, "waits for its host to tell the guest that volume '%s' is larger%s%s", m->meta->name,
+                note != NULL ? ": " : "", note != NULL ? note : "");
+    }
+}
+
+static void volume(const Operation *op, const Holdfast__V1__Volume *m, struct hf_verdict *v)
+{
+    if (strcmp(op->verb, "ResizeVolume") == 0)
+        resize_volume(m, v);
+    else
+        delete_volume(m, v);
+}
+
 /* --- instances --- */
 
 static const char *condition(const Instance *i, const char *type)
@@ -244,13 +266,14 @@ static bool is_delete(const Operation *op)
     return strncmp(op->verb, "Delete", 6) == 0;
 }
 
-/* What is under way cannot always be taken back: a start can, and one need not wait for a host or an image.
- */
+/* What is under way cannot always be taken back: a start can, and one need not wait for a host, an image, or a
+ * guest that hears of its larger disk. */
 static void cancel(const Operation *op, struct hf_verdict *v)
 {
     if (strcmp(op->verb, "MigrateInstance") == 0)
         return; /* its controller has heard it */
-    if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0) {
+    if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0 ||
+        strcmp(op->verb, "ResizeVolume") == 0) {
         v->kind = HF_VERDICT_CANCELLED;
         return;
     }
@@ -274,7 +297,7 @@ void hf_verdict_of(const Operation *op, const ProtobufCMessage *target, const ch
     else if (target->descriptor == &holdfast__v1__image__descriptor)
         create_image((const Holdfast__V1__Image *)(const void *)target, ret);
     else if (target->descriptor == &holdfast__v1__volume__descriptor)
-        delete_volume((const Holdfast__V1__Volume *)(const void *)target, ret);
+        volume(op, (const Holdfast__V1__Volume *)(const void *)target, ret);
     else
         failed(ret, HF_UNIMPLEMENTED, "this control node does not know '%s'", op->verb);
     if (op->cancel_requested && ret->kind == HF_VERDICT_RUNNING)

@@ -6,27 +6,24 @@
 #include "base/mem.h"
 #include "control/conditions.h"
 #include "control/placement_guard.h"
+#include "control/volume_growth.h"
+#include "control/volume_memory.h"
 
 #define STATE(name)      HOLDFAST__V1__VOLUME_STATUS__STATE__##name
 #define CONDITION_DELETE "Delete"
 
-struct volume_memory {
-    char host_uuid[HF_UUID_STR]; /* deletes the file; "": nobody */
-    bool deleted;                /* it said so */
-    char *message;               /* why not yet, or NULL */
-};
-
 static void free_memory(void *memory)
 {
-    struct volume_memory *mem = memory;
+    struct hf_volume_memory *mem = memory;
     free(mem->message);
+    free(mem->growth_message);
     free(mem);
 }
 
-static struct volume_memory *memory_of(struct hf_world_object *o)
+struct hf_volume_memory *hf_volume_memory(struct hf_world_object *o)
 {
     if (o->memory == NULL) {
-        o->memory = HF_NEW(struct volume_memory);
+        o->memory = HF_NEW(struct hf_volume_memory);
         o->free_memory = free_memory;
     }
     return o->memory;
@@ -39,7 +36,7 @@ static const Holdfast__V1__Volume *volume(const struct hf_world_object *o)
 
 const char *hf_volume_deleting_host(const struct hf_world_object *o)
 {
-    const struct volume_memory *mem = o->memory;
+    const struct hf_volume_memory *mem = o->memory;
     return mem != NULL && mem->host_uuid[0] != '\0' && !mem->deleted ? mem->host_uuid : NULL;
 }
 
@@ -56,7 +53,7 @@ static bool never_made(const struct hf_controllers *c, const Holdfast__V1__Volum
 
 bool hf_volume_file_gone(const struct hf_controllers *c, const struct hf_world_object *o)
 {
-    const struct volume_memory *mem = o->memory;
+    const struct hf_volume_memory *mem = o->memory;
     return (mem != NULL && mem->deleted) || never_made(c, volume(o));
 }
 
@@ -107,7 +104,7 @@ static void delete_object(struct hf_controllers *c, struct hf_world_object *o)
     hf_edit_commit(e, NULL, NULL);
 }
 
-static void delete_file(struct hf_controllers *c, struct hf_world_object *o, struct volume_memory *mem)
+static void delete_file(struct hf_controllers *c, struct hf_world_object *o, struct hf_volume_memory *mem)
 {
     if (mem->host_uuid[0] != '\0') {
         if (mem->message != NULL)
@@ -127,18 +124,24 @@ static void delete_file(struct hf_controllers *c, struct hf_world_object *o, str
 
 void hf_volume_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
+    if (volume(o)->status != NULL && volume(o)->status->growing_to_bytes > 0 && !volume(o)->spec->deleting)
+        hf_volume_growth_step(c, o);
     if (!volume(o)->spec->deleting)
         return;
     if (hf_volume_file_gone(c, o))
         delete_object(c, o);
     else if (!in_use(c, volume(o)))
-        delete_file(c, o, memory_of(o));
+        delete_file(c, o, hf_volume_memory(o));
 }
 
 void hf_volume_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__VolumeReport *r)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, r->volume_uuid);
-    struct volume_memory *mem = o != NULL ? o->memory : NULL;
+    struct hf_volume_memory *mem = o != NULL ? o->memory : NULL;
+    if (o != NULL && !volume(o)->spec->deleting && volume(o)->status != NULL) {
+        hf_volume_growth_report(c, o, host_uuid, r);
+        return;
+    }
     if (mem == NULL || strcmp(mem->host_uuid, host_uuid) != 0)
         return;
     mem->deleted = r->deleted;
@@ -153,7 +156,7 @@ void hf_volume_host_lost(struct hf_controllers *c, const char *host_uuid)
 {
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__VOLUME); i++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__VOLUME, i);
-        struct volume_memory *mem = o->memory;
+        struct hf_volume_memory *mem = o->memory;
         if (mem == NULL || mem->deleted || strcmp(mem->host_uuid, host_uuid) != 0)
             continue;
         mem->host_uuid[0] = '\0';

@@ -148,10 +148,16 @@ static void add_rbd_disk(xmlNode *devices, const struct hf_vm_disk *d, const cha
     ADD(disk, "target", NULL, "dev", target, "bus", "virtio");
 }
 
+void hf_domain_disk_target(size_t i, char ret[4])
+{
+    HF_ASSERT(i < 26);
+    snprintf(ret, 4, "vd%c", (char)('a' + i));
+}
+
 static void add_disk(xmlNode *devices, const struct hf_vm_disk *d, size_t i, const char *cache)
 {
-    char target[] = "vda";
-    target[2] = (char)('a' + i);
+    char target[4];
+    hf_domain_disk_target(i, target);
     if (d->rbd) {
         add_rbd_disk(devices, d, target, cache);
         return;

@@ -32,6 +32,9 @@ hf_status hf_domain_xml_remark(const char *xml, const struct hf_domain_mark *mar
 /* Of a domain's text: its guest's CPUs are played by QEMU (TCG) and not by the machine's own. */
 bool hf_domain_xml_is_emulated(const char *xml);
 
+/* What libvirt calls a domain's disk number i (below 26): "vda". */
+void hf_domain_disk_target(size_t i, char ret[4]);
+
 /* Reads our metadata element (as virDomainGetMetadata() gives it); false when it is not ours or damaged. */
 bool hf_domain_mark_parse(const char *xml, struct hf_domain_mark *ret);
 

@@ -373,6 +373,8 @@ void world_instance_at(struct world *w, struct order o, uint64_t term)
     d.primary_storage_uuid = t.primary_storage_uuid;
     d.install_path = path;
     d.template_ = &t;
+    d.size_bytes = o.grow_to;
+    d.grow = o.grow_to > 0;
     n.mac = (char *)NIC_MAC;
     n.ip = (char *)NIC_IP;
     n.l3_uuid = (char *)L3;

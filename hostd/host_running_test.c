@@ -382,6 +382,31 @@ static void a_reboot_that_was_not_taken_is_repeated(void **state)
     world_free(w);
 }
 
+/* Whatever answer or report gets lost: the guest has the larger disk, and the leader hears of it. */
+static void disks_grow_under_a_guest(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1);
+    (void)state;
+    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_GROW_DISK, HF_SIM_LOST_ORDER, 1);
+    world_instance(w, (struct order){.grow_to = 1 << 30});
+    world_step(w, 10050);
+    assert_int_equal(world_volume(w, VM1)->size_bytes, 0);
+    assert_string_not_equal(world_volume(w, VM1)->message, "");
+    hf_sim_set_fault(hf_vm_machine_faults(w->machine), HF_VM_SIM_GROW_DISK, HF_SIM_LOST_ANSWER, 1);
+    world_step(w, 30000);
+    assert_int_equal(hf_vm_machine_grown_bytes(w->machine, &vm), 1 << 30);
+    assert_int_equal(world_volume(w, VM1)->size_bytes, 1 << 30);
+    assert_string_equal(world_report(w, VM1)->blocked, "");
+    world_forget(w);
+    world_step(w, 30000);
+    assert_null(world_volume(w, VM1)); /* once is enough, */
+    world_instance(w, (struct order){.grow_to = 1 << 30});
+    world_step(w, 1000);
+    assert_int_equal(world_volume(w, VM1)->size_bytes, 1 << 30); /* until the next leader asks */
+    world_free(w);
+}
+
 static void pause_and_resume(void **state)
 {
     struct world *w = world_running((struct order){0});
@@ -442,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_hypervisor_is_down_at_the_start),
         cmocka_unit_test(the_keeper_is_away),
         cmocka_unit_test(reboots_happen_once),
+        cmocka_unit_test(disks_grow_under_a_guest),
         cmocka_unit_test(a_reboot_that_was_not_taken_is_repeated),
         cmocka_unit_test(pause_and_resume),
         cmocka_unit_test(an_unassigned_guest_ends),

@@ -101,6 +101,8 @@ struct hf_hypervisor_ops {
     /* OK: no migration of this domain is under way (any more), also when there is no domain. */
     void (*migrate_abort)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_done_cb cb, void *arg);
     void (*migrate_progress)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned deadline_ms, hf_vm_progress_cb cb, void *arg);
+    /* Has this disk of a domain (its number in the spec) be so large at least, and the guest know it; never smaller. */
+    void (*grow_disk)(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned disk, uint64_t size_bytes, unsigned deadline_ms, hf_vm_done_cb cb, void *arg);
 };
 
 struct hf_hypervisor {

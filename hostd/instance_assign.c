@@ -54,6 +54,7 @@ static bool set_want(struct hf_instance_rec *r, const Holdfast__V1__InstanceAssi
     hf_instance_free_assignment(&r->want);
     r->want = hf_pb_copy(&a->base);
     r->sync = r->host->attach.sync;
+    r->grown = 0; /* done, they are told again */
     bool counts = !r->reboot_baseline && r->permit != HF_PERMIT_NONE;
     if (counts) { /* adopted: reboots ordered before are done */
         r->reboot_done = hf_instance_reboots_wanted(a);

@@ -1,6 +1,6 @@
 /* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c
- * (what it is told), instance_start.c (the way up), instance_run.c (a run with a permit), instance_move.c
- * (from host to host) and instance_stop.c (the way down). */
+ * (what it is told), instance_start.c (the way up), instance_run.c (a run with a permit), instance_grow.c
+ * (larger disks for it), instance_move.c (from host to host) and instance_stop.c (the way down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 
@@ -94,6 +94,11 @@ struct hf_instance_rec {
     uint64_t rebooting;   /* its generation */
     uint64_t reboot_done;
 
+    /* disks that grow under the guest */
+    size_t grown; /* those before this one are as large as the present assignment has them */
+    size_t growing; /* the disk of the order under way, and */
+    uint64_t growing_to_bytes;
+
     /* the step under way, and waiting */
     bool busy, dead;
     unsigned side_calls; /* under way beside the step */
@@ -157,6 +162,13 @@ void hf_instance_order_start(struct hf_instance_rec *r);
 
 /* --- instance_run.c --- */
 void hf_instance_permitted_step(struct hf_instance_rec *r);
+
+/* --- instance_grow.c --- */
+
+/* A disk of the running guest may be smaller than it is assigned. */
+bool hf_instance_grow_due(const struct hf_instance_rec *r);
+/* Has the next such disk grown; the leader hears of each. */
+void hf_instance_grow(struct hf_instance_rec *r);
 
 /* --- instance_move.c --- */
 

@@ -90,7 +90,8 @@ static bool power_differs(const struct hf_instance_rec *r)
 
 static bool order_due(const struct hf_instance_rec *r)
 {
-    return r->want && !r->want->migration && (power_differs(r) || reboot_due(r));
+    return r->want && !r->want->migration &&
+           (power_differs(r) || reboot_due(r) || hf_instance_grow_due(r));
 }
 
 /* The domain is there. */
@@ -115,6 +116,8 @@ static void present_step(struct hf_instance_rec *r)
     }
     if (!paused && reboot_due(r))
         reboot(r);
+    else if (hf_instance_grow_due(r))
+        hf_instance_grow(r);
 }
 
 /* The hypervisor has no domain of this run. */

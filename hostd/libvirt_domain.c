@@ -150,6 +150,32 @@ hf_status hf_libvirt_domain_destroy(virConnectPtr conn, const struct hf_uuid *u)
     return st;
 }
 
+/* libvirt's call would also shrink it, hence the look before. */
+static hf_status grow_disk(virDomainPtr dom, const char *target, uint64_t size_bytes)
+{
+    virDomainBlockInfo info;
+    if (virDomainGetBlockInfo(dom, target, &info, 0) != 0)
+        return hf_libvirt_error("read the size of the disk %s", target);
+    if (info.capacity >= size_bytes)
+        return HF_STATUS_OK;
+    if (virDomainBlockResize(dom, target, size_bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES) != 0)
+        return hf_libvirt_error("grow the disk %s", target);
+    return HF_STATUS_OK;
+}
+
+hf_status hf_libvirt_domain_grow_disk(virConnectPtr conn, const struct hf_uuid *u, unsigned disk,
+                                      uint64_t size_bytes)
+{
+    char target[4];
+    virDomainPtr dom = NULL;
+    struct hf_domain_mark mark;
+    hf_domain_disk_target(disk, target);
+    HF_TRY(hf_libvirt_domain_look_up(conn, u, &dom, &mark));
+    hf_status st = grow_disk(dom, target, size_bytes);
+    virDomainFree(dom);
+    return st;
+}
+
 /* --- the list --- */
 
 static int read_pid(const char *name)

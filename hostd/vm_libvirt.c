@@ -60,6 +60,9 @@ struct call {
     char *target_address;
     hf_vm_progress_cb progress_cb;
     struct hf_vm_progress progress;
+    /* grow_disk */
+    unsigned disk;
+    uint64_t size_bytes;
     /* list */
     hf_vm_list_cb list_cb;
     struct hf_vm_seen *seen;
@@ -302,6 +305,21 @@ static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u
     hf_worker_submit(c->h->worker, &c->job, deadline_ms);
 }
 
+static hf_status run_grow_disk(struct call *c, virConnectPtr conn)
+{
+    return hf_libvirt_domain_grow_disk(conn, &c->uuid, c->disk, c->size_bytes);
+}
+
+static void vm_grow_disk(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned disk, uint64_t size_bytes,
+                         unsigned deadline_ms, hf_vm_done_cb cb, void *arg)
+{
+    struct call *c = new_call(h, u, run_grow_disk, arg);
+    c->done_cb = cb;
+    c->disk = disk;
+    c->size_bytes = size_bytes;
+    hf_worker_submit(c->h->worker, &c->job, deadline_ms);
+}
+
 /* --- life --- */
 
 static void on_part_closed(void *arg)
@@ -338,6 +356,7 @@ static const struct hf_hypervisor_ops libvirt_ops = {
     .migrate = vm_migrate,
     .migrate_abort = vm_migrate_abort,
     .migrate_progress = vm_migrate_progress,
+    .grow_disk = vm_grow_disk,
 };
 
 static hf_status check_options(const struct hf_vm_libvirt_options *o)

@@ -25,6 +25,7 @@ struct hf_sim_vm_order {
     struct hf_uuid uuid;
     uint64_t epoch, run;
     bool reset;
+    uint64_t size_bytes; /* GROW_DISK */
     char **disks; /* START; the order's until a QEMU has them */
     size_t n_disks;
     struct hf_vm_migration migration; /* MIGRATE */
@@ -133,6 +134,11 @@ static hf_status apply(struct hf_vm_machine *m, struct hf_sim_vm_order *o)
         return HF_STATUS_OK;
     case HF_VM_SIM_PAUSE:
         hf_sim_vm_set_paused(m, v, true);
+        return HF_STATUS_OK;
+    case HF_VM_SIM_GROW_DISK:
+        if (v->incoming)
+            return hf_error(HF_PRECONDITION, "the domain waits for its migration");
+        v->grown_bytes = v->grown_bytes > o->size_bytes ? v->grown_bytes : o->size_bytes;
         return HF_STATUS_OK;
     case HF_VM_SIM_RESUME:
         if (v->incoming)
@@ -380,6 +386,16 @@ static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u
         ms);
 }
 
+static void vm_grow_disk(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned disk, uint64_t size_bytes,
+                         unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    (void)disk; /* its guests have no disks of a size */
+    send(h,
+         (struct hf_sim_vm_order){
+             .op = HF_VM_SIM_GROW_DISK, .uuid = *u, .size_bytes = size_bytes, .cb = cb, .arg = arg},
+         ms);
+}
+
 static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
 {
     struct hf_sim_vm_connection *c = of(h), **at = &c->machine->connections;
@@ -403,7 +419,7 @@ void hf_vm_sim_cancel(struct hf_hypervisor *h)
 
 static const struct hf_hypervisor_ops vm_ops = {
     vm_start, vm_shutdown, vm_destroy, vm_reboot,        vm_pause,           vm_resume,
-    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress};
+    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress, vm_grow_disk};
 
 struct hf_hypervisor *hf_vm_sim_connect(struct hf_vm_machine *m, const struct hf_hypervisor_events *events)
 {

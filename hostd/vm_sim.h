@@ -22,6 +22,7 @@ enum hf_vm_sim_op {
     HF_VM_SIM_MIGRATE,
     HF_VM_SIM_MIGRATE_ABORT,
     HF_VM_SIM_MIGRATE_PROGRESS,
+    HF_VM_SIM_GROW_DISK,
 };
 
 struct hf_vm_machine *hf_vm_machine_create(struct hf_env *env);
@@ -108,6 +109,8 @@ bool hf_vm_machine_exists(struct hf_vm_machine *m, const struct hf_uuid *uuid, u
                           int *ret_pid);
 bool hf_vm_machine_runs(struct hf_vm_machine *m, const struct hf_uuid *uuid);      /* virtual CPUs execute */
 unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid); /* 1 after the start */
+/* The largest size that a disk of it was told; 0: none was. */
+uint64_t hf_vm_machine_grown_bytes(struct hf_vm_machine *m, const struct hf_uuid *uuid);
 size_t hf_vm_machine_count(const struct hf_vm_machine *m);
 void hf_vm_machine_guest_ignores_acpi(struct hf_vm_machine *m, bool ignores);
 void hf_vm_machine_guest_power_off(struct hf_vm_machine *m, const struct hf_uuid *uuid);

@@ -20,6 +20,7 @@ struct hf_sim_vm {
     bool killed;         /* it has ended, but the kernel holds the process */
     enum hf_vm_gone why; /* how */
     unsigned boots;
+    uint64_t grown_bytes; /* the largest size that a disk of it was told; 0: none was */
     char **disks;
     size_t n_disks;
 };

@@ -180,6 +180,12 @@ unsigned hf_vm_machine_boots(struct hf_vm_machine *m, const struct hf_uuid *uuid
     return v ? v->boots : 0;
 }
 
+uint64_t hf_vm_machine_grown_bytes(struct hf_vm_machine *m, const struct hf_uuid *uuid)
+{
+    const struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
+    return v ? v->grown_bytes : 0;
+}
+
 size_t hf_vm_machine_count(const struct hf_vm_machine *m)
 {
     size_t n = 0;

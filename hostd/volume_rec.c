@@ -43,6 +43,18 @@ static void report(struct hf_volume_rec *r)
     hf_host_send(r->host, &m);
 }
 
+void hf_volume_report_grown(struct hf_host *h, const char *volume_uuid, uint64_t size_bytes, const char *message)
+{
+    Holdfast__V1__VolumeReport v = HOLDFAST__V1__VOLUME_REPORT__INIT;
+    Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    v.volume_uuid = (char *)volume_uuid;
+    v.size_bytes = size_bytes;
+    v.message = message ? (char *)message : (char *)protobuf_c_empty_string;
+    m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME;
+    m.volume = &v;
+    hf_host_send(h, &m);
+}
+
 /* Reports a new reason only once. */
 static void wait_for(struct hf_volume_rec *r, const char *why)
 {

@@ -43,6 +43,8 @@ struct packet {
     uint64_t id;   /* of the call */
     enum hf_vm_sim_op op;
     bool force;
+    unsigned disk; /* GROW_DISK */
+    uint64_t size_bytes;
     unsigned deadline_ms;
     struct hf_vm_spec spec;           /* START: all; else its uuid. Its disks are the packet's */
     struct hf_vm_migration migration; /* MIGRATE */
@@ -262,6 +264,15 @@ static void vm_migrate_progress(struct hf_hypervisor *h, const struct hf_uuid *u
     ask(h, packet_new(HF_VM_SIM_MIGRATE_PROGRESS, u, ms), NULL, NULL, arg)->progress_cb = cb;
 }
 
+static void vm_grow_disk(struct hf_hypervisor *h, const struct hf_uuid *u, unsigned disk, uint64_t size_bytes,
+                         unsigned ms, hf_vm_done_cb cb, void *arg)
+{
+    struct packet *p = packet_new(HF_VM_SIM_GROW_DISK, u, ms);
+    p->disk = disk;
+    p->size_bytes = size_bytes;
+    ask(h, p, cb, NULL, arg);
+}
+
 static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *arg)
 {
     HF_ASSERT(!client_of(h)->calls);
@@ -272,7 +283,7 @@ static void vm_close(struct hf_hypervisor *h, void (*closed)(void *arg), void *a
 
 static const struct hf_hypervisor_ops client_ops = {
     vm_start, vm_shutdown, vm_destroy, vm_reboot,        vm_pause,           vm_resume,
-    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress};
+    vm_list,  vm_close,    vm_migrate, vm_migrate_abort, vm_migrate_progress, vm_grow_disk};
 
 /* --- libvirtd --- */
 
@@ -352,6 +363,9 @@ static void carry_out(void *arg)
         return;
     case HF_VM_SIM_MIGRATE_PROGRESS:
         vms->ops->migrate_progress(vms, u, p->deadline_ms, on_progress, p);
+        return;
+    case HF_VM_SIM_GROW_DISK:
+        vms->ops->grow_disk(vms, u, p->disk, p->size_bytes, p->deadline_ms, on_done, p);
         return;
     }
 }

@@ -58,7 +58,7 @@ struct hf_primary_ops {
                         void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
                         hf_primary_image_cb cb, void *arg);
     /* Makes the qcow2 at install_path if it is not there: over the cached template, or empty with size_bytes.
-     * An existing file is left alone (its backing file is checked). */
+     * An existing one is kept (its backing file is checked), and grows to size_bytes. */
     void (*create_volume)(struct hf_primary *p, const char *install_path, const struct hf_uuid *template_uuid,
                           uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg);
     /* Deletes the file and its empty folders; OK when it was not there. */

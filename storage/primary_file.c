@@ -260,8 +260,9 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* A volume that is there already: from an earlier try of the same order, or somebody else's. */
-static hf_status check_existing(struct call *c, const char *backing)
+/* A volume that is there already: from an earlier try of the same order, or somebody else's. One that was resized
+ * since its last run grows now. */
+static hf_status take_existing(struct call *c, const char *backing)
 {
     struct hf_qemu_img_info info = {0};
     HF_TRY(hf_qemu_img_info(c->path, "qcow2", hf_job_left_ms(&c->job), &info));
@@ -270,6 +271,8 @@ static hf_status check_existing(struct call *c, const char *backing)
         st = hf_error(HF_PRECONDITION, "the file '%s' is there with the backing file '%s', not '%s'", c->path,
                       info.backing_file ? info.backing_file : "none", backing ? backing : "none");
     free(info.backing_file);
+    if (hf_ok(st) && info.virtual_bytes < c->size_bytes)
+        st = hf_qemu_img_grow(c->path, "qcow2", c->size_bytes, hf_job_left_ms(&c->job));
     return st;
 }
 
@@ -309,7 +312,7 @@ static hf_status make_volume(struct call *c, const char *backing, const char *fo
     unlink(temp);
     if (hf_status_code(st) == HF_EXISTS) {
         hf_status_drop(st);
-        return check_existing(c, backing);
+        return take_existing(c, backing);
     }
     return st;
 }
@@ -323,7 +326,7 @@ static hf_status create_volume(struct call *c)
         backing = path;
     }
     if (access(c->path, F_OK) == 0)
-        return check_existing(c, backing);
+        return take_existing(c, backing);
     if (errno != ENOENT)
         return hf_errno(errno, "look for '%s'", c->path);
     if (backing)

@@ -467,6 +467,13 @@ static void makes_volumes_over_a_template(void **state)
     assert_int_equal(info.virtual_bytes, 2 * TEMPLATE_BYTES);
     assert_string_equal(info.backing_file, below_root("imagecache/template/11111111111111111111111111111111/"
                                                       "11111111111111111111111111111111.qcow2"));
+    a = create(volume_path, true, 4 * TEMPLATE_BYTES); /* it was resized since its last run */
+    assert_answer(&a, HF_OK, "ok");
+    a = create(volume_path, true, 3 * TEMPLATE_BYTES); /* by an older order: it never shrinks */
+    assert_answer(&a, HF_OK, "ok");
+    free(info.backing_file);
+    assert_true(hf_ok(hf_qemu_img_info(below_root(volume_path), "qcow2", LONG_MS, &info)));
+    assert_int_equal(info.virtual_bytes, 4 * TEMPLATE_BYTES);
     free(info.backing_file);
     sh("qemu-io -f qcow2 -c 'read -P 7 0 1M' %s/%s | grep -q 'read 1048576'", fx->root, volume_path);
     sh("test $(ls -A %s/rootVolumes/acct-a/vol-b | wc -l) = 1", fx->root);

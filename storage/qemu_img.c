@@ -80,6 +80,14 @@ hf_status hf_qemu_img_create(const char *path, const char *backing, const char *
     return full_or_broken("create", hf_run_command(argv, deadline_ms, NULL));
 }
 
+hf_status hf_qemu_img_grow(const char *path, const char *format, uint64_t size_bytes, unsigned deadline_ms)
+{
+    char size[32];
+    const char *argv[] = {"qemu-img", "resize", "-q", "-f", format, path, size, NULL};
+    snprintf(size, sizeof size, "%" PRIu64, size_bytes);
+    return full_or_broken("resize", hf_run_command(argv, deadline_ms, NULL));
+}
+
 hf_status hf_qemu_img_to_raw(const char *path, const char *format, const char *raw, unsigned deadline_ms)
 {
     const char *argv[] = {"qemu-img", "convert", "-q", "-f", format, "-O", "raw", path, raw, NULL};

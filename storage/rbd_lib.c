@@ -154,15 +154,28 @@ static hf_status lib_clone(struct hf_rbd *r, const struct hf_rbd_name *template_
     return rc < 0 ? failed(l, rc, "make the clone", n) : HF_STATUS_OK;
 }
 
+static int no_progress(uint64_t done, uint64_t total, void *arg)
+{
+    (void)done, (void)total, (void)arg;
+    return 0;
+}
+
+/* Never smaller: another one may have made it larger since it was looked at. */
+static int grow(rbd_image_t image, uint64_t size_bytes)
+{
+    uint64_t now = 0;
+    int rc = rbd_get_size(image, &now);
+    if (rc >= 0 && now < size_bytes)
+        rc = rbd_resize2(image, size_bytes, false, no_progress, NULL);
+    return rc;
+}
+
 static hf_status lib_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
 {
     struct hf_rbd_lib *l = of(r);
     struct image i;
-    uint64_t now = 0;
     HF_TRY(open_image(l, n, true, &i));
-    int rc = rbd_get_size(i.image, &now);
-    if (rc >= 0 && now < size_bytes)
-        rc = rbd_resize(i.image, size_bytes);
+    int rc = grow(i.image, size_bytes);
     close_image(&i);
     return rc < 0 ? failed(l, rc, "grow", n) : HF_STATUS_OK;
 }
