@@ -8,7 +8,10 @@ hf_library(hf_power SOURCES power_devices.c power_job.c power_ask.c LINK hf_cont
 hf_library(hf_ceph_storage SOURCES ceph_storage.c LINK hf_api hf_storage_core hf_base)
 hf_library(hf_ceph_child SOURCES ceph_child.c LINK hf_base_uv)
 # What control nodes ask of a Ceph cluster, each time in a process of its own.
-hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c LINK hf_rados ${HF_RBD} PkgConfig::JANSSON)
+hf_library(hf_ceph_fence_plan SOURCES ceph_fence_plan.c LINK hf_storage_core hf_net_core PkgConfig::JANSSON)
+hf_test(ceph_fence_plan_test SOURCES ceph_fence_plan_test.c LINK hf_ceph_fence_plan)
+hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c ceph_fence.c
+  LINK hf_ceph_fence_plan hf_rados ${HF_RBD} PkgConfig::JANSSON Threads::Threads)
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c

@@ -54,12 +54,23 @@ static hf_status connect_to(const json_t *question, rados_t *ret)
     return hf_rados_connect(&access, &limits, ret);
 }
 
+static const struct verb {
+    const char *name;
+    hf_status (*run)(rados_t, const json_t *, json_t *);
+} verbs[] = {
+    {"prepare", hf_ceph_prepare},
+    {"fence", hf_ceph_fence},
+    {"unfence", hf_ceph_unfence},
+};
+
 static hf_status answer_to(const json_t *question, json_t *answer)
 {
     const char *verb = hf_ceph_text(question, "verb");
-    hf_status (*run)(rados_t, const json_t *, json_t *) =
-        strcmp(verb, "prepare") == 0 ? hf_ceph_prepare : NULL;
+    hf_status (*run)(rados_t, const json_t *, json_t *) = NULL;
     rados_t c;
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(verb, verbs[i].name) == 0)
+            run = verbs[i].run;
     if (!run)
         return hf_error(HF_INVALID, "hf-ceph knows no verb '%s'", verb);
     HF_TRY(connect_to(question, &c));

@@ -5,6 +5,18 @@
  *   {"verb": "prepare", "monitors": [...], "user": "", "key": "", "fsid": "",
  *    "pools": [{"name": "…", "make": true}, …], "hosts": ["<uuid>", …], "revoke": ["<user>", …]}
  *   → {"fsid": "…", "health": "…", "health_message": "…", "keys": [{"host": "…", "user": "…", "key": "…"}]}
+ *
+ * The others have the same members that tell how the cluster is reached. fence has a host's clients refused;
+ * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts;
+ * record and images: of the host, and may be not there. It may be repeated, which makes its entries last for
+ * expire_s again. by_clients: an address is shared, so that only clients that are known are refused there.
+ *
+ *   {"verb": "fence", "addresses": ["10.0.0.5"], "others": ["10.0.0.6"], "expire_s": 86400,
+ *    "record": {"pool": "…", "object": "…"}, "images": [{"pool": "…", "image": "…"}]}
+ *   → {"entries": ["10.0.0.5:0/0"], "by_clients": false, "shared_with": "", "osdmap_epoch": 57}
+ *
+ *   {"verb": "unfence", "entries": ["10.0.0.5:0/0"]}   those that are there
+ *   → {"osdmap_epoch": 58}
  */
 #ifndef HF_CONTROL_HF_CEPH_H
 #define HF_CONTROL_HF_CEPH_H
@@ -20,5 +32,8 @@ hf_status hf_ceph_command(rados_t c, json_t *command, json_t **ret) HF_MUST_USE;
 
 /* Pools, keys and health; may be repeated. */
 hf_status hf_ceph_prepare(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
+/* Answered when the newest map has (has not) every entry. Waiting for it may hang. */
+hf_status hf_ceph_fence(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
+hf_status hf_ceph_unfence(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
 
 #endif

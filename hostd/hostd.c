@@ -69,7 +69,7 @@ static hf_status write_access(const struct hf_storage_place *place)
 static hf_status open_ceph(struct daemon *d, const struct hf_storage_place *place, struct hf_primary **ret)
 {
     const Holdfast__V1__CephAccess *a = place->ceph;
-    char scratch[PATH_MAX], uuid[HF_UUID_STR];
+    char scratch[PATH_MAX], uuid[HF_UUID_STR], record[HF_LEASE_FILE_NAME_MAX];
     if (snprintf(scratch, sizeof scratch, "%s/images-%s", d->o.state_dir, hf_uuid_format(&place->uuid, uuid)) >=
         (int)sizeof scratch)
         return hf_error(HF_INVALID, "--state-dir: the path is too long");
@@ -83,6 +83,7 @@ static hf_status open_ceph(struct daemon *d, const struct hf_storage_place *plac
                                  .image_pool = a->image_pool,
                                  .root_pool = a->root_pool,
                                  .data_pool = a->data_pool,
+                                 .record = hf_lease_file_name(&d->identity.uuid, record),
                                  .scratch = scratch};
     HF_TRY(write_access(place)); /* before anybody is told of a lease there */
     HF_TRY(hf_primary_rbd_create(d->env, &ceph, place->reserved_bytes, ret));

@@ -22,6 +22,7 @@ struct hf_storage_rec {
     char *message;
     char address[16], network_problem[HF_STORAGE_PROBLEM_MAX];
     struct hf_capacity capacity, reported;
+    size_t reported_seen; /* addresses */
     struct hf_timer timer;
     /* the lease */
     bool leased, leasing;

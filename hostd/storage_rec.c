@@ -64,10 +64,21 @@ bool hf_storage_rec_heartbeat(const struct hf_storage_rec *r)
 
 /* --- check and report --- */
 
+/* At which addresses its cluster sees this host; valid until the next check. */
+static size_t seen_addresses(struct hf_storage_rec *r, char *ret[HF_CEPH_SEEN_MAX])
+{
+    const struct hf_ceph_seen *s =
+        r->primary && r->primary->ops->seen ? r->primary->ops->seen(r->primary) : NULL;
+    for (size_t i = 0; s && i < s->n; i++)
+        ret[i] = (char *)s->ip[i];
+    return s ? s->n : 0;
+}
+
 void hf_storage_rec_report(struct hf_storage_rec *r)
 {
     Holdfast__V1__StorageReport s = HOLDFAST__V1__STORAGE_REPORT__INIT;
     Holdfast__V1__HostMessage m = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    char *seen[HF_CEPH_SEEN_MAX];
     if (!r->checked)
         return;
     s.primary_storage_uuid = r->id;
@@ -77,14 +88,20 @@ void hf_storage_rec_report(struct hf_storage_rec *r)
     s.available_bytes = r->capacity.available_bytes;
     s.address = r->address;
     s.network_problem = r->network_problem;
+    s.client_addresses = seen;
+    s.n_client_addresses = seen_addresses(r, seen);
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
     m.storage = &s;
     r->reported = r->capacity;
+    r->reported_seen = s.n_client_addresses;
     hf_host_send(r->host, &m);
 }
 
-static bool worth_a_report(const struct hf_storage_rec *r)
+static bool worth_a_report(struct hf_storage_rec *r)
 {
+    char *seen[HF_CEPH_SEEN_MAX];
+    if (seen_addresses(r, seen) > r->reported_seen)
+        return true;
     uint64_t a = r->capacity.available_bytes, b = r->reported.available_bytes;
     return r->capacity.total_bytes != r->reported.total_bytes ||
            (a > b ? a - b : b - a) > r->capacity.total_bytes / REPORT_CHANGE_SHARE;
@@ -147,6 +164,7 @@ static void check(void *arg)
 static void open_primary(struct hf_storage_rec *r)
 {
     struct hf_host *h = r->host;
+    r->reported_seen = 0;
     hf_status st = h->d.open_storage(h->d.arg, &r->place, &r->primary);
     if (hf_ok(st)) {
         check(r);

@@ -53,10 +53,11 @@ static void ok(hf_status st)
 static bool refused(rados_ioctx_t io, uint64_t epoch, bool closed, char content)
 {
     static char slot[16384];
+    char client[] = {'1', '.', '1', '.', '1', '.', '1', ':', '0', '/', content, '\0'};
     bool fenced = false;
     memset(slot, content, sizeof slot);
     struct hf_rados_renewal r = {
-        .object = "record", .epoch = epoch, .closed = closed, .slot = slot, .len = sizeof slot};
+        .object = "record", .epoch = epoch, .closed = closed, .slot = slot, .len = sizeof slot, .client = client};
     ok(hf_rados_lease_renew(io, &r, &fenced));
     return fenced;
 }
@@ -84,10 +85,17 @@ static void a_fenced_renewal_never_lands(void **state)
     assert_int_equal(content_of(io), 'c');
     assert_false(refused(io, 16, true, 'd')); /* its last word is no renewal */
     assert_int_equal(content_of(io), 'd');
+    char client[HF_RADOS_LEASE_CLIENT_MAX];
+    ok(hf_rados_lease_client(io, "record", client)); /* whose record it is, no other's */
+    assert_string_equal(client, "1.1.1.1:0/d");
     ok(hf_rados_lease_mark(io, "record", 3)); /* a late mark lowers nothing */
     assert_true(refused(io, 16, false, 'x'));
     assert_false(refused(io, 17, false, 'e'));
     ok(hf_rados_lease_mark(io, "never written", 4)); /* a host that has not renewed yet */
+    ok(hf_rados_lease_client(io, "never written", client));
+    assert_string_equal(client, "");
+    ok(hf_rados_lease_client(io, "nowhere", client));
+    assert_string_equal(client, "");
     rados_ioctx_destroy(io);
     rados_shutdown(c);
 }

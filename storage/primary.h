@@ -17,6 +17,7 @@
 #include "base/env.h"
 #include "base/status.h"
 #include "base/uuid.h"
+#include "storage/ceph_client.h"
 
 struct hf_capacity {
     uint64_t total_bytes, available_bytes;
@@ -69,6 +70,9 @@ struct hf_primary_ops {
     /* Its volumes are images of this cluster, in raw format. NULL, as the function too may be: files, in qcow2.
      * Valid until close. */
     const struct hf_rbd_access *(*rbd)(struct hf_primary *p);
+    /* At which addresses the cluster has seen this host until the last check ended: more with time, never
+     * fewer. NULL as rbd is. */
+    const struct hf_ceph_seen *(*seen)(struct hf_primary *p);
     void (*close)(struct hf_primary *p); /* calls under way still call back */
 };
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
+#include "storage/ceph_seen.h"
 #include "storage/ceph_session.h"
 #include "storage/file_io.h"
 #include "storage/image_cache.h"
@@ -30,10 +31,11 @@ struct primary_rbd {
     struct hf_primary primary;
     char **monitors;
     size_t n_monitors;
-    char *user, *key, *image_pool, *root_pool, *data_pool, *scratch;
+    char *user, *key, *image_pool, *root_pool, *data_pool, *scratch, *record;
     char maker[HF_UUID_STR];
     uint64_t reserved_bytes;
     struct hf_rbd_access access;
+    struct hf_ceph_seen seen; /* loop only */
     struct hf_ceph_session *session;
     struct hf_worker *calls, *fetches;
     unsigned workers_open;
@@ -51,6 +53,7 @@ struct call {
     /* check */
     hf_primary_capacity_cb capacity_cb;
     struct hf_capacity capacity;
+    struct hf_ceph_seen seen;
     /* cache_image */
     hf_primary_image_cb image_cb;
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
@@ -91,6 +94,7 @@ static void primary_unref(struct primary_rbd *p)
     free(p->root_pool);
     free(p->data_pool);
     free(p->scratch);
+    free(p->record);
     free(p);
 }
 
@@ -181,9 +185,21 @@ static hf_status probe_pool(struct hf_rbd_lib *l, const char *pool)
     return HF_STATUS_OK;
 }
 
+static void see_addresses(struct call *c, struct hf_rbd_lib *l)
+{
+    rados_ioctx_t io;
+    hf_ceph_seen_routes(&c->seen, c->p->monitors, c->p->n_monitors);
+    hf_ceph_seen_connection(&c->seen, l->cluster);
+    if (c->p->record[0] == '\0' || rados_ioctx_create(l->cluster, c->p->root_pool, &io) < 0)
+        return;
+    hf_ceph_seen_record(&c->seen, io, c->p->record);
+    rados_ioctx_destroy(io);
+}
+
 static hf_status run_check(struct call *c, struct hf_rbd_lib *l)
 {
     char *answer = NULL;
+    see_addresses(c, l);
     HF_TRY(probe_pool(l, c->p->image_pool));
     HF_TRY(probe_pool(l, c->p->root_pool));
     HF_TRY(probe_pool(l, c->p->data_pool));
@@ -196,6 +212,8 @@ static hf_status run_check(struct call *c, struct hf_rbd_lib *l)
 static void check_done(struct hf_job *job, hf_status st)
 {
     struct call *c = of_job(job);
+    for (size_t i = 0; hf_ok(st) && i < c->seen.n; i++) /* else the thread may still be at it */
+        hf_ceph_seen_add(&c->p->seen, c->seen.ip[i]);
     st = outcome(c, st);
     c->capacity_cb(c->arg, st, hf_ok(st) ? &c->capacity : NULL);
 }
@@ -413,6 +431,11 @@ static const struct hf_rbd_access *rbd_access(struct hf_primary *p)
     return &of(p)->access;
 }
 
+static const struct hf_ceph_seen *rbd_seen(struct hf_primary *p)
+{
+    return &of(p)->seen;
+}
+
 /* --- life --- */
 
 static void on_worker_closed(void *arg)
@@ -438,6 +461,7 @@ static const struct hf_primary_ops rbd_ops = {
     .delete_volume = rbd_delete_volume,
     .absolute = rbd_absolute,
     .rbd = rbd_access,
+    .seen = rbd_seen,
     .close = rbd_close_primary,
 };
 
@@ -462,6 +486,7 @@ static void copy_place(struct primary_rbd *p, const struct hf_ceph_place *place)
     p->root_pool = hf_strdup(place->root_pool);
     p->data_pool = hf_strdup(place->data_pool);
     p->scratch = hf_strdup(place->scratch);
+    p->record = hf_strdup(place->record ? place->record : "");
     hf_uuid_format(&place->host, p->maker);
     p->access = (struct hf_rbd_access){.secret = place->uuid,
                                        .monitors = p->monitors,

@@ -15,6 +15,7 @@ struct hf_ceph_place {
     const char *user, *key; /* user "": the cluster asks for no key */
     const char *fsid;       /* "": any */
     const char *image_pool, *root_pool, *data_pool;
+    const char *record;  /* this host's lease record in the root pool; NULL: none */
     const char *scratch; /* an absolute folder of its own: made when it is needed */
 };
 

@@ -263,8 +263,14 @@ static void p_close(struct hf_primary *hp)
         primary_free(p);
 }
 
-static const struct hf_primary_ops primary_ops = {p_check,         p_cache_image, p_create_volume,
-                                                  p_delete_volume, p_absolute,    NULL, p_close};
+static const struct hf_primary_ops primary_ops = {
+    .check = p_check,
+    .cache_image = p_cache_image,
+    .create_volume = p_create_volume,
+    .delete_volume = p_delete_volume,
+    .absolute = p_absolute,
+    .close = p_close,
+};
 
 struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,
                                           const struct hf_primary_sim_way *way, const char *root)

@@ -7,7 +7,8 @@
 
 #define FENCED                                                                                               \
     "holdfast.fenced" /* the attribute: an epoch in 16 hex digits, so that text compares as numbers */
-#define WRITTEN     "holdfast.epoch" /* the same, of the last record */
+#define WRITTEN     "holdfast.epoch"  /* the same, of the last record */
+#define CLIENT      "holdfast.client" /* who wrote it */
 #define EPOCH_CHARS 16
 
 /* A comparison needs something to compare with: the object is made with no epoch fenced, once. */
@@ -43,6 +44,8 @@ hf_status hf_rados_lease_renew(rados_ioctx_t pool, const struct hf_rados_renewal
         rados_write_op_cmpxattr(op, FENCED, LIBRADOS_CMPXATTR_OP_GT, text, EPOCH_CHARS);
     rados_write_op_cmpxattr(op, WRITTEN, LIBRADOS_CMPXATTR_OP_GTE, text, EPOCH_CHARS);
     rados_write_op_setxattr(op, WRITTEN, text, EPOCH_CHARS);
+    if (r->client && r->client[0] != '\0' && strlen(r->client) < HF_RADOS_LEASE_CLIENT_MAX)
+        rados_write_op_setxattr(op, CLIENT, r->client, strlen(r->client));
     rados_write_op_write(op, r->slot, r->len, r->offset);
     int rc = run(op, pool, r->object);
     *ret_fenced = rc == -ECANCELED || hf_rados_is_blocklisted(rc);
@@ -65,4 +68,12 @@ hf_status hf_rados_lease_read(rados_ioctx_t pool, const char *object, void *buf,
     int rc = rados_read(pool, object, buf, len, 0);
     *ret_len = rc > 0 ? (size_t)rc : 0;
     return rc < 0 && rc != -ENOENT ? hf_rados_error(rc, "read '%s'", object) : HF_STATUS_OK;
+}
+
+hf_status hf_rados_lease_client(rados_ioctx_t pool, const char *object, char ret[HF_RADOS_LEASE_CLIENT_MAX])
+{
+    int rc = rados_getxattr(pool, object, CLIENT, ret, HF_RADOS_LEASE_CLIENT_MAX - 1);
+    ret[rc > 0 ? rc : 0] = '\0';
+    return rc < 0 && rc != -ENOENT && rc != -ENODATA ? hf_rados_error(rc, "read who writes '%s'", object)
+                                                     : HF_STATUS_OK;
 }

@@ -22,6 +22,7 @@ struct hf_rados_renewal {
     const void *slot;
     size_t len;
     uint64_t offset;
+    const char *client; /* who writes it, as rados_getaddrs() tells: kept beside the record. "": not said */
 };
 
 /* *ret_fenced: it was refused, because this epoch is fenced or not the last one, or because the cluster has
@@ -35,5 +36,10 @@ hf_status hf_rados_lease_mark(rados_ioctx_t pool, const char *object, uint64_t e
 /* Up to len bytes; *ret_len 0: there is no record. */
 hf_status hf_rados_lease_read(rados_ioctx_t pool, const char *object, void *buf, size_t len,
                               size_t *ret_len) HF_MUST_USE;
+
+/* Who wrote the last record that said so; "": nobody has. */
+#define HF_RADOS_LEASE_CLIENT_MAX 256
+hf_status hf_rados_lease_client(rados_ioctx_t pool, const char *object,
+                                char ret[HF_RADOS_LEASE_CLIENT_MAX]) HF_MUST_USE;
 
 #endif

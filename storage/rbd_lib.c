@@ -214,6 +214,8 @@ static hf_status lib_import(struct hf_rbd *r, const struct hf_rbd_name *n, const
     struct hf_rbd_import how = {
         .image = i.image, .file = file, .stop = l->stop, .progress = l->progress, .arg = l->arg};
     hf_status st = hf_wrap(hf_rbd_import(&how), "fill the image '%s/%s'", n->pool, n->image);
+    if (hf_status_code(st) == HF_PRECONDITION) /* on the blocklist */
+        l->rc = -ESHUTDOWN;
     close_image(&i);
     return st;
 }
