@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 
 SKIPPED = 77
 
@@ -11,34 +10,16 @@ SKIPPED = 77
 def main():
     lab, program = sys.argv[1:]
     sys.path.insert(0, lab)
-    from holdlab import ceph, netns
-    from holdlab.cgroup import Cgroup
-    why = "it needs root, for a network namespace" if os.geteuid() != 0 else ceph.available()
+    from holdlab import ceph_alone
+    why = ceph_alone.unavailable()
     if why:
         print(why)
         return SKIPPED
-    name = f"ceph-unit-{os.getpid()}"
-    fabric, group, address = f"hf-{name}", Cgroup(f"holdfast-{name}"), "10.79.9.254"
-    with tempfile.TemporaryDirectory(prefix=f"holdfast-{name}-", dir="/var/tmp") as directory:
-        def spawn(argv, log):
-            with open(os.path.join(directory, f"{log}.log"), "ab") as out:
-                return subprocess.Popen(group.joining(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-        was_mounted = netns.is_mounted()
-        group.create()
-        netns.create(fabric)
-        try:
-            netns.bridge(fabric, "mgmt", f"{address}/24")
-            cluster = ceph.Ceph(directory, fabric, spawn, address).create()
-            cluster.command({"prefix": "osd pool create", "pool": "unit", "pg_num": 8})
-            done = subprocess.run(["ip", "netns", "exec", fabric, program], timeout=200, check=False,
-                                  env=dict(os.environ, HF_CEPH_MON=address, HF_CEPH_KEY=cluster.key()))
-            return done.returncode
-        finally:
-            group.kill_all()
-            group.remove()
-            netns.delete(fabric)
-            if not was_mounted:
-                netns.unmount_if_unused()
+    with ceph_alone.cluster("ceph-unit") as alone:
+        machine, address = alone.machine(1)
+        env = dict(os.environ, HF_CEPH_MON=alone.address, HF_CEPH_KEY=alone.ceph.key(), HF_CEPH_MACHINE=machine,
+                   HF_CEPH_MACHINE_IP=address)
+        return subprocess.run(["ip", "netns", "exec", alone.fabric, program], timeout=200, check=False, env=env).returncode
 
 
 if __name__ == "__main__":

@@ -2,23 +2,26 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "storage/ceph_client.h"
 #include "storage/rbd_import.h"
 
 /* exclusive-lock always: without it librbd fences nobody. */
 #define FEATURES                                                                                             \
     (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
-#define ORDER         22 /* 4 MiB objects */
-#define WATCHERS_MAX  64
-#define LOCKERS_MAX   8
-#define LOCK_TEXT_MAX 1024
-#define EVICTED_S     86400 /* far longer than anybody believes in a client that was stopped */
-#define KEY_FILE_SIZE "holdfast.file_bytes"
+#define ORDER           22 /* 4 MiB objects */
+#define WATCHERS_MAX    64
+#define LOCK_TEXT_MAX   1024
+#define CLIENT_TEXT_MAX 256
+#define IMAGE_ID_MAX    64
+#define EVICTED_S       86400 /* far longer than anybody believes in a client that was stopped */
+#define KEY_FILE_SIZE   "holdfast.file_bytes"
 
 static struct hf_rbd_lib *of(struct hf_rbd *r)
 {
@@ -283,9 +286,23 @@ static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
 
 /* --- those who have it open --- */
 
-/* The clients of an image that are not this one: those that watch it, and those that hold its lock, who may
- * be dead for so long that they do not watch any more. */
-static int refuse_watchers(struct hf_rbd_lib *l, rbd_image_t image, unsigned *ret_n)
+/* The clients of an image that are not this one: those that watch it, and the one that holds its lock, which
+ * may be dead for so long that it does not watch any more. */
+struct others {
+    char addrs[WATCHERS_MAX + 1][CLIENT_TEXT_MAX];
+    size_t n;
+    char owner[CLIENT_TEXT_MAX], cookie[CLIENT_TEXT_MAX]; /* of the lock; "": nobody */
+};
+
+static void add_other(struct others *o, const char *addr)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (strcmp(o->addrs[i], addr) == 0)
+            return;
+    snprintf(o->addrs[o->n++], CLIENT_TEXT_MAX, "%s", addr);
+}
+
+static int see_watchers(struct hf_rbd_lib *l, rbd_image_t image, struct others *o)
 {
     rbd_image_watcher_t list[WATCHERS_MAX];
     size_t len = WATCHERS_MAX;
@@ -293,59 +310,98 @@ static int refuse_watchers(struct hf_rbd_lib *l, rbd_image_t image, unsigned *re
     int rc = rbd_watchers_list(image, list, &len);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < len && rc >= 0; i++) {
-        if (list[i].id == me)
-            continue;
-        rc = rados_blocklist_add(l->cluster, list[i].addr, EVICTED_S);
-        ++*ret_n;
-    }
+    for (size_t i = 0; i < len; i++)
+        if (list[i].id != me)
+            add_other(o, list[i].addr);
     rbd_watchers_list_cleanup(list, len);
-    return rc;
+    return 0;
 }
 
 /* The lock is exclusive: one holds it. */
-static int refuse_lockers(struct hf_rbd_lib *l, rbd_image_t image, unsigned *ret_n)
+static int see_owner(struct hf_rbd_lib *l, rbd_image_t image, struct others *o)
 {
-    char tag[LOCK_TEXT_MAX], clients[LOCK_TEXT_MAX], cookies[LOCK_TEXT_MAX], addrs[LOCK_TEXT_MAX] = "";
-    size_t tag_len = sizeof tag, clients_len = sizeof clients, cookies_len = sizeof cookies,
-           addrs_len = sizeof addrs;
+    char me[CLIENT_TEXT_MAX];
+    char tag[LOCK_TEXT_MAX], addr[LOCK_TEXT_MAX] = "";
+    size_t tag_len = sizeof tag, owner_len = sizeof o->owner, cookie_len = sizeof o->cookie,
+           addr_len = sizeof addr;
     int exclusive;
-    ssize_t n = rbd_list_lockers(image, &exclusive, tag, &tag_len, clients, &clients_len, cookies,
-                                 &cookies_len, addrs, &addrs_len);
-    if (n <= 0)
-        return n == -ENOENT ? 0 : (int)n;
-    ++*ret_n;
-    return rados_blocklist_add(l->cluster, addrs, EVICTED_S);
+    ssize_t n = rbd_list_lockers(image, &exclusive, tag, &tag_len, o->owner, &owner_len, o->cookie,
+                                 &cookie_len, addr, &addr_len);
+    snprintf(me, sizeof me, "client.%" PRIu64, rados_get_instance_id(l->cluster));
+    if (n > 0 && strcmp(o->owner, me) != 0)
+        add_other(o, addr);
+    else
+        o->owner[0] = '\0';
+    return n < 0 && n != -ENOENT ? (int)n : 0;
 }
 
-/* A lock whose owner is refused is in the next one's way for long. */
-static int break_lock(rbd_image_t image)
+/* Where a whole address is refused already, by the fence of its host, its clients need no entries of their
+ * own: each costs up to a second. */
+static json_t *read_blocklist(struct hf_rbd_lib *l)
 {
-    rbd_lock_mode_t mode;
-    char *owners[LOCKERS_MAX];
-    size_t n = LOCKERS_MAX;
-    int rc = rbd_lock_get_owners(image, &mode, owners, &n);
-    if (rc == -ENOENT)
-        return 0;
+    char *answer = NULL;
+    hf_status st =
+        hf_rados_command(l->cluster, "{\"prefix\":\"osd blocklist ls\",\"format\":\"json\"}", &answer);
+    json_t *list = hf_ok(st) ? json_loads(answer, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    hf_status_drop(st);
+    free(answer);
+    return list;
+}
+
+static bool address_is_refused(const json_t *blocklist, const char *addr)
+{
+    struct hf_ceph_client wanted, c;
+    json_t *at;
+    size_t i;
+    if (!hf_ceph_client_parse(addr, &wanted))
+        return false;
+    json_array_foreach(blocklist, i, at)
+    {
+        const char *entry = json_string_value(json_object_get(at, "addr"));
+        if (entry && hf_ceph_client_parse(entry, &c) && c.ip == wanted.ip && c.nonce == 0)
+            return true;
+    }
+    return false;
+}
+
+static int refuse(struct hf_rbd_lib *l, struct others *o)
+{
+    json_t *blocklist = read_blocklist(l);
+    int rc = 0;
+    for (size_t i = 0; i < o->n && rc >= 0; i++)
+        if (!address_is_refused(blocklist, o->addrs[i]))
+            rc = rados_blocklist_add(l->cluster, o->addrs[i], EVICTED_S);
+    json_decref(blocklist);
+    return rc < 0 ? rc
+                  : rados_wait_for_latest_osdmap(l->cluster); /* the call's return is not yet the fence */
+}
+
+/* A lock whose owner is refused is in the next one's way for long. librbd's own call would put the owner on
+ * the blocklist once more, and wait for it; this one breaks the same lock, if it is still the same owner's.
+ */
+static int break_lock(rados_ioctx_t pool, rbd_image_t image, const struct others *o)
+{
+    char id[IMAGE_ID_MAX], header[IMAGE_ID_MAX + sizeof "rbd_header."];
+    int rc = rbd_get_id(image, id, sizeof id);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        rc = rbd_lock_break(image, mode, owners[i]);
-    rbd_lock_get_owners_cleanup(owners, n);
+    snprintf(header, sizeof header, "rbd_header.%s", id);
+    rc = rados_break_lock(pool, header, "rbd_lock", o->owner, o->cookie);
     return rc == -ENOENT ? 0 : rc;
 }
 
-static hf_status evict(struct hf_rbd_lib *l, rbd_image_t image, const struct hf_rbd_name *n, unsigned *ret_n)
+static hf_status evict(struct hf_rbd_lib *l, const struct image *i, const struct hf_rbd_name *n,
+                       unsigned *ret_n)
 {
-    unsigned watchers = 0, lockers = 0;
-    int rc = refuse_watchers(l, image, &watchers);
+    struct others o = {.n = 0};
+    int rc = see_watchers(l, i->image, &o);
     if (rc >= 0)
-        rc = refuse_lockers(l, image, &lockers);
-    *ret_n = watchers > lockers ? watchers : lockers;
-    if (rc >= 0 && *ret_n > 0) /* the call's return is not yet the fence */
-        rc = rados_wait_for_latest_osdmap(l->cluster);
-    if (rc >= 0 && lockers > 0)
-        rc = break_lock(image);
+        rc = see_owner(l, i->image, &o);
+    if (rc >= 0 && o.n > 0)
+        rc = refuse(l, &o);
+    if (rc >= 0 && o.owner[0] != '\0')
+        rc = break_lock(i->pool, i->image, &o);
+    *ret_n = (unsigned)o.n;
     return rc < 0 ? failed(l, rc, "have the cluster refuse the other clients of", n) : HF_STATUS_OK;
 }
 
@@ -355,7 +411,7 @@ static hf_status lib_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsign
     struct image i;
     *ret_n = 0;
     HF_TRY(open_image(l, n, true, &i));
-    hf_status st = evict(l, i.image, n, ret_n);
+    hf_status st = evict(l, &i, n, ret_n);
     close_image(&i);
     return st;
 }
