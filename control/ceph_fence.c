@@ -2,7 +2,11 @@
  *
  * What is known of the host is refused before anything is read of its volumes: that may take long while OSDs
  * are out. A command's return is not yet the fence; a map that lists every entry is, and this process has it
- * when it answers. All may be repeated: an entry that is there lasts longer then.
+ * when it answers. All may be repeated.
+ *
+ * A command that adds an entry which is there is answered with a new end, but the entry keeps the one it had:
+ * Ceph prolongs nothing. So that none ends while somebody counts on it, each is to last until it is taken
+ * off.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,13 +23,11 @@
 #include "control/hf_ceph.h"
 #include "storage/rados_lease.h"
 
-#define EXPIRE_DEFAULT_S 86400
-#define EXPIRE_MIN_S     60
-#define EXPIRE_MAX_S     (30 * 86400)
-#define THREADS_MAX      16 /* each waits for an answer */
-#define IMAGES_MAX       4096
-#define WATCHERS_MAX     64
-#define LOCK_TEXT_MAX    1024
+#define EXPIRE_S      (10u * 365 * 86400)
+#define THREADS_MAX   16 /* each waits for an answer */
+#define IMAGES_MAX    4096
+#define WATCHERS_MAX  64
+#define LOCK_TEXT_MAX 1024
 
 /* --- a list, worked through by threads --- */
 
@@ -37,7 +39,6 @@ struct crew {
     hf_status st;         /* the first error */
     /* of the work */
     rados_t c;
-    unsigned expire_s;
     struct hf_ceph_fence_plan *plan;
     const char *self;
 };
@@ -216,15 +217,14 @@ static hf_status see_record(rados_t c, const json_t *question, struct hf_ceph_fe
 static hf_status add_entry(struct crew *crew, const json_t *item)
 {
     char *entry = hf_strdup(json_string_value(item)); /* librados takes no const */
-    int rc = rados_blocklist_add(crew->c, entry, crew->expire_s);
+    int rc = rados_blocklist_add(crew->c, entry, EXPIRE_S);
     hf_status st = rc < 0 ? hf_rados_error(rc, "put '%s' on the cluster's blocklist", entry) : HF_STATUS_OK;
     free(entry);
     return st;
 }
 
 /* What is planned and not on the list of done yet. */
-static hf_status add_entries(rados_t c, const struct hf_ceph_fence_plan *plan, unsigned expire_s,
-                             json_t *done)
+static hf_status add_entries(rados_t c, const struct hf_ceph_fence_plan *plan, json_t *done)
 {
     json_t *all = hf_ceph_fence_plan_entries(plan), *fresh = json_array(), *at, *had;
     size_t i, k;
@@ -235,7 +235,7 @@ static hf_status add_entries(rados_t c, const struct hf_ceph_fence_plan *plan, u
         if (!known)
             json_array_append(fresh, at);
     }
-    hf_status st = crew_run(&(struct crew){.list = fresh, .work = add_entry, .c = c, .expire_s = expire_s});
+    hf_status st = crew_run(&(struct crew){.list = fresh, .work = add_entry, .c = c});
     json_array_extend(done, fresh);
     json_decref(fresh);
     json_decref(all);
@@ -251,27 +251,14 @@ static hf_status newest_map(rados_t c, json_t **ret_dump)
                    "list the blocklist");
 }
 
-static hf_status read_expire(const json_t *question, unsigned *ret)
-{
-    json_t *expire = json_object_get(question, "expire_s");
-    json_int_t s = expire ? json_integer_value(expire) : EXPIRE_DEFAULT_S;
-    if (s < EXPIRE_MIN_S || s > EXPIRE_MAX_S)
-        return hf_error(HF_INVALID, "expire_s is %" JSON_INTEGER_FORMAT ": it is between %d and %d", s,
-                        EXPIRE_MIN_S, EXPIRE_MAX_S);
-    *ret = (unsigned)s;
-    return HF_STATUS_OK;
-}
-
 static hf_status fence(rados_t c, const json_t *question, struct hf_ceph_fence_plan *plan, json_t *entries)
 {
-    unsigned expire_s = 0;
     char *self = NULL;
-    HF_TRY(read_expire(question, &expire_s));
     HF_TRY(learn_daemons(c, plan));
     HF_TRY(learn_self(c, plan, &self));
     hf_status st = learn_hosts(question, plan);
     if (hf_ok(st))
-        st = add_entries(c, plan, expire_s, entries);
+        st = add_entries(c, plan, entries);
     if (hf_ok(st))
         st = see_record(c, question, plan);
     if (hf_ok(st))
@@ -282,7 +269,7 @@ static hf_status fence(rados_t c, const json_t *question, struct hf_ceph_fence_p
             "nothing tells at which addresses the cluster sees this host: it has not said so, and no "
             "client has its volumes open");
     if (hf_ok(st))
-        st = add_entries(c, plan, expire_s, entries);
+        st = add_entries(c, plan, entries);
     free(self);
     return st;
 }

@@ -8,10 +8,11 @@
  *
  * The others have the same members that tell how the cluster is reached. fence has a host's clients refused;
  * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts;
- * record and images: of the host, and may be not there. It may be repeated, which makes its entries last for
- * expire_s again. by_clients: an address is shared, so that only clients that are known are refused there.
+ * record and images: of the host, and may be not there. It may be repeated, and puts back what is missing;
+ * what is there stays until it is taken off. by_clients: an address is shared, so that only clients that are
+ * known are refused there.
  *
- *   {"verb": "fence", "addresses": ["10.0.0.5"], "others": ["10.0.0.6"], "expire_s": 86400,
+ *   {"verb": "fence", "addresses": ["10.0.0.5"], "others": ["10.0.0.6"],
  *    "record": {"pool": "…", "object": "…"}, "images": [{"pool": "…", "image": "…"}]}
  *   → {"entries": ["10.0.0.5:0/0"], "by_clients": false, "shared_with": "", "osdmap_epoch": 57}
  *

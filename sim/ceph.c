@@ -163,7 +163,7 @@ void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t expire_ns)
         HF_ASSERT(c->n_entries < ENTRIES_MAX);
         snprintf(c->entries[c->n_entries++].text, sizeof c->entries[0].text, "%s", entry);
     }
-    if (expire_ns > c->entries[i].expire_ns)
+    if (c->entries[i].expire_ns <= sim_now_ns(c->sim)) /* new, or over: what is there is not prolonged */
         c->entries[i].expire_ns = expire_ns;
     new_map(c, entry, true);
 }

@@ -47,7 +47,7 @@ const char *sim_ceph_daemon_at(const struct sim_ceph *c, const char *address);
 uint32_t sim_ceph_guest_number(const struct hf_uuid *instance, uint64_t run);
 
 /* --- the blocklist --- */
-/* Present until expire_ns of true time; again: with the later end. */
+/* Present until expire_ns of true time; again: with the end that it has, as in Ceph. */
 void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t expire_ns);
 void sim_ceph_unblock(struct sim_ceph *c, const char *entry); /* not being there is fine */
 bool sim_ceph_lists(const struct sim_ceph *c, const char *entry);

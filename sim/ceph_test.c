@@ -157,7 +157,7 @@ static void an_entry_lapses(void **state)
     (void)state;
     struct bench *b = bench_new(4, 0);
     sim_ceph_block(b->c, b->entry, 10 * HF_S_NS);
-    sim_ceph_block(b->c, b->entry, 5 * HF_S_NS);
+    sim_ceph_block(b->c, b->entry, 20 * HF_S_NS); /* nothing is prolonged */
     run(b, 9000);
     write_guest(b, &vm, 1);
     assert_heard(b, 0, 1, 0);
