@@ -306,6 +306,13 @@ static void vm_gone(void *arg, const struct hf_uuid *uuid, enum hf_vm_gone why)
         hf_instance_rec_gone(r, why);
 }
 
+static void vm_io_stopped(void *arg, const struct hf_uuid *uuid)
+{
+    struct hf_host *h = arg;
+    if (hf_instance_rec_find(h, uuid) && !h->closing)
+        hf_host_look(h);
+}
+
 static void vm_connection(void *arg, bool up)
 {
     struct hf_host *h = arg;
@@ -321,7 +328,8 @@ static void vm_connection(void *arg, bool up)
 
 struct hf_hypervisor_events hf_host_hypervisor_events(struct hf_host *h)
 {
-    return (struct hf_hypervisor_events){vm_gone, vm_connection, h};
+    return (struct hf_hypervisor_events){
+        .gone = vm_gone, .connection = vm_connection, .io_stopped = vm_io_stopped, .arg = h};
 }
 
 /* --- reports --- */

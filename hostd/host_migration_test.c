@@ -45,7 +45,7 @@ static void nothing_connected(void *arg, bool up)
 
 static struct pair *pair_of(struct world *w)
 {
-    static const struct hf_hypervisor_events events = {nothing_gone, nothing_connected, NULL};
+    static const struct hf_hypervisor_events events = {.gone = nothing_gone, .connection = nothing_connected};
     struct pair *p = HF_NEW(struct pair);
     p->w = w;
     p->other = hf_vm_machine_create(w->env);

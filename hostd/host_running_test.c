@@ -2,7 +2,10 @@
  * pauses. */
 #include "hostd/host_fixture.h"
 
+#include <limits.h>
 #include <string.h>
+
+#include "hostd/host.h"
 
 static void stop_by_acpi(void **state)
 {
@@ -430,6 +433,96 @@ static void pause_and_resume(void **state)
     world_free(w);
 }
 
+static unsigned resumes(struct world *w)
+{
+    return hf_sim_calls(hf_vm_machine_faults(w->machine), HF_VM_SIM_RESUME);
+}
+
+static void stopped_by_an_error(struct world *w)
+{
+    struct hf_uuid vm = uuid_of(VM1);
+    hf_vm_machine_guest_stop(w->machine, &vm);
+    world_step(w, HF_HOST_LOOK_MS + 1000);
+}
+
+/* QEMU has stopped it: it goes on when its storage answers, and not before. */
+static void a_disk_failed_for_a_while(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1);
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CHECK, HF_IO, "it is out", UINT_MAX);
+    world_step(w, 11000);
+    stopped_by_an_error(w);
+    world_step(w, 300000);
+    assert_state(w, VM1, STATE(PAUSED));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "a disk failed"));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "primary storage " SHARED ": "));
+    assert_int_equal(resumes(w), 0);
+    hf_sim_clear_faults(hf_disk_sim_faults(w->shared));
+    world_step(w, 15000);
+    assert_state(w, VM1, STATE(RUNNING));
+    assert_true(hf_vm_machine_runs(w->machine, &vm));
+    assert_string_equal(world_report(w, VM1)->blocked, "");
+    assert_int_equal(resumes(w), 1);
+    world_free(w);
+}
+
+/* While its lease is in doubt, or lost, nothing lets it go on. */
+static void a_disk_failed_and_the_lease_is_in_doubt(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    (void)state;
+    hf_keeper_sim_freeze(w->keeper_sim, true);
+    stopped_by_an_error(w);
+    world_step(w, 60000);
+    assert_state(w, VM1, STATE(PAUSED));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "lease"));
+    assert_int_equal(resumes(w), 0);
+    hf_keeper_sim_freeze(w->keeper_sim, false);
+    world_step(w, 5000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
+/* A client that the cluster refuses would only stop again. */
+static void a_disk_that_refuses_the_guest(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_HELD, HF_PRECONDITION,
+                     "the cluster refuses it", UINT_MAX);
+    stopped_by_an_error(w);
+    world_step(w, 600000);
+    assert_state(w, VM1, STATE(PAUSED));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "the cluster refuses it"));
+    assert_int_equal(resumes(w), 0);
+    assert_true(hf_sim_calls(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_HELD) < 20);
+    world_instance(w, (struct order){.power = POWER(STOPPED), .force_stop = true});
+    world_step(w, 2000);
+    assert_state(w, VM1, STATE(STOPPED));
+    world_free(w);
+}
+
+/* One that fails again and again is let go on ever more rarely; one that ran well meanwhile is a new case. */
+static void a_disk_that_fails_again_and_again(void **state)
+{
+    struct world *w = world_running((struct order){0});
+    struct hf_uuid vm = uuid_of(VM1);
+    (void)state;
+    for (int s = 0; s < 600; s++) {
+        if (hf_vm_machine_runs(w->machine, &vm))
+            hf_vm_machine_guest_stop(w->machine, &vm);
+        world_step(w, 1000);
+    }
+    assert_true(resumes(w) >= 5 && resumes(w) <= 16);
+    world_step(w, 180000);
+    assert_state(w, VM1, STATE(RUNNING));
+    stopped_by_an_error(w);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
 static void an_unassigned_guest_ends(void **state)
 {
     struct world *w = world_running((struct order){0});
@@ -470,6 +563,10 @@ int main(void)
         cmocka_unit_test(disks_grow_under_a_guest),
         cmocka_unit_test(a_reboot_that_was_not_taken_is_repeated),
         cmocka_unit_test(pause_and_resume),
+        cmocka_unit_test(a_disk_failed_for_a_while),
+        cmocka_unit_test(a_disk_failed_and_the_lease_is_in_doubt),
+        cmocka_unit_test(a_disk_that_refuses_the_guest),
+        cmocka_unit_test(a_disk_that_fails_again_and_again),
         cmocka_unit_test(an_unassigned_guest_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,8 +38,9 @@ struct hf_vm_spec {
     const char *console_log;     /* file for the serial console, or NULL */
 };
 
-/* INCOMING: it stands in the middle of a migration: being filled, or having been sent. */
-enum hf_vm_state { HF_VM_RUNNING, HF_VM_PAUSED, HF_VM_SHUTTING_DOWN, HF_VM_INCOMING };
+/* INCOMING: it stands in the middle of a migration: being filled, or having been sent. IO_STOPPED: paused by QEMU
+ * itself, because a disk of it failed. */
+enum hf_vm_state { HF_VM_RUNNING, HF_VM_PAUSED, HF_VM_SHUTTING_DOWN, HF_VM_INCOMING, HF_VM_IO_STOPPED };
 
 struct hf_vm_seen {
     struct hf_uuid uuid;
@@ -79,6 +80,8 @@ struct hf_hypervisor_events {
     void (*gone)(void *arg, const struct hf_uuid *uuid, enum hf_vm_gone why);
     /* The connection to the hypervisor was lost or is back: list again. */
     void (*connection)(void *arg, bool up);
+    /* QEMU has stopped the guest, because a disk of it failed. A hint to look. May be NULL. */
+    void (*io_stopped)(void *arg, const struct hf_uuid *uuid);
     void *arg;
 };
 

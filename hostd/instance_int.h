@@ -1,6 +1,6 @@
 /* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c
  * (what it is told), instance_start.c (the way up), instance_run.c (a run with a permit), instance_grow.c
- * (larger disks for it), instance_move.c (from host to host) and instance_stop.c (the way down). */
+ * (larger disks for it), instance_io.c (after a disk of it has failed), instance_move.c (from host to host) and instance_stop.c (the way down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 
@@ -94,6 +94,12 @@ struct hf_instance_rec {
     uint64_t rebooting;   /* its generation */
     uint64_t reboot_done;
 
+    /* a disk that failed */
+    bool io_stopped;        /* QEMU has stopped the guest for it; with HF_SEEN_PAUSED */
+    int64_t io_resumed_ms;  /* when it was let go on last; 0: never */
+    size_t io_held;         /* the disks before this one are still open here */
+    struct hf_backoff io_backoff;
+
     /* disks that grow under the guest */
     size_t grown; /* those before this one are as large as the present assignment has them */
     size_t growing; /* the disk of the order under way, and */
@@ -169,6 +175,12 @@ void hf_instance_permitted_step(struct hf_instance_rec *r);
 bool hf_instance_grow_due(const struct hf_instance_rec *r);
 /* Has the next such disk grown; the leader hears of each. */
 void hf_instance_grow(struct hf_instance_rec *r);
+
+/* --- instance_io.c --- */
+
+/* Of a guest that QEMU has stopped because a disk failed, and that is to run: lets it go on, or says what it
+ * waits for. */
+void hf_instance_io_step(struct hf_instance_rec *r);
 
 /* --- instance_move.c --- */
 

@@ -309,13 +309,15 @@ void hf_instance_recs_see_runs(struct hf_host *h)
 }
 
 static enum hf_seen seen_of(const struct hf_instance_rec *r, const struct hf_vm_seen *vms, size_t n,
-                            int *ret_pid)
+                            int *ret_pid, bool *ret_io_stopped)
 {
+    *ret_io_stopped = false;
     for (size_t i = 0; i < n; i++) {
         if (!hf_uuid_equal(&vms[i].uuid, &r->uuid) || vms[i].run != r->run)
             continue;
         *ret_pid = vms[i].pid;
-        return vms[i].state == HF_VM_PAUSED     ? HF_SEEN_PAUSED
+        *ret_io_stopped = vms[i].state == HF_VM_IO_STOPPED;
+        return *ret_io_stopped || vms[i].state == HF_VM_PAUSED ? HF_SEEN_PAUSED
                : vms[i].state == HF_VM_INCOMING ? (r->incoming ? HF_SEEN_INCOMING : HF_SEEN_PAUSED)
                                                 : HF_SEEN_RUNNING;
     }
@@ -328,7 +330,7 @@ static void see_domain(struct hf_instance_rec *r, uint64_t look, const struct hf
         return; /* begun before what was done last */
     enum hf_seen was = r->seen;
     r->looking = false;
-    r->seen = seen_of(r, vms, n, &r->pid);
+    r->seen = seen_of(r, vms, n, &r->pid, &r->io_stopped);
     if (r->seen != was && was != HF_SEEN_UNKNOWN)
         hf_instance_tick_now(r);
     else

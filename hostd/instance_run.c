@@ -109,6 +109,10 @@ static void present_step(struct hf_instance_rec *r)
     if (!r->want ||
         (r->want->migration && !HF_MUTANT(GO_ON_WITHOUT_WORD))) /* one that migrates is left as it is */
         return;
+    if (power_differs(r) && paused && r->io_stopped) {
+        hf_instance_io_step(r);
+        return;
+    }
     if (power_differs(r)) {
         hf_instance_call_begin(r);
         (paused ? hv->ops->resume : hv->ops->pause)(hv, &r->uuid, HF_INSTANCE_ORDER_DEADLINE_MS, on_power, r);

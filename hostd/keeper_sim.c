@@ -482,6 +482,15 @@ void hf_keeper_sim_set_down(struct hf_keeper_sim *k, bool down)
         c->keeper.events.connection(c->keeper.events.arg, !down);
 }
 
+void hf_keeper_sim_freeze(struct hf_keeper_sim *k, bool frozen)
+{
+    for (size_t i = 0; i < k->n_runs; i++) {
+        k->runs[i].r.frozen = frozen;
+        hf_vm_machine_freeze(k->machine, &k->runs[i].r.instance, frozen);
+    }
+    changed(k);
+}
+
 void hf_keeper_sim_lose_leases(struct hf_keeper_sim *k)
 {
     k->closed = true;

@@ -38,6 +38,8 @@ struct hf_sim_faults *hf_keeper_sim_faults(struct hf_keeper_sim *k);
 void hf_keeper_sim_set_down(struct hf_keeper_sim *k, bool down);
 /* "none" at first. kind lives as long as k. The daemon sees it with the keeper's next view. */
 void hf_keeper_sim_set_watchdog(struct hf_keeper_sim *k, const char *kind);
+/* A lease is in doubt, or no longer: every run is told to stand still, or to go on. */
+void hf_keeper_sim_freeze(struct hf_keeper_sim *k, bool frozen);
 /* Every lease is lost for longer than L+K: the epoch is closed, everything killed. */
 void hf_keeper_sim_lose_leases(struct hf_keeper_sim *k);
 /* One storage's lease: closed for ever in this epoch; the runs that use it are killed and tombstoned. */

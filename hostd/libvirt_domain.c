@@ -200,6 +200,8 @@ static enum hf_vm_state state_of(virDomainPtr dom)
         return HF_VM_SHUTTING_DOWN; /* it ended since it was listed */
     switch (state) {
     case VIR_DOMAIN_PAUSED:
+        if (reason == VIR_DOMAIN_PAUSED_IOERROR)
+            return HF_VM_IO_STOPPED;
         return reason == VIR_DOMAIN_PAUSED_MIGRATION || reason == VIR_DOMAIN_PAUSED_STARTING_UP
                    ? HF_VM_INCOMING
                    : HF_VM_PAUSED;

@@ -36,7 +36,7 @@ struct hf_libvirt_watch {
 struct letter {
     struct hf_mail mail;
     struct hf_libvirt_watch *w;
-    enum { LETTER_GONE, LETTER_UP, LETTER_DOWN, LETTER_OVERRUN } kind;
+    enum { LETTER_GONE, LETTER_IO_STOPPED, LETTER_UP, LETTER_DOWN, LETTER_OVERRUN } kind;
     struct hf_uuid uuid;
     enum hf_vm_gone why;
 };
@@ -65,6 +65,17 @@ static void watch_unref(void *arg)
 
 /* --- the loop --- */
 
+static void tell(struct hf_libvirt_watch *w, const struct letter *l)
+{
+    const struct hf_hypervisor_events *e = &w->events;
+    if (l->kind == LETTER_GONE && e->gone)
+        e->gone(e->arg, &l->uuid, l->why);
+    else if (l->kind == LETTER_IO_STOPPED && e->io_stopped)
+        e->io_stopped(e->arg, &l->uuid);
+    else if (l->kind > LETTER_IO_STOPPED && e->connection)
+        e->connection(e->arg, l->kind != LETTER_DOWN);
+}
+
 static void deliver(struct hf_mail *mail)
 {
     struct letter *l = hf_container_of(mail, struct letter, mail);
@@ -74,10 +85,8 @@ static void deliver(struct hf_mail *mail)
     if (l->kind == LETTER_OVERRUN)
         w->overrun = false;
     pthread_mutex_unlock(&w->lock);
-    if (!w->closed && l->kind == LETTER_GONE && w->events.gone)
-        w->events.gone(w->events.arg, &l->uuid, l->why);
-    else if (!w->closed && l->kind != LETTER_GONE && w->events.connection)
-        w->events.connection(w->events.arg, l->kind != LETTER_DOWN);
+    if (!w->closed)
+        tell(w, l);
     free(l);
     watch_unref(w);
 }
@@ -90,7 +99,7 @@ static void send_letter(struct hf_libvirt_watch *w, const struct letter *content
     l->w = w;
     l->mail.deliver = deliver;
     pthread_mutex_lock(&w->lock);
-    bool full = l->kind == LETTER_GONE && w->n_events >= EVENTS_MAX;
+    bool full = l->kind <= LETTER_IO_STOPPED && w->n_events >= EVENTS_MAX;
     bool drop = full && w->overrun;
     if (full) {
         l->kind = LETTER_OVERRUN;
@@ -116,10 +125,13 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
     struct letter l = {.kind = LETTER_GONE, .why = HF_VM_GONE_UNKNOWN};
     char name[VIR_UUID_STRING_BUFLEN];
     (void)conn;
-    if (event != VIR_DOMAIN_EVENT_STOPPED || virDomainGetUUIDString(dom, name) != 0 ||
+    bool io = event == VIR_DOMAIN_EVENT_SUSPENDED && detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR;
+    if ((event != VIR_DOMAIN_EVENT_STOPPED && !io) || virDomainGetUUIDString(dom, name) != 0 ||
         !hf_uuid_parse(name, &l.uuid))
         return 0;
-    if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
+    if (io)
+        l.kind = LETTER_IO_STOPPED;
+    else if (detail == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN)
         l.why = HF_VM_GONE_GUEST;
     else if (detail == VIR_DOMAIN_EVENT_STOPPED_MIGRATED)
         l.why = HF_VM_GONE_MIGRATED;

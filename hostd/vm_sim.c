@@ -160,6 +160,7 @@ static void answer_list(struct hf_sim_vm_order *o, hf_status st)
     for (struct hf_sim_vm *v = m->vms; v && hf_ok(st); v = v->next)
         seen[n++] = (struct hf_vm_seen){v->uuid, v->epoch, v->run,
                                         v->incoming                               ? HF_VM_INCOMING
+                                        : v->io_stopped                         ? HF_VM_IO_STOPPED
                                         : v->paused || v->phase != HF_VM_SIM_QEMU ? HF_VM_PAUSED
                                                                                   : HF_VM_RUNNING,
                                         v->pid};

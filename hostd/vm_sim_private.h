@@ -15,6 +15,7 @@ struct hf_sim_vm {
     char *refused;                 /* the gate's sentence */
     bool abandoned;                /* the hypervisor's daemon died before it was QEMU: the next one ends it */
     bool paused;
+    bool io_stopped;     /* by itself, after an error */
     bool incoming;       /* waits to be filled by a migration; paused */
     bool frozen;         /* its process is stopped by a signal: the hypervisor does not know */
     bool killed;         /* it has ended, but the kernel holds the process */

@@ -53,6 +53,7 @@ void hf_sim_vm_set_paused(struct hf_vm_machine *m, struct hf_sim_vm *v, bool pau
 {
     bool changed = v->paused != paused && !v->killed;
     v->paused = paused;
+    v->io_stopped &= paused;
     if (changed)
         hf_sim_vm_tell_runs(m, v);
 }
@@ -237,6 +238,7 @@ void hf_vm_machine_guest_stop(struct hf_vm_machine *m, const struct hf_uuid *uui
 {
     struct hf_sim_vm *v = hf_sim_vm_find(m, uuid);
     HF_ASSERT(v);
+    v->io_stopped = true;
     hf_sim_vm_set_paused(m, v, true);
 }
 

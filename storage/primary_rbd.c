@@ -436,6 +436,42 @@ static const struct hf_ceph_seen *rbd_seen(struct hf_primary *p)
     return &of(p)->seen;
 }
 
+/* --- who has a volume open --- */
+
+static bool is_here(const struct hf_ceph_seen *seen, const char *client)
+{
+    struct hf_ceph_seen one = *seen;
+    size_t n = one.n;
+    hf_ceph_seen_add(&one, client);
+    return n > 0 && one.n == n && n < HF_CEPH_SEEN_MAX;
+}
+
+/* A client that was refused does not watch its image again, one that was cut off for a while does. */
+static hf_status run_held(struct call *c, struct hf_rbd_lib *l)
+{
+    struct hf_rbd_name n = {c->pool, c->image};
+    char watchers[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX];
+    size_t n_watchers = 0;
+    HF_TRY(check_path(c));
+    HF_TRY(hf_rbd_lib_watchers(l, &n, watchers, &n_watchers));
+    for (size_t i = 0; i < n_watchers; i++)
+        if (is_here(&c->seen, watchers[i]))
+            return HF_STATUS_OK;
+    return hf_error(
+        HF_PRECONDITION,
+        "no client of this host has the volume 'ceph://%s/%s' open any more: the cluster refuses it, "
+        "and the guest cannot write again before it is stopped and started",
+        c->pool, c->image);
+}
+
+static void rbd_held(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb,
+                     void *arg)
+{
+    struct call *c = new_volume_call(p, install_path, run_held, cb, arg);
+    c->seen = c->p->seen;
+    hf_worker_submit(c->p->calls, &c->job, deadline_ms);
+}
+
 /* --- life --- */
 
 static void on_worker_closed(void *arg)
@@ -462,6 +498,7 @@ static const struct hf_primary_ops rbd_ops = {
     .absolute = rbd_absolute,
     .rbd = rbd_access,
     .seen = rbd_seen,
+    .held = rbd_held,
     .close = rbd_close_primary,
 };
 

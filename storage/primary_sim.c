@@ -115,6 +115,7 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
 {
     switch (c->op) {
     case HF_PRIMARY_SIM_CHECK:
+    case HF_PRIMARY_SIM_HELD:
         break;
     case HF_PRIMARY_SIM_CACHE:
         add(&d->images, c->name);
@@ -247,6 +248,12 @@ static void p_delete_volume(struct hf_primary *p, const char *path, unsigned dea
          CALL_MS, deadline_ms);
 }
 
+static void p_held(struct hf_primary *p, const char *path, unsigned deadline_ms, hf_primary_cb cb, void *arg)
+{
+    send(p, (struct call){.op = HF_PRIMARY_SIM_HELD, .name = hf_strdup(path), .cb = cb, .arg = arg}, CALL_MS,
+         deadline_ms);
+}
+
 static bool p_absolute(struct hf_primary *hp, const char *path, char *out, size_t out_len)
 {
     struct primary *p = hf_container_of(hp, struct primary, p);
@@ -269,6 +276,7 @@ static const struct hf_primary_ops primary_ops = {
     .create_volume = p_create_volume,
     .delete_volume = p_delete_volume,
     .absolute = p_absolute,
+    .held = p_held,
     .close = p_close,
 };
 

@@ -14,6 +14,7 @@ enum hf_primary_sim_op {
     HF_PRIMARY_SIM_CACHE,
     HF_PRIMARY_SIM_CREATE,
     HF_PRIMARY_SIM_DELETE,
+    HF_PRIMARY_SIM_HELD,
 };
 
 struct hf_disk_sim *hf_disk_sim_create(struct hf_env *env, uint64_t total_bytes);

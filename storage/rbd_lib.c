@@ -15,13 +15,11 @@
 /* exclusive-lock always: without it librbd fences nobody. */
 #define FEATURES                                                                                             \
     (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
-#define ORDER           22 /* 4 MiB objects */
-#define WATCHERS_MAX    64
-#define LOCK_TEXT_MAX   1024
-#define CLIENT_TEXT_MAX 256
-#define IMAGE_ID_MAX    64
-#define EVICTED_S       86400 /* far longer than anybody believes in a client that was stopped */
-#define KEY_FILE_SIZE   "holdfast.file_bytes"
+#define ORDER         22 /* 4 MiB objects */
+#define LOCK_TEXT_MAX 1024
+#define IMAGE_ID_MAX  64
+#define EVICTED_S     86400 /* far longer than anybody believes in a client that was stopped */
+#define KEY_FILE_SIZE "holdfast.file_bytes"
 
 static struct hf_rbd_lib *of(struct hf_rbd *r)
 {
@@ -289,9 +287,9 @@ static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
 /* The clients of an image that are not this one: those that watch it, and the one that holds its lock, which
  * may be dead for so long that it does not watch any more. */
 struct others {
-    char addrs[WATCHERS_MAX + 1][CLIENT_TEXT_MAX];
+    char addrs[HF_RBD_WATCHERS_MAX + 1][HF_RBD_CLIENT_MAX];
     size_t n;
-    char owner[CLIENT_TEXT_MAX], cookie[CLIENT_TEXT_MAX]; /* of the lock; "": nobody */
+    char owner[HF_RBD_CLIENT_MAX], cookie[HF_RBD_CLIENT_MAX]; /* of the lock; "": nobody */
 };
 
 static void add_other(struct others *o, const char *addr)
@@ -299,13 +297,13 @@ static void add_other(struct others *o, const char *addr)
     for (size_t i = 0; i < o->n; i++)
         if (strcmp(o->addrs[i], addr) == 0)
             return;
-    snprintf(o->addrs[o->n++], CLIENT_TEXT_MAX, "%s", addr);
+    snprintf(o->addrs[o->n++], HF_RBD_CLIENT_MAX, "%s", addr);
 }
 
 static int see_watchers(struct hf_rbd_lib *l, rbd_image_t image, struct others *o)
 {
-    rbd_image_watcher_t list[WATCHERS_MAX];
-    size_t len = WATCHERS_MAX;
+    rbd_image_watcher_t list[HF_RBD_WATCHERS_MAX];
+    size_t len = HF_RBD_WATCHERS_MAX;
     int64_t me = (int64_t)rados_get_instance_id(l->cluster);
     int rc = rbd_watchers_list(image, list, &len);
     if (rc < 0)
@@ -317,10 +315,25 @@ static int see_watchers(struct hf_rbd_lib *l, rbd_image_t image, struct others *
     return 0;
 }
 
+hf_status hf_rbd_lib_watchers(struct hf_rbd_lib *l, const struct hf_rbd_name *n,
+                              char ret[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX], size_t *ret_n)
+{
+    struct image i;
+    struct others o = {.n = 0};
+    HF_TRY(open_image(l, n, false, &i));
+    int rc = see_watchers(l, i.image, &o);
+    close_image(&i);
+    if (rc < 0)
+        return failed(l, rc, "see who has open", n);
+    memcpy(ret, o.addrs, o.n * sizeof ret[0]);
+    *ret_n = o.n;
+    return HF_STATUS_OK;
+}
+
 /* The lock is exclusive: one holds it. */
 static int see_owner(struct hf_rbd_lib *l, rbd_image_t image, struct others *o)
 {
-    char me[CLIENT_TEXT_MAX];
+    char me[HF_RBD_CLIENT_MAX];
     char tag[LOCK_TEXT_MAX], addr[LOCK_TEXT_MAX] = "";
     size_t tag_len = sizeof tag, owner_len = sizeof o->owner, cookie_len = sizeof o->cookie,
            addr_len = sizeof addr;

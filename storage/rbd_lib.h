@@ -20,4 +20,10 @@ struct hf_rbd_lib {
 
 void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster);
 
+/* The clients that have the image open for writing, in Ceph's spelling; without this connection's own. */
+#define HF_RBD_WATCHERS_MAX 64
+#define HF_RBD_CLIENT_MAX   256
+hf_status hf_rbd_lib_watchers(struct hf_rbd_lib *l, const struct hf_rbd_name *n,
+                              char ret[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX], size_t *ret_n) HF_MUST_USE;
+
 #endif
