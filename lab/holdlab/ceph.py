@@ -17,7 +17,7 @@ PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-authtool", "monmaptool")
 MON_PORT, MON_PORT_V1 = 3300, 6789
 START_S = 60
 
-# Fast paxos: a fence takes 30-80 ms instead of a second. One copy of everything: the lab has one disk.
+# Fast paxos: a fence takes 30-80 ms instead of a second.
 CONFIG = """\
 [global]
 fsid = {fsid}
@@ -37,7 +37,7 @@ debug_rocksdb = 0
 debug_bluestore = 0
 debug_bluefs = 0
 debug_bdev = 0
-osd_pool_default_size = 1
+osd_pool_default_size = {copies}
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 8
 osd_pool_default_pgp_num = 8
@@ -157,11 +157,13 @@ def available():
 class Ceph:
     """lab: whoever has a directory, the name of the fabric and spawn(argv, log name) -> child, which must end with the lab."""
 
-    def __init__(self, directory, fabric, spawn, address, osds=1, osd_gib=4, cephx=True):
+    def __init__(self, directory, fabric, spawn, address, osds=1, osd_gib=4, cephx=True, copies=1):
+        """copies: of every object. With one the lab writes the least; with two, what an OSD had is served while it is away."""
         self.dir, self.fabric, self.address = os.path.join(directory, "ceph"), fabric, address
         self.fsid = str(uuid.uuid4())
-        self.osds, self.osd_bytes, self.cephx = osds, osd_gib << 30, cephx
+        self.osds, self.osd_bytes, self.cephx, self.copies = osds, osd_gib << 30, cephx, copies
         self._spawn, self._children = spawn, {}
+        self._up_before = {}     # OSD: the map that had it up when it was started
         self.config = os.path.join(self.dir, "ceph.conf")
 
     @property
@@ -176,7 +178,7 @@ class Ceph:
             os.makedirs(os.path.join(self.dir, sub))
         with open(self.config, "w", encoding="ascii") as f:
             f.write(CONFIG.format(fsid=self.fsid, address=self.address, port=MON_PORT, port_v1=MON_PORT_V1, dir=self.dir,
-                                  osd_bytes=self.osd_bytes, auth="cephx" if self.cephx else "none"))
+                                  osd_bytes=self.osd_bytes, copies=self.copies, auth="cephx" if self.cephx else "none"))
         self._make_keys()
         monmap = os.path.join(self.dir, "monmap")
         run("monmaptool", "--create", "--clobber", "--fsid", self.fsid, "--addv", "a",
@@ -213,14 +215,34 @@ class Ceph:
     def start(self, daemon):
         """Starts one daemon: mon.a, mgr.x or osd.N."""
         kind, name = daemon.split(".")
+        if kind == "osd":
+            self._up_before[int(name)] = self._up_since().get(int(name), 0)
         self._children[daemon] = self._spawn(["ip", "netns", "exec", self.fabric, f"ceph-{kind}", "-f", "-c", self.config,
                                               "-i", name], f"ceph-{daemon}")
 
+    def runs(self, daemon):
+        return daemon in self._children
+
     def wait_up(self):
+        """Until the MONs know of every OSD's last start."""
         def all_up():
-            stat = self.command({"prefix": "osd stat"})
-            return stat["num_up_osds"] == self.osds and stat["num_in_osds"] == self.osds
+            since = self._up_since()
+            return len(since) == self.osds and all(since[n] > before for n, before in self._up_before.items())
         wait_until("every OSD up", all_up, START_S, 0.1)
+
+    def wait_clean(self):
+        """Until every object has all its copies again: before that, the loss of another OSD stops what it alone has."""
+        self.wait_up()
+        map_of_last_start = max(self._up_since().values())
+
+        def all_clean():
+            pgs = self.command({"prefix": "pg dump", "dumpcontents": ["pgs"]}, ask_mgr=True)["pg_stats"]
+            return all(p["state"] == "active+clean" and int(p["reported_epoch"]) >= map_of_last_start for p in pgs)
+        wait_until("every object whole", all_clean, START_S, 0.1)
+
+    def _up_since(self):
+        """Of each OSD that is up and in: the map that says so."""
+        return {o["osd"]: o["up_from"] for o in self.command({"prefix": "osd dump"})["osds"] if o["up"] and o["in"]}
 
     def stop(self):
         """Ends every daemon and removes its files. OSDs first, while the MON still takes their goodbye."""
@@ -248,13 +270,13 @@ class Ceph:
 
     # What is asked of it, by its administrator
 
-    def command(self, words):
-        """A command of the MON; returns its JSON."""
+    def command(self, words, ask_mgr=False):
+        """A command of the MON or the MGR; returns its JSON."""
         import rados
 
         def ask():
             with rados.Rados(conffile=self.config, conf={"admin_socket": "", "log_file": "", "rados_mon_op_timeout": "20"}) as c:
-                code, out, said = c.mon_command(json.dumps({**words, "format": "json"}), b"")
+                code, out, said = (c.mgr_command if ask_mgr else c.mon_command)(json.dumps({**words, "format": "json"}), b"")
                 if code != 0:
                     raise LabError(f"ceph {words['prefix']}: {said} ({code})")
                 return json.loads(out) if out.strip() else None
@@ -298,6 +320,16 @@ class Ceph:
     def attribute(self, pool, name, attribute):
         """An attribute of an object, as text."""
         return self._in_pool(pool, lambda _rbd, io: io.get_xattr(name, attribute).decode())
+
+    def read(self, pool, name, most=4096):
+        """What an object holds; None when there is none."""
+        def look(_rbd, io):
+            import rados
+            try:
+                return io.read(name, most)
+            except rados.ObjectNotFound:
+                return None
+        return self._in_pool(pool, look)
 
     def writer(self, pool, image):
         """A process that has the image open and owns its lock, as a guest's QEMU does."""

@@ -3,15 +3,24 @@
 import os
 
 from .cli import Cli, CommandFailed
-from .host import SHARED_MOUNT
+from .primary import SharedDirectory, answers_everywhere
 from .proc import wait_until
 
-ZONE, CLUSTER, STORAGE, IMAGE, OFFERING, L2, L3 = "zone-1", "cluster-1", "shared-1", "guest", "small", "em01", "flat"
+ZONE, CLUSTER, IMAGE, OFFERING, L2, L3 = "zone-1", "cluster-1", "guest", "small", "em01", "flat"
+STORAGE = SharedDirectory.name
+
+
+def takeover_words(takeover):
+    """For cluster create; None: what a cluster does that was told nothing."""
+    return ["--takeover", takeover] if takeover else []
 
 
 class Cloud:
-    def __init__(self, lab, image):
+    def __init__(self, lab, image, primary=None, takeover=None):
+        """primary: what holdlab.primary has, shared files if not given. takeover: of the cluster."""
         self.lab = lab
+        self.primary = primary or SharedDirectory()
+        self.takeover = takeover
         self.cli = Cli(lab.config)
         self.image = image
         self.url = None
@@ -20,16 +29,19 @@ class Cloud:
 
     def set_up(self):
         cli, lab = self.cli, self.lab
+        self.primary.start(lab)
         lab.start_controls()
         lab.start_hosts()
         cli.wait("the election of a leader", cli.leader_id, timeout=30)
         cli.wait("the hosts' first call", lambda: len(cli.json("host", "pending")) == len(lab.hosts), timeout=60)
         cli.run("zone", "create", ZONE)
-        cli.run("cluster", "create", CLUSTER, "--zone", ZONE)
+        cli.run("cluster", "create", CLUSTER, "--zone", ZONE, *takeover_words(self.takeover))
         for host in lab.hosts:
             cli.run("host", "create", self.host_name(host), "--cluster", CLUSTER, "--address", host.address)
-        cli.run("storage", "create", STORAGE, "--zone", ZONE, "--type", "SharedMountPoint", "--path", SHARED_MOUNT)
-        cli.run("cluster", "attach-storage", CLUSTER, STORAGE)
+        cli.run(*self.primary.words(ZONE))
+        cli.run("cluster", "attach-storage", CLUSTER, self.primary.name)
+        cli.wait("a good word of all hosts on the storage",
+                 lambda: answers_everywhere(cli, self.primary.name, len(lab.hosts)), timeout=60)
         self.url = lab.serve(os.path.dirname(self.image))
         self.create_image(IMAGE)
         cli.run("offering", "create", OFFERING, "--cpus", 1, "--memory", "96M")

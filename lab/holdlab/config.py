@@ -15,7 +15,7 @@ RAFT_PORT = 7481
 class Config:
     bin_dir: str                     # hf-lab-init, hf-lease, hostd, holdfastd, holdfast
     name: str = "demo"
-    octet: int = 77                  # management network 10.<octet>.0.0/24
+    octet: int = 77                  # management network 10.<octet>.0.0/24, storage network 10.<octet>.1.0/24
     hosts: int = 3
     controls: int = 3
     profile: str = "default"         # timing profile of ha/ha_timing.h
@@ -23,6 +23,7 @@ class Config:
     host_memory_mib: int = 4096
     watchdog: bool = True
     own_storage: bool = False        # each host has its own mount of the shared directory, with faults (storage.py)
+    ceph: bool = False               # a Ceph cluster in the fabric, on a storage network that every host has a cable to
     kvm: bool = False                # give hosts /dev/kvm
     made: list = dataclasses.field(default_factory=list)   # mount points outside of the lab's directory
     netns_was_mounted: bool = True
@@ -61,6 +62,17 @@ class Config:
 
     def host_address(self, n):
         return f"10.{self.octet}.0.{20 + n}"
+
+    @property
+    def storage_network(self):
+        return f"10.{self.octet}.1.0/24"
+
+    @property
+    def ceph_address(self):
+        return f"10.{self.octet}.1.254"
+
+    def storage_address(self, n):
+        return f"10.{self.octet}.1.{20 + n}"
 
     @property
     def control_list(self):

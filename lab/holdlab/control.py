@@ -30,6 +30,8 @@ class ControlNode:
         os.makedirs(self.dir, exist_ok=True)
         netns.create(self.netns)
         netns.cable(self.config.fabric, f"{self.name}-m", "mgmt", self.netns, "eth0", f"{self.address}/24")
+        if self.config.ceph:
+            netns.route(self.netns, self.config.storage_network, self.config.fabric_address)
         self.cgroup.create()
 
     def unrack(self):

@@ -14,6 +14,7 @@ from .storage import HostStorage
 
 LAB_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHARED_MOUNT = "/mnt/shared"
+NETWORKS = ("management", "tenant", "storage")
 SERVICES = ("libvirtd", "hf-lease", "hostd")  # in the order in which a host starts them
 
 LIBVIRTD_CONF = """\
@@ -81,6 +82,9 @@ class Host:
         netns.create(self.netns)
         netns.cable(self.config.fabric, f"{self.name}-m", "mgmt", self.netns, "eth0", f"{self.address}/24")
         netns.cable(self.config.fabric, f"{self.name}-t", "tenant", self.netns, "em01")
+        if self.config.ceph:
+            netns.cable(self.config.fabric, self._port("storage"), "storage", self.netns, "eth1",
+                        f"{self.config.storage_address(self.number)}/24")
         self.cgroup.create()
         self.outside.create()
         if self.config.own_storage:
@@ -154,14 +158,14 @@ class Host:
         self.cgroup.thaw()
 
     def unplug(self, network="management"):
-        """Pulls a cable: "management" or "tenant"."""
+        """Pulls a cable: "management", "tenant", or "storage" in a lab with Ceph."""
         run("ip", "-n", self.config.fabric, "link", "set", self._port(network), "down")
 
     def plug(self, network="management"):
         run("ip", "-n", self.config.fabric, "link", "set", self._port(network), "up")
 
     def _port(self, network):
-        return f"{self.name}-{'m' if network == 'management' else 't'}"
+        return f"{self.name}-{network[0]}"
 
     # Processes
 

@@ -13,6 +13,7 @@ import subprocess
 
 from . import config as lab_config
 from . import netns
+from .ceph import Ceph
 from .cgroup import Cgroup
 from .config import Config, IMAGE_PORT, TENANT_CIDR
 from .control import ControlNode
@@ -31,6 +32,7 @@ class Lab:
         self.controls = [ControlNode(config, n) for n in range(1, config.controls + 1)]
         self.hosts = [Host(config, n) for n in range(1, config.hosts + 1)]
         self.outside = Cgroup(f"holdfast-{config.name}", "outside")
+        self.ceph = None         # of a lab with Ceph, for the process that made it
         self._children = []
 
     # Life
@@ -74,6 +76,8 @@ class Lab:
         netns.create(c.fabric)
         netns.bridge(c.fabric, "mgmt", f"{c.fabric_address}/24")
         netns.bridge(c.fabric, "tenant", TENANT_CIDR)
+        if c.ceph:
+            netns.bridge(c.fabric, "storage", f"{c.ceph_address}/24")
         try:
             netns.cable(c.fabric, "machine", "mgmt", None, c.machine_link, f"10.{c.octet}.0.1/24")
         except LabError as e:
@@ -92,15 +96,24 @@ class Lab:
 
     # What stands in the fabric
 
+    def spawn(self, argv, log_name, environment=None):
+        """Starts something that stands outside of all hosts and ends with the lab."""
+        with open(os.path.join(self.config.log_dir, f"{log_name}.log"), "ab") as log:
+            child = subprocess.Popen(self.outside.joining(argv), env=environment or ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL,
+                                     stdout=log, stderr=log, start_new_session=True)
+        self._children.append(child)
+        return child
+
+    def start_ceph(self):
+        """A Ceph cluster on the storage network of a lab with Ceph; returns it when it is up."""
+        self.ceph = Ceph(self.config.dir, self.config.fabric, self.spawn, self.config.ceph_address, osds=2, copies=2).create()
+        return self.ceph
+
     def serve(self, directory):
         """Serves a directory by HTTP on the management network; returns its URL."""
         c = self.config
-        argv = ["ip", "netns", "exec", c.fabric, "/usr/bin/python3", "-m", "http.server", IMAGE_PORT, "--bind",
-                c.fabric_address, "--directory", directory]
-        with open(os.path.join(c.log_dir, "images.log"), "ab") as log:
-            self._children.append(subprocess.Popen(
-                self.outside.joining(argv), env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True))
+        self.spawn(["ip", "netns", "exec", c.fabric, "/usr/bin/python3", "-m", "http.server", IMAGE_PORT, "--bind",
+                    c.fabric_address, "--directory", directory], "images")
         wait_until("an answer of the image server", lambda: netns.call_in(c.fabric, is_listening, c.fabric_address, IMAGE_PORT),
                    timeout=10)
         return f"http://{c.fabric_address}:{IMAGE_PORT}"
@@ -109,10 +122,7 @@ class Lab:
         """A BMC for every host, for the fence agent lab/agents/fence_lab; until the lab is taken down."""
         argv = ["/usr/bin/python3", "-B", "-m", "holdlab.bmc", self.config.name]
         environment = dict(ENVIRONMENT, PYTHONPATH=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        with open(os.path.join(self.config.log_dir, "bmc.log"), "ab") as log:
-            self._children.append(subprocess.Popen(
-                self.outside.joining(argv), env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True))
+        self.spawn(argv, "bmc", environment)
         wait_until("the hosts' power devices", lambda: os.path.exists(os.path.join(self.config.dir, "bmc.socket")), timeout=10)
 
     def guest(self, address):

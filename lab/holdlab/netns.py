@@ -67,6 +67,10 @@ def cable(fabric, port, bridge_name, far_namespace, far_name, far_address=None):
     run(*far, "link", "set", far_name, "up")
 
 
+def route(namespace, network, gateway):
+    run("ip", "-n", namespace, "route", "add", network, "via", gateway)
+
+
 def call_in(namespace, function, *args):
     """function(*args) in a thread that has joined the namespace: sockets it opens belong there."""
     outcome = {}
