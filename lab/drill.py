@@ -12,45 +12,64 @@ import time
 from drills import timing
 from drills.drill import Drill
 from drills.ground import Ground
-from drills.kinds import KINDS, UNWATCHED_KINDS
 from drills.results import Book, table
+from drills.sites import SITES
 from holdlab.config import Config
 from holdlab.lab import Lab, Lock, take_down
+from holdlab.primary import TAKEOVERS
 from holdlab.proc import ENVIRONMENT, Interrupted, LabError, ignore_signals, raise_on_signals, tail
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NAME = "drill"
 OCTET = 76
+MOST_CANARIES = 12   # that three hosts have processors for
 
 
 def arguments():
     p = argparse.ArgumentParser(prog="./check drill", description="Lets hosts of a lab fail in every way and checks with canary "
                                 "guests that no instance ever runs twice, that nothing acknowledged is lost, and that what is "
                                 "well is left alone. Needs root. docs/drills.md tells more.")
-    p.add_argument("--count", type=int, default=len(KINDS), help=f"how many drills (default {len(KINDS)}: each kind once)")
+    p.add_argument("--count", type=int, help="how many drills (each kind once if not given)")
+    p.add_argument("--storage", choices=tuple(SITES), default="file", help="what the guests' disks lie on (default file)")
+    p.add_argument("--takeover", choices=TAKEOVERS, default="strict", help="when a lost host's guests start elsewhere: when nothing "
+                   "of them runs (strict, the default), or as soon as nothing of them can write (write-fenced; on Ceph)")
     p.add_argument("--json", action="store_true", help="print the summary as JSON")
     p.add_argument("--profile", choices=("fast", "default", "san"), default="fast", help="timing profile (default fast)")
-    p.add_argument("--kinds", help=f"only these, with commas: {', '.join(KINDS)}")
+    p.add_argument("--kinds", help="only these, with commas; " + "; ".join(f"on {name}: {', '.join(site.kinds)}"
+                                                                          for name, site in SITES.items()))
     p.add_argument("--seed", type=int, default=1, help="what the drills are drawn from (default 1)")
     p.add_argument("--out", metavar="FILE", help="write summary and every drill there, after each drill")
     p.add_argument("--resume", metavar="FILE", help="as --out, and count the drills that are there already")
     p.add_argument("--minutes", type=float, help="begin no drill after so long; --resume goes on another time")
     p.add_argument("--mutant", metavar="NAME", help="run a planted bug of base/mutant.h and end with the first drill that shows it; "
                    "exit code 1 if none does (partition shows PLACED_TWICE)")
-    p.add_argument("--unwatched", action="store_true", help=f"hosts without a watchdog; the kinds are: {', '.join(UNWATCHED_KINDS)}")
-    p.add_argument("--hosts", type=int, default=4, help="hosts of the lab, each with one canary (default 4)")
+    p.add_argument("--unwatched", action="store_true", help="hosts without a watchdog; the kinds are: "
+                   f"{', '.join(SITES['file'].unwatched_kinds)}")
+    p.add_argument("--hosts", type=int, default=4, help="hosts of the lab (default 4)")
+    p.add_argument("--canaries", type=int, help="guests that are watched (default: as many as hosts)")
     p.add_argument("--keep", action="store_true", help="leave the lab running when a drill ended otherwise than it must")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     p.add_argument("--commit", default="unknown", help=argparse.SUPPRESS)
     args = p.parse_args()
-    known = UNWATCHED_KINDS if args.unwatched else KINDS
+    if args.takeover == "write-fenced" and args.storage != "ceph":
+        p.error("files cannot be fenced: --takeover write-fenced goes with --storage ceph")
+    known = kinds_of(args)
     args.kinds = args.kinds.split(",") if args.kinds else list(known)
+    if not known:
+        p.error(f"there are no drills without a watchdog on {args.storage}")
     unknown = [k for k in args.kinds if k not in known]
     if unknown:
         p.error(f"there is no kind {', '.join(unknown)}: there are {', '.join(known)}")
-    if args.count < 1 or args.hosts < 3:
-        p.error("it takes at least one drill and three hosts")
+    args.count = len(args.kinds) if args.count is None else args.count
+    args.canaries = args.canaries or args.hosts
+    if args.count < 1 or args.hosts < 3 or not 1 <= args.canaries <= MOST_CANARIES:
+        p.error(f"it takes at least one drill, three hosts and 1 to {MOST_CANARIES} canaries")
     return args
+
+
+def kinds_of(args):
+    site = SITES[args.storage]
+    return site.unwatched_kinds if args.unwatched else site.kinds
 
 
 def say(text):
@@ -70,8 +89,7 @@ class Series:
         kinds = self.args.kinds
         bag = random.Random(f"{self.args.seed}/bag/{(number - 1) // len(kinds)}")
         rng = random.Random(f"{self.args.seed}/{number}")
-        known = UNWATCHED_KINDS if self.args.unwatched else KINDS
-        kind = known[bag.sample(kinds, len(kinds))[(number - 1) % len(kinds)]](rng, self.times)
+        kind = kinds_of(self.args)[bag.sample(kinds, len(kinds))[(number - 1) % len(kinds)]](rng, self.times)
         return kind, rng
 
     def run_one(self, number):
@@ -82,6 +100,8 @@ class Series:
         restarts = f", ran elsewhere after {max(result.running_ms) / 1000:.2f} s" if result.running_ms else ""
         if result.zombie_ms:
             restarts += f", wrote for {max(result.zombie_ms)} ms after the thaw"
+        if result.overlap_ms:
+            restarts += f", {len(result.overlap_ms)} of them beside the old run for {max(result.overlap_ms)} ms"
         proof = f" ({', '.join(sorted(set(result.evidence)))})" if result.evidence else ""
         say(f"{number:4} {kind.name:14} {kind.describe():22} {host.name}  {result.promise:9} "
             f"{'ok' if result.good else 'NOT OK'}{restarts}{proof}, took {result.took_s:.1f} s")
@@ -92,13 +112,14 @@ class Series:
 
 def hold(args, book, times):
     began = time.monotonic()
+    site = SITES[args.storage](args.takeover)
     image = subprocess.run([os.path.join(ROOT, "lab", "build-guest")], check=True, capture_output=True, text=True).stdout.strip()
     lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, octet=OCTET, hosts=args.hosts, profile=args.profile,
-                            own_storage=True, watchdog=not args.unwatched))
-    ground = Ground(lab, image, args.hosts)
+                            watchdog=not args.unwatched, **site.config))
+    ground = Ground(lab, image, args.canaries, site)
     try:
         ground.set_up()
-        say(f"the lab is up after {time.monotonic() - began:.0f} s: {args.hosts} hosts, a canary each")
+        say(f"the lab is up after {time.monotonic() - began:.0f} s: {args.hosts} hosts, {args.canaries} canaries")
         series = Series(args, ground, times)
         while len(book.results) < args.count:
             if args.minutes and time.monotonic() - began > args.minutes * 60:
@@ -135,7 +156,7 @@ def main():
     args = arguments()
     if os.geteuid() != 0:
         sys.exit("drill: it makes namespaces, bridges and cgroups: run it as root")
-    header = {"profile": args.profile, "seed": args.seed, "commit": args.commit}
+    header = {"storage": args.storage, "takeover": args.takeover, "profile": args.profile, "seed": args.seed, "commit": args.commit}
     try:
         book = Book.resume(args.resume, header) if args.resume else Book(args.out, header)
     except (ValueError, KeyError) as e:

@@ -24,7 +24,8 @@ SIM_SECONDS = 180           # of new seeds in a plain ./check
 SIM_TIMEOUT_S = 3600
 MODEL_TIMEOUT_S = 1200
 MUTANT_SEEDS = 20           # a plain ./check hunts the planted bugs that are found within so many
-DRILLS = 8                  # of a plain ./check
+DRILLS = 8                  # of a plain ./check, on files
+CEPH_DRILL = ("--storage", "ceph", "--takeover", "write-fenced", "--hosts", "3", "--kinds", "power,both", "--count", "1")
 DRILL_TIMEOUT_S = 900
 FAILED_SEEDS = os.path.join("sim", "testdata", "failed_seeds.txt")
 
@@ -208,12 +209,12 @@ def drill_argv(build, words):
     return [sys.executable, "-B", os.path.join(ROOT, "lab", "drill.py"), "--build", build, "--commit", commit(), *words]
 
 
-def run_drills(tally, build):
+def run_drills(tally, build, *words):
     """Some failures of hosts, other ones each time, under canaries that show a double run."""
     report = os.path.join(build, "drills.json")
     unlink(report)
     seed = str(int.from_bytes(os.urandom(4), "big"))
-    output, code = run(drill_argv(build, ["--count", str(DRILLS), "--seed", seed, "--out", report]), DRILL_TIMEOUT_S)
+    output, code = run(drill_argv(build, [*words, "--seed", seed, "--out", report]), DRILL_TIMEOUT_S)
     try:
         with open(report, encoding="utf-8") as f:
             good = [not (r["doubled"] or r["lost"] or r["needless"] or r["failed"]) for r in json.load(f)["results"]]
@@ -221,7 +222,7 @@ def run_drills(tally, build):
         good = []
     tally.passed += sum(good)
     if code != 0:
-        tally.fail(f"drills of seed {seed}", output, max(1, len(good) - sum(good)))
+        tally.fail(f"drills of seed {seed} ({' '.join(words)})", output, max(1, len(good) - sum(good)))
 
 
 def unlink(path):
@@ -249,7 +250,7 @@ def arguments():
                    "AddressSanitizer and UBSan; sim: whole clouds in virtual time, 'sim --help' says how; mutants: that the simulation "
                    "finds every planted bug; model: the fencing protocol under spin, 'model --help' says how; bench: 'bench api', "
                    f"against etcd, 'bench failover', 'bench keeper' (default: unit, model --quick, sim with {SIM_SECONDS} s of new seeds, mutants --quick, system, "
-                   f"drill --count {DRILLS})")
+                   f"drill --count {DRILLS}, and one on Ceph)")
     p.add_argument("rest", nargs=argparse.REMAINDER, help="more words for pytest (system), the simulator (sim), the mutants, the "
                    "model or the benchmark (bench)")
     return p.parse_args()
@@ -298,7 +299,8 @@ def check(args, tally):
         else:
             run_system(tally, build, args.rest)
             if args.what == "all" and os.geteuid() == 0:
-                run_drills(tally, build)
+                run_drills(tally, build, "--count", str(DRILLS))
+                run_drills(tally, build, *CEPH_DRILL)
 
 
 def main():

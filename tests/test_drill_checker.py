@@ -6,7 +6,7 @@ import pytest
 
 import conftest  # noqa: F401  (the path to lab/)
 from drills import canary
-from drills.checker import Beat, Checker, Landing, Record
+from drills.checker import Beat, Checker, Found, Landing, Record
 
 VM = "52:54:00:00:00:01"
 MS = 1_000_000
@@ -20,11 +20,18 @@ def landing(at_ms, token, counter, resumed=0, host="h1", held=False, vm=VM):
     return Landing(at_ms * MS - 1, at_ms * MS, host, held, Record(vm, token, counter, resumed))
 
 
-def judge(*facts):
-    checker = Checker()
+def found(at_ms, token, counter, resumed=0, vm=VM):
+    return Found(at_ms * MS, Record(vm, token, counter, resumed))
+
+
+def give(checker, facts):
     for fact in facts:
-        checker.beat(fact) if isinstance(fact, Beat) else checker.landing(fact)
-    return checker.verdict()
+        {Beat: checker.beat, Landing: checker.landing, Found: checker.found}[type(fact)](fact)
+    return checker
+
+
+def judge(*facts, may_speak=False):
+    return give(Checker(may_speak), facts).verdict()
 
 
 def life(token, first, count, at_ms, resumed=0, host="h1"):
@@ -91,13 +98,52 @@ def test_two_copies_of_one_run_count_the_same():
 
 
 def test_what_is_forgotten_is_judged_all_the_same():
-    checker = Checker()
-    for fact in [*life("a", 1, 50, 0), *life("b", 51, 50, 5000, 50, "h2")]:
-        checker.beat(fact) if isinstance(fact, Beat) else checker.landing(fact)
+    checker = give(Checker(), [*life("a", 1, 50, 0), *life("b", 51, 50, 5000, 50, "h2")])
     checker.forget_before_last()
     assert checker.verdict().good
     checker.landing(landing(9000, "a", 51))
     assert len(checker.verdict().doubled) == 1
+
+
+def on_ceph(token, first, count, at_ms, resumed=0):
+    """A run of which the disk shows what it wrote, a while later."""
+    return [fact for i in range(count) for fact in (beat(at_ms + 50 * i, token, first + i, resumed),
+                                                    found(at_ms + 50 * i + 2000, token, first + i, resumed))]
+
+
+def test_what_stands_on_the_disk_is_read_later_and_no_double_run():
+    verdict = judge(*on_ceph("a", 1, 20, 0), *on_ceph("b", 148, 20, 1200, resumed=20))
+    assert verdict.good and verdict.spoke == []
+
+
+@pytest.mark.parametrize("may_speak", [False, True])
+@pytest.mark.parametrize("counter, doubled", [(20, 0), (21, 1)])
+def test_a_write_that_the_next_run_has_not_found_was_late(counter, doubled, may_speak):
+    verdict = judge(*on_ceph("a", 1, 19, 0), found(9000, "a", counter), *on_ceph("b", 148, 20, 5000, resumed=20),
+                    may_speak=may_speak)
+    assert len(verdict.doubled) == doubled
+
+
+def test_a_late_write_of_a_forgotten_run_is_judged_all_the_same():
+    checker = give(Checker(may_speak=True), [*on_ceph("a", 1, 50, 0), *on_ceph("b", 178, 50, 5000, 50)])
+    checker.forget_before_last()
+    assert checker.verdict().good
+    assert len(give(checker, [found(9000, "a", 51)]).verdict().doubled) == 1
+    checker.forget_before_last()
+    assert checker.verdict().good
+
+
+def test_a_run_that_cannot_write_may_say_what_it_has_written():
+    facts = [*on_ceph("a", 1, 20, 0), beat(6000, "a", 21), *on_ceph("b", 149, 20, 5000, resumed=21)]
+    assert len(judge(*facts).doubled) == 1
+    verdict = judge(*facts, may_speak=True)
+    assert verdict.good and len(verdict.spoke) == 1
+
+
+def test_a_run_that_says_what_the_next_one_has_not_found_is_doubled():
+    facts = [*on_ceph("a", 1, 20, 0), beat(6000, "a", 22), *on_ceph("b", 149, 20, 5000, resumed=21)]
+    verdict = judge(*facts, may_speak=True)
+    assert len(verdict.doubled) == 1 and len(verdict.lost) == 1
 
 
 def packed(**changed):

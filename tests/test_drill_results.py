@@ -7,12 +7,12 @@ import random
 import pytest
 
 import conftest  # noqa: F401  (the path to lab/)
-from drills import timing
-from drills.kinds import KINDS, STAYS, HostFreezes
+from drills import ceph_kinds, kinds, timing
+from drills.kinds import STAYS, HostFreezes
 from drills.results import Book, Result, spread, table
 from holdlab.proc import LabError, run
 
-HEADER = {"profile": "fast", "seed": 7, "commit": "abc"}
+HEADER = {"storage": "file", "takeover": "strict", "profile": "fast", "seed": 7, "commit": "abc"}
 TIMES = timing.Timing(renew_s=0.5, io_s=0.9, lease_s=3, kill_s=1, watchdog_s=2, watchdog_reset_s=2.2, pet_s=0.4, silence_s=8, takeover_s=10)
 
 
@@ -40,7 +40,7 @@ def test_a_series_goes_on_where_it_ended(tmp_path):
     assert "2 drills" in table(again.summary())
 
 
-@pytest.mark.parametrize("word, value", [("seed", 8), ("profile", "default")])
+@pytest.mark.parametrize("word, value", [("seed", 8), ("profile", "default"), ("storage", "ceph"), ("takeover", "write-fenced")])
 def test_another_series_is_not_mixed_in(tmp_path, word, value):
     path = str(tmp_path / "drills.json")
     Book.resume(path, HEADER).add(result(1))
@@ -55,6 +55,13 @@ def test_one_bad_drill_spoils_the_series(bad):
     assert book.good
     book.add(result(2, **bad))
     assert not book.good
+
+
+def test_an_old_run_that_cannot_write_is_counted_and_no_fault():
+    book = Book(None, HEADER)
+    book.add(result(1, running_ms=[4000], overlap_ms=[700], fencing_ms=[60]))
+    assert book.good and book.summary()["takeovers"] == 1
+    assert book.summary()["kinds"]["power"]["overlap_ms"]["max"] == 700
 
 
 def test_late_writes_are_counted_and_no_fault():
@@ -73,7 +80,7 @@ def test_pauses_fall_on_both_sides_of_every_deadline():
 
 
 def test_every_kind_is_drawn_alike_for_a_seed():
-    for kind in KINDS.values():
+    for kind in (*kinds.KINDS.values(), *ceph_kinds.KINDS.values()):
         a, b = kind(random.Random(3), TIMES), kind(random.Random(3), TIMES)
         assert (a.describe(), a.promise, a.hold_s) == (b.describe(), b.promise, b.hold_s)
 

@@ -1,7 +1,7 @@
 """What canaries saw, judged: were two runs of an instance ever alive at once, was anything lost that was acknowledged.
 
-Takes two kinds of facts, in any order: a Beat is a record that a canary guest sent to its peer after it was on its disk, a
-Landing is a record that reached the storage. A run is known by its token. Knows nothing of hosts, leases or fences, and shares
+Takes three kinds of facts, in any order: a Beat is a record that a canary guest sent to its peer after it was on its disk, a
+Landing is a record that reached the storage, a Found is one that stands there. A run is known by its token. Knows nothing of hosts, leases or fences, and shares
 no code with what it judges.
 """
 
@@ -32,6 +32,12 @@ class Landing:
     record: Record
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    at_ns: int       # when it was read: when it landed is not known
+    record: Record
+
+
 @dataclasses.dataclass
 class Run:
     """One boot of an instance, as far as it was seen."""
@@ -39,10 +45,12 @@ class Run:
     resumed: int
     beats: list = dataclasses.field(default_factory=list)      # (ns, counter)
     landings: list = dataclasses.field(default_factory=list)   # Landing
+    found: list = dataclasses.field(default_factory=list)      # (ns, counter)
 
     @property
     def first_sign_ns(self):
-        return min([ns for ns, _counter in self.beats] + [la.began_ns for la in self.landings if not la.held], default=None)
+        return min([ns for ns, _counter in self.beats + self.found] + [la.began_ns for la in self.landings if not la.held],
+                   default=None)
 
     @property
     def acknowledged(self):
@@ -56,6 +64,8 @@ class Verdict:
     lost: list = dataclasses.field(default_factory=list)       # acknowledged by one run, not found by the next
     late: list = dataclasses.field(default_factory=list)       # writes that the storage had taken before and landed after the new
     #                                                            run's first: what file storage cannot exclude
+    spoke: list = dataclasses.field(default_factory=list)      # an old run's beats after the new run's first sign, of writes that the
+    #                                                            new run has found: where a run is over when it cannot write
 
     @property
     def good(self):
@@ -63,7 +73,9 @@ class Verdict:
 
 
 class Checker:
-    def __init__(self):
+    def __init__(self, may_speak=False):
+        """may_speak: a run is over when none of its writes lands any more; it may still say what it has written before."""
+        self.may_speak = may_speak
         self._runs = {}   # instance: {token: Run}
 
     def beat(self, beat):
@@ -71,6 +83,9 @@ class Checker:
 
     def landing(self, landing):
         self._run_of(landing.record).landings.append(landing)
+
+    def found(self, found):
+        self._run_of(found.record).found.append((found.at_ns, found.record.counter))
 
     def _run_of(self, record):
         runs = self._runs.setdefault(record.instance, {})
@@ -90,8 +105,17 @@ class Checker:
                 _check_order(instance, run, verdict)
             for i, new in enumerate(runs):
                 for old in runs[:i]:
+                    self._check_beats(instance, old, new, verdict)
                     _check_pair(instance, old, new, verdict)
         return verdict
+
+    def _check_beats(self, instance, old, new, verdict):
+        after = [ns for ns, counter in old.beats if ns > new.first_sign_ns and (counter > new.resumed or not self.may_speak)]
+        if after:
+            verdict.doubled.append(f"{instance}: run {old.token[:8]} lived on for {_seconds(max(after) - new.first_sign_ns)} after "
+                                   f"run {new.token[:8]} had begun ({len(after)} beats)")
+        elif any(ns > new.first_sign_ns for ns, _counter in old.beats):
+            verdict.spoke.append(f"{instance}: run {old.token[:8]} was heard after run {new.token[:8]} had begun, of earlier writes")
 
     def forget_before_last(self):
         """Drops what no later fact can contradict any more: all but the newest runs' signs. For long series, after a good
@@ -102,6 +126,7 @@ class Checker:
                 run.beats = run.beats[:1] + run.beats[-1:] if len(run.beats) > 2 else run.beats
                 plain = [la for la in run.landings if not la.held]
                 run.landings = plain[:1] + plain[-1:] if len(plain) > 2 else plain
+                run.found = run.found[:1] if run is runs[-1] else []
 
 
 def _seconds(ns):
@@ -120,10 +145,6 @@ def _check_order(instance, run, verdict):
 
 def _check_pair(instance, old, new, verdict):
     began_ns = new.first_sign_ns
-    beats = [ns for ns, _counter in old.beats if ns > began_ns]
-    if beats:
-        verdict.doubled.append(f"{instance}: run {old.token[:8]} lived on for {_seconds(max(beats) - began_ns)} after run "
-                               f"{new.token[:8]} had begun ({len(beats)} beats)")
     after = [la for la in old.landings if la.ended_ns > began_ns]
     written = [la for la in after if not la.held]
     if written:
@@ -131,6 +152,10 @@ def _check_pair(instance, old, new, verdict):
         verdict.doubled.append(f"{instance}: run {old.token[:8]} wrote on from {hosts} for "
                                f"{_seconds(max(la.ended_ns for la in written) - began_ns)} after run {new.token[:8]} had begun "
                                f"({len(written)} writes)")
+    unseen = [counter for _ns, counter in old.found if counter > new.resumed]
+    if unseen:
+        verdict.doubled.append(f"{instance}: the disk has counter {max(unseen)} of run {old.token[:8]}, where run {new.token[:8]} "
+                               f"had read it up to {new.resumed} ({len(unseen)} writes)")
     for la in (la for la in after if la.held):
         verdict.late.append(f"{instance}: a write of run {old.token[:8]} that the storage held for {la.host} landed "
                             f"{_seconds(la.ended_ns - began_ns)} after run {new.token[:8]} had begun")

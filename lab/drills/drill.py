@@ -8,6 +8,7 @@ from .kinds import EITHER, ELSEWHERE, NEXT_EPOCH, SAME_EPOCH, STAYS
 from .results import Result
 
 SETTLE_S = 90          # at least, for each thing that must come; a machine that is busy with other things takes its time
+OWN_WORD = {"CLOSED_AND_KILLED", "NEXT_EPOCH"}
 
 
 def now_ms():
@@ -20,6 +21,8 @@ class Drill:
         self.cli = ground.cloud.cli
         self.host = host
         self.kind = kind
+        kind.lab = ground.lab
+        self.fences = set()    # names of all there were before
         self.result = Result(number, kind.name, kind.describe(), host.name, kind.promise)
         self.before = {}       # all canaries: name: (instance object, last beat)
         self.victims = []      # names of those on the host
@@ -32,6 +35,7 @@ class Drill:
         began = time.monotonic()
         self.epoch = self._host_status()["epoch"]
         self.before = self.ground.snapshot()
+        self.fences = set(self._fences())
         self.victims = [name for name, (instance, _beat) in self.before.items() if self.ground.host_of(instance) is self.host]
         try:
             self.failed_at_ms = now_ms()
@@ -58,9 +62,19 @@ class Drill:
             self.healed_at_ms = now_ms()
             self.kind.heal(self.host)
         if self.kind.promise == EITHER:
-            self.kind.promise = STAYS if self.host.is_on() else ELSEWHERE
+            self.kind.promise = ELSEWHERE if not self.host.is_on() or self._is_given_up() else STAYS
         if self.kind.promise == ELSEWHERE:
             self._wait_elsewhere()
+
+    def _is_given_up(self):
+        """A host that goes on may have been fenced already, where that takes less than its watchdog."""
+        timing = self.kind.timing
+        end = time.monotonic() + (timing.lease_s + timing.kill_s if self.ground.site.may_overlap else 0)
+        while time.monotonic() < end:
+            if any(int(self.ground.snapshot()[name][0]["placement"]["run"]) != self._run_before(name) for name in self.victims):
+                return True
+            time.sleep(0.2)
+        return not self.host.is_on()
 
     def _wait_elsewhere(self):
         waiting = set(self.victims)
@@ -106,7 +120,7 @@ class Drill:
         self.kind.heal(self.host)
         if not self.host.is_on():
             self.host.power_off()  # what stands beside a host that its watchdog has reset
-            self.host.storage.land()
+            self.ground.site.mend(self.host)
             self.host.power_on()
         for service in ("libvirtd", "hf-lease", "hostd"):
             if not self.host.pids(service):
@@ -126,6 +140,10 @@ class Drill:
     def _host_status(self):
         return self.cli.get("host", self.ground.cloud.host_name(self.host))["status"]
 
+    def _fences(self):
+        """All there are: "<host uuid>/<epoch>": the fence."""
+        return {f["meta"]["name"]: f for f in self.cli.json("ha", "fences")}
+
     def _look_on(self):
         """What must not come needs time to show that it does not: every deadline that the failure could have touched."""
         if self.kind.promise == STAYS:
@@ -142,6 +160,8 @@ class Drill:
         self.result.late_writes = len(verdict.late)
         if verdict.late and not self.kind.late_writes:
             self.result.failed.append(f"{len(verdict.late)} writes landed late, where none may be held: {verdict.late[0]}")
+        self.result.overlap_ms = self.ground.overlap_ms
+        self._judge_fences()
         after = self.ground.snapshot()
         if self.healed_at_ms:
             self.result.zombie_ms = [self.ground.last_landing_ms(self.before[name][1].record, self.healed_at_ms)
@@ -151,7 +171,16 @@ class Drill:
                 ("its run", int(after[name][0]["placement"]["run"]) != int(instance["placement"]["run"])),
                 ("its guest's boot", after[name][1] is None or after[name][1].record.token != beat.record.token)) if is_changed]
             concerned = name in self.victims and self.kind.promise == ELSEWHERE
-            if changed and not concerned:
+            if changed and not concerned and not self.kind.everybody:
                 self.result.needless.append(f"{name} on {self.ground.host_of(instance).name} has not kept {' and '.join(changed)}")
             if not changed and name in self.victims and not concerned:
                 self.result.gap_ms.append(self.ground.longest_gap_ms(beat.record.instance, self.failed_at_ms))
+
+    def _judge_fences(self):
+        new = {name: f for name, f in self._fences().items() if name not in self.fences}
+        for name, fence in new.items():
+            proofs = {e["kind"] for e in fence.get("evidence", [])}
+            if self.kind.nobody_fenced and not proofs <= OWN_WORD:
+                self.result.failed.append(f"{name} was fenced for an outage of the cluster itself: {', '.join(sorted(proofs))}")
+            self.result.fencing_ms += [int(e["recordedAtMs"]) - int(fence["meta"]["createdAtMs"])
+                                       for e in fence.get("evidence", []) if e["kind"] == "BLOCKLIST"]

@@ -1,11 +1,11 @@
-"""The ground on which drills are held: a lab with a storage per host, a small cloud on it, and the canaries."""
+"""The ground on which drills are held: a lab, a small cloud on the site's storage, and the canaries."""
 
 import time
 
 from holdlab.cloud import IMAGE, L3, OFFERING, Cloud
 from holdlab.proc import LabError, wait_until
 
-from .canary import Collector, CopyWatch, WriteLogs
+from .canary import Collector, CopyWatch
 from .checker import Checker
 from .results import percentile
 
@@ -13,18 +13,19 @@ BEAT_FRESH_NS = 2_000_000_000
 
 
 class Ground:
-    def __init__(self, lab, image, canaries):
+    def __init__(self, lab, image, canaries, site):
         self.lab = lab
-        self.cloud = Cloud(lab, image)
+        self.site = site
+        self.cloud = Cloud(lab, image, site.primary, site.takeover)
         self.names = [f"canary-{n}" for n in range(1, canaries + 1)]
         self.macs = {}           # instance name: MAC address, by which its canary names itself
         self.hosts = {}          # host UUID: lab host
-        self.checker = Checker()
+        self.checker = Checker(may_speak=site.may_overlap)
         self.collector = None
-        self.logs = WriteLogs(lab.hosts)
         self.copies = None
         self._beats = {}         # MAC address: ns of the beats of this drill
         self._landings = []      # of this drill
+        self.overlap_ms = []     # of this drill, where it is no fault: how long two copies of an instance ran
 
     def set_up(self):
         self.cloud.set_up()
@@ -37,8 +38,10 @@ class Ground:
                                "NeverStop", "--host", self.cloud.host_name(host))
             self.macs[name] = self.cloud.instance(name)["spec"]["nics"][0]["mac"].lower()
         self.wait_all_well(180)
+        self.site.watch(self.lab, self.cloud.cli, self.names)
 
     def tear_down(self):
+        self.site.stop()
         if self.copies:
             self.copies.stop()
 
@@ -85,12 +88,13 @@ class Ground:
         for beat in self.collector.take():
             self.checker.beat(beat)
             self._beats.setdefault(beat.record.instance, []).append(beat.at_ns)
-        self._landings = self.logs.take()
-        for landing in self._landings:
-            self.checker.landing(landing)
+        self._landings = self.site.tell(self.checker)
         verdict = self.checker.verdict()
-        found, self.copies.found = self.copies.found, []
-        verdict.doubled += found
+        found, self.copies.found = self.copies.found, {}
+        if self.site.may_overlap:
+            self.overlap_ms = list(found.values())
+        else:
+            verdict.doubled += found
         self.checker.forget_before_last()
         return verdict
 

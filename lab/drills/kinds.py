@@ -22,6 +22,9 @@ class Kind:
     promise = ELSEWHERE
     epoch = NEXT_EPOCH
     hold_s = 0.0            # STAYS, EITHER: for how long the failure lasts
+    lab = None              # given by the drill before it injects
+    everybody = False       # concerns all hosts: what runs elsewhere may restart, too
+    nobody_fenced = False   # and no host is given up for it, whatever it costs
     unproven = False        # ELSEWHERE: no silence proves it, so nothing may start elsewhere before it is healed, with an alarm
     back_first = False      # ELSEWHERE: the host is well again before its instances restart, so it may take them itself
     late_writes = False     # what the storage holds lands only after the next run has begun: not excluded on file storage

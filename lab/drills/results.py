@@ -25,6 +25,8 @@ class Result:
     failed: list = dataclasses.field(default_factory=list)       # sentences: what did not come as it must
     zombie_ms: list = dataclasses.field(default_factory=list)    # per instance of a paused host without watchdog: from the thaw
     #                                                              until the last write of the run that should be over; 0: none
+    overlap_ms: list = dataclasses.field(default_factory=list)   # per instance with two copies, where a run is over when it cannot write
+    fencing_ms: list = dataclasses.field(default_factory=list)   # per host and storage: from the fence to the blocklist's proof
     took_s: float = 0.0
     commit: str = "unknown"
 
@@ -33,24 +35,27 @@ class Result:
         return not self.doubled and not self.lost and not self.needless and not self.failed
 
 
+SERIES = ("storage", "takeover", "profile", "seed")   # what all drills of a file have in common
+
+
 class Book:
     """All results of a series, kept in a file after each drill; without a path only in memory."""
 
     def __init__(self, path, header):
         self.path = path
-        self.header = header      # profile, seed, commit
+        self.header = header      # SERIES and commit
         self.results = []
 
     @classmethod
     def resume(cls, path, header):
-        """Goes on with a file that is there; refuses one of another seed or profile: its numbers would not add up."""
+        """Goes on with a file that is there; refuses one whose numbers would not add up with these."""
         book = cls(path, header)
         if path and os.path.exists(path):
             with open(path, encoding="utf-8") as f:
                 old = json.load(f)
-            for word in ("profile", "seed"):
-                if old[word] != header[word]:
-                    raise ValueError(f"{path} holds drills of {word} {old[word]}, not {header[word]}")
+            for word in SERIES:
+                if old.get(word) != header[word]:
+                    raise ValueError(f"{path} holds drills of {word} {old.get(word)}, not {header[word]}")
             book.results = [Result(**r) for r in old["results"]]
         return book
 
@@ -70,10 +75,12 @@ class Book:
             kinds[kind] = {"n": len(of_kind), "running_ms": spread([ms for r in of_kind for ms in r.running_ms]),
                            "guest_ms": spread([ms for r in of_kind for ms in r.guest_ms]),
                            "gap_ms": spread([ms for r in of_kind for ms in r.gap_ms])}
-            zombies = spread([ms for r in of_kind for ms in r.zombie_ms])
-            if zombies:
-                kinds[kind]["zombie_ms"] = zombies
-        return {"drills": len(self.results), "doubled": sum(len(r.doubled) for r in self.results),
+            for name in ("zombie_ms", "overlap_ms", "fencing_ms"):
+                values = spread([ms for r in of_kind for ms in getattr(r, name)])
+                if values:
+                    kinds[kind][name] = values
+        return {"drills": len(self.results), "takeovers": sum(len(r.running_ms) for r in self.results),
+                "doubled": sum(len(r.doubled) for r in self.results),
                 "needless_kills": sum(len(r.needless) for r in self.results), "lost": sum(len(r.lost) for r in self.results),
                 "failed": sum(bool(r.failed) for r in self.results), "late_writes": sum(r.late_writes for r in self.results),
                 **self.header, "commit": ", ".join(dict.fromkeys(r.commit for r in self.results)), "kinds": kinds}
@@ -106,7 +113,8 @@ def table(summary):
         lines.append(f"{name:15} {k['n']:4}  {cell(k['running_ms'], 'p50', 11)} {cell(k['running_ms'], 'p99', 7)} "
                      f"{cell(k['running_ms'], 'max', 7)}  {cell(k['guest_ms'], 'p50', 9)} {cell(k['guest_ms'], 'max', 7)}  "
                      f"{cell(k['gap_ms'], 'p50', 7)} {cell(k['gap_ms'], 'max', 7)}")
-    lines.append(f"{summary['drills']} drills, profile {summary['profile']}, seed {summary['seed']}, commit {summary['commit']}: "
+    lines.append(f"{summary['drills']} drills with {summary['takeovers']} takeovers, {summary['storage']}, {summary['takeover']}, "
+                 f"profile {summary['profile']}, seed {summary['seed']}, commit {summary['commit']}: "
                  f"{summary['doubled']} doubled, {summary['lost']} lost, {summary['needless_kills']} needless kills, "
                  f"{summary['failed']} ended otherwise than they must; {summary['late_writes']} writes that a storage had taken "
                  "landed after the next run's first")

@@ -1,7 +1,8 @@
 /* canary DEVICE ADDRESS PORT: shows from inside a guest that it lives. Every 50 ms it writes a record
  * (canary.h) past all caches to its disk; a record that is on the disk is then sent to its peer by UDP: so
  * whoever received it knows that the disk has it. At boot it draws a token and finds the highest counter on
- * the disk, from which it goes on.
+ * the disk. It goes on CANARY_GAP above it: an earlier run that is not over would count on in between, and
+ * what it writes stands on the disk until the ring has gone round.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -95,9 +96,10 @@ int main(int argc, char **argv)
     read_mac(r.mac);
     if (getrandom(r.token, sizeof r.token, 0) != sizeof r.token)
         return 1;
-    r.counter = r.resumed = highest_counter(fd, block);
+    r.resumed = highest_counter(fd, block);
     if (r.resumed == 0)
         allocate_ring(fd, block);
+    r.counter = r.resumed + CANARY_GAP;
     for (;;) {
         beat(fd, block, peer, &to, &r);
         nanosleep(&(struct timespec){.tv_nsec = PERIOD_MS * 1000000L}, NULL);
