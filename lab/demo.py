@@ -6,11 +6,13 @@ import json
 import os
 import sys
 
-from failure_story import FAILURES, FailureStory
+from drills.sites import SITES
+from failure_story import CEPH_FAILURES, FAILURES_ON, FailureStory
 from holdlab import config
 from holdlab.cli import Cli, Teller
 from holdlab.config import Config
 from holdlab.lab import Lab, Lock, take_down
+from holdlab.primary import STORAGES, TAKEOVERS
 from holdlab.proc import Interrupted, LabError, ignore_signals, raise_on_signals, tail
 from story import Story
 
@@ -26,14 +28,23 @@ def arguments():
     p.add_argument("--report", metavar="FILE", help="write what was measured as JSON")
     p.add_argument("--profile", choices=("fast", "default", "san"), default="default",
                    help="timing of leases and fencing; fast: takeover within 10 s of a power cut, default: 24 s")
-    p.add_argument("--failure", choices=tuple(FAILURES), help="tell of this failure of a host instead: what happens, how long it "
-                   "takes, and that nothing ran twice")
+    p.add_argument("--storage", choices=tuple(STORAGES), default="file", help="what the guests' disks lie on: a directory that all "
+                   "hosts share (file, the default), or a Ceph cluster that is started for it")
+    p.add_argument("--takeover", choices=TAKEOVERS, help="when a lost host's guests start elsewhere: when nothing of them runs "
+                   "(strict, the default), or as soon as nothing of them can write (write-fenced; on Ceph)")
+    p.add_argument("--failure", choices=tuple(CEPH_FAILURES), help="tell of this failure of a host instead: what happens, how long "
+                   "it takes, and that nothing ran twice")
     p.add_argument("--keep", action="store_true", help="leave the cloud running at the end, also when something went wrong")
     p.add_argument("--down", action="store_true", help="end a cloud that --keep left, and do nothing else")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build", "dev"), help=argparse.SUPPRESS)
     p.add_argument("--image", metavar="FILE", default=os.path.join(ROOT, ".cache", "guest", "guest.qcow2"),
                    help=argparse.SUPPRESS)
-    return p.parse_args()
+    args = p.parse_args()
+    if args.takeover == "write-fenced" and args.storage != "ceph":
+        p.error("files cannot be fenced: --takeover write-fenced goes with --storage ceph")
+    if args.failure and args.failure not in FAILURES_ON[args.storage]:
+        p.error(f"--failure {args.failure} goes with --storage ceph")
+    return args
 
 
 def how_to_talk(lab, teller):
@@ -68,13 +79,14 @@ def play(args, teller):
     try:
         if config.load(NAME):
             teller.say("removing what an earlier run left")
+        site = SITES[args.storage](args.takeover)
         lab = Lab.create(Config(bin_dir=os.path.join(args.build, "bin"), name=NAME, profile=args.profile,
-                                own_storage=args.failure is not None))
+                                **(site.config if args.failure else site.primary.config())))
         cli = Cli(lab.config, teller)
         if args.failure:
-            report = FailureStory(lab, cli, teller, args.image, args.failure).play()
+            report = FailureStory(lab, cli, teller, args.image, args.failure, site).play()
         else:
-            report = Story(lab, cli, teller, args.image).play()
+            report = Story(lab, cli, teller, args.image, site.primary, site.takeover).play()
         if args.report:
             write_report(args.report, report)
         keep = args.keep

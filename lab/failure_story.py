@@ -3,8 +3,9 @@
 import dataclasses
 import time
 
+import takeover
 from drills import timing
-from drills.canary import Collector, CopyWatch, WriteLogs
+from drills.canary import Collector, CopyWatch
 from drills.checker import Checker
 from holdlab.cli import Watch
 from holdlab.probe import now_ms
@@ -27,13 +28,18 @@ class Failure:
     end_prompt: str = ""
     end: callable = None     # (host); a host that has lost its power is switched on again besides
     same_life: bool = False  # the host comes back in the epoch that it had
+    fenced_after: str = ""   # what became of it where the cluster's blocklist was proof enough
 
+
+FENCED = "Its lease record stood still; every client of it was put on the Ceph cluster's blocklist, and nothing else waited for."
+KILLED_AND_SAID_SO = "Its keeper froze the guest at L, killed it at L+K, saw it gone and said so: no silence had to be waited for."
 
 FAILURES = {
     "power": Failure(
         "loses power", "Everything that runs there ends at once, and nobody can say so.", "power-off {host}",
         lambda host: host.power_off(),
-        "Its lease record stood still on the storage; the other hosts saw it, wrote the mark, and read again.", True),
+        "Its lease record stood still on the storage; the other hosts saw it, wrote the mark, and read again.", True,
+        fenced_after=FENCED),
     "partition": Failure(
         "loses its management network", "The control plane hears nothing of it any more. But it lives, and so do its guests.",
         "unplug {host}", lambda host: host.unplug(),
@@ -42,8 +48,7 @@ FAILURES = {
     "storage": Failure(
         "loses its storage", "Every read and write of the host fails; its network is well. It cannot renew its lease.",
         "storage {host} eio", lambda host: host.storage.fault("eio"),
-        "Its keeper froze the guest at L, killed it at L+K, saw it gone and said so: no silence had to be waited for.", True,
-        end_prompt="storage {host} land", end=lambda host: host.storage.land()),
+        KILLED_AND_SAID_SO, True, end_prompt="storage {host} land", end=lambda host: host.storage.land()),
     "freeze": Failure(
         "stands still as a whole", "CPUs, guests, keeper: nothing moves, as in a machine that hangs. Only its watchdog counts.",
         "freeze {host}", lambda host: host.freeze(),
@@ -60,16 +65,31 @@ FAILURES = {
         "kill {host} hf-lease", lambda host: host.kill("hf-lease"),
         "The watchdog reset the host: a host without a keeper must not run guests, and cannot.", True),
 }
+CEPH_FAILURES = {
+    **FAILURES,
+    "storage": Failure(
+        "loses its storage network", "It alone does not reach the Ceph cluster any more. It cannot renew its lease.",
+        "unplug {host} --network storage", lambda host: host.unplug("storage"), KILLED_AND_SAID_SO, True,
+        end_prompt="plug {host} --network storage", end=lambda host: host.plug("storage")),
+    "both": Failure(
+        "loses both its networks", "Nobody hears of it, and it reaches neither control plane nor Ceph. But its guest runs on.",
+        "unplug {host}; lab/labctl unplug {host} --network storage", lambda host: (host.unplug(), host.unplug("storage")),
+        "Its lease record stood still on the storage; its watchdog, or its own keeper, had ended its guest by then.", True,
+        end_prompt="plug {host}; lab/labctl plug {host} --network storage", end=lambda host: (host.plug("storage"), host.plug()),
+        fenced_after=FENCED),
+}
+FAILURES_ON = {"file": FAILURES, "ceph": CEPH_FAILURES}
 
 
 class FailureStory:
-    def __init__(self, lab, cli, teller, image_path, failure):
+    def __init__(self, lab, cli, teller, image_path, failure, site):
         self.lab = lab
+        self.site = site
         self.cli = cli
         self.teller = teller
         self.name = failure
-        self.failure = FAILURES[failure]
-        self.base = Story(lab, cli, teller, image_path)
+        self.failure = FAILURES_ON[site.primary.label][failure]
+        self.base = Story(lab, cli, teller, image_path, site.primary, site.takeover)
         self.timing = timing.load(lab.config.bin_dir, lab.config.profile)
         self.host = lab.hosts[0]
         self.epoch = 0
@@ -79,18 +99,21 @@ class FailureStory:
         self.addresses = {}
         self.macs = {}
         self.collector = None
-        self.report = {"profile": lab.config.profile, "failure": failure, "instance": VICTIM, "host": host_name(self.host)}
+        self.report = {**self.base.report, "failure": failure, "instance": VICTIM, "host": host_name(self.host)}
 
     def play(self):
         for step in (self.base.control_plane_and_hosts, self.base.infrastructure, self.base.image_and_networks, self.instances):
             step()
         watch = CopyWatch(self.lab.hosts)
+        self.site.watch(self.lab, self.cli, [VICTIM, WITNESS])
         try:
             self.fail()
             self.host_returns()
+            watch.stop()
+            self.judge(watch)
         finally:
             watch.stop()
-        self.judge(watch)
+            self.site.stop()
         self.tell()
         return self.report
 
@@ -127,7 +150,8 @@ class FailureStory:
             else:
                 time.sleep(failure.lasts_s(self.timing))
         self.cli.show("instance", "list")
-        self.teller.say(failure.after)
+        self.teller.say(failure.fenced_after if self.report.get("evidence") == "blocklist" else failure.after)
+        self.base.tell_fencing(self.report)
 
     def _wait_elsewhere(self):
         run = int(self.before["placement"]["run"])
@@ -143,12 +167,13 @@ class FailureStory:
         self.report.update({
             "to_host": self.cli.get("host", after["placement"]["hostUuid"])["meta"]["name"],
             "run_before": run, "run_after": int(after["placement"]["run"]),
-            "evidence": book.get("evidence", "none is recorded"),
+            **(takeover.of(self.cli, book) if book else {"evidence": "none is recorded"}),
             **{f"{event}_ms": int(book[f"{event}AtMs"]) - self.failed_ms for event in ("detected", "fenced", "placed", "running")
                if int(book.get(f"{event}AtMs", 0))},
             "guest_up_ms": beat.at_ns // 1_000_000 - self.failed_ms,
         })
         self.report.setdefault("running_ms", seen_ms - self.failed_ms)
+        self.report["recovery_ms"] = self.report["running_ms"]
 
     # 6
 
@@ -173,22 +198,26 @@ class FailureStory:
         if failure.same_life and int(status["epoch"]) != self.epoch:
             raise LabError(f"{name} came back in epoch {status['epoch']}, though nothing had to end its epoch {self.epoch}")
         self.cli.show("host", "list")
+        self.base.wait_unblocked(self.host)
         time.sleep(1)  # a last chance for an old copy to say something
 
     # 7
 
     def judge(self, watch):
-        checker = Checker()
+        checker = Checker(may_speak=self.site.may_overlap)
         for beat in self.collector.take():
             checker.beat(beat)
-        for landing in WriteLogs(self.lab.hosts).take():
-            checker.landing(landing)
+        self.site.tell(checker)
         verdict = checker.verdict()
-        self.report.update({"doubled": len(verdict.doubled) + len(watch.found), "lost": len(verdict.lost),
+        if self.site.may_overlap:
+            self.report["overlap_ms"] = sum(watch.found.values())
+        else:
+            verdict.doubled += watch.found
+        self.report.update({"doubled": len(verdict.doubled), "lost": len(verdict.lost),
                             "late_writes": len(verdict.late), "beats": self._count(checker, VICTIM)})
         for sentence in (*verdict.doubled, *watch.found, *verdict.lost):
             self.teller.say(sentence)
-        if not verdict.good or watch.found:
+        if not verdict.good:
             raise LabError("an instance ran twice, or lost what it had acknowledged")
         kept = [VICTIM, WITNESS] if not self.failure.elsewhere else [WITNESS]
         restarted = [name for name in kept if len(checker.runs(self.macs[name])) != 1]

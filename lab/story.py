@@ -1,24 +1,28 @@
 """The story that ./demo tells: a cloud comes up, a host loses power, the leader dies, and what must not stop goes on."""
 
-import hashlib
 import os
 import time
 
+import takeover
 from holdlab.cli import Watch
-from holdlab.host import SHARED_MOUNT
+from holdlab.cloud import takeover_words
+from holdlab.primary import answers_everywhere
 from holdlab.probe import GuestProbe, WriteProbe, now_ms
 from holdlab.proc import LabError, wait_until
 
-ZONE, CLUSTER, STORAGE, IMAGE, OFFERING, L2, L3 = "zone-1", "cluster-1", "shared-1", "guest", "small", "em01", "flat"
+ZONE, CLUSTER, IMAGE, OFFERING, L2, L3 = "zone-1", "cluster-1", "guest", "small", "em01", "flat"
 
 
 class Story:
-    def __init__(self, lab, cli, teller, image_path):
+    def __init__(self, lab, cli, teller, image_path, primary, takeover_rule=None):
+        """primary: of holdlab.primary. takeover_rule: of the cluster; None: it is told nothing."""
         self.lab = lab
+        self.primary = primary
+        self.takeover_rule = takeover_rule
         self.cli = cli
         self.teller = teller
         self.image_path = image_path
-        self.report = {"profile": lab.config.profile}
+        self.report = {"profile": lab.config.profile, "storage": primary.label, "takeover": takeover_rule or "strict"}
         self.marks = []          # (Unix ms, what happened), for the timeline
         self.addresses = {}      # instance name: address
         self.dead = None         # the host that lost power
@@ -33,6 +37,7 @@ class Story:
 
     def control_plane_and_hosts(self):
         self.teller.heading("1. Three control nodes elect a leader; three hosts dial in")
+        self.primary.start(self.lab)
         self.lab.start_controls()
         self.teller.say(f"HOLDFAST_CONTROL={self.lab.config.control_list}")
         self.cli.wait("the election of a leader", self.cli.leader_id, timeout=30)
@@ -46,23 +51,27 @@ class Story:
     # 2
 
     def infrastructure(self):
-        self.teller.heading("2. A zone, a cluster, the hosts, a shared primary storage")
+        self.teller.heading(f"2. A zone, a cluster, the hosts, {self.primary.title}")
         self.cli.show("zone", "create", ZONE)
-        self.cli.show("cluster", "create", CLUSTER, "--zone", ZONE)
+        self.cli.show("cluster", "create", CLUSTER, "--zone", ZONE, *takeover_words(self.takeover_rule))
         for host in self.lab.hosts:
             self.cli.show("host", "create", host_name(host), "--cluster", CLUSTER, "--address", host.address)
-        self.cli.show("storage", "create", STORAGE, "--zone", ZONE, "--type", "SharedMountPoint", "--path", SHARED_MOUNT)
-        self.cli.show("cluster", "attach-storage", CLUSTER, STORAGE)
+        self.cli.show(*self.primary.words(ZONE))
+        self.cli.show("cluster", "attach-storage", CLUSTER, self.primary.name)
+        self.cli.wait("a good word of all hosts on the storage",
+                      lambda: answers_everywhere(self.cli, self.primary.name, len(self.lab.hosts)), timeout=60)
         self.cli.show("host", "list")
         self._show_heartbeats()
 
     def _show_heartbeats(self):
-        files = [f"heartbeat-file-kvm-host-{h['meta']['uuid']}.hb" for h in self.cli.json("host", "list")]
-        paths = [os.path.join(self.lab.config.shared_dir, f) for f in files]
-        wait_until("the first heartbeats", lambda: all(os.path.exists(p) for p in paths), timeout=60)
-        self._show_on(self.lab.hosts[0], "ls", "-l", SHARED_MOUNT)
-        before = [digest(p) for p in paths]
-        wait_until("a new heartbeat of every host", lambda: all(digest(p) != b for p, b in zip(paths, before)), timeout=60)
+        storage = self.cli.get("storage", self.primary.name)["meta"]["uuid"]
+        hosts = [h["meta"]["uuid"] for h in self.cli.json("host", "list")]
+
+        def records():
+            return [self.primary.record(self.lab, storage, h) for h in hosts]
+        before = wait_until("the first heartbeats", lambda: (found := records()) and None not in found and found, timeout=60)
+        self._show(*self.primary.listing(storage, self.lab.hosts[0]))
+        wait_until("a new heartbeat of every host", lambda: all(now != b for now, b in zip(records(), before)), timeout=60)
         self.teller.say("Each host renews its lease there: all heartbeats moved while you read this.")
 
     # 3
@@ -130,8 +139,9 @@ class Story:
             "to_host": self._host_name_of(failover["toHostUuid"]),
             "run_before": int(failover["runBefore"]),
             "run_after": int(failover["runAfter"]),
-            "evidence": failover["evidence"],
+            **takeover.of(self.cli, failover),
             **{f"{event}_ms": int(failover[f"{event}AtMs"]) - cut_ms for event in ("detected", "fenced", "placed", "running")},
+            "recovery_ms": int(failover["runningAtMs"]) - cut_ms,
             "guest_up_ms": probe.up_at_ms - cut_ms,
             "counter_kept": probe.status["counter"] >= counter and probe.status["boots"] == boots + 1,
         }
@@ -142,6 +152,7 @@ class Story:
             raise LabError(f"vm-1 came back changed: counter {counter} → {probe.status['counter']}, boots {boots} → "
                            f"{probe.status['boots']}")
         self.cli.show("ha", "history")
+        self.tell_fencing(self.report["failover"])
         self.cli.show("instance", "list")
         self.teller.say(f"vm-1 kept its address {self.addresses['vm-1']}, and its counter went on from its disk "
                         f"({counter} before the cut):")
@@ -195,6 +206,7 @@ class Story:
         self.cli.wait(f"the return of {name}", lambda: self._is_back(name, epoch), timeout=120)
         self.marks.append((now_ms(), f"{name} is back, with epoch {self.cli.get('host', name)['status']['epoch']}"))
         self.cli.show("host", "list")
+        self.wait_unblocked(self.dead)
         self.teller.say("It is clean: nothing of its former life runs there. And it takes work again:")
         self._show_on(self.dead, "virsh", "list", "--all")
         self.cli.show("instance", "create", "vm-4", "--offering", OFFERING, "--image", IMAGE, "--network", L3, "--host", name)
@@ -222,6 +234,25 @@ class Story:
                          f"{failover['evidence']}), its guest answered after {failover['guest_up_ms'] / 1000:.1f} s.")
         self.teller.line(f"  The API was away for {self.report['leader']['api_gap_ms'] / 1000:.1f} s when its leader died.")
 
+    # Fencing on Ceph
+
+    def tell_fencing(self, told):
+        """Shows that the lost host is on the cluster's blocklist, where a report of takeover.of() says so."""
+        if "blocklist" not in told:
+            return
+        self.teller.say(f"The cluster refuses every write of the lost host since map {told['osdmap_epoch']}, "
+                        f"{told['fencing_ms']} ms after the fence:")
+        self._show(*self.primary.asked("ceph", "osd", "blocklist", "ls"))
+
+    def wait_unblocked(self, host):
+        """A host that is back is taken off the blocklist before it works on that storage again."""
+        uuid = self.cli.get("host", host_name(host))["meta"]["uuid"]
+        if not takeover.blocklists(self.cli, uuid):
+            return
+        self.cli.wait("the end of its blocklist entries", lambda: set(takeover.blocklists(self.cli, uuid)) == {"REMOVED"}, timeout=120)
+        self.teller.say("Back in a later epoch, it is off the blocklist again:")
+        self._show(*self.primary.asked("ceph", "osd", "blocklist", "ls"))
+
     # Small things
 
     def _guest(self, name):
@@ -239,9 +270,12 @@ class Story:
     def _host_name_of(self, uuid):
         return self.cli.get("host", uuid)["meta"]["name"]
 
+    def _show(self, command, printed):
+        self.teller.prompt(command)
+        self.teller.line(printed.rstrip("\n"))
+
     def _show_on(self, host, *argv):
-        self.teller.prompt(f"lab/labctl run {host.name} {' '.join(argv)}")
-        self.teller.line(host.run(*argv).stdout.rstrip("\n"))
+        self._show(f"lab/labctl run {host.name} {' '.join(argv)}", host.run(*argv).stdout)
 
     def _show_ping(self, name, to):
         self.teller.prompt(f"lab/labctl guest {self.addresses[name]} '/ping?to={self.addresses[to]}'")
@@ -258,8 +292,3 @@ class Story:
 
 def host_name(host):
     return f"host-{host.number}"
-
-
-def digest(path):
-    with open(path, "rb") as f:
-        return hashlib.sha256(f.read()).digest()
