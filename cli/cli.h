@@ -180,6 +180,7 @@ enum cli_exit cli_ha_plan(const struct cli_noun *noun, const struct cli_verb *ve
 enum cli_exit cli_ha_drill(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_volume_snapshots(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_complete(int argc, char **argv);
 enum cli_exit cli_completion_script(const char *shell);

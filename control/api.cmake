@@ -19,7 +19,7 @@ set_tests_properties(ceph_fence_real_test PROPERTIES TIMEOUT 300 SKIP_RETURN_COD
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
-    api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_volume_resize.c api_network.c api_address.c
+    api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_volume_resize.c api_volume_work.c api_network.c api_address.c
     api_instance.c api_power.c api_host_power.c api_reach.c api_operation.c api_system.c api_watch.c api_history.c recovery_times.c
   LINK hf_ceph_storage hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
 hf_library(hf_control_grpc
@@ -42,6 +42,7 @@ hf_test(api_history_test SOURCES api_history_test.c LINK hf_control_api hf_cloud
 hf_test(filter_test SOURCES filter_test.c LINK hf_control_api)
 hf_test(pb_path_test SOURCES pb_path_test.c LINK hf_control_api)
 hf_test(api_core_test SOURCES api_core_test.c LINK hf_control_api hf_cloud_testing)
+hf_test(api_volume_test SOURCES api_volume_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(api_host_test SOURCES api_host_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(drain_test SOURCES drain_test.c LINK hf_control_api hf_cloud_testing)
 hf_test(api_host_power_test SOURCES api_host_power_test.c LINK hf_control_api hf_cloud_testing)

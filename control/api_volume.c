@@ -29,14 +29,25 @@ hf_status hf_volume_check_size(uint64_t bytes)
     return HF_STATUS_OK;
 }
 
+hf_status hf_volume_check_idle(const Volume *v)
+{
+    static const char *const texts[] = {"worked on", "snapshotted", "rid of a snapshot", "reverted", "flattened"};
+    if (v->spec->work == NULL)
+        return HF_STATUS_OK;
+    size_t kind = (size_t)v->spec->work->kind;
+    return hf_error(HF_PRECONDITION, "it is being %s: wait for that",
+                    texts[kind < sizeof texts / sizeof texts[0] ? kind : 0]);
+}
+
 static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
 {
     Volume *v = (Volume *)m;
     Holdfast__V1__VolumeSpec *spec = v->spec;
     if (spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT)
         return hf_error(HF_INVALID, "root volumes are made with their instances");
-    if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting)
-        return hf_error(HF_INVALID, "leave spec.image_uuid, spec.instance_uuid and spec.deleting empty");
+    if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting || spec->work != NULL ||
+        spec->works != 0)
+        return hf_error(HF_INVALID, "leave spec.image_uuid, spec.instance_uuid, spec.deleting and spec.work empty");
     HF_TRY(hf_wrap(hf_volume_check_size(spec->size_bytes), "spec.size_bytes"));
     spec->type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
     v->status->state = HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
@@ -156,6 +167,7 @@ static hf_status check_attach(struct hf_draft *d, const Volume *v, const Instanc
         return hf_error(HF_PRECONDITION, "instance '%s' has %d data volumes, which is the most",
                         i->meta->name, DATA_VOLUMES_MAX);
     HF_TRY(hf_instance_check_stopped(i));
+    HF_TRY(hf_volume_check_idle(v));
     if (v->spec->primary_storage_uuid[0] == '\0')
         return HF_STATUS_OK;
     return hf_instance_check_storage(d->store, i, v->spec->primary_storage_uuid);
@@ -196,6 +208,7 @@ static hf_status detach_volume(struct hf_draft *d, Volume *v, Instance *i)
         return hf_error(HF_PRECONDITION, "it is not attached to instance '%s' as a data volume",
                         i->meta->name);
     HF_TRY(hf_instance_check_stopped(i));
+    HF_TRY(hf_volume_check_idle(v));
     hf_pb_set(&v->spec->instance_uuid, "");
     hf_pb_list_remove(&i->spec->data_volume_uuids, &i->spec->n_data_volume_uuids, v->meta->uuid);
     if (!storage_needed(d->store, i, v->spec->primary_storage_uuid))

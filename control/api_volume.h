@@ -1,10 +1,16 @@
-/* What the methods on volumes share: api_volume.c (making, deleting, attaching) and api_volume_resize.c. */
+/* What the methods on volumes share: api_volume.c (making, deleting, attaching), api_volume_resize.c and
+ * api_volume_work.c. */
 #ifndef HF_CONTROL_API_VOLUME_H
 #define HF_CONTROL_API_VOLUME_H
 
 #include "control/api_rules.h"
 #include "holdfast/v1/instance.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
+
+#define HF_VOLUME_SNAPSHOTS_MAX 32 /* of one volume */
+
+/* PRECONDITION: work on it is under way. */
+hf_status hf_volume_check_idle(const Holdfast__V1__Volume *v) HF_MUST_USE;
 
 /* INVALID: not a size that a volume may have. */
 hf_status hf_volume_check_size(uint64_t bytes) HF_MUST_USE;

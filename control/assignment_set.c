@@ -14,6 +14,7 @@
 #include "control/storage_kind.h"
 #include "control/storage_session.h"
 #include "control/volume_controller.h"
+#include "control/volume_work.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
@@ -219,11 +220,28 @@ static void add_images(struct build *b)
     }
 }
 
+/* False: there is none, or another host does it. */
+static bool fill_work(const struct build *b, const struct hf_world_object *o, Holdfast__V1__VolumeAssignment__Work *m)
+{
+    const Holdfast__V1__Volume *v = (const Holdfast__V1__Volume *)(void *)o->message;
+    const char *host = hf_volume_work_host(o);
+    if (host == NULL || strcmp(host, b->host->meta->uuid) != 0)
+        return false;
+    *m = (Holdfast__V1__VolumeAssignment__Work)HOLDFAST__V1__VOLUME_ASSIGNMENT__WORK__INIT;
+    m->kind = (int32_t)v->spec->work->kind;
+    m->sequence = v->spec->work->sequence;
+    m->snapshot_uuid = v->spec->work->snapshot_uuid;
+    m->size_bytes = v->spec->size_bytes;
+    return true;
+}
+
 static void add_volumes(struct build *b)
 {
     for (size_t i = 0; i < hf_world_count(b->w, HOLDFAST__V1__KIND__VOLUME); i++) {
         struct hf_world_object *o = hf_world_at(b->w, HOLDFAST__V1__KIND__VOLUME, i);
-        const char *host = hf_volume_deleting_host(o);
+        Holdfast__V1__VolumeAssignment__Work work;
+        bool works = fill_work(b, o, &work);
+        const char *host = works ? b->host->meta->uuid : hf_volume_deleting_host(o);
         if (host == NULL || strcmp(host, b->host->meta->uuid) != 0)
             continue;
         const Holdfast__V1__Volume *v = (const Holdfast__V1__Volume *)(void *)o->message;
@@ -231,7 +249,8 @@ static void add_volumes(struct build *b)
         m.uuid = v->meta->uuid;
         m.primary_storage_uuid = v->spec->primary_storage_uuid;
         m.install_path = v->status != NULL ? v->status->install_path : "";
-        m.delete_ = true;
+        m.delete_ = !works;
+        m.work = works ? &work : NULL;
         Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
         a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_VOLUME;
         a.volume = &m;

@@ -110,8 +110,9 @@ struct fake_host {
     uint64_t session, closed_session; /* of SHARED: as assigned; what its keeper says that it has closed */
     char images[8][HF_UUID_STR];
     size_t n_images;
-    unsigned volumes_deleted;
-    bool volumes_fail; /* nothing can be done to its volumes */
+    unsigned volumes_deleted, volumes_worked;
+    int32_t work_kind; /* of the last work on a volume that it was given */
+    enum { VOLUMES_WELL, VOLUMES_WAIT, VOLUMES_FAIL } volumes; /* what comes of work on them */
     /* its record on SHARED */
     struct {
         bool written;

@@ -267,8 +267,8 @@ static void report_grown(struct fake_host *h, const Holdfast__V1__InstanceAssign
 {
     Holdfast__V1__VolumeReport m = HOLDFAST__V1__VOLUME_REPORT__INIT;
     m.volume_uuid = d->volume_uuid;
-    m.size_bytes = h->volumes_fail ? 0 : d->size_bytes;
-    m.message = h->volumes_fail ? "QEMU: Cannot grow device files" : "";
+    m.size_bytes = h->volumes == VOLUMES_WELL ? d->size_bytes : 0;
+    m.message = h->volumes == VOLUMES_WELL ? "" : "QEMU: Cannot grow device files";
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
     msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME;
     msg.volume = &m;
@@ -376,9 +376,22 @@ static void report_image(struct fake_host *h, const Holdfast__V1__ImageAssignmen
 static void report_volume(struct fake_host *h, const Holdfast__V1__VolumeAssignment *a)
 {
     Holdfast__V1__VolumeReport m = HOLDFAST__V1__VOLUME_REPORT__INIT;
+    Holdfast__V1__VolumeReport__Work work = HOLDFAST__V1__VOLUME_REPORT__WORK__INIT;
     m.volume_uuid = a->uuid;
-    m.deleted = true;
-    h->volumes_deleted++;
+    if (a->work != NULL) {
+        work.sequence = a->work->sequence;
+        work.done = h->volumes == VOLUMES_WELL;
+        work.failed = h->volumes == VOLUMES_FAIL;
+        work.error_code = work.failed ? hf_code_grpc(HF_CONFLICT) : 0;
+        work.message = work.done ? "" : work.failed ? "the snapshot has clones" : "the cluster is away";
+        work.size_bytes = work.done ? 3 * GIB : 0;
+        m.work = &work;
+        h->volumes_worked++;
+        h->work_kind = a->work->kind;
+    } else {
+        m.deleted = true;
+        h->volumes_deleted++;
+    }
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
     msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_VOLUME;
     msg.volume = &m;

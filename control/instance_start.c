@@ -10,6 +10,7 @@
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
 #include "control/restart_input.h"
+#include "control/volume_work.h"
 
 typedef Holdfast__V1__Instance Instance;
 
@@ -45,6 +46,18 @@ static bool image_ready(struct hf_controllers *c, struct hf_world_object *o)
                               : hf_printf("waits for image '%s' to be fetched", image->meta->name);
     wait(c, o, HF_CONDITION_WAITING, why, lost);
     free(why);
+    return false;
+}
+
+/* Nothing is done to its disks that a run would be in the way of, or in the way of a run. */
+static bool disks_free(struct hf_controllers *c, struct hf_world_object *o)
+{
+    char *why = hf_volume_work_keeps(c, (const Instance *)(void *)o->message);
+    if (why == NULL)
+        return true;
+    wait(c, o, HF_CONDITION_WAITING, why, false);
+    free(why);
+    hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS); /* a data volume does not mark it */
     return false;
 }
 
@@ -108,7 +121,7 @@ static void start(struct hf_controllers *c, struct hf_world_object *o)
         hf_controllers_wake(c, o, pause_ms);
         return;
     }
-    if (!image_ready(c, o))
+    if (!image_ready(c, o) || !disks_free(c, o))
         return;
     const Holdfast__V1__Host *h;
     hf_status st = hf_facts_schedule(hf_controllers_facts(c), i, &h);

@@ -94,8 +94,41 @@ static void resize_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
     }
 }
 
+static const struct {
+    const char *verb, *does;
+} volume_works[] = {
+    {"CreateVolumeSnapshot", "makes a snapshot of"},
+    {"DeleteVolumeSnapshot", "deletes a snapshot of"},
+    {"RevertVolume", "reverts"},
+    {"FlattenVolume", "flattens"},
+};
+
+static void work_on_volume(const Operation *op, const Holdfast__V1__Volume *m, const char *does, struct hf_verdict *v)
+{
+    const Holdfast__V1__VolumeStatus *st = m->status;
+    const Holdfast__V1__VolumeStatus__WorkEnd *last = st->last_work;
+    const char *note = hf_condition_message(st->conditions, st->n_conditions, "Work");
+    if (m->spec->deleting)
+        failed(v, HF_PRECONDITION, "volume '%s' is being deleted", m->meta->name);
+    else if (m->spec->work != NULL && m->spec->work->sequence == op->target_run)
+        running(v, "%s volume '%s'%s%s", does, m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
+    else if (last == NULL || last->sequence != op->target_run)
+        failed(v, HF_UNKNOWN_OUTCOME, "volume '%s': how it ended is not known any more, other work has followed",
+               m->meta->name);
+    else if (last->error_code != 0)
+        failed(v, hf_code_from_grpc(last->error_code), "volume '%s': %s", m->meta->name, last->error_message);
+    else
+        v->kind = HF_VERDICT_SUCCEEDED;
+}
+
 static void volume(const Operation *op, const Holdfast__V1__Volume *m, struct hf_verdict *v)
 {
+    for (size_t i = 0; i < sizeof volume_works / sizeof volume_works[0]; i++) {
+        if (strcmp(op->verb, volume_works[i].verb) == 0) {
+            work_on_volume(op, m, volume_works[i].does, v);
+            return;
+        }
+    }
     if (strcmp(op->verb, "ResizeVolume") == 0)
         resize_volume(m, v);
     else

@@ -28,6 +28,12 @@ static bool address_of_instance(const ProtobufCMessage *m)
     return ((const Holdfast__V1__IpAddress *)m)->instance_uuid[0] != '\0';
 }
 
+/* What needs its image is its root volume, until that was flattened. */
+static bool has_no_root_volume(const ProtobufCMessage *m)
+{
+    return ((const Holdfast__V1__Instance *)m)->spec->root_volume_uuid[0] == '\0';
+}
+
 /* A run that is over holds no host. */
 static bool placement_is_open(const ProtobufCMessage *m)
 {
@@ -47,7 +53,7 @@ static const struct ref refs[] = {
     {K(VOLUME), "spec.image_uuid", K(IMAGE), OPTIONAL, NULL},
     {K(VOLUME), "status.host_uuid", K(HOST), INTERNAL, NULL},
     {K(INSTANCE), "spec.instance_offering_uuid", K(INSTANCE_OFFERING), REQUIRED, NULL},
-    {K(INSTANCE), "spec.image_uuid", K(IMAGE), REQUIRED, NULL},
+    {K(INSTANCE), "spec.image_uuid", K(IMAGE), REQUIRED, has_no_root_volume},
     {K(INSTANCE), "spec.l3_network_uuids", K(L3_NETWORK), REQUIRED, NULL},
     {K(INSTANCE), "spec.primary_storage_uuid", K(PRIMARY_STORAGE), OPTIONAL, NULL},
     {K(INSTANCE), "spec.host_uuid", K(HOST), OPTIONAL, NULL},

@@ -8,6 +8,7 @@
 #include "control/placement_guard.h"
 #include "control/volume_growth.h"
 #include "control/volume_memory.h"
+#include "control/volume_work.h"
 
 #define STATE(name)      HOLDFAST__V1__VOLUME_STATUS__STATE__##name
 #define CONDITION_DELETE "Delete"
@@ -17,6 +18,7 @@ static void free_memory(void *memory)
     struct hf_volume_memory *mem = memory;
     free(mem->message);
     free(mem->growth_message);
+    free(mem->work.message);
     free(mem);
 }
 
@@ -64,7 +66,7 @@ static bool in_use(const struct hf_controllers *c, const Holdfast__V1__Volume *v
     return i != NULL && hf_placement_open(i->placement);
 }
 
-static const Holdfast__V1__Host *choose_host(struct hf_controllers *c, const Holdfast__V1__Volume *v)
+const Holdfast__V1__Host *hf_volume_choose_host(struct hf_controllers *c, const Holdfast__V1__Volume *v)
 {
     const char *local = v->status != NULL ? v->status->host_uuid : "";
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
@@ -111,7 +113,7 @@ static void delete_file(struct hf_controllers *c, struct hf_world_object *o, str
             say(c, o, mem->message);
         return;
     }
-    const Holdfast__V1__Host *h = choose_host(c, volume(o));
+    const Holdfast__V1__Host *h = hf_volume_choose_host(c, volume(o));
     if (h != NULL) {
         snprintf(mem->host_uuid, sizeof mem->host_uuid, "%s", h->meta->uuid);
         hf_host_assignments_mark(c->assignments, NULL);
@@ -126,6 +128,8 @@ void hf_volume_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     if (volume(o)->status != NULL && volume(o)->status->growing_to_bytes > 0 && !volume(o)->spec->deleting)
         hf_volume_growth_step(c, o);
+    if (volume(o)->spec->work != NULL && !volume(o)->spec->deleting && !o->busy)
+        hf_volume_work_step(c, o);
     if (!volume(o)->spec->deleting)
         return;
     if (hf_volume_file_gone(c, o))
@@ -139,7 +143,10 @@ void hf_volume_report(struct hf_controllers *c, const char *host_uuid, const Hol
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__VOLUME, r->volume_uuid);
     struct hf_volume_memory *mem = o != NULL ? o->memory : NULL;
     if (o != NULL && !volume(o)->spec->deleting && volume(o)->status != NULL) {
-        hf_volume_growth_report(c, o, host_uuid, r);
+        if (r->work != NULL)
+            hf_volume_work_report(c, o, host_uuid, r->work);
+        else
+            hf_volume_growth_report(c, o, host_uuid, r);
         return;
     }
     if (mem == NULL || strcmp(mem->host_uuid, host_uuid) != 0)
@@ -157,6 +164,10 @@ void hf_volume_host_lost(struct hf_controllers *c, const char *host_uuid)
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__VOLUME); i++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__VOLUME, i);
         struct hf_volume_memory *mem = o->memory;
+        if (mem != NULL && !mem->work.ended && strcmp(mem->work.host_uuid, host_uuid) == 0) {
+            mem->work.host_uuid[0] = '\0';
+            hf_controllers_mark(c, o);
+        }
         if (mem == NULL || mem->deleted || strcmp(mem->host_uuid, host_uuid) != 0)
             continue;
         mem->host_uuid[0] = '\0';

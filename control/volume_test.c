@@ -66,12 +66,12 @@ static void a_running_guest_is_told_of_its_larger_disk(void **state)
     struct cloud *c = *state;
     cloud_create_instance(c, 1, false);
     assert_true(wait_state(c, 1, STATE(RUNNING), 5000));
-    c->hosts[0].volumes_fail = true;
+    c->hosts[0].volumes = VOLUMES_WAIT;
     resize(c, 2 * GIB);
     cloud_run(c, 3000);
     assert_int_equal(operation_state(c, 100), OPERATION(RUNNING));
     assert_true(operation_says(c, 100, "Cannot grow device files"));
-    c->hosts[0].volumes_fail = false;
+    c->hosts[0].volumes = VOLUMES_WELL;
     cloud_new_leader(c); /* knows nothing, and asks again */
     cloud_run(c, 15000);
     assert_int_equal(operation_state(c, 100), OPERATION(SUCCEEDED));
@@ -84,7 +84,7 @@ static void the_end_of_the_run_ends_the_wait(void **state)
     struct cloud *c = *state;
     cloud_create_instance(c, 1, false);
     assert_true(wait_state(c, 1, STATE(RUNNING), 5000));
-    c->hosts[0].volumes_fail = true;
+    c->hosts[0].volumes = VOLUMES_WAIT;
     resize(c, 2 * GIB);
     cloud_run(c, 3000);
     host_guest_ends(&c->hosts[0], 1);

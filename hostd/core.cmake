@@ -2,7 +2,7 @@
 hf_library(hf_hostd_core
   SOURCES host_core.c host_attach.c host_leave.c host_assign.c instance_rec.c instance_assign.c instance_start.c instance_run.c
     instance_grow.c instance_io.c instance_move.c instance_stop.c
-          storage_rec.c storage_lease.c storage_place.c peer_values.c image_rec.c volume_rec.c network_rec.c
+          storage_rec.c storage_lease.c storage_place.c peer_values.c image_rec.c volume_rec.c volume_rec_work.c network_rec.c
   LINK hf_ha_pb hf_ha hf_storage_core hf_net_core hf_base hf_api)
 
 hf_test(storage_place_test SOURCES storage_place_test.c LINK hf_hostd_core)

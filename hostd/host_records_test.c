@@ -1,4 +1,5 @@
 /* Storages, images, volumes and networks of one host, and what they keep an instance from. */
+#include "holdfast/v1/storage.pb-c.h"
 #include "hostd/host_fixture.h"
 
 #include <string.h>
@@ -39,6 +40,34 @@ static void delete_volume(struct world *w, const char *uuid)
     a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_VOLUME;
     a.volume = &v;
     send_assignment(w, &a);
+}
+
+#define WORK(x) HOLDFAST__V1__VOLUME_SPEC__WORK__KIND__##x
+#define SNAP   "e0000000000000000000000000000001"
+
+static void work_on_volume(struct world *w, Holdfast__V1__VolumeSpec__Work__Kind kind, uint64_t sequence)
+{
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    Holdfast__V1__VolumeAssignment v = HOLDFAST__V1__VOLUME_ASSIGNMENT__INIT;
+    Holdfast__V1__VolumeAssignment__Work work = HOLDFAST__V1__VOLUME_ASSIGNMENT__WORK__INIT;
+    v.uuid = (char *)VM1; /* the fixture's volumes have their instances' digits */
+    v.primary_storage_uuid = (char *)SHARED;
+    v.install_path = (char *)"rootVolumes/vol-" VM1 ".qcow2";
+    v.work = &work;
+    work.kind = (int32_t)kind;
+    work.sequence = sequence;
+    work.snapshot_uuid = (char *)(kind == WORK(FLATTEN) ? "" : SNAP);
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_VOLUME;
+    a.volume = &v;
+    send_assignment(w, &a);
+}
+
+static const Holdfast__V1__VolumeReport__Work *worked(struct world *w)
+{
+    const Holdfast__V1__VolumeReport *r = world_volume(w, VM1);
+    assert_non_null(r);
+    assert_non_null(r->work);
+    return r->work;
 }
 
 static void storages_report_themselves(void **state)
@@ -189,6 +218,67 @@ static void volumes_are_deleted_unless_used(void **state)
     world_step(w, 10000);
     assert_true(world_volume(w, VM1)->deleted);
     assert_false(hf_disk_sim_has_volume(w->shared, "rootVolumes/vol-" VM1 ".qcow2"));
+    world_free(w);
+}
+
+/* Tried until it is done, whatever answer gets lost; said again when the leader asks again. */
+static void work_on_a_volume_is_done(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    hf_sim_set_fault(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CHANGE, HF_SIM_LOST_ANSWER, 1);
+    work_on_volume(w, WORK(SNAPSHOT), 1); /* under a running guest */
+    world_step(w, 59000);
+    assert_null(world_volume(w, VM1));
+    world_step(w, 1100);
+    assert_false(worked(w)->done || worked(w)->failed);
+    assert_string_not_equal(worked(w)->message, "");
+    world_step(w, 30000);
+    assert_true(worked(w)->done && worked(w)->sequence == 1 && worked(w)->size_bytes > 0);
+    assert_int_equal(hf_disk_sim_changes(w->shared), 2);
+    world_forget(w);
+    work_on_volume(w, WORK(SNAPSHOT), 1);
+    world_step(w, 1000);
+    assert_true(worked(w)->done);
+    assert_int_equal(hf_disk_sim_changes(w->shared), 2);
+    work_on_volume(w, WORK(FLATTEN), 2); /* it has not to be unassigned between */
+    world_step(w, 1000);
+    assert_true(worked(w)->done && worked(w)->sequence == 2);
+    assert_int_equal(worked(w)->percent, 50);
+    world_free(w);
+}
+
+static void a_volume_is_put_back_only_when_no_guest_has_it(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    work_on_volume(w, WORK(REVERT), 1);
+    world_step(w, 10000);
+    assert_non_null(strstr(worked(w)->message, "uses the volume"));
+    assert_int_equal(hf_disk_sim_changes(w->shared), 0);
+    world_instance(w, (struct order){.power = POWER(STOPPED)});
+    world_step(w, 20000);
+    assert_true(worked(w)->done);
+    assert_int_equal(hf_disk_sim_changes(w->shared), 1);
+    world_free(w);
+}
+
+static void work_that_cannot_be_done_fails(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    work_on_volume(w, WORK(REVERT), 1);
+    world_step(w, 1000);
+    assert_true(worked(w)->failed);
+    assert_non_null(strstr(worked(w)->message, "there is no volume"));
+    assert_int_equal(worked(w)->error_code, hf_code_grpc(HF_NOT_FOUND));
+    delete_volume(w, VM1); /* the record goes over to that */
+    world_step(w, 1000);
+    assert_true(world_volume(w, VM1)->deleted);
     world_free(w);
 }
 
@@ -360,6 +450,9 @@ int main(void)
         cmocka_unit_test(an_image_server_that_is_away_is_asked_again),
         cmocka_unit_test(a_template_that_was_lost_is_fetched_again),
         cmocka_unit_test(volumes_are_deleted_unless_used),
+        cmocka_unit_test(work_on_a_volume_is_done),
+        cmocka_unit_test(a_volume_is_put_back_only_when_no_guest_has_it),
+        cmocka_unit_test(work_that_cannot_be_done_fails),
         cmocka_unit_test(a_missing_nic_blocks_with_its_name),
         cmocka_unit_test(dhcp_lives_as_long_as_it_is_needed),
         cmocka_unit_test(an_instance_without_network_starts),

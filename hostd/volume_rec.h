@@ -1,4 +1,5 @@
-/* A volume whose file shall be deleted. Never while an instance of this host uses it, and not before the set
+/* A volume whose file shall be deleted, or to which something is done while it stays (snapshots, flattening). It is not
+ * deleted, nor put back to a snapshot, while an instance of this host uses it, and nothing is done before the set
  * of assignments is whole (until then nobody knows who uses it). Forgotten when the leader unassigns it.
  */
 #ifndef HF_HOSTD_VOLUME_REC_H

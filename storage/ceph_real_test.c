@@ -1,4 +1,4 @@
-/* Leases, templates, volumes and eviction on a real cluster, which ceph_real_test.py starts: HF_CEPH_MON and
+/* Leases, templates, volumes, their snapshots, and eviction on a real cluster, which ceph_real_test.py starts: HF_CEPH_MON and
  * HF_CEPH_KEY tell where, HF_CEPH_MACHINE and HF_CEPH_MACHINE_IP name the network namespace of another
  * machine. */
 #include <errno.h>
@@ -277,6 +277,169 @@ static void the_lock_of_a_lost_machine(void **state)
     rados_shutdown(c);
 }
 
+/* --- snapshots --- */
+
+static void write_block(rados_t c, const char *name, char content)
+{
+    char block[4096];
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    memset(block, content, sizeof block);
+    assert_int_equal(rbd_open(io, name, &image, NULL), 0);
+    assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+}
+
+static char read_block(rados_t c, const char *name)
+{
+    char byte = 0;
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    assert_int_equal(rbd_open_read_only(io, name, &image, NULL), 0);
+    assert_int_equal(rbd_read(image, 0, 1, &byte), 1);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+    return byte;
+}
+
+static uint64_t size_of(struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+{
+    struct hf_rbd_stat stat;
+    ok(l->rbd.ops->stat(&l->rbd, n, &stat));
+    return stat.size_bytes;
+}
+
+static void is(hf_status st, enum hf_code code, const char *says)
+{
+    assert_int_equal(hf_status_code(st), code);
+    assert_non_null(strstr(hf_status_message(st), says));
+    hf_status_drop(st);
+}
+
+/* "early" holds 'a', "late" 'b', the image 'c' and twice the size. */
+static void make_snapped(rados_t c, struct hf_rbd_lib *l, const struct hf_rbd_name *v)
+{
+    unsigned evicted;
+    hf_rbd_lib_init(l, c);
+    ok(hf_rbd_have_volume(&l->rbd, v, NULL, 8 * MIB, &evicted));
+    write_block(c, v->image, 'a');
+    ok(hf_rbd_snapshot(&l->snaps, v, "early"));
+    ok(hf_rbd_snapshot(&l->snaps, v, "early"));
+    write_block(c, v->image, 'b');
+    ok(hf_rbd_snapshot(&l->snaps, v, "late"));
+    write_block(c, v->image, 'c');
+    ok(l->rbd.ops->grow(&l->rbd, v, 16 * MIB));
+    ok(l->rbd.ops->grow(&l->rbd, v, 12 * MIB)); /* comes late */
+}
+
+static void going_back_to_a_snapshot(void **state)
+{
+    (void)state;
+    rados_t c = connected();
+    struct hf_rbd_lib l;
+    struct hf_rbd_name v = {POOL, "snapped"};
+    make_snapped(c, &l, &v);
+    assert_int_equal(size_of(&l, &v), 16 * MIB);
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "early", 1, 16 * MIB));
+    assert_int_equal(read_block(c, "snapped"), 'a');
+    assert_int_equal(size_of(&l, &v), 16 * MIB);
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "late", 2, 16 * MIB));
+    assert_int_equal(read_block(c, "snapped"), 'b');
+    write_block(c, "snapped", 'd');
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "early", 1, 16 * MIB)); /* an order of before that comes late */
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "late", 2, 16 * MIB));
+    assert_int_equal(read_block(c, "snapped"), 'd');
+    is(hf_rbd_revert(&l.rbd, &l.snaps, &v, "never", 3, 16 * MIB), HF_NOT_FOUND, "no snapshot 'never'");
+    ok(hf_rbd_delete_snapshot(&l.snaps, &v, "early"));
+    ok(hf_rbd_delete_snapshot(&l.snaps, &v, "early"));
+    assert_int_equal(read_block(c, "snapped"), 'd');
+    ok(hf_rbd_delete(&l.rbd, &v)); /* with the other one */
+    rados_shutdown(c);
+}
+
+/* Somebody's writes would be taken away: they are not, and they go on undisturbed. */
+static void no_going_back_under_a_guest(void **state)
+{
+    (void)state;
+    char block[512] = "x";
+    rados_t c = connected(), guest = connected();
+    rados_ioctx_t io = pool_of(guest);
+    rbd_image_t open;
+    struct hf_rbd_lib l;
+    struct hf_rbd_name v = {POOL, "used"};
+    make_snapped(c, &l, &v);
+    assert_int_equal(rbd_open(io, "used", &open, NULL), 0);
+    is(hf_rbd_revert(&l.rbd, &l.snaps, &v, "early", 1, 0), HF_UNAVAILABLE, "open in another client");
+    assert_int_equal(rbd_write(open, 0, sizeof block, block), sizeof block); /* it has the lock now */
+    is(hf_rbd_revert(&l.rbd, &l.snaps, &v, "early", 1, 0), HF_UNAVAILABLE, "open in another client");
+    ok(hf_rbd_snapshot(&l.snaps, &v, "live")); /* its own client does this */
+    assert_int_equal(rbd_write(open, 0, sizeof block, block), sizeof block);
+    ok(l.rbd.ops->grow(&l.rbd, &v, 20 * MIB));
+    ok(hf_rbd_delete_snapshot(&l.snaps, &v, "live"));
+    assert_int_equal(rbd_write(open, 0, sizeof block, block), sizeof block);
+    assert_int_equal(read_block(c, "used"), 'x');
+    /* And while it is done, nobody comes in. */
+    rbd_close(open);
+    ok(l.snaps.ops->hold(&l.snaps, &v));
+    assert_int_equal(rbd_open(io, "used", &open, NULL), 0);
+    assert_true(rbd_write(open, 0, sizeof block, block) < 0);
+    rbd_close(open);
+    l.snaps.ops->release(&l.snaps);
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "early", 1, 0));
+    assert_int_equal(read_block(c, "used"), 'a');
+    ok(hf_rbd_delete(&l.rbd, &v));
+    rados_ioctx_destroy(io);
+    rados_shutdown(guest);
+    rados_shutdown(c);
+}
+
+static bool unprotects(rados_t c, const char *name, const char *snap)
+{
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    assert_int_equal(rbd_open(io, name, &image, NULL), 0);
+    bool done = rbd_snap_unprotect(image, snap) == 0;
+    if (done)
+        assert_int_equal(rbd_snap_protect(image, snap), 0);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+    return done;
+}
+
+static void clones(void **state)
+{
+    (void)state;
+    static char data[4 * MIB];
+    char path[] = "/tmp/hf-ceph-XXXXXX";
+    unsigned evicted;
+    rados_t c = connected();
+    struct hf_rbd_lib l;
+    struct hf_rbd_name t = {POOL, "parent"}, v = {POOL, "child"};
+    struct hf_rbd_stat stat;
+    hf_rbd_lib_init(&l, c);
+    close(mkstemp(path));
+    write_file(path, data);
+    ok(hf_rbd_have_template(&l.rbd, &t, "me", path, sizeof data, 1));
+    ok(hf_rbd_have_volume(&l.rbd, &v, &t, 8 * MIB, &evicted));
+    is(hf_rbd_delete_snapshot(&l.snaps, &t, "holdfast"), HF_CONFLICT, "is protected");
+    is(hf_rbd_delete(&l.rbd, &t), HF_CONFLICT, "has clones");
+    ok(hf_rbd_snapshot(&l.snaps, &v, "before"));
+    assert_false(unprotects(c, "parent", "holdfast"));
+    ok(l.snaps.ops->flatten(&l.snaps, &v));
+    ok(l.snaps.ops->flatten(&l.snaps, &v));
+    ok(l.rbd.ops->stat(&l.rbd, &v, &stat));
+    assert_string_equal(stat.parent_image, "");
+    assert_true(unprotects(c, "parent", "holdfast")); /* not even the snapshot needs it */
+    ok(hf_rbd_delete(&l.rbd, &t));
+    assert_int_equal(read_block(c, "child"), data[0]);
+    ok(hf_rbd_revert(&l.rbd, &l.snaps, &v, "before", 1, 8 * MIB));
+    ok(hf_rbd_have_volume(&l.rbd, &v, NULL, 8 * MIB, &evicted)); /* and it starts without it */
+    ok(hf_rbd_delete(&l.rbd, &v));
+    unlink(path);
+    rados_shutdown(c);
+}
+
 /* --- what is wrong --- */
 
 static void expect(const struct hf_rados_access *a, unsigned connect_ms, enum hf_code code)
@@ -324,6 +487,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_template_and_its_clone),
         cmocka_unit_test(a_client_that_is_left_over),
         cmocka_unit_test(the_lock_of_a_lost_machine),
+        cmocka_unit_test(going_back_to_a_snapshot),
+        cmocka_unit_test(no_going_back_under_a_guest),
+        cmocka_unit_test(clones),
         cmocka_unit_test(wrong_clusters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,24 @@ struct hf_rbd_access {
     const char *user, *key;      /* user "": the cluster asks for no key */
 };
 
+/* What is done to a volume that is there. All but REVERT leave what a guest sees as it is. */
+enum hf_volume_change_kind {
+    HF_VOLUME_SNAPSHOT,
+    HF_VOLUME_DELETE_SNAPSHOT,
+    HF_VOLUME_REVERT,  /* to a snapshot; no run of its instance is open, and none begins before it is known to be done */
+    HF_VOLUME_FLATTEN, /* it needs its template no more */
+};
+
+struct hf_volume_change {
+    enum hf_volume_change_kind kind;
+    uint64_t sequence;       /* grows with each change of this volume */
+    struct hf_uuid snapshot; /* names it; zero: none is meant */
+    uint64_t size_bytes;     /* of the volume; REVERT keeps it, where the snapshot is smaller */
+};
+
+/* size_bytes: of the volume as it is now; 0: not known. */
+typedef void (*hf_primary_change_cb)(void *arg, hf_status st, uint64_t size_bytes);
+
 struct hf_primary;
 
 struct hf_primary_ops {
@@ -77,6 +95,12 @@ struct hf_primary_ops {
      * fewer. NULL as rbd is. */
     const struct hf_ceph_seen *(*seen)(struct hf_primary *p);
     void (*close)(struct hf_primary *p); /* calls under way still call back */
+    /* May be repeated; one that comes late, after others have followed, does no harm. NULL: it cannot. NOT_FOUND, CONFLICT:
+     * it cannot be done, and nothing has been. progress (may be NULL) is called on the loop. */
+    void (*change_volume)(struct hf_primary *p, const char *install_path, const struct hf_volume_change *change,
+                          unsigned deadline_ms,
+                          void (*progress)(void *arg, uint64_t done, uint64_t total),
+                          hf_primary_change_cb cb, void *arg);
 };
 
 struct hf_primary {

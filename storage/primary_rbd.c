@@ -24,6 +24,8 @@
 #define CALL_QUEUE_MAX    256
 #define FETCH_THREADS_MAX 4
 #define FETCH_QUEUE_MAX   256
+#define CHANGE_THREADS_MAX 4
+#define CHANGE_QUEUE_MAX   256
 #define CONNECT_MS        5000
 #define OP_MS             20000
 
@@ -37,7 +39,7 @@ struct primary_rbd {
     struct hf_rbd_access access;
     struct hf_ceph_seen seen; /* loop only */
     struct hf_ceph_session *session;
-    struct hf_worker *calls, *fetches;
+    struct hf_worker *calls, *fetches, *changes; /* changes: of volumes, some of which are long */
     unsigned workers_open;
     bool closing;
     atomic_uint refs;     /* the owner's and one per call */
@@ -68,6 +70,9 @@ struct call {
     bool has_template;
     struct hf_uuid template_uuid;
     uint64_t size_bytes;
+    /* change_volume */
+    struct hf_volume_change change;
+    hf_primary_change_cb change_cb;
 };
 
 static struct primary_rbd *of(struct hf_primary *p)
@@ -419,6 +424,60 @@ static void rbd_delete_volume(struct hf_primary *p, const char *install_path, un
     hf_worker_submit(c->p->calls, &c->job, deadline_ms);
 }
 
+/* --- changes of volumes --- */
+
+static hf_status do_change(struct call *c, struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+{
+    char snap[HF_UUID_STR];
+    hf_uuid_format(&c->change.snapshot, snap);
+    switch (c->change.kind) {
+    case HF_VOLUME_SNAPSHOT:
+        return hf_rbd_snapshot(&l->snaps, n, snap);
+    case HF_VOLUME_DELETE_SNAPSHOT:
+        return hf_rbd_delete_snapshot(&l->snaps, n, snap);
+    case HF_VOLUME_REVERT:
+        return hf_rbd_revert(&l->rbd, &l->snaps, n, snap, c->change.sequence, c->change.size_bytes);
+    case HF_VOLUME_FLATTEN:
+        return l->snaps.ops->flatten(&l->snaps, n);
+    }
+    return hf_error(HF_UNIMPLEMENTED, "change number %d is not known", (int)c->change.kind);
+}
+
+static hf_status run_change(struct call *c, struct hf_rbd_lib *l)
+{
+    struct hf_rbd_name n = {c->pool, c->image};
+    struct hf_rbd_stat stat = {0};
+    HF_TRY(check_path(c));
+    l->progress = image_progress;
+    l->arg = c;
+    hf_status st = do_change(c, l, &n);
+    if (hf_ok(st) && c->change.kind != HF_VOLUME_DELETE_SNAPSHOT)
+        st = l->rbd.ops->stat(&l->rbd, &n, &stat);
+    c->size_bytes = stat.size_bytes;
+    return st;
+}
+
+static void change_done(struct hf_job *job, hf_status st)
+{
+    struct call *c = of_job(job);
+    st = outcome(c, st);
+    c->change_cb(c->arg, st, hf_ok(st) ? c->size_bytes : 0);
+}
+
+static void rbd_change_volume(struct hf_primary *p, const char *install_path,
+                              const struct hf_volume_change *change, unsigned deadline_ms,
+                              void (*progress)(void *arg, uint64_t done, uint64_t total),
+                              hf_primary_change_cb cb, void *arg)
+{
+    struct call *c = new_volume_call(p, install_path, run_change, NULL, arg);
+    c->job.done = change_done;
+    c->job.note = image_note;
+    c->progress = progress;
+    c->change = *change;
+    c->change_cb = cb;
+    hf_worker_submit(c->p->changes, &c->job, deadline_ms);
+}
+
 static bool rbd_absolute(struct hf_primary *p, const char *install_path, char *out, size_t out_len)
 {
     char pool[HF_CEPH_NAME_MAX], image[HF_CEPH_NAME_MAX];
@@ -488,6 +547,7 @@ static void rbd_close_primary(struct hf_primary *primary)
     p->closing = true;
     hf_worker_close(p->calls, on_worker_closed, p);
     hf_worker_close(p->fetches, on_worker_closed, p);
+    hf_worker_close(p->changes, on_worker_closed, p);
 }
 
 static const struct hf_primary_ops rbd_ops = {
@@ -500,6 +560,7 @@ static const struct hf_primary_ops rbd_ops = {
     .seen = rbd_seen,
     .held = rbd_held,
     .close = rbd_close_primary,
+    .change_volume = rbd_change_volume,
 };
 
 static hf_status check_place(const struct hf_ceph_place *place)
@@ -548,7 +609,8 @@ hf_status hf_primary_rbd_create(struct hf_env *env, const struct hf_ceph_place *
         &limits);
     p->calls = hf_worker_create(env, "ceph", CALL_THREADS_MAX, CALL_QUEUE_MAX);
     p->fetches = hf_worker_create(env, "ceph-images", FETCH_THREADS_MAX, FETCH_QUEUE_MAX);
-    p->workers_open = 2;
+    p->changes = hf_worker_create(env, "ceph-volumes", CHANGE_THREADS_MAX, CHANGE_QUEUE_MAX);
+    p->workers_open = 3;
     atomic_init(&p->refs, 1);
     *ret = &p->primary;
     return HF_STATUS_OK;

@@ -25,6 +25,7 @@ struct hf_disk_sim {
     struct name *volumes, *images;
     struct primary *primaries;
     bool hangs;
+    unsigned changes;
 };
 
 struct primary {
@@ -48,6 +49,7 @@ struct call {
     hf_primary_cb cb;
     hf_primary_capacity_cb capacity_cb;
     hf_primary_image_cb image_cb;
+    hf_primary_change_cb change_cb;
     void *arg;
 };
 
@@ -128,6 +130,11 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
     case HF_PRIMARY_SIM_DELETE:
         take(&d->volumes, c->name);
         break;
+    case HF_PRIMARY_SIM_CHANGE:
+        if (!*find(&d->volumes, c->name))
+            return hf_error(HF_NOT_FOUND, "there is no volume '%s'", c->name);
+        d->changes++;
+        break;
     }
     return HF_STATUS_OK;
 }
@@ -181,6 +188,8 @@ static void answer(void *arg)
         c->capacity_cb(c->arg, st, hf_ok(st) ? &capacity : NULL);
     else if (c->image_cb)
         c->image_cb(c->arg, st, hf_ok(st) ? &info : NULL);
+    else if (c->change_cb)
+        c->change_cb(c->arg, st, hf_ok(st) ? VOLUME_BYTES : 0);
     else
         c->cb(c->arg, st);
     hf_status_drop(st);
@@ -254,6 +263,17 @@ static void p_held(struct hf_primary *p, const char *path, unsigned deadline_ms,
          deadline_ms);
 }
 
+static void p_change_volume(struct hf_primary *p, const char *path, const struct hf_volume_change *change,
+                            unsigned deadline_ms, void (*progress)(void *arg, uint64_t done, uint64_t total),
+                            hf_primary_change_cb cb, void *arg)
+{
+    if (progress && change->kind == HF_VOLUME_FLATTEN)
+        progress(arg, VOLUME_BYTES / 2, VOLUME_BYTES);
+    send(p,
+         (struct call){.op = HF_PRIMARY_SIM_CHANGE, .name = hf_strdup(path), .change_cb = cb, .arg = arg},
+         CALL_MS, deadline_ms);
+}
+
 static bool p_absolute(struct hf_primary *hp, const char *path, char *out, size_t out_len)
 {
     struct primary *p = hf_container_of(hp, struct primary, p);
@@ -278,6 +298,7 @@ static const struct hf_primary_ops primary_ops = {
     .absolute = p_absolute,
     .held = p_held,
     .close = p_close,
+    .change_volume = p_change_volume,
 };
 
 struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,
@@ -345,6 +366,11 @@ void hf_disk_sim_hang(struct hf_disk_sim *d, bool hangs)
 bool hf_disk_sim_has_volume(const struct hf_disk_sim *d, const char *path)
 {
     return *find((struct name **)&d->volumes, path) != NULL;
+}
+
+unsigned hf_disk_sim_changes(const struct hf_disk_sim *d)
+{
+    return d->changes;
 }
 
 bool hf_disk_sim_has_image(const struct hf_disk_sim *d, const struct hf_uuid *image)

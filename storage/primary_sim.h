@@ -15,6 +15,7 @@ enum hf_primary_sim_op {
     HF_PRIMARY_SIM_CREATE,
     HF_PRIMARY_SIM_DELETE,
     HF_PRIMARY_SIM_HELD,
+    HF_PRIMARY_SIM_CHANGE,
 };
 
 struct hf_disk_sim *hf_disk_sim_create(struct hf_env *env, uint64_t total_bytes);
@@ -39,6 +40,7 @@ struct hf_sim_faults *hf_disk_sim_faults(struct hf_disk_sim *d);
 /* Every call hangs until its deadline. */
 void hf_disk_sim_hang(struct hf_disk_sim *d, bool hangs);
 bool hf_disk_sim_has_volume(const struct hf_disk_sim *d, const char *install_path);
+unsigned hf_disk_sim_changes(const struct hf_disk_sim *d); /* of volumes, that were carried out */
 bool hf_disk_sim_has_image(const struct hf_disk_sim *d, const struct hf_uuid *image);
 void hf_disk_sim_lose_image(struct hf_disk_sim *d, const struct hf_uuid *image);
 

@@ -11,10 +11,13 @@
 #include "base/mem.h"
 #include "storage/ceph_client.h"
 #include "storage/rbd_import.h"
+#include "storage/rbd_lib_priv.h"
 
-/* exclusive-lock always: without it librbd fences nobody. */
+/* exclusive-lock always: without it librbd fences nobody. deep-flatten: snapshots that were taken before it are flattened,
+ * too, so that nothing of a volume needs its template any more. */
 #define FEATURES                                                                                             \
-    (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF)
+    (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF |    \
+     RBD_FEATURE_DEEP_FLATTEN)
 #define ORDER         22 /* 4 MiB objects */
 #define LOCK_TEXT_MAX 1024
 #define IMAGE_ID_MAX  64
@@ -26,7 +29,7 @@ static struct hf_rbd_lib *of(struct hf_rbd *r)
     return hf_container_of(r, struct hf_rbd_lib, rbd);
 }
 
-static hf_status failed(struct hf_rbd_lib *l, int rc, const char *doing, const struct hf_rbd_name *n)
+hf_status hf_rbd_failed(struct hf_rbd_lib *l, int rc, const char *doing, const struct hf_rbd_name *n)
 {
     l->rc = rc;
     return hf_rados_error(rc, "%s '%s/%s'", doing, n->pool, n->image);
@@ -43,14 +46,8 @@ static hf_status open_pool(struct hf_rbd_lib *l, const char *pool, rados_ioctx_t
     return hf_rados_error(rc, "open the pool '%s'", pool);
 }
 
-/* An open image, and its pool. */
-struct image {
-    rados_ioctx_t pool;
-    rbd_image_t image;
-};
-
-static hf_status open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, bool writable,
-                            struct image *ret)
+hf_status hf_rbd_open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, bool writable,
+                            struct hf_rbd_open *ret)
 {
     HF_TRY(open_pool(l, n->pool, &ret->pool));
     int rc = writable ? rbd_open(ret->pool, n->image, &ret->image, NULL)
@@ -58,10 +55,10 @@ static hf_status open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, b
     if (rc >= 0)
         return HF_STATUS_OK;
     rados_ioctx_destroy(ret->pool);
-    return failed(l, rc, "open the image", n);
+    return hf_rbd_failed(l, rc, "open the image", n);
 }
 
-static void close_image(struct image *i)
+void hf_rbd_close_image(struct hf_rbd_open *i)
 {
     (void)rbd_close(i->image); /* what must be on disk was flushed */
     rados_ioctx_destroy(i->pool);
@@ -78,7 +75,7 @@ static hf_status read_parent(struct hf_rbd_lib *l, rbd_image_t image, const stru
     if (rc == -ENOENT)
         return HF_STATUS_OK;
     if (rc < 0)
-        return failed(l, rc, "find the parent of", n);
+        return hf_rbd_failed(l, rc, "find the parent of", n);
     snprintf(ret->parent_pool, sizeof ret->parent_pool, "%s", parent.pool_name);
     snprintf(ret->parent_image, sizeof ret->parent_image, "%s", parent.image_name);
     rbd_linked_image_spec_cleanup(&parent);
@@ -91,7 +88,7 @@ static hf_status read_template(struct hf_rbd_lib *l, rbd_image_t image, const st
 {
     int is = 0, rc = rbd_snap_is_protected(image, HF_CEPH_TEMPLATE_SNAP, &is);
     if (rc < 0 && rc != -ENOENT)
-        return failed(l, rc, "look at the snapshot of", n);
+        return hf_rbd_failed(l, rc, "look at the snapshot of", n);
     ret->is_template = rc >= 0 && is != 0;
     char text[32] = "";
     size_t len = sizeof text - 1;
@@ -103,14 +100,14 @@ static hf_status read_template(struct hf_rbd_lib *l, rbd_image_t image, const st
 static hf_status lib_stat(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_stat *ret)
 {
     struct hf_rbd_lib *l = of(r);
-    struct image i;
+    struct hf_rbd_open i;
     *ret = (struct hf_rbd_stat){0};
-    HF_TRY(open_image(l, n, false, &i));
+    HF_TRY(hf_rbd_open_image(l, n, false, &i));
     int rc = rbd_get_size(i.image, &ret->size_bytes);
-    hf_status st = rc < 0 ? failed(l, rc, "read the size of", n) : read_parent(l, i.image, n, ret);
+    hf_status st = rc < 0 ? hf_rbd_failed(l, rc, "read the size of", n) : read_parent(l, i.image, n, ret);
     if (hf_ok(st))
         st = read_template(l, i.image, n, ret);
-    close_image(&i);
+    hf_rbd_close_image(&i);
     return st;
 }
 
@@ -134,7 +131,7 @@ static hf_status lib_create(struct hf_rbd *r, const struct hf_rbd_name *n, uint6
     int rc = rbd_create4(pool, n->image, size_bytes, options);
     rbd_image_options_destroy(options);
     rados_ioctx_destroy(pool);
-    return rc < 0 ? failed(l, rc, "make the image", n) : HF_STATUS_OK;
+    return rc < 0 ? hf_rbd_failed(l, rc, "make the image", n) : HF_STATUS_OK;
 }
 
 static hf_status lib_clone(struct hf_rbd *r, const struct hf_rbd_name *template_, const struct hf_rbd_name *n)
@@ -152,7 +149,7 @@ static hf_status lib_clone(struct hf_rbd *r, const struct hf_rbd_name *template_
     rbd_image_options_destroy(options);
     rados_ioctx_destroy(to);
     rados_ioctx_destroy(from);
-    return rc < 0 ? failed(l, rc, "make the clone", n) : HF_STATUS_OK;
+    return rc < 0 ? hf_rbd_failed(l, rc, "make the clone", n) : HF_STATUS_OK;
 }
 
 static int no_progress(uint64_t done, uint64_t total, void *arg)
@@ -174,11 +171,11 @@ static int grow(rbd_image_t image, uint64_t size_bytes)
 static hf_status lib_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
 {
     struct hf_rbd_lib *l = of(r);
-    struct image i;
-    HF_TRY(open_image(l, n, true, &i));
+    struct hf_rbd_open i;
+    HF_TRY(hf_rbd_open_image(l, n, true, &i));
     int rc = grow(i.image, size_bytes);
-    close_image(&i);
-    return rc < 0 ? failed(l, rc, "grow", n) : HF_STATUS_OK;
+    hf_rbd_close_image(&i);
+    return rc < 0 ? hf_rbd_failed(l, rc, "grow", n) : HF_STATUS_OK;
 }
 
 static hf_status lib_rename(struct hf_rbd *r, const struct hf_rbd_name *n, const char *to)
@@ -188,85 +185,102 @@ static hf_status lib_rename(struct hf_rbd *r, const struct hf_rbd_name *n, const
     HF_TRY(open_pool(l, n->pool, &pool));
     int rc = rbd_rename(pool, n->image, to);
     rados_ioctx_destroy(pool);
-    return rc < 0 ? failed(l, rc, "name", n) : HF_STATUS_OK;
+    return rc < 0 ? hf_rbd_failed(l, rc, "name", n) : HF_STATUS_OK;
 }
 
 static hf_status lib_protect(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t file_bytes)
 {
     struct hf_rbd_lib *l = of(r);
-    struct image i;
+    struct hf_rbd_open i;
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, file_bytes);
-    HF_TRY(open_image(l, n, true, &i));
+    HF_TRY(hf_rbd_open_image(l, n, true, &i));
     int rc = rbd_metadata_set(i.image, KEY_FILE_SIZE, text);
     if (rc >= 0)
         rc = rbd_snap_create(i.image, HF_CEPH_TEMPLATE_SNAP);
     if (rc >= 0 || rc == -EEXIST)
         rc = rbd_snap_protect(i.image, HF_CEPH_TEMPLATE_SNAP);
-    close_image(&i);
-    return rc < 0 && rc != -EBUSY /* it is */ ? failed(l, rc, "protect the snapshot of", n) : HF_STATUS_OK;
+    hf_rbd_close_image(&i);
+    return rc < 0 && rc != -EBUSY /* it is */ ? hf_rbd_failed(l, rc, "protect the snapshot of", n) : HF_STATUS_OK;
 }
 
 static hf_status lib_import(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file)
 {
     struct hf_rbd_lib *l = of(r);
-    struct image i;
-    HF_TRY(open_image(l, n, true, &i));
+    struct hf_rbd_open i;
+    HF_TRY(hf_rbd_open_image(l, n, true, &i));
     struct hf_rbd_import how = {
         .image = i.image, .file = file, .stop = l->stop, .progress = l->progress, .arg = l->arg};
     hf_status st = hf_wrap(hf_rbd_import(&how), "fill the image '%s/%s'", n->pool, n->image);
     if (hf_status_code(st) == HF_PRECONDITION) /* on the blocklist */
         l->rc = -ESHUTDOWN;
-    close_image(&i);
+    hf_rbd_close_image(&i);
     return st;
 }
 
 /* --- deleting --- */
 
-/* A template that never was one to others may carry its snapshot already. */
-static hf_status drop_snapshot(struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+/* A volume may have users' snapshots, a template that never was one to others that of templates. */
+static hf_status drop_snapshots(struct hf_rbd_lib *l, const struct hf_rbd_name *n)
 {
-    struct image i;
-    int is = 0;
-    HF_TRY(open_image(l, n, true, &i));
-    int rc = rbd_snap_is_protected(i.image, HF_CEPH_TEMPLATE_SNAP, &is);
-    if (rc >= 0 && is != 0)
-        rc = rbd_snap_unprotect(i.image, HF_CEPH_TEMPLATE_SNAP);
-    if (rc >= 0)
-        rc = rbd_snap_remove(i.image, HF_CEPH_TEMPLATE_SNAP);
-    close_image(&i);
-    return rc < 0 && rc != -ENOENT ? failed(l, rc, "remove the snapshot of", n) : HF_STATUS_OK;
+    struct hf_rbd_open i;
+    HF_TRY(hf_rbd_open_image(l, n, true, &i));
+    hf_status st = hf_rbd_drop_snapshots(l, i.image, n);
+    hf_rbd_close_image(&i);
+    return st;
 }
 
 static hf_status lib_trash(struct hf_rbd *r, const struct hf_rbd_name *n)
 {
     struct hf_rbd_lib *l = of(r);
     rados_ioctx_t pool;
-    HF_TRY(drop_snapshot(l, n));
+    HF_TRY(drop_snapshots(l, n));
     HF_TRY(open_pool(l, n->pool, &pool));
     int rc = rbd_trash_move(pool, n->image, 0);
     rados_ioctx_destroy(pool);
     if (rc == -EBUSY)
         return hf_error(HF_UNAVAILABLE, "the image '%s/%s' is open somewhere", n->pool, n->image);
-    return rc < 0 ? failed(l, rc, "move to the trash", n) : HF_STATUS_OK;
+    return rc < 0 ? hf_rbd_failed(l, rc, "move to the trash", n) : HF_STATUS_OK;
 }
 
-static int purge(rados_ioctx_t pool, const char *image)
+/* A snapshot that was ordered before and made late is in its way. */
+static hf_status purge_one(struct hf_rbd_lib *l, rados_ioctx_t pool, const char *id, const struct hf_rbd_name *n)
 {
-    size_t n = 16;
+    rbd_image_t image;
+    int rc = rbd_trash_remove(pool, id, true);
+    if (rc == -ENOTEMPTY) {
+        rc = rbd_open_by_id(pool, id, &image, NULL);
+        if (rc < 0)
+            return hf_rbd_failed(l, rc, "open in the trash", n);
+        hf_status st = hf_rbd_drop_snapshots(l, image, n);
+        (void)rbd_close(image);
+        if (!hf_ok(st))
+            return st;
+        rc = rbd_trash_remove(pool, id, true);
+    }
+    if (rc == -EBUSY)
+        return hf_error(HF_UNAVAILABLE, "the image '%s/%s' in the trash is still open somewhere", n->pool,
+                        n->image);
+    return rc < 0 ? hf_rbd_failed(l, rc, "empty the trash of", n) : HF_STATUS_OK;
+}
+
+static hf_status purge(struct hf_rbd_lib *l, rados_ioctx_t pool, const struct hf_rbd_name *n)
+{
+    size_t room = 16;
     rbd_trash_image_info_t *list = NULL;
     int rc;
     do {
-        list = hf_realloc_array(list, n, sizeof *list);
-        rc = rbd_trash_list(pool, list, &n); /* ERANGE: n is how many there are */
+        list = hf_realloc_array(list, room, sizeof *list);
+        rc = rbd_trash_list(pool, list, &room); /* ERANGE: room is how many there are */
     } while (rc == -ERANGE);
-    size_t got = rc < 0 ? 0 : n;
-    for (size_t i = 0; i < got && rc >= 0; i++)
-        if (strcmp(list[i].name, image) == 0)
-            rc = rbd_trash_remove(pool, list[i].id, true);
+    size_t got = rc < 0 ? 0 : room;
+    hf_status st = rc < 0 ? hf_rbd_failed(l, rc, "list the trash of", n) : HF_STATUS_OK;
+    for (size_t i = 0; i < got && hf_ok(st); i++)
+        if (strcmp(list[i].name, n->image) == 0)
+            st = purge_one(l, pool, list[i].id, n);
     rbd_trash_list_cleanup(list, got);
     free(list);
-    return rc;
+    return st;
 }
 
 static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
@@ -274,12 +288,9 @@ static hf_status lib_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
     struct hf_rbd_lib *l = of(r);
     rados_ioctx_t pool;
     HF_TRY(open_pool(l, n->pool, &pool));
-    int rc = purge(pool, n->image);
+    hf_status st = purge(l, pool, n);
     rados_ioctx_destroy(pool);
-    if (rc == -EBUSY)
-        return hf_error(HF_UNAVAILABLE, "the image '%s/%s' in the trash is still open somewhere", n->pool,
-                        n->image);
-    return rc < 0 ? failed(l, rc, "empty the trash of", n) : HF_STATUS_OK;
+    return st;
 }
 
 /* --- those who have it open --- */
@@ -318,13 +329,13 @@ static int see_watchers(struct hf_rbd_lib *l, rbd_image_t image, struct others *
 hf_status hf_rbd_lib_watchers(struct hf_rbd_lib *l, const struct hf_rbd_name *n,
                               char ret[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX], size_t *ret_n)
 {
-    struct image i;
+    struct hf_rbd_open i;
     struct others o = {.n = 0};
-    HF_TRY(open_image(l, n, false, &i));
+    HF_TRY(hf_rbd_open_image(l, n, false, &i));
     int rc = see_watchers(l, i.image, &o);
-    close_image(&i);
+    hf_rbd_close_image(&i);
     if (rc < 0)
-        return failed(l, rc, "see who has open", n);
+        return hf_rbd_failed(l, rc, "see who has open", n);
     memcpy(ret, o.addrs, o.n * sizeof ret[0]);
     *ret_n = o.n;
     return HF_STATUS_OK;
@@ -403,7 +414,7 @@ static int break_lock(rados_ioctx_t pool, rbd_image_t image, const struct others
     return rc == -ENOENT ? 0 : rc;
 }
 
-static hf_status evict(struct hf_rbd_lib *l, const struct image *i, const struct hf_rbd_name *n,
+static hf_status evict(struct hf_rbd_lib *l, const struct hf_rbd_open *i, const struct hf_rbd_name *n,
                        unsigned *ret_n)
 {
     struct others o = {.n = 0};
@@ -415,17 +426,17 @@ static hf_status evict(struct hf_rbd_lib *l, const struct image *i, const struct
     if (rc >= 0 && o.owner[0] != '\0')
         rc = break_lock(i->pool, i->image, &o);
     *ret_n = (unsigned)o.n;
-    return rc < 0 ? failed(l, rc, "have the cluster refuse the other clients of", n) : HF_STATUS_OK;
+    return rc < 0 ? hf_rbd_failed(l, rc, "have the cluster refuse the other clients of", n) : HF_STATUS_OK;
 }
 
 static hf_status lib_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n)
 {
     struct hf_rbd_lib *l = of(r);
-    struct image i;
+    struct hf_rbd_open i;
     *ret_n = 0;
-    HF_TRY(open_image(l, n, true, &i));
+    HF_TRY(hf_rbd_open_image(l, n, true, &i));
     hf_status st = evict(l, &i, n, ret_n);
-    close_image(&i);
+    hf_rbd_close_image(&i);
     return st;
 }
 
@@ -444,5 +455,5 @@ static const struct hf_rbd_ops lib_ops = {
 
 void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster)
 {
-    *l = (struct hf_rbd_lib){.rbd.ops = &lib_ops, .cluster = cluster};
+    *l = (struct hf_rbd_lib){.rbd.ops = &lib_ops, .snaps.ops = &hf_rbd_snap_lib_ops, .cluster = cluster};
 }

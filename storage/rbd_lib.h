@@ -1,4 +1,4 @@
-/* The verbs of rbd_volume.h on a real cluster, by librbd. One struct, one thread at a time; many structs may
+/* The verbs of rbd_volume.h and rbd_snapshot.h on a real cluster, by librbd. One struct, one thread at a time; many structs may
  * share a connection. */
 #ifndef HF_STORAGE_RBD_LIB_H
 #define HF_STORAGE_RBD_LIB_H
@@ -6,13 +6,18 @@
 #include <rbd/librbd.h>
 
 #include "storage/rados_conn.h"
-#include "storage/rbd_volume.h"
+#include "storage/rbd_snapshot.h"
+
+struct hf_rbd_open;
 
 struct hf_rbd_lib {
     struct hf_rbd rbd;
-    rados_t cluster; /* borrowed */
+    struct hf_rbd_snaps snaps;
+    struct hf_rbd_open *held; /* by snaps' hold */
+    rados_t cluster;          /* borrowed */
     /* Of a long import: true ends it with CANCELLED. May be NULL. */
     bool (*stop)(void *arg);
+    /* Of an import, a flattening, a revert. May be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *arg;
     int rc; /* of the last call that failed */

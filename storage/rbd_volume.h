@@ -44,7 +44,7 @@ struct hf_rbd_ops {
     hf_status (*protect)(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t file_bytes);
     /* The content of a raw file into an image that is as large. */
     hf_status (*import)(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file);
-    hf_status (*trash)(struct hf_rbd *r, const struct hf_rbd_name *n);
+    hf_status (*trash)(struct hf_rbd *r, const struct hf_rbd_name *n); /* its snapshots first */
     hf_status (*purge)(struct hf_rbd *r, const struct hf_rbd_name *n); /* what of this name is in the trash */
     /* Every other client that has it open is refused by the cluster from here on; how many there were. */
     hf_status (*evict)(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n);
@@ -71,7 +71,7 @@ hf_status hf_rbd_have_volume(struct hf_rbd *r, const struct hf_rbd_name *n,
                              const struct hf_rbd_name *template_, uint64_t size_bytes,
                              unsigned *ret_evicted) HF_MUST_USE;
 
-/* To the trash, then for good; OK when it is not there. */
+/* Its snapshots, then itself: to the trash, then for good; OK when it is not there. CONFLICT: a snapshot has clones. */
 hf_status hf_rbd_delete(struct hf_rbd *r, const struct hf_rbd_name *n) HF_MUST_USE;
 
 #endif
