@@ -283,7 +283,7 @@ static const struct cli_verb volume_verbs[] = {
     {.name = "detach", .shape = CLI_ACT, .method = "DetachVolume", .help = N_("from its stopped instance")},
     {.name = "resize", .shape = CLI_ACT, .method = "ResizeVolume", .flags = volume_resize,
      .help = N_("make it larger, also under a running guest")},
-    {.name = "snapshot create", .shape = CLI_ACT, .method = "CreateVolumeSnapshot", .second_path = "name",
+    {.name = "snapshot create", .shape = CLI_ACT, .method = "SnapshotVolume", .second_path = "name",
      .second_label = N_("SNAPSHOT"), .help = N_("keep what it holds now under a name (Ceph only)")},
     {.name = "snapshot list", .shape = CLI_RUN, .method = "GetVolume", .run = cli_volume_snapshots, .help = N_("its snapshots, oldest first")},
     {.name = "snapshot revert", .shape = CLI_ACT, .method = "RevertVolume", .second_path = "snapshot",

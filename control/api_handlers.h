@@ -38,7 +38,7 @@ void hf_handle_detach_volume(struct hf_api_call *c);
 void hf_handle_resize_volume(struct hf_api_call *c);
 
 /* api_volume_work.c */
-void hf_handle_create_volume_snapshot(struct hf_api_call *c);
+void hf_handle_snapshot_volume(struct hf_api_call *c);
 void hf_handle_delete_volume_snapshot(struct hf_api_call *c);
 void hf_handle_revert_volume(struct hf_api_call *c);
 void hf_handle_flatten_volume(struct hf_api_call *c);

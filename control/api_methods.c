@@ -73,7 +73,7 @@ static const struct hf_api_method methods[] = {
     ROW(volume_service, "AttachVolume", attach_volume, &hf_volume_rules),
     ROW(volume_service, "DetachVolume", detach_volume, &hf_volume_rules),
     ROW(volume_service, "ResizeVolume", resize_volume, &hf_volume_rules),
-    ROW(volume_service, "CreateVolumeSnapshot", create_volume_snapshot, &hf_volume_rules),
+    ROW(volume_service, "SnapshotVolume", snapshot_volume, &hf_volume_rules),
     ROW(volume_service, "DeleteVolumeSnapshot", delete_volume_snapshot, &hf_volume_rules),
     ROW(volume_service, "RevertVolume", revert_volume, &hf_volume_rules),
     ROW(volume_service, "FlattenVolume", flatten_volume, &hf_volume_rules),

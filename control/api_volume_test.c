@@ -1,5 +1,5 @@
-/* Snapshots, going back to them and flattening through the API, with controllers and scripted hosts: what is refused, who
- * does the work, and what happens when hosts or leaders are lost meanwhile. */
+/* Snapshots, going back to them and flattening through the API, with controllers and scripted hosts: what is
+ * refused, who does the work, and what happens when hosts or leaders are lost meanwhile. */
 #include "control/api_testing.h"
 
 #include "control/api_volume.h"
@@ -76,10 +76,10 @@ static void on_every_host(struct api_world *w, int what)
 
 static enum hf_code snapshot(struct api_world *w, const char *name, struct answer *a)
 {
-    Holdfast__V1__CreateVolumeSnapshotRequest r = HOLDFAST__V1__CREATE_VOLUME_SNAPSHOT_REQUEST__INIT;
+    Holdfast__V1__SnapshotVolumeRequest r = HOLDFAST__V1__SNAPSHOT_VOLUME_REQUEST__INIT;
     r.uuid = VOLUME_1;
     r.name = (char *)name;
-    return call_leader(w, "Volume", "CreateVolumeSnapshot", &r.base, a);
+    return call_leader(w, "Volume", "SnapshotVolume", &r.base, a);
 }
 
 static enum hf_code with_snapshot(struct api_world *w, const char *method, const char *name, struct answer *a)
@@ -118,7 +118,8 @@ static void refuse(struct answer *a, enum hf_code code, const char *says)
 }
 
 /* The operation in `started` ends like this. Takes started. */
-static void ends(struct api_world *w, struct answer *started, Holdfast__V1__Operation__State state, const char *says)
+static void ends(struct api_world *w, struct answer *started, Holdfast__V1__Operation__State state,
+                 const char *says)
 {
     struct answer ended;
     Operation *op = wait_operation(w, started, &ended);

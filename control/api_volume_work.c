@@ -53,8 +53,8 @@ static bool is_off(const Instance *holder)
 static hf_status make_snapshot(struct hf_draft *d, Volume *v, const Instance *holder,
                                const char **ret_snapshot)
 {
-    const Holdfast__V1__CreateVolumeSnapshotRequest *r =
-        (const Holdfast__V1__CreateVolumeSnapshotRequest *)d->call->request;
+    const Holdfast__V1__SnapshotVolumeRequest *r =
+        (const Holdfast__V1__SnapshotVolumeRequest *)d->call->request;
     char uuid[HF_UUID_STR];
     Holdfast__V1__VolumeStatus *st = v->status;
     HF_TRY(hf_name_check(r->name));
@@ -114,9 +114,8 @@ static hf_status flatten(struct hf_draft *d, Volume *v, const Instance *holder, 
     return HF_STATUS_OK;
 }
 
-static const struct verb snapshot_verb = {"CreateVolumeSnapshot", "snapshot",
-                                          "waiting for a host to make the snapshot", KIND(SNAPSHOT),
-                                          make_snapshot};
+static const struct verb snapshot_verb = {
+    "SnapshotVolume", "snapshot", "waiting for a host to make the snapshot", KIND(SNAPSHOT), make_snapshot};
 static const struct verb delete_verb = {"DeleteVolumeSnapshot", "delete a snapshot of",
                                         "waiting for a host to delete the snapshot", KIND(DELETE_SNAPSHOT),
                                         delete_snapshot};
@@ -214,7 +213,7 @@ static void handle(struct hf_api_call *c, const struct verb *verb)
     hf_call_write(c, HF_ROOM_ADD, build);
 }
 
-void hf_handle_create_volume_snapshot(struct hf_api_call *c)
+void hf_handle_snapshot_volume(struct hf_api_call *c)
 {
     handle(c, &snapshot_verb);
 }

@@ -97,7 +97,7 @@ static void resize_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
 static const struct {
     const char *verb, *does;
 } volume_works[] = {
-    {"CreateVolumeSnapshot", "makes a snapshot of"},
+    {"SnapshotVolume", "makes a snapshot of"},
     {"DeleteVolumeSnapshot", "deletes a snapshot of"},
     {"RevertVolume", "reverts"},
     {"FlattenVolume", "flattens"},
