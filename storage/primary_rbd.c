@@ -1,7 +1,6 @@
 #include "storage/primary_rbd.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "storage/image_cache.h"
 #include "storage/qemu_img.h"
 #include "storage/rbd_lib.h"
+#include "storage/rbd_room.h"
 
 #define CALL_THREADS_MAX  8
 #define CALL_QUEUE_MAX    256
@@ -149,29 +149,6 @@ static hf_status outcome(const struct call *c, hf_status worker)
 
 /* --- check --- */
 
-/* What the monitors say of the pool: its share of what is free, after replication. */
-static hf_status read_capacity(const char *answer, const char *pool, struct hf_capacity *ret)
-{
-    json_t *root = json_loads(answer, 0, NULL), *stats = NULL, *at;
-    size_t i;
-    json_array_foreach(json_object_get(root, "pools"), i, at)
-    {
-        const char *name = json_string_value(json_object_get(at, "name"));
-        if (name && strcmp(name, pool) == 0)
-            stats = json_object_get(at, "stats");
-    }
-    json_t *used = json_object_get(stats, "stored"), *free_ = json_object_get(stats, "max_avail");
-    bool ok = json_is_integer(used) && json_is_integer(free_);
-    if (ok) {
-        ret->available_bytes = (uint64_t)json_integer_value(free_);
-        ret->total_bytes = (uint64_t)json_integer_value(used) + ret->available_bytes;
-    }
-    json_decref(root);
-    if (!ok)
-        return hf_error(HF_UNAVAILABLE, "the cluster has no pool '%s', or no word yet about its room", pool);
-    return HF_STATUS_OK;
-}
-
 /* The pool is there, and its OSDs answer. */
 static hf_status probe_pool(struct hf_rbd_lib *l, const char *pool)
 {
@@ -203,15 +180,11 @@ static void see_addresses(struct call *c, struct hf_rbd_lib *l)
 
 static hf_status run_check(struct call *c, struct hf_rbd_lib *l)
 {
-    char *answer = NULL;
     see_addresses(c, l);
     HF_TRY(probe_pool(l, c->p->image_pool));
     HF_TRY(probe_pool(l, c->p->root_pool));
     HF_TRY(probe_pool(l, c->p->data_pool));
-    HF_TRY(hf_rados_command(l->cluster, "{\"prefix\":\"df\",\"format\":\"json\"}", &answer));
-    hf_status st = read_capacity(answer, c->p->root_pool, &c->capacity);
-    free(answer);
-    return st;
+    return hf_rbd_room(l->cluster, c->p->root_pool, &c->capacity);
 }
 
 static void check_done(struct hf_job *job, hf_status st)
@@ -261,8 +234,9 @@ static hf_status import_file(struct call *c, struct hf_rbd_lib *l, const struct 
     l->stop = image_stop;
     l->progress = image_progress;
     l->arg = c;
-    hf_status st =
-        hf_rbd_have_template(&l->rbd, n, c->p->maker, file, c->info.virtual_bytes, c->info.file_bytes);
+    hf_status st = hf_rbd_room_for_file(l->cluster, c->p->image_pool, file, c->p->reserved_bytes);
+    if (hf_ok(st))
+        st = hf_rbd_have_template(&l->rbd, n, c->p->maker, file, c->info.virtual_bytes, c->info.file_bytes);
     if (file == raw)
         unlink(raw);
     return st;
@@ -351,17 +325,15 @@ static hf_status check_path(const struct call *c)
                     c->p->data_pool);
 }
 
-static hf_status check_room(struct call *c, struct hf_rbd_lib *l)
+/* One that is there needs no more room. */
+static hf_status check_room_for_new(struct call *c, struct hf_rbd_lib *l, const struct hf_rbd_name *n)
 {
-    char *answer = NULL;
-    struct hf_capacity room;
-    HF_TRY(hf_rados_command(l->cluster, "{\"prefix\":\"df\",\"format\":\"json\"}", &answer));
-    hf_status st = read_capacity(answer, c->pool, &room);
-    free(answer);
-    if (hf_ok(st) && room.available_bytes <= c->p->reserved_bytes)
-        return hf_error(HF_EXHAUSTED, "the pool '%s' has no room left but its reserve of %llu bytes", c->pool,
-                        (unsigned long long)c->p->reserved_bytes);
-    return st;
+    struct hf_rbd_stat stat;
+    hf_status st = l->rbd.ops->stat(&l->rbd, n, &stat);
+    if (hf_status_code(st) != HF_NOT_FOUND)
+        return st;
+    hf_status_drop(st);
+    return hf_rbd_room_for_volume(l->cluster, c->pool, c->size_bytes, c->p->reserved_bytes);
 }
 
 static hf_status run_create(struct call *c, struct hf_rbd_lib *l)
@@ -372,9 +344,9 @@ static hf_status run_create(struct call *c, struct hf_rbd_lib *l)
     HF_TRY(check_path(c));
     if (c->has_template)
         hf_uuid_format(&c->template_uuid, name);
-    HF_TRY(check_room(c, l));
-    hf_status st =
-        hf_rbd_have_volume(&l->rbd, &n, c->has_template ? &template_ : NULL, c->size_bytes, &evicted);
+    hf_status st = check_room_for_new(c, l, &n);
+    if (hf_ok(st))
+        st = hf_rbd_have_volume(&l->rbd, &n, c->has_template ? &template_ : NULL, c->size_bytes, &evicted);
     if (evicted > 0)
         hf_warn(
             "the volume 'ceph://%s/%s' was still open in %u clients: the cluster refuses them from now on",

@@ -13,8 +13,8 @@
 #include "storage/rbd_import.h"
 #include "storage/rbd_lib_priv.h"
 
-/* exclusive-lock always: without it librbd fences nobody. deep-flatten: snapshots that were taken before it are flattened,
- * too, so that nothing of a volume needs its template any more. */
+/* exclusive-lock always: without it librbd fences nobody. deep-flatten: snapshots that were taken before it
+ * are flattened, too, so that nothing of a volume needs its template any more. */
 #define FEATURES                                                                                             \
     (RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK | RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF |    \
      RBD_FEATURE_DEEP_FLATTEN)
@@ -46,6 +46,27 @@ static hf_status open_pool(struct hf_rbd_lib *l, const char *pool, rados_ioctx_t
     return hf_rados_error(rc, "open the pool '%s'", pool);
 }
 
+/* Why librbd does not find it: a pool that vanished is known by the next map, and an image whose parent is
+ * gone is there and cannot be opened. Neither is an image that is gone by order. */
+static hf_status not_found(struct hf_rbd_lib *l, rados_ioctx_t pool, const struct hf_rbd_name *n)
+{
+    char object[sizeof "rbd_id." + HF_CEPH_NAME_MAX];
+    uint64_t size;
+    time_t when;
+    l->rc = rados_wait_for_latest_osdmap(l->cluster);
+    if (l->rc >= 0 && rados_pool_lookup(l->cluster, n->pool) == -ENOENT)
+        return hf_error(HF_UNAVAILABLE, "the cluster has no pool '%s'", n->pool);
+    snprintf(object, sizeof object, "rbd_id.%s", n->image);
+    if (l->rc >= 0)
+        l->rc = rados_stat(pool, object, &size, &when);
+    if (l->rc >= 0)
+        return hf_error(HF_UNAVAILABLE,
+                        "the image '%s/%s' is there, but cannot be opened: what it was cloned from is gone. "
+                        "Bring that back, or put the image aside with 'rbd trash mv %s/%s'",
+                        n->pool, n->image, n->pool, n->image);
+    return hf_rbd_failed(l, l->rc, "open the image", n);
+}
+
 hf_status hf_rbd_open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, bool writable,
                             struct hf_rbd_open *ret)
 {
@@ -54,8 +75,9 @@ hf_status hf_rbd_open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, b
                       : rbd_open_read_only(ret->pool, n->image, &ret->image, NULL);
     if (rc >= 0)
         return HF_STATUS_OK;
+    hf_status st = rc == -ENOENT ? not_found(l, ret->pool, n) : hf_rbd_failed(l, rc, "open the image", n);
     rados_ioctx_destroy(ret->pool);
-    return hf_rbd_failed(l, rc, "open the image", n);
+    return st;
 }
 
 void hf_rbd_close_image(struct hf_rbd_open *i)
@@ -201,7 +223,8 @@ static hf_status lib_protect(struct hf_rbd *r, const struct hf_rbd_name *n, uint
     if (rc >= 0 || rc == -EEXIST)
         rc = rbd_snap_protect(i.image, HF_CEPH_TEMPLATE_SNAP);
     hf_rbd_close_image(&i);
-    return rc < 0 && rc != -EBUSY /* it is */ ? hf_rbd_failed(l, rc, "protect the snapshot of", n) : HF_STATUS_OK;
+    return rc < 0 && rc != -EBUSY /* it is */ ? hf_rbd_failed(l, rc, "protect the snapshot of", n)
+                                              : HF_STATUS_OK;
 }
 
 static hf_status lib_import(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file)
@@ -244,7 +267,8 @@ static hf_status lib_trash(struct hf_rbd *r, const struct hf_rbd_name *n)
 }
 
 /* A snapshot that was ordered before and made late is in its way. */
-static hf_status purge_one(struct hf_rbd_lib *l, rados_ioctx_t pool, const char *id, const struct hf_rbd_name *n)
+static hf_status purge_one(struct hf_rbd_lib *l, rados_ioctx_t pool, const char *id,
+                           const struct hf_rbd_name *n)
 {
     rbd_image_t image;
     int rc = rbd_trash_remove(pool, id, true);
@@ -258,6 +282,8 @@ static hf_status purge_one(struct hf_rbd_lib *l, rados_ioctx_t pool, const char 
             return st;
         rc = rbd_trash_remove(pool, id, true);
     }
+    if (rc == -ENOENT) /* put aside without its parent: it cannot be opened, and is nobody's any more */
+        return HF_STATUS_OK;
     if (rc == -EBUSY)
         return hf_error(HF_UNAVAILABLE, "the image '%s/%s' in the trash is still open somewhere", n->pool,
                         n->image);
