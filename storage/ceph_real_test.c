@@ -110,6 +110,55 @@ static void a_fenced_renewal_never_lands(void **state)
     rados_shutdown(c);
 }
 
+/* --- a full cluster --- */
+
+static void set_ratio(rados_t c, const char *which, const char *ratio)
+{
+    char command[128], *answer = NULL;
+    snprintf(command, sizeof command, "{\"prefix\":\"osd set-%s-ratio\",\"ratio\":%s}", which, ratio);
+    ok(hf_rados_command(c, command, &answer));
+    free(answer);
+}
+
+static void wait_full(rados_t c, bool full)
+{
+    struct hf_capacity room = {.available_bytes = full};
+    for (int i = 0; i < 600 && (room.available_bytes == 0) != full; i++) {
+        hf_status_drop(hf_rbd_room(c, POOL, &room));
+        usleep(100000);
+    }
+    assert_int_equal(room.available_bytes == 0, full);
+    assert_int_equal(rados_wait_for_latest_osdmap(c), 0);
+}
+
+/* Writes wait for room then, but no host may lose its lease for that. */
+static void leases_on_a_full_cluster(void **state)
+{
+    (void)state;
+    rados_t c = connected();
+    rados_ioctx_t io = pool_of(c);
+    wait_full(c, false);
+    assert_false(refused(io, 100, false, 'a'));
+    set_ratio(c, "nearfull", "0.000001");
+    set_ratio(c, "backfillfull", "0.000002");
+    set_ratio(c, "full", "0.000003");
+    wait_full(c, true);
+    assert_false(refused(io, 101, false, 'b'));
+    ok(hf_rados_lease_mark(io, "record", 101));
+    assert_true(refused(io, 101, false, 'x'));
+    assert_false(refused(io, 101, true, 'd'));
+    assert_int_equal(content_of(io), 'd');
+    hf_status st = hf_rbd_room_for_volume(c, POOL, MIB, 0);
+    assert_int_equal(hf_status_code(st), HF_EXHAUSTED);
+    hf_status_drop(st);
+    set_ratio(c, "full", "0.95");
+    set_ratio(c, "backfillfull", "0.9");
+    set_ratio(c, "nearfull", "0.85");
+    wait_full(c, false);
+    rados_ioctx_destroy(io);
+    rados_shutdown(c);
+}
+
 /* --- images --- */
 
 static void write_file(const char *path, char *data)
@@ -565,6 +614,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fenced_renewal_never_lands),
+        cmocka_unit_test(leases_on_a_full_cluster),
         cmocka_unit_test(a_template_and_its_clone),
         cmocka_unit_test(a_client_that_is_left_over),
         cmocka_unit_test(the_lock_of_a_lost_machine),

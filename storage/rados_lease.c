@@ -11,6 +11,10 @@
 #define CLIENT      "holdfast.client" /* who wrote it */
 #define EPOCH_CHARS 16
 
+/* A full cluster holds writes up, but not those that need no more room, if they say that they know: hosts
+ * keep their leases then, and guests wait for room instead of being killed. */
+#define NOT_HELD_UP LIBRADOS_OPERATION_FULL_TRY
+
 /* A comparison needs something to compare with: the object is made with no epoch fenced, once. */
 static int make(rados_ioctx_t pool, const char *object)
 {
@@ -20,7 +24,7 @@ static int make(rados_ioctx_t pool, const char *object)
     rados_write_op_create(op, LIBRADOS_CREATE_EXCLUSIVE, NULL);
     rados_write_op_setxattr(op, FENCED, text, EPOCH_CHARS);
     rados_write_op_setxattr(op, WRITTEN, text, EPOCH_CHARS);
-    int rc = rados_write_op_operate(op, pool, object, NULL, LIBRADOS_OPERATION_NOFLAG);
+    int rc = rados_write_op_operate(op, pool, object, NULL, NOT_HELD_UP);
     rados_release_write_op(op);
     return rc == -EEXIST ? 0 : rc;
 }
@@ -28,9 +32,9 @@ static int make(rados_ioctx_t pool, const char *object)
 /* Takes op. */
 static int run(rados_write_op_t op, rados_ioctx_t pool, const char *object)
 {
-    int rc = rados_write_op_operate(op, pool, object, NULL, LIBRADOS_OPERATION_NOFLAG);
+    int rc = rados_write_op_operate(op, pool, object, NULL, NOT_HELD_UP);
     if (rc == -ENOENT && (rc = make(pool, object)) >= 0)
-        rc = rados_write_op_operate(op, pool, object, NULL, LIBRADOS_OPERATION_NOFLAG);
+        rc = rados_write_op_operate(op, pool, object, NULL, NOT_HELD_UP);
     rados_release_write_op(op);
     return rc;
 }
