@@ -66,6 +66,10 @@
     X(SILENCE_WITHOUT_WATCHDOG, "rule 13",  "Silence proves a host down that has no watchdog, and the guard lets it.") \
     X(POWER_OFF_UNCONFIRMED,   "rule 14",  "A power device's agent that ends well is believed without asking for the status.") \
     X(POWER_BEFORE_FENCE,      "rule 14",  "The power of a host without contact is cut before its fence is committed.") \
+    X(BLOCKLIST_BY_CLIENTS_PROVES, "rule 15", "Single clients on a blocklist count as the whole host, and the guard lets it.") \
+    X(WRITE_FENCED_FILE_STORAGE_UNPROVEN, "rule 15", "A write-fenced instance leaves once one of its storages refuses its host, whatever its other disks lie on, and the guard lets it.") \
+    X(UNBLOCK_BEFORE_NEXT_EPOCH, "rule 15", "A host is taken off a blocklist before it lives a later epoch, and the guard lets it.") \
+    X(ADD_WHILE_REMOVING,      "rule 15",  "A host is put on a blocklist while a removal is under way whose end nobody knows.") \
     X(F_NOT_AWAITED,           "rule 13",  "Nobody waits for a guest's last writes: neither the keeper before its word, nor the leader behind another's, nor a start after an outage.") \
     X(LOST_START_FAILED,       "rule 17",  "A start whose answer was lost counts as one that failed.") \
     X(UNKNOWN_IS_FAILED,        "rule 17",  "A write that leadership was lost over is answered as one that surely did not happen.") \

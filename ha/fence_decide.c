@@ -1,4 +1,4 @@
-#include "ha/fence_decide.h"
+#include "ha/fence_decide_priv.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,16 +6,10 @@
 
 #include "base/mutant.h"
 
-#define ACTIONS_OF_HOST 2 /* at most, beside one for each storage: power, and what is said of it */
+#define ACTIONS_OF_HOST    2 /* at most, beside those for each storage: power, and what is said of it */
+#define ACTIONS_OF_STORAGE 3 /* what proves it, its blocklist, and what is said of that */
 
 typedef unsigned long long ull;
-
-struct plan {
-    const struct hf_fence_view *view;
-    struct hf_fence_action *list;
-    size_t n, max;
-    size_t lost, counted; /* hosts without a sign of life, of those that are not proven down */
-};
 
 struct seconds {
     char text[32];
@@ -35,12 +29,8 @@ enum hf_watchdog hf_watchdog_of_text(const char *text)
     return strcmp(text, "stand-in") == 0 ? HF_WATCHDOG_STAND_IN : HF_WATCHDOG_NONE;
 }
 
-static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h,
-                                   enum hf_fence_action_kind kind, const char *fmt, ...) HF_PRINTF(4, 5);
-
-/* NULL when the plan is full: the next call goes on. */
-static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h,
-                                   enum hf_fence_action_kind kind, const char *fmt, ...)
+struct hf_fence_action *hf_fence_plan_add(struct hf_fence_plan *p, const struct hf_fence_host *h,
+                                          enum hf_fence_action_kind kind, const char *fmt, ...)
 {
     if (p->n == p->max)
         return NULL;
@@ -55,7 +45,7 @@ static struct hf_fence_action *add(struct plan *p, const struct hf_fence_host *h
     return a;
 }
 
-static void alarm_about(struct hf_fence_action *a)
+void hf_fence_plan_alarm(struct hf_fence_action *a)
 {
     if (a)
         a->alarm = true;
@@ -129,7 +119,7 @@ static bool is_lost(const struct hf_fence_host *h)
     return h->epoch > 0 && !h->at_rest && !h->contact && !all_proven(h) && !first_moving(h);
 }
 
-static bool too_many_lost(const struct plan *p)
+static bool too_many_lost(const struct hf_fence_plan *p)
 {
     return p->lost > 1 && p->lost * 100 > p->view->settings.mass_share * p->counted &&
            !HF_MUTANT(MASS_LOSS_FENCED);
@@ -149,7 +139,7 @@ static const char *blind_text(const struct hf_fence_storage *s, char *out, size_
 /* --- the two questions --- */
 
 /* Why silence may not fence this host now; NULL: nothing stands against it. */
-static const char *silence_problem(const struct plan *p, char *out, size_t len)
+const char *hf_fence_silence_problem(const struct hf_fence_plan *p, char *out, size_t len)
 {
     if (!p->view->settings.ha_enabled)
         return "HA is switched off";
@@ -160,39 +150,58 @@ static const char *silence_problem(const struct plan *p, char *out, size_t len)
     return out;
 }
 
+/* Its records have stood still for long enough: the fence. */
+static void commit_silent(struct hf_fence_plan *p, const struct hf_fence_host *h,
+                          const struct hf_fence_storage *least)
+{
+    struct seconds lost = seconds(h->lost_ms), still = seconds(least->sign.unchanged_ms);
+    struct hf_fence_action *a =
+        least->sign.unchanged_ms < h->timing->fence_ms && h->write_fenced
+            ? hf_fence_plan_add(p, h, HF_FENCE_COMMIT,
+                                "no contact for %s; its record on '%s' stands still for %s, and it has "
+                                "write-fenced instances",
+                                lost.text, least->name, still.text)
+            : hf_fence_plan_add(p, h, HF_FENCE_COMMIT,
+                                "no contact for %s; its record on '%s' stands still for %s, it must have "
+                                "killed by itself after %s",
+                                lost.text, least->name, still.text, seconds(h->timing->fence_ms).text);
+    if (a)
+        a->block = true;
+}
+
 /* Not fenced yet, no contact: may the fence be committed? */
-static void decide_fence(struct plan *p, const struct hf_fence_host *h)
+static void decide_fence(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     char text[256];
     const struct hf_fence_storage *blind = first_blind(h), *least = least_silent(h);
     const char *problem;
+    int64_t needed_ms = h->write_fenced ? h->timing->write_fence_ms : h->timing->fence_ms;
     if (!blind && !least)
         blind = &h->storages[0];
     if (blind) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s, but %s: nothing is known of the host",
-                        seconds(h->lost_ms).text, blind_text(blind, text, sizeof text)));
-    } else if (least->sign.unchanged_ms < h->timing->fence_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
-        add(p, h, HF_FENCE_HOLD,
-            "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
-            seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
-            seconds(h->timing->fence_ms).text);
+        hf_fence_plan_alarm(
+            hf_fence_plan_add(p, h, HF_FENCE_HOLD, "no contact for %s, but %s: nothing is known of the host",
+                              seconds(h->lost_ms).text, blind_text(blind, text, sizeof text)));
+    } else if (least->sign.unchanged_ms < needed_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                          "no contact for %s; its record on '%s' stands still for %s of %s until the fence",
+                          seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
+                          seconds(needed_ms).text);
     } else if (h->lost_ms < h->timing->contact_ms) {
-        add(p, h, HF_FENCE_HOLD, "its record on '%s' stands still for %s, but contact was lost only %s ago",
-            least->name, seconds(least->sign.unchanged_ms).text, seconds(h->lost_ms).text);
-    } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "no contact for %s and no sign of life, but %s: hold",
-                        seconds(h->lost_ms).text, problem));
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                          "its record on '%s' stands still for %s, but contact was lost only %s ago",
+                          least->name, seconds(least->sign.unchanged_ms).text, seconds(h->lost_ms).text);
+    } else if ((problem = hf_fence_silence_problem(p, text, sizeof text)) != NULL) {
+        hf_fence_plan_alarm(hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                                              "no contact for %s and no sign of life, but %s: hold",
+                                              seconds(h->lost_ms).text, problem));
     } else {
-        add(p, h, HF_FENCE_COMMIT,
-            "no contact for %s; its record on '%s' stands still for %s, it must have killed by itself after "
-            "%s",
-            seconds(h->lost_ms).text, least->name, seconds(least->sign.unchanged_ms).text,
-            seconds(h->timing->fence_ms).text);
+        commit_silent(p, h, least);
     }
 }
 
 /* Rule 14: without a watchdog silence proves nothing. */
-static const char *watchdog_problem(const struct plan *p, const struct hf_fence_host *h)
+static const char *watchdog_problem(const struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     if (h->watchdog == HF_WATCHDOG_NONE && !HF_MUTANT(SILENCE_WITHOUT_WATCHDOG))
         return "it has no hardware watchdog";
@@ -204,7 +213,7 @@ static const char *watchdog_problem(const struct plan *p, const struct hf_fence_
 /* --- power --- */
 
 /* Its power may be cut: the settings allow it and it has devices for that. */
-static bool power_may_prove(const struct plan *p, const struct hf_fence_host *h)
+static bool power_may_prove(const struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     switch (p->view->settings.by_power) {
     case HF_FENCE_BY_POWER_NEVER:
@@ -252,22 +261,24 @@ static int64_t looked_ms(const struct hf_fence_host *h, const struct hf_fence_st
 }
 
 /* Its devices say off, and nothing has stirred since: long enough? */
-static void decide_power_off(struct plan *p, const struct hf_fence_host *h)
+static void decide_power_off(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *storage;
     int64_t looked = looked_ms(h, &storage);
     int64_t needed = h->timing->power_look_ms + (storage ? 0 : h->timing->contact_ms);
     if (looked < needed) {
-        add(p, h, HF_FENCE_HOLD,
-            "fenced; its power is off by the word of %s, %s of %s without a sign of life", h->power.who,
-            seconds(looked).text, seconds(needed).text);
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                          "fenced; its power is off by the word of %s, %s of %s without a sign of life",
+                          h->power.who, seconds(looked).text, seconds(needed).text);
         return;
     }
     struct hf_fence_action *a =
-        storage ? add(p, h, HF_FENCE_EVIDENCE,
+        storage ? hf_fence_plan_add(
+                      p, h, HF_FENCE_EVIDENCE,
                       "its power has been off for %s by the word of %s, and its record on '%s' stands still",
                       seconds(h->power.off_ms).text, h->power.who, storage->name)
-                : add(p, h, HF_FENCE_EVIDENCE,
+                : hf_fence_plan_add(
+                      p, h, HF_FENCE_EVIDENCE,
                       "its power has been off for %s by the word of %s; nobody can read its records",
                       seconds(h->power.off_ms).text, h->power.who);
     evidence_for_all(a, HF_EVIDENCE_POWER_OFF);
@@ -284,32 +295,33 @@ static void write_lie(const struct hf_fence_host *h, const char *what, char text
 }
 
 /* Fenced and without contact: have its power cut, as long as anything is not proven. */
-static void decide_power(struct plan *p, const struct hf_fence_host *h)
+static void decide_power(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     char text[256];
     const char *problem, *lie;
     if (!power_may_prove(p, h) || all_proven(h))
         return;
-    if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s: its power is not cut", problem));
+    if ((problem = hf_fence_silence_problem(p, text, sizeof text)) != NULL) {
+        hf_fence_plan_alarm(
+            hf_fence_plan_add(p, h, HF_FENCE_HOLD, "fenced, but %s: its power is not cut", problem));
         return;
     }
     if (h->fenced_ms < p->view->settings.power_delay_ms) {
-        add(p, h, HF_FENCE_HOLD, "fenced; its power is cut in %s",
-            seconds(p->view->settings.power_delay_ms - h->fenced_ms).text);
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD, "fenced; its power is cut in %s",
+                          seconds(p->view->settings.power_delay_ms - h->fenced_ms).text);
         return;
     }
     struct hf_fence_action *cut =
-        add(p, h, HF_FENCE_POWER, "cut its power: epoch %llu is fenced", (ull)h->epoch);
+        hf_fence_plan_add(p, h, HF_FENCE_POWER, "cut its power: epoch %llu is fenced", (ull)h->epoch);
     if (!h->power.off) {
-        struct hf_fence_action *hold = h->power.state
-                                           ? add(p, h, HF_FENCE_HOLD, "fenced; %s%s", h->power.state,
-                                                 h->power.trouble && watchdog_problem(p, h)
-                                                     ? "; bring it back or confirm that it is down"
-                                                     : "")
-                                           : NULL;
+        struct hf_fence_action *hold =
+            h->power.state ? hf_fence_plan_add(p, h, HF_FENCE_HOLD, "fenced; %s%s", h->power.state,
+                                               h->power.trouble && watchdog_problem(p, h)
+                                                   ? "; bring it back or confirm that it is down"
+                                                   : "")
+                           : NULL;
         if (h->power.trouble)
-            alarm_about(hold);
+            hf_fence_plan_alarm(hold);
         return;
     }
     if ((lie = lie_text(h, text, sizeof text)) != NULL) {
@@ -341,14 +353,16 @@ static const char *mark_problem(const struct hf_fence_host *h, const struct hf_f
 }
 
 /* Fenced: is there proof for this storage? */
-static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const struct hf_fence_storage *s)
+static void decide_evidence(struct hf_fence_plan *p, const struct hf_fence_host *h,
+                            const struct hf_fence_storage *s)
 {
     char text[256];
     const char *problem;
     struct hf_fence_action *a = NULL, *hold;
     if (s->sign.closed_and_killed) {
-        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' says: epoch %llu closed, all killed", s->name,
-                (ull)h->epoch);
+        a = hf_fence_plan_add(p, h, HF_FENCE_EVIDENCE,
+                              "its record on '%s' says: epoch %llu closed, all killed", s->name,
+                              (ull)h->epoch);
         if (a) {
             a->evidence = HF_EVIDENCE_CLOSED_AND_KILLED;
             a->session = s->sign.closed_session;
@@ -356,24 +370,28 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
     } else if ((problem = watchdog_problem(p, h)) != NULL) {
         if (power_may_prove(p, h))
             return; /* decide_power() says how that stands */
-        alarm_about(add(p, h, HF_FENCE_HOLD,
-                        "fenced, but silence proves nothing: %s; bring it back or confirm that it is down",
-                        problem));
+        hf_fence_plan_alarm(hf_fence_plan_add(
+            p, h, HF_FENCE_HOLD,
+            "fenced, but silence proves nothing: %s; bring it back or confirm that it is down", problem));
     } else if (s->sign.state != HF_SIGN_STILL) {
         if (s->in_use)
-            alarm_about(add(p, h, HF_FENCE_HOLD, "fenced, but %s", blind_text(s, text, sizeof text)));
+            hf_fence_plan_alarm(
+                hf_fence_plan_add(p, h, HF_FENCE_HOLD, "fenced, but %s", blind_text(s, text, sizeof text)));
     } else if (s->sign.unchanged_ms < h->timing->silence_ms && !HF_MUTANT(EVIDENCE_WITHOUT_SILENCE)) {
-        add(p, h, HF_FENCE_HOLD, "fenced; its record on '%s' stands still for %s of %s until the proof",
-            s->name, seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                          "fenced; its record on '%s' stands still for %s of %s until the proof", s->name,
+                          seconds(s->sign.unchanged_ms).text, seconds(h->timing->silence_ms).text);
     } else if ((problem = mark_problem(h, s, text, sizeof text)) != NULL) {
-        hold = add(p, h, HF_FENCE_HOLD, "%s", problem);
+        hold = hf_fence_plan_add(p, h, HF_FENCE_HOLD, "%s", problem);
         if (s->sign.mark_error[0] != '\0')
-            alarm_about(hold);
-    } else if ((problem = silence_problem(p, text, sizeof text)) != NULL) {
-        alarm_about(add(p, h, HF_FENCE_HOLD, "fenced and silent on '%s', but %s: hold", s->name, problem));
+            hf_fence_plan_alarm(hold);
+    } else if ((problem = hf_fence_silence_problem(p, text, sizeof text)) != NULL) {
+        hf_fence_plan_alarm(hf_fence_plan_add(p, h, HF_FENCE_HOLD, "fenced and silent on '%s', but %s: hold",
+                                              s->name, problem));
     } else {
-        a = add(p, h, HF_FENCE_EVIDENCE, "its record on '%s' stood still for %s, %s were needed", s->name,
-                seconds(s->sign.marked_ms).text, seconds(h->timing->silence_ms).text);
+        a = hf_fence_plan_add(p, h, HF_FENCE_EVIDENCE,
+                              "its record on '%s' stood still for %s, %s were needed", s->name,
+                              seconds(s->sign.marked_ms).text, seconds(h->timing->silence_ms).text);
         if (a) {
             a->evidence = HF_EVIDENCE_SILENCE;
             a->observer = s->sign.mark_observer;
@@ -387,47 +405,53 @@ static void decide_evidence(struct plan *p, const struct hf_fence_host *h, const
 }
 
 /* The host itself or a person has said it: no need to judge silence. true: that settles this host. */
-static bool decide_by_word(struct plan *p, const struct hf_fence_host *h)
+static bool decide_by_word(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     if (h->operator_word && !h->fenced)
-        add(p, h, HF_FENCE_COMMIT, "an operator has confirmed that it is down: %s", h->operator_word);
+        hf_fence_plan_add(p, h, HF_FENCE_COMMIT, "an operator has confirmed that it is down: %s",
+                          h->operator_word);
     else if (h->operator_word)
-        evidence_for_all(
-            add(p, h, HF_FENCE_EVIDENCE, "an operator has confirmed that it is down: %s", h->operator_word),
-            HF_EVIDENCE_OPERATOR);
+        evidence_for_all(hf_fence_plan_add(p, h, HF_FENCE_EVIDENCE,
+                                           "an operator has confirmed that it is down: %s", h->operator_word),
+                         HF_EVIDENCE_OPERATOR);
     else if (h->closed_and_killed && !h->fenced)
-        add(p, h, HF_FENCE_COMMIT, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch);
+        hf_fence_plan_add(p, h, HF_FENCE_COMMIT, "its keeper reports: epoch %llu closed, all killed",
+                          (ull)h->epoch);
     else if (h->closed_and_killed)
-        evidence_for_all(
-            add(p, h, HF_FENCE_EVIDENCE, "its keeper reports: epoch %llu closed, all killed", (ull)h->epoch),
-            HF_EVIDENCE_CLOSED_AND_KILLED);
+        evidence_for_all(hf_fence_plan_add(p, h, HF_FENCE_EVIDENCE,
+                                           "its keeper reports: epoch %llu closed, all killed",
+                                           (ull)h->epoch),
+                         HF_EVIDENCE_CLOSED_AND_KILLED);
     else
         return false;
     return true;
 }
 
-static void decide_unfenced(struct plan *p, const struct hf_fence_host *h)
+static void decide_unfenced(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
     if (HF_MUTANT(POWER_BEFORE_FENCE) && h->power.devices)
-        add(p, h, HF_FENCE_POWER, "cut its power");
+        hf_fence_plan_add(p, h, HF_FENCE_POWER, "cut its power");
     if (h->n_storages == 0)
-        alarm_about(add(p, h, HF_FENCE_HOLD,
-                        "no contact for %s, and it keeps no lease on a shared storage: nothing proves it "
-                        "down; bring it back or "
-                        "confirm that it is down",
-                        seconds(h->lost_ms).text));
+        hf_fence_plan_alarm(hf_fence_plan_add(
+            p, h, HF_FENCE_HOLD,
+            "no contact for %s, and it keeps no lease on a shared storage: nothing proves it "
+            "down; bring it back or "
+            "confirm that it is down",
+            seconds(h->lost_ms).text));
     else if (moving)
-        add(p, h, HF_FENCE_HOLD,
+        hf_fence_plan_add(
+            p, h, HF_FENCE_HOLD,
             "no contact for %s, but its record on '%s' moves: the host lives, its runs are left alone",
             seconds(h->lost_ms).text, moving->name);
     else if (records_say_closed(h))
-        add(p, h, HF_FENCE_COMMIT, "its records say: epoch %llu closed, all killed", (ull)h->epoch);
+        hf_fence_plan_add(p, h, HF_FENCE_COMMIT, "its records say: epoch %llu closed, all killed",
+                          (ull)h->epoch);
     else
         decide_fence(p, h);
 }
 
-static void decide_proof(struct plan *p, const struct hf_fence_host *h)
+static void decide_proof(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     for (size_t i = 0; i < h->n_storages; i++) {
         const struct hf_fence_storage *s = &h->storages[i];
@@ -437,20 +461,20 @@ static void decide_proof(struct plan *p, const struct hf_fence_host *h)
     }
 }
 
-static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
+static void decide_fenced(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     const struct hf_fence_storage *moving = first_moving(h);
     if (h->n_storages == 0 && !power_may_prove(p, h)) {
-        alarm_about(add(
+        hf_fence_plan_alarm(hf_fence_plan_add(
             p, h, HF_FENCE_HOLD,
             "fenced, but it keeps no lease on a shared storage: bring it back or confirm that it is down"));
         return;
     }
     if (h->contact) {
-        struct hf_fence_action *hold =
-            add(p, h, HF_FENCE_HOLD, "fenced and in contact: it is told to end epoch %llu", (ull)h->epoch);
+        struct hf_fence_action *hold = hf_fence_plan_add(
+            p, h, HF_FENCE_HOLD, "fenced and in contact: it is told to end epoch %llu", (ull)h->epoch);
         if (hold && h->power.off) {
-            alarm_about(hold);
+            hf_fence_plan_alarm(hold);
             write_lie(h, "it is in contact", hold->text);
         }
         return;
@@ -458,14 +482,15 @@ static void decide_fenced(struct plan *p, const struct hf_fence_host *h)
     if (!records_say_closed(h)) /* its own word is enough: it may be on its way to be switched off in order */
         decide_power(p, h);
     if (moving)
-        alarm_about(add(p, h, HF_FENCE_HOLD,
-                        "fenced, but its record on '%s' moves: it has not heard of the fence", moving->name));
+        hf_fence_plan_alarm(hf_fence_plan_add(
+            p, h, HF_FENCE_HOLD, "fenced, but its record on '%s' moves: it has not heard of the fence",
+            moving->name));
     decide_proof(p, h);
 }
 
 /* Nothing waits for it, so nothing but its own word is of interest; with its next life that one is proven
  * over. */
-static void decide_at_rest(struct plan *p, const struct hf_fence_host *h)
+static void decide_at_rest(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
     if (records_say_closed(h) && h->fenced)
         decide_proof(p, h);
@@ -473,8 +498,10 @@ static void decide_at_rest(struct plan *p, const struct hf_fence_host *h)
         decide_unfenced(p, h);
 }
 
-static void decide_host(struct plan *p, const struct hf_fence_host *h)
+static void decide_host(struct hf_fence_plan *p, const struct hf_fence_host *h)
 {
+    if (h->epoch > 0 && h->fenced)
+        hf_fence_decide_blocks(p, h);
     if (h->epoch == 0 || h->proven || decide_by_word(p, h))
         return;
     if (h->at_rest && !h->contact)
@@ -489,13 +516,13 @@ size_t hf_fence_room(const struct hf_fence_view *view)
 {
     size_t room = 0;
     for (size_t i = 0; i < view->n_hosts; i++)
-        room += ACTIONS_OF_HOST + view->hosts[i].n_storages;
+        room += ACTIONS_OF_HOST + ACTIONS_OF_STORAGE * view->hosts[i].n_storages;
     return room;
 }
 
 size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max)
 {
-    struct plan p = {.view = view, .list = ret, .max = max};
+    struct hf_fence_plan p = {.view = view, .list = ret, .max = max};
     for (size_t i = 0; i < view->n_hosts; i++) {
         p.lost += is_lost(&view->hosts[i]);
         p.counted += view->hosts[i].epoch > 0 && !view->hosts[i].at_rest && !all_proven(&view->hosts[i]);

@@ -8,6 +8,11 @@
  * still for T, and the host has a watchdog → evidence for each storage is committed; restart_plan.h takes
  * over.
  *
+ * A life that is fenced goes on the blocklist of the storages that have one (Ceph), beside all that, unless
+ * its host or a person has said that nothing of it runs. That is evidence as well, of another kind: what is
+ * listed cannot write, but may run. So a host that has runs for which this is enough is fenced earlier: once
+ * contact is lost and its records stand still for write_fence_ms.
+ *
  * A host with power devices has its power cut as soon as the fence is committed, beside all that. Its
  * devices' word "off" is believed when nothing of the host has stirred for a look behind it (timing:
  * power_look_ms), as far as anybody can read its records; where nobody can, the storage being out as well,
@@ -26,12 +31,29 @@ enum hf_watchdog { HF_WATCHDOG_NONE, HF_WATCHDOG_STAND_IN, HF_WATCHDOG_HARDWARE 
 /* "hardware" and "stand-in" as hosts report them; all else is none. */
 enum hf_watchdog hf_watchdog_of_text(const char *text);
 
+/* How far this life is on a storage's blocklist. */
+enum hf_block_state {
+    HF_BLOCK_NONE,
+    HF_BLOCK_WANTED, /* the wish is committed */
+    HF_BLOCK_ADDED,  /* the cluster's word that it is there is committed */
+};
+
+struct hf_fence_block {
+    bool possible; /* the storage has a blocklist, and the host may have clients there */
+    bool needless; /* committed evidence for this storage is the word of the host or of a person */
+    enum hf_block_state state;
+    bool confirmed;      /* WANTED: the cluster lists whole addresses of the host, all that are known */
+    const char *entries; /* confirmed: "10.0.0.5:0/0" */
+    const char *trouble; /* why it is not there, or is not renewed; NULL: no reason is known */
+};
+
 struct hf_fence_storage {
     struct hf_uuid uuid;
     const char *name;
     bool in_use; /* a run placed on (host, epoch) has a disk there */
-    bool proven; /* committed evidence for (host, epoch) covers it */
+    bool proven; /* committed evidence that nothing of (host, epoch) runs covers it */
     struct hf_sign sign;
+    struct hf_fence_block block;
 };
 
 /* What is known of cutting the host's power (power_fence.h). */
@@ -52,13 +74,15 @@ struct hf_fence_host {
     enum hf_watchdog watchdog;
     bool at_rest; /* it may be silent and nothing is placed on it: not being heard of it is no incident */
     bool contact;
-    int64_t lost_ms;           /* without contact: since the last message */
-    bool closed_and_killed;    /* its stream said so of this epoch */
-    bool fenced;               /* the fence of (host, epoch) is committed */
-    int64_t fenced_ms;         /* fenced: for how long */
-    bool proven;               /* committed evidence that covers everything: closed and killed by stream,
-                                  next epoch, operator, power off */
-    const char *operator_word; /* recorded statement that (host, epoch) is down, or NULL */
+    int64_t lost_ms;        /* without contact: since the last message */
+    bool closed_and_killed; /* its stream said so of this epoch */
+    bool write_fenced;      /* a run that never stops, on storages with blocklists alone, may leave it once it
+                               cannot write */
+    bool fenced;            /* the fence of (host, epoch) is committed */
+    int64_t fenced_ms;      /* fenced: for how long */
+    bool proven;            /* committed evidence that covers everything: closed and killed by stream,
+                               next epoch, operator, power off */
+    const char *operator_word;               /* recorded statement that (host, epoch) is down, or NULL */
     const struct hf_fence_storage *storages; /* shared storages on which it keeps leases */
     size_t n_storages;
     struct hf_fence_power power;
@@ -85,10 +109,11 @@ struct hf_fence_view {
 };
 
 enum hf_fence_action_kind {
-    HF_FENCE_HOLD,     /* nothing may be done now: text says why */
-    HF_FENCE_COMMIT,   /* commit the fence of (host, epoch) */
-    HF_FENCE_EVIDENCE, /* commit this evidence to the fence */
-    HF_FENCE_POWER,    /* have its power cut: begin, or go on; without this action leave it */
+    HF_FENCE_HOLD,      /* nothing may be done now: text says why */
+    HF_FENCE_COMMIT,    /* commit the fence of (host, epoch) */
+    HF_FENCE_EVIDENCE,  /* commit this evidence to the fence */
+    HF_FENCE_BLOCKLIST, /* put it on the storage's blocklist: begin, go on, or renew */
+    HF_FENCE_POWER,     /* have its power cut: begin, or go on; without this action leave it */
 };
 
 enum hf_evidence_kind {
@@ -96,13 +121,15 @@ enum hf_evidence_kind {
     HF_EVIDENCE_SILENCE,
     HF_EVIDENCE_NEXT_EPOCH,
     HF_EVIDENCE_OPERATOR,
-    HF_EVIDENCE_POWER_OFF
+    HF_EVIDENCE_POWER_OFF,
+    HF_EVIDENCE_BLOCKLIST /* it cannot write there; it may run */
 };
 
 struct hf_fence_action {
     enum hf_fence_action_kind kind;
     size_t host; /* index in the view */
     bool alarm;  /* HOLD: a person has to act or to know */
+    bool block;  /* COMMIT: the host has not said that it has killed: it goes on blocklists at once */
     bool doubt;  /* POWER: the host stirred after its devices had said off: do not believe them, ask again */
     enum hf_evidence_kind evidence;
     bool everything; /* EVIDENCE: covers every storage, also local ones; else the one below */
@@ -118,8 +145,8 @@ struct hf_fence_action {
 /* Room for every action that a view can lead to. */
 size_t hf_fence_room(const struct hf_fence_view *view);
 
-/* At most max actions, in the order of the hosts; with less than hf_fence_room() what lasts of the first hosts
- * (a hold) may leave none for the last. Evidence is asked for only once its fence is in the view. */
+/* At most max actions, in the order of the hosts; with less than hf_fence_room() what lasts of the first
+ * hosts (a hold) may leave none for the last. Evidence is asked for only once its fence is in the view. */
 size_t hf_fence_decide(const struct hf_fence_view *view, struct hf_fence_action *ret, size_t max);
 
 #endif

@@ -1,9 +1,9 @@
 /* The decisions of HA as text: testdata/fence holds one file per case, with what is known at which time and
  * the exact plan. "ha_scenarios_test FILE" prints a file as the code would have it.
  *
- * Commands: profile, settings, host, lease, session, instance set the scene; at, contact, gone, see,
- * says-closed, operator, power, grant are what happens; decide and plan say what follows; commit makes what
- * the last decide said come true. */
+ * Commands: profile, settings, host, lease, ceph, session, instance set the scene; at, contact, gone, see,
+ * says-closed, operator, power, block, grant are what happens; decide and plan say what follows; commit makes
+ * what the last decide said come true. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,18 +54,24 @@ struct world {
         } power;
         size_t leases[STORAGES_MAX], n_leases;
         uint64_t sessions[STORAGES_MAX]; /* beside the leases */
+        struct block {
+            enum hf_block_state state;
+            bool confirmed, by_clients;
+            char trouble[128];
+        } blocks[STORAGES_MAX]; /* the same */
     } hosts[HOSTS_MAX];
     size_t n_hosts;
     struct {
         char name[32];
         struct hf_uuid uuid;
+        bool ceph;
     } storages[STORAGES_MAX];
     size_t n_storages;
     struct instance {
         char name[32];
         size_t host;
         uint64_t epoch, run;
-        bool never_stop, stopping;
+        bool never_stop, stopping, write_fenced;
         int64_t waiting_ms;
         int priority;
         struct hf_uuid disks[STORAGES_MAX];
@@ -139,8 +145,8 @@ static const char *host_name(const struct world *w, const struct hf_uuid *uuid)
 
 static const char *kind_name(enum hf_evidence_kind k)
 {
-    static const char *const names[] = {"?",          "closed and killed", "silence",
-                                        "next epoch", "operator's word",   "power off"};
+    static const char *const names[] = {
+        "?", "closed and killed", "silence", "next epoch", "operator's word", "power off", "blocklist"};
     return names[k];
 }
 
@@ -192,7 +198,16 @@ static bool do_lease(struct world *w, char **words, size_t n)
     return n > 2;
 }
 
-/* instance NAME HOST run N disk S [disk S] [never-stop] [stopping] [epoch N] [waiting MS] [priority N] */
+/* ceph STORAGE…: their clusters have blocklists */
+static bool do_ceph(struct world *w, char **words, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        w->storages[storage_index(w, words[i])].ceph = true;
+    return n > 1;
+}
+
+/* instance NAME HOST run N disk S [disk S] [never-stop] [write-fenced] [stopping] [epoch N] [waiting MS]
+ * [priority N] */
 static bool do_instance(struct world *w, char **words, size_t n)
 {
     struct host *h = n > 2 ? find_host(w, words[2]) : NULL;
@@ -205,6 +220,7 @@ static bool do_instance(struct world *w, char **words, size_t n)
     i->run = (uint64_t)hf_scenario_number(words, n, "run", 1);
     i->never_stop = hf_scenario_has(words, n, "never-stop");
     i->stopping = hf_scenario_has(words, n, "stopping");
+    i->write_fenced = hf_scenario_has(words, n, "write-fenced");
     i->waiting_ms = hf_scenario_number(words, n, "waiting", 0);
     i->priority = (int)hf_scenario_number(words, n, "priority", 3);
     for (size_t k = 3; k + 1 < n; k++) {
@@ -294,6 +310,7 @@ static bool do_grant(struct world *w, char **words, size_t n)
                                       .kind = HF_EVIDENCE_NEXT_EPOCH,
                                       .everything = true});
     h->epoch = strtoull(words[2], NULL, 10);
+    memset(h->blocks, 0, sizeof h->blocks);
     h->says_closed = false;
     h->operator_word[0] = '\0';
     return true;
@@ -312,13 +329,38 @@ static bool do_power(struct world *w, char **words, size_t n)
     return true;
 }
 
+static struct block *block_of(struct host *h, size_t storage)
+{
+    for (size_t i = 0; i < h->n_leases; i++) {
+        if (h->leases[i] == storage)
+            return &h->blocks[i];
+    }
+    return NULL;
+}
+
+/* block HOST STORAGE confirmed | by-clients | trouble TEXT | works: what its cluster says */
+static bool do_block(struct world *w, char **words, size_t n)
+{
+    struct host *h = n > 3 ? find_host(w, words[1]) : NULL;
+    struct block *b = h ? block_of(h, storage_index(w, words[2])) : NULL;
+    if (!b)
+        return false;
+    b->confirmed = strcmp(words[3], "confirmed") == 0;
+    if (strcmp(words[3], "by-clients") == 0) {
+        b->by_clients = true;
+        b->state = HF_BLOCK_ADDED;
+    }
+    snprintf(b->trouble, sizeof b->trouble, "%s", n > 4 ? words[4] : "");
+    return true;
+}
+
 /* --- what follows --- */
 
 static bool covers(const struct world *w, const struct host *h, const struct hf_uuid *storage)
 {
     for (size_t i = 0; i < w->n_evidence; i++) {
         const struct evidence *e = &w->evidence[i];
-        if (&w->hosts[e->host] == h && e->epoch == h->epoch &&
+        if (&w->hosts[e->host] == h && e->epoch == h->epoch && e->kind != HF_EVIDENCE_BLOCKLIST &&
             (storage ? e->everything || hf_uuid_equal(&e->storage, storage) : e->everything))
             return true;
     }
@@ -346,14 +388,65 @@ static bool in_use(const struct world *w, const struct host *h, const struct hf_
     return false;
 }
 
+static bool is_word(enum hf_evidence_kind k)
+{
+    return k == HF_EVIDENCE_CLOSED_AND_KILLED || k == HF_EVIDENCE_NEXT_EPOCH || k == HF_EVIDENCE_OPERATOR;
+}
+
+static bool word_covers(const struct world *w, const struct host *h, const struct hf_uuid *storage)
+{
+    for (size_t i = 0; i < w->n_evidence; i++) {
+        const struct evidence *e = &w->evidence[i];
+        if (&w->hosts[e->host] == h && e->epoch == h->epoch && is_word(e->kind) &&
+            (e->everything || hf_uuid_equal(&e->storage, storage)))
+            return true;
+    }
+    return false;
+}
+
+static struct hf_fence_block fence_block(const struct world *w, const struct host *h, size_t lease)
+{
+    const struct block *b = &h->blocks[lease];
+    return (struct hf_fence_block){.possible = w->storages[h->leases[lease]].ceph,
+                                   .needless = word_covers(w, h, &w->storages[h->leases[lease]].uuid),
+                                   .state = b->state,
+                                   .confirmed = b->confirmed,
+                                   .entries = "10.0.0.5:0/0",
+                                   .trouble = b->trouble[0] ? b->trouble : NULL};
+}
+
+static bool on_ceph_alone(const struct world *w, const struct instance *i)
+{
+    for (size_t k = 0; k < i->n_disks; k++) {
+        for (size_t s = 0; s < w->n_storages; s++) {
+            if (hf_uuid_equal(&w->storages[s].uuid, &i->disks[k]) && !w->storages[s].ceph)
+                return false;
+        }
+    }
+    return i->n_disks > 0;
+}
+
+static bool has_write_fenced(const struct world *w, const struct host *h)
+{
+    for (size_t i = 0; i < w->n_instances; i++) {
+        const struct instance *x = &w->instances[i];
+        if (&w->hosts[x->host] == h && x->epoch == h->epoch && x->never_stop && x->write_fenced &&
+            on_ceph_alone(w, x))
+            return true;
+    }
+    return false;
+}
+
 static void say_action(struct world *w, struct hf_scenario *s, const struct hf_fence_action *a)
 {
     const struct host *h = &w->hosts[a->host];
     unsigned long long epoch = h->epoch;
     if (a->kind == HF_FENCE_POWER)
         hf_scenario_say(s, "%s %s/%llu: %s", a->doubt ? "DOUBT" : "power", h->name, epoch, a->text);
+    else if (a->kind == HF_FENCE_BLOCKLIST)
+        hf_scenario_say(s, "block %s/%llu: %s", h->name, epoch, a->text);
     else if (a->kind == HF_FENCE_COMMIT)
-        hf_scenario_say(s, "fence %s/%llu: %s", h->name, epoch, a->text);
+        hf_scenario_say(s, "fence %s/%llu%s: %s", h->name, epoch, a->block ? " and block" : "", a->text);
     else if (a->kind == HF_FENCE_HOLD)
         hf_scenario_say(s, "%s %s/%llu: %s", a->alarm ? "ALARM" : "hold", h->name, epoch, a->text);
     else if (a->evidence == HF_EVIDENCE_SILENCE)
@@ -386,6 +479,7 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                                     .state = h->power.state[0] ? h->power.state : NULL,
                                                     .who = "'bmc' (fence_x)"},
                                           .proven = covers(w, h, NULL),
+                                          .write_fenced = has_write_fenced(w, h),
                                           .operator_word = h->operator_word[0] ? h->operator_word : NULL,
                                           .storages = storages[i],
                                           .n_storages = h->n_leases};
@@ -398,6 +492,7 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                           .name = w->storages[h->leases[k]].name,
                                           .in_use = in_use(w, h, uuid),
                                           .proven = covers(w, h, uuid),
+                                          .block = fence_block(w, h, k),
                                           .sign = hf_detector_sign(w->detector, &h->uuid, h->epoch, uuid,
                                                                    h->sessions[k], h->timing, w->now_ms)};
         }
@@ -411,11 +506,27 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
     return true;
 }
 
+static void commit_block(struct world *w, struct host *h, const struct hf_fence_action *a)
+{
+    for (size_t k = 0; k < h->n_leases; k++) {
+        struct block *b = &h->blocks[k];
+        bool meant = a->kind == HF_FENCE_COMMIT ? a->block && w->storages[h->leases[k]].ceph
+                                                : hf_uuid_equal(&w->storages[h->leases[k]].uuid, &a->storage);
+        if (meant && a->kind == HF_FENCE_EVIDENCE)
+            b->state = HF_BLOCK_ADDED;
+        else if (meant && b->state == HF_BLOCK_NONE)
+            b->state = HF_BLOCK_WANTED;
+    }
+}
+
 static bool do_commit(struct world *w)
 {
     for (size_t i = 0; i < w->n_actions; i++) {
         const struct hf_fence_action *a = &w->actions[i];
         struct host *h = &w->hosts[a->host];
+        if (a->kind == HF_FENCE_COMMIT || a->kind == HF_FENCE_BLOCKLIST ||
+            a->evidence == HF_EVIDENCE_BLOCKLIST)
+            commit_block(w, h, a);
         if (a->kind == HF_FENCE_COMMIT) {
             h->fenced_epoch = h->epoch;
             h->fenced_at_ms = w->now_ms;
@@ -435,36 +546,71 @@ static bool is_fenced(const struct world *w, const struct instance *i)
     return h->fenced_epoch >= i->epoch;
 }
 
+/* The first storage of it whose blocklist does not have its host, as text; NULL: none. */
+static const char *not_blocked(struct world *w, const struct instance *i, char *out, size_t len)
+{
+    struct host *h = &w->hosts[i->host];
+    for (size_t k = 0; k < i->n_disks; k++) {
+        for (size_t l = 0; l < h->n_leases; l++) {
+            const struct block *b = &h->blocks[l];
+            if (!w->storages[h->leases[l]].ceph || b->state == HF_BLOCK_ADDED ||
+                !hf_uuid_equal(&w->storages[h->leases[l]].uuid, &i->disks[k]))
+                continue;
+            snprintf(out, len, "storage '%s': %s", w->storages[h->leases[l]].name,
+                     b->trouble[0] ? b->trouble : "its cluster is being asked");
+            return out;
+        }
+    }
+    return NULL;
+}
+
+static const char *not_write_fenced(struct world *w, const struct instance *i)
+{
+    struct host *h = &w->hosts[i->host];
+    for (size_t l = 0; l < h->n_leases; l++) {
+        if (h->blocks[l].by_clients)
+            return "its host shares an address";
+    }
+    return on_ceph_alone(w, i) ? NULL : "it has a disk on another kind of storage";
+}
+
 static bool do_plan(struct world *w, struct hf_scenario *s)
 {
     struct hf_restart_evidence evidence[EVIDENCE_MAX];
     struct hf_restart_instance instances[INSTANCES_MAX];
     struct hf_restart_step steps[INSTANCES_MAX];
     static const char *const kinds[] = {"go", "stop", "wait"};
+    char texts[INSTANCES_MAX][160];
     for (size_t i = 0; i < w->n_evidence; i++) {
         const struct evidence *e = &w->evidence[i];
         evidence[i] = (struct hf_restart_evidence){.host = w->hosts[e->host].uuid,
                                                    .epoch = e->epoch,
                                                    .kind = kind_name(e->kind),
                                                    .everything = e->everything,
+                                                   .by_word = is_word(e->kind),
+                                                   .writes_only = e->kind == HF_EVIDENCE_BLOCKLIST,
                                                    .storages = &e->storage,
                                                    .n_storages = e->everything ? 0 : 1};
     }
     for (size_t i = 0; i < w->n_instances; i++) {
         const struct instance *x = &w->instances[i];
-        instances[i] = (struct hf_restart_instance){.uuid = hf_uuid_of_text(x->name),
-                                                    .name = x->name,
-                                                    .host = w->hosts[x->host].uuid,
-                                                    .epoch = x->epoch,
-                                                    .run = x->run,
-                                                    .fenced = is_fenced(w, x),
-                                                    .host_name = w->hosts[x->host].name,
-                                                    .never_stop = x->never_stop,
-                                                    .wanted_running = !x->stopping,
-                                                    .waiting_ms = x->waiting_ms,
-                                                    .priority = x->priority,
-                                                    .storages = x->disks,
-                                                    .n_storages = x->n_disks};
+        instances[i] =
+            (struct hf_restart_instance){.uuid = hf_uuid_of_text(x->name),
+                                         .name = x->name,
+                                         .host = w->hosts[x->host].uuid,
+                                         .epoch = x->epoch,
+                                         .run = x->run,
+                                         .fenced = is_fenced(w, x),
+                                         .host_name = w->hosts[x->host].name,
+                                         .never_stop = x->never_stop,
+                                         .write_fenced = x->write_fenced,
+                                         .not_write_fenced = not_write_fenced(w, x),
+                                         .not_blocked = not_blocked(w, x, texts[i], sizeof texts[i]),
+                                         .wanted_running = !x->stopping,
+                                         .waiting_ms = x->waiting_ms,
+                                         .priority = x->priority,
+                                         .storages = x->disks,
+                                         .n_storages = x->n_disks};
     }
     size_t n =
         hf_restart_plan(w->settings.ha_enabled, evidence, w->n_evidence, instances, w->n_instances, steps);
@@ -518,6 +664,10 @@ static bool command(void *world, struct hf_scenario *s, char **words, size_t n)
         return do_word(w, words, n);
     if (strcmp(c, "grant") == 0)
         return do_grant(w, words, n);
+    if (strcmp(c, "ceph") == 0)
+        return do_ceph(w, words, n);
+    if (strcmp(c, "block") == 0)
+        return do_block(w, words, n);
     if (strcmp(c, "power") == 0)
         return do_power(w, words, n);
     if (strcmp(c, "decide") == 0)

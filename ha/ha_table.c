@@ -44,6 +44,9 @@ static void print_lost_host(const struct hf_ha_timing *t)
          "an observer's read has returned the last value of the record: T counts from here"},
         {t->contact_ms, "the leader counts contact as lost"},
         {t->lease_ms, "a keeper that still ran would stop petting (age L)"},
+        {t->write_fenced_ms,
+         "write-fenced runs, all on Ceph: it has stood still for 2R, the leader fences and asks for the "
+         "blocklist"},
         {t->fence_ms, "it would have closed its leases and killed by now (age L+K)"},
         {t->takeover_read_ms + t->fence_ms,
          "the record has stood still for L+K: the leader commits the fence"},

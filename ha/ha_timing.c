@@ -25,6 +25,8 @@
         .own_fresh_ms = (r) + (io) + (sample),                                                               \
         .contact_ms = (contact),                                                                             \
         .fence_ms = (l) + (k),                                                                               \
+        .write_fence_ms = HF_HA_WRITE_FENCE(r),                                                              \
+        .write_fenced_ms = HF_HA_WRITE_FENCED(r, sample, obs_io, report, contact),                           \
         .silence_ms = HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                         \
         .takeover_read_ms = (sample) + (obs_io),                                                             \
         .takeover_ms =                                                                                       \

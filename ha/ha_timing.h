@@ -21,6 +21,8 @@
  *   W = timeout + grain                         worst real time from the last pet to the reset
  *   T = ceil((1 + drift)(L + 2W) + F)           silence that proves (2W: check and pet are not one step)
  *   fence = L + K                               not before this much silence is a fence committed
+ *   write_fence = 2R                            the same for a host with runs that only need to be cut off from
+ *                                               writing: earlier, as nobody waits for its keeper
  *   takeover = T + 2(sample + obs_io) + report + decide  from the power cut to the order to start, at worst
  *   power_look = R + io + sample + obs_io + report  a host that lives in spite of its power device's "off" has
  *                                               renewed by then, and the leader has heard of it
@@ -32,6 +34,8 @@
  *   contact < L + K < T         contact is given up before the fence, the fence comes before the proof
  *   ride_out + R + io < L       a path fail-over of that length neither kills nor stops the petting
  *   takeover <= bound
+ *   write_fence < L + K         it is the earlier one
+ *   sample + obs_io < write_fence  a record that moves is seen to move in that time
  *   F <= power_look             F follows the proof by power as well
  *
  * A lost host, second by second, profile "default" (hf-ha-table prints this for each profile):
@@ -40,6 +44,8 @@
  *      1.20  an observer's read has returned the last value of the record: T counts from here
  *      5.00  the leader counts contact as lost
  *      8.00  a keeper that still ran would stop petting (age L)
+ *      6.20  a host whose runs may be write-fenced: its record has stood still for 2R, the leader commits the
+ *            fence and asks for the blocklist
  *     10.50  it would have closed its leases and killed by now (age L+K)
  *     11.70  the record has stood still for L+K: the leader commits the fence
  *     13.50  a pet that was under way at L has been the last
@@ -64,6 +70,12 @@
 #define HF_HA_T(l, w, drift_ppm, f)                                                                          \
     (((1000000LL + (drift_ppm)) * ((l) + 2 * (w)) + 999999LL) / 1000000LL + (f))
 #define HF_HA_POWER_LOOK(r, io, sample, obs_io, report) ((r) + (io) + (sample) + (obs_io) + (report))
+#define HF_HA_WRITE_FENCE(r) (2 * (r))
+/* From the loss of the host until that is told to the leader, and its contact counts as lost, at worst. */
+#define HF_HA_WRITE_FENCED(r, sample, obs_io, report, contact)                                               \
+    ((contact) > HF_HA_WRITE_FENCE(r) + 2 * ((sample) + (obs_io)) + (report)                                 \
+         ? (contact)                                                                                         \
+         : HF_HA_WRITE_FENCE(r) + 2 * ((sample) + (obs_io)) + (report))
 #define HF_HA_TAKEOVER(t, sample, obs_io, report, decide)                                                    \
     ((t) + 2 * ((sample) + (obs_io)) + (report) + (decide))
 
@@ -88,6 +100,8 @@ struct hf_ha_timing {
     int64_t own_fresh_ms; /* an observer whose own record is older than this has no good write */
     int64_t contact_ms;
     int64_t fence_ms;         /* L + K */
+    int64_t write_fence_ms;   /* 2R: instead of that, for a host with write-fenced runs */
+    int64_t write_fenced_ms;  /* from its loss to that fence, at worst */
     int64_t silence_ms;       /* T */
     int64_t takeover_read_ms; /* sample + obs_io: until an observer has a value at the latest */
     int64_t takeover_ms;
@@ -113,6 +127,9 @@ const struct hf_ha_timing *hf_ha_timing_at(unsigned i);
     _Static_assert((contact) < (l) + (k), #name ": contact is given up before the fence");                   \
     _Static_assert((l) + (k) < HF_HA_T(l, HF_HA_W(timeout, grain), drift, f),                                \
                    #name ": the fence precedes the proof");                                                  \
+    _Static_assert(HF_HA_WRITE_FENCE(r) < (l) + (k), #name ": write-fencing is the earlier one");            \
+    _Static_assert((sample) + (obs_io) < HF_HA_WRITE_FENCE(r),                                               \
+                   #name ": a record that moves is seen to move before the early fence");                    \
     _Static_assert((r) + (io) + (sample) < (l), #name ": an observer with a dying lease does not testify");  \
     _Static_assert((ride_out) == 0 || (ride_out) + (r) + (io) < (l),                                         \
                    #name ": the path fail-over is ridden out");                                              \

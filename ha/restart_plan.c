@@ -31,23 +31,59 @@ static bool shares_storage(const struct hf_restart_evidence *e, const struct hf_
     return false;
 }
 
-/* Rule 5: evidence for exactly this (host, epoch) that covers a storage of this instance. */
+static bool is_about(const struct hf_restart_evidence *e, const struct hf_restart_instance *i)
+{
+    return hf_uuid_equal(&e->host, &i->host) && (e->epoch == i->epoch || HF_MUTANT(EVIDENCE_OF_OLD_EPOCH));
+}
+
+/* Rule 5: evidence for exactly this (host, epoch) that covers a storage of this instance; somebody's word
+ * before what was seen. */
 static const struct hf_restart_evidence *covering(const struct question *q,
                                                   const struct hf_restart_instance *i)
 {
+    const struct hf_restart_evidence *seen = NULL;
     for (size_t k = 0; k < q->n_evidence; k++) {
         const struct hf_restart_evidence *e = &q->evidence[k];
-        if (hf_uuid_equal(&e->host, &i->host) && (e->epoch == i->epoch || HF_MUTANT(EVIDENCE_OF_OLD_EPOCH)) &&
-            (e->everything || shares_storage(e, i)))
+        if (e->writes_only || !is_about(e, i) || !(e->everything || shares_storage(e, i)))
+            continue;
+        if (e->by_word)
             return e;
+        seen = seen != NULL ? seen : e;
+    }
+    return seen;
+}
+
+static const struct hf_restart_evidence *
+blocking(const struct question *q, const struct hf_restart_instance *i, const struct hf_uuid *storage)
+{
+    for (size_t k = 0; k < q->n_evidence; k++) {
+        const struct hf_restart_evidence *e = &q->evidence[k];
+        for (size_t s = 0; e->writes_only && is_about(e, i) && s < e->n_storages; s++)
+            if (hf_uuid_equal(&e->storages[s], storage))
+                return e;
     }
     return NULL;
+}
+
+/* Rule 15: it is cut off from writing on every one of its storages. */
+static const struct hf_restart_evidence *cut_off(const struct question *q,
+                                                 const struct hf_restart_instance *i)
+{
+    const struct hf_restart_evidence *e = NULL;
+    for (size_t s = 0; s < i->n_storages; s++) {
+        const struct hf_restart_evidence *one = blocking(q, i, &i->storages[s]);
+        if (one == NULL && !HF_MUTANT(WRITE_FENCED_FILE_STORAGE_UNPROVEN))
+            return NULL;
+        e = one != NULL ? one : e;
+    }
+    return e;
 }
 
 static bool any_for_life(const struct question *q, const struct hf_restart_instance *i)
 {
     for (size_t k = 0; k < q->n_evidence; k++) {
-        if (hf_uuid_equal(&q->evidence[k].host, &i->host) && q->evidence[k].epoch == i->epoch)
+        if (hf_uuid_equal(&q->evidence[k].host, &i->host) && q->evidence[k].epoch == i->epoch &&
+            !q->evidence[k].writes_only)
             return true;
     }
     return false;
@@ -64,21 +100,45 @@ static void say(struct hf_restart_step *s, enum hf_restart_kind kind, const char
     va_end(ap);
 }
 
+/* It may start elsewhere, once it may leave. */
+static bool wants_to_go(const struct question *q, const struct hf_restart_instance *i)
+{
+    return i->never_stop && !HF_MUTANT(NEVER_STOP_FORGOTTEN) && i->wanted_running && q->ha_enabled;
+}
+
+static void wait(const struct question *q, const struct hf_restart_instance *i, struct hf_restart_step *s)
+{
+    char but[160] = "";
+    if (i->write_fenced && i->not_write_fenced != NULL)
+        snprintf(but, sizeof but, "; its takeover is write-fenced, but %s", i->not_write_fenced);
+    if (any_for_life(q, i))
+        say(s, HF_RESTART_WAIT, "the evidence against host '%s' (epoch %llu) covers no storage of '%s'%s",
+            i->host_name, (ull)i->epoch, i->name, but);
+    else
+        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is fenced but not proven down%s", i->host_name,
+            (ull)i->epoch, but);
+}
+
 static void decide(const struct question *q, const struct hf_restart_instance *i, struct hf_restart_step *s)
 {
-    const struct hf_restart_evidence *e = covering(q, i);
-    if (!e && any_for_life(q, i)) {
-        say(s, HF_RESTART_WAIT, "the evidence against host '%s' (epoch %llu) covers no storage of '%s'",
-            i->host_name, (ull)i->epoch, i->name);
+    const struct hf_restart_evidence *e = covering(q, i),
+                                     *cut = i->write_fenced && wants_to_go(q, i) ? cut_off(q, i) : NULL;
+    if (e == NULL && cut == NULL) {
+        wait(q, i, s);
         return;
     }
-    if (!e) {
-        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is fenced but not proven down", i->host_name,
-            (ull)i->epoch);
+    if (e != NULL && cut == NULL && !e->by_word && i->not_blocked != NULL) {
+        say(s, HF_RESTART_WAIT, "host '%s' (epoch %llu) is proven down (%s), but not held off from %s",
+            i->host_name, (ull)i->epoch, e->kind, i->not_blocked);
         return;
     }
+    e = e != NULL ? e : cut;
     s->evidence = (size_t)(e - q->evidence);
-    if (i->never_stop && !HF_MUTANT(NEVER_STOP_FORGOTTEN) && i->wanted_running && q->ha_enabled)
+    if (e == cut)
+        say(s, HF_RESTART_GO,
+            "run %llu of '%s' can write no more (%s of host '%s', epoch %llu): it starts elsewhere",
+            (ull)i->run, i->name, e->kind, i->host_name, (ull)i->epoch);
+    else if (wants_to_go(q, i))
         say(s, HF_RESTART_GO, "run %llu of '%s' is over (%s of host '%s', epoch %llu): it starts elsewhere",
             (ull)i->run, i->name, e->kind, i->host_name, (ull)i->epoch);
     else

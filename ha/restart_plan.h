@@ -3,7 +3,12 @@
  * scheduler's question.
  *
  * An instance may leave only when evidence for exactly its (host, epoch) covers one of its storages, or
- * everything.
+ * everything. Where that is what others saw (silence, power off), it also waits until its host is on the
+ * blocklists of its storages that have one.
+ *
+ * Evidence that nothing can be written (rule 15) is no proof that nothing runs. Only what never stops, and
+ * was said to be content with that (write-fenced), leaves by it, and only when there is such evidence for
+ * every one of its storages.
  */
 #ifndef HF_HA_RESTART_PLAN_H
 #define HF_HA_RESTART_PLAN_H
@@ -20,6 +25,8 @@ struct hf_restart_evidence {
     uint64_t epoch;
     const char *kind; /* "silence", "closed and killed", "next epoch", "operator's word" */
     bool everything;  /* covers every storage, local ones too */
+    bool by_word;     /* the host or a person says so: it has no clients left */
+    bool writes_only; /* it cannot write there, but may run */
     const struct hf_uuid *storages;
     size_t n_storages;
 };
@@ -33,9 +40,13 @@ struct hf_restart_instance {
     bool fenced; /* the fence of (host, epoch) is committed */
     const char *host_name;
     bool never_stop;
-    bool wanted_running;            /* false: it was to be stopped or deleted */
-    int priority;                   /* the higher goes first */
-    int64_t waiting_ms;             /* since its host was counted as lost */
+    bool wanted_running;          /* false: it was to be stopped or deleted */
+    bool write_fenced;            /* its takeover; false: strict */
+    const char *not_write_fenced; /* write_fenced: why it is treated as strict this time, or NULL */
+    const char *not_blocked; /* its host is not on the blocklist of one of its storages: which, and why; NULL:
+                                it is on all that there are */
+    int priority;            /* the higher goes first */
+    int64_t waiting_ms;      /* since its host was counted as lost */
     const struct hf_uuid *storages; /* every storage that a disk of it lies on */
     size_t n_storages;
 };
