@@ -388,6 +388,15 @@ static bool in_use(const struct world *w, const struct host *h, const struct hf_
     return false;
 }
 
+static bool on_ceph(const struct world *w, const struct host *h)
+{
+    for (size_t i = 0; i < h->n_leases; i++) {
+        if (w->storages[h->leases[i]].ceph)
+            return true;
+    }
+    return false;
+}
+
 static bool is_word(enum hf_evidence_kind k)
 {
     return k == HF_EVIDENCE_CLOSED_AND_KILLED || k == HF_EVIDENCE_NEXT_EPOCH || k == HF_EVIDENCE_OPERATOR;
@@ -446,7 +455,8 @@ static void say_action(struct world *w, struct hf_scenario *s, const struct hf_f
     else if (a->kind == HF_FENCE_BLOCKLIST)
         hf_scenario_say(s, "block %s/%llu: %s", h->name, epoch, a->text);
     else if (a->kind == HF_FENCE_COMMIT)
-        hf_scenario_say(s, "fence %s/%llu%s: %s", h->name, epoch, a->block ? " and block" : "", a->text);
+        hf_scenario_say(s, "fence %s/%llu%s: %s", h->name, epoch,
+                        a->block && on_ceph(w, h) ? " and block" : "", a->text);
     else if (a->kind == HF_FENCE_HOLD)
         hf_scenario_say(s, "%s %s/%llu: %s", a->alarm ? "ALARM" : "hold", h->name, epoch, a->text);
     else if (a->evidence == HF_EVIDENCE_SILENCE)
