@@ -1,7 +1,7 @@
 # The controllers of a control node: the placement guard (pure, also in every follower), the controllers' pure core, and the
 # gRPC driver of the hosts' streams.
 hf_library(hf_placement_guard
-  SOURCES placement_guard.c migration_guard.c guard_object.c storage_session.c power_evidence.c takeover.c
+  SOURCES placement_guard.c migration_guard.c blocklist_guard.c blocklist.c guard_object.c storage_session.c power_evidence.c takeover.c
   LINK hf_consensus hf_api hf_base)
 hf_library(hf_fence_object SOURCES fence_object.c timeline.c LINK hf_placement_guard hf_control_store)
 hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
@@ -19,6 +19,7 @@ hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc
 
 hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_guard)
 hf_test(migration_guard_test SOURCES migration_guard_test.c LINK hf_placement_guard)
+hf_test(blocklist_guard_test SOURCES blocklist_guard_test.c LINK hf_placement_guard)
 hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK hf_placement_guard)
 hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c fake_bmc.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)

@@ -6,6 +6,7 @@
 #include "holdfast/v1/common.pb-c.h"
 #include "holdfast/v1/ha.pb-c.h"
 #include "holdfast/v1/infra.pb-c.h"
+#include "holdfast/v1/storage.pb-c.h"
 
 void hf_guard_free_message(void *message_ptr)
 {
@@ -26,9 +27,11 @@ void *hf_guard_decode_object(const struct hf_object *o, const ProtobufCMessageDe
 
 static uint32_t kind_of(const ProtobufCMessageDescriptor *d)
 {
-    return d == &holdfast__v1__host__descriptor    ? HOLDFAST__V1__KIND__HOST
-           : d == &holdfast__v1__fence__descriptor ? HOLDFAST__V1__KIND__FENCE
-                                                   : HOLDFAST__V1__KIND__INSTANCE;
+    return d == &holdfast__v1__host__descriptor              ? HOLDFAST__V1__KIND__HOST
+           : d == &holdfast__v1__fence__descriptor           ? HOLDFAST__V1__KIND__FENCE
+           : d == &holdfast__v1__cluster__descriptor         ? HOLDFAST__V1__KIND__CLUSTER
+           : d == &holdfast__v1__primary_storage__descriptor ? HOLDFAST__V1__KIND__PRIMARY_STORAGE
+                                                             : HOLDFAST__V1__KIND__INSTANCE;
 }
 
 /* The kind of the object after the transaction: that of its change, else that in the store. */

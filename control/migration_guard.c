@@ -47,8 +47,9 @@ static bool same_identity(const Migration *b, const Migration *a)
 }
 
 /* The intent: committed while the run is nowhere else. */
-static bool check_opened(struct hf_guard_case *g, const Placement *b, const Placement *a)
+static bool check_opened(struct hf_guard_case *g, const Holdfast__V1__Instance *before, const Placement *a)
 {
+    const Placement *b = before->placement;
     const Migration *m = a->migration;
     const char *name = g->change->name;
     uint64_t last = hf_placement_last_run(b);
@@ -64,7 +65,7 @@ static bool check_opened(struct hf_guard_case *g, const Placement *b, const Plac
     if (strcmp(m->target_host_uuid, b->host_uuid) == 0)
         return hf_guard_refuse(g, "migrate instance '%s': it is on host %s already", name, b->host_uuid);
     char *doing = hf_printf("migrate instance '%s'", name);
-    bool ok = hf_guard_check_host(g, doing, m->target_host_uuid, m->target_epoch);
+    bool ok = hf_guard_check_host(g, doing, m->target_host_uuid, m->target_epoch, before->spec);
     free(doing);
     return ok;
 }
@@ -112,7 +113,7 @@ bool hf_guard_check_migration(struct hf_guard_case *g, const Holdfast__V1__Insta
     if (bm != NULL && same_identity(bm, am))
         return hf_guard_refuse(g, "instance '%s': the end of its migration %" PRIu64 " is final",
                                g->change->name, bm->run);
-    return check_opened(g, b, after);
+    return check_opened(g, before, after);
 }
 
 bool hf_guard_check_completed(struct hf_guard_case *g, const Holdfast__V1__Instance *before,

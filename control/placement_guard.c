@@ -12,6 +12,7 @@
 #include "control/power_evidence.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "control/storage_session.h"
+#include "control/takeover.h"
 
 bool hf_guard_refuse(struct hf_guard_case *g, const char *fmt, ...)
 {
@@ -46,6 +47,11 @@ bool hf_evidence_covers_all(Holdfast__V1__Evidence__Kind kind)
            kind == HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
 }
 
+bool hf_evidence_proves_over(Holdfast__V1__Evidence__Kind kind)
+{
+    return kind != HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST;
+}
+
 /* A host's word and the next epoch's grant are about the whole life; silence is about the record that stood
  * still, but a host loses every instance that needs a lost lease, so one storage of an instance is enough. */
 static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storage_uuids, size_t n)
@@ -54,6 +60,8 @@ static bool evidence_covers(const Holdfast__V1__Evidence *e, char *const *storag
         return true;
     if (hf_evidence_covers_all(e->kind))
         return true;
+    if (!hf_evidence_proves_over(e->kind))
+        return false;
     for (size_t i = 0; i < e->n_storage_uuids; i++)
         for (size_t k = 0; k < n; k++)
             if (strcmp(e->storage_uuids[i], storage_uuids[k]) == 0)
@@ -70,6 +78,25 @@ bool hf_fence_covers(const Holdfast__V1__Fence *f, char *const *storage_uuids, s
             return true;
     }
     return false;
+}
+
+static bool cuts_off(const Holdfast__V1__Fence *f, const char *storage_uuid)
+{
+    for (size_t i = 0; i < f->n_evidence; i++) {
+        const Holdfast__V1__Evidence *e = f->evidence[i];
+        for (size_t k = 0; !hf_evidence_proves_over(e->kind) && k < e->n_storage_uuids; k++)
+            if (strcmp(e->storage_uuids[k], storage_uuid) == 0)
+                return true;
+    }
+    return false;
+}
+
+bool hf_fence_cuts_off(const Holdfast__V1__Fence *f, char *const *storage_uuids, size_t n_storage_uuids)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_storage_uuids; i++)
+        n += cuts_off(f, storage_uuids[i]);
+    return n > 0 && (n == n_storage_uuids || HF_MUTANT(WRITE_FENCED_FILE_STORAGE_UNPROVEN));
 }
 
 static bool same_strings(char *const *a, size_t n_a, char *const *b, size_t n_b)
@@ -109,13 +136,15 @@ static bool canonical_uuid(const char *text)
 
 /* --- instances --- */
 
-bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch)
+bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch,
+                         const Holdfast__V1__InstanceSpec *spec)
 {
     if (!canonical_uuid(host_uuid))
         return hf_guard_refuse(g, "%s: '%.40s' is not the UUID of a host", doing, host_uuid);
-    bool exists;
-    uint64_t lives = host_epoch_after(g->view, host_uuid, &exists);
-    if (!exists)
+    Holdfast__V1__Host *h HF_GUARD_FREE =
+        hf_guard_decode_after(g->view, host_uuid, &holdfast__v1__host__descriptor);
+    uint64_t lives = h != NULL && h->status != NULL ? h->status->epoch : 0;
+    if (h == NULL)
         return hf_guard_refuse(g, "%s: host %s does not exist", doing, host_uuid);
     if (lives == 0 || lives != epoch)
         return hf_guard_refuse(g, "%s: host %s lives epoch %" PRIu64 ", not %" PRIu64, doing, host_uuid,
@@ -123,12 +152,13 @@ bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char 
     Holdfast__V1__Fence *f HF_GUARD_FREE = fence_after(g->view, host_uuid, epoch);
     if (f != NULL && !HF_MUTANT(PLACED_ON_FENCED))
         return hf_guard_refuse(g, "%s: epoch %" PRIu64 " of host %s is fenced", doing, epoch, host_uuid);
-    return true;
+    return hf_guard_check_unblocked(g, doing, h, spec);
 }
 
-static bool check_new_placement(struct hf_guard_case *g, const Holdfast__V1__Placement *p,
+static bool check_new_placement(struct hf_guard_case *g, const Holdfast__V1__Instance *after,
                                 uint64_t run_before)
 {
+    const Holdfast__V1__Placement *p = after->placement;
     const char *name = g->change->name;
     if (p->end != NULL)
         return hf_guard_refuse(g, "place instance '%s': a new placement must not be ended already", name);
@@ -139,9 +169,26 @@ static bool check_new_placement(struct hf_guard_case *g, const Holdfast__V1__Pla
                                name, run_before, p->run);
 
     char *doing = hf_printf("place instance '%s'", name);
-    bool ok = hf_guard_check_host(g, doing, p->host_uuid, p->epoch);
+    bool ok = hf_guard_check_host(g, doing, p->host_uuid, p->epoch, after->spec);
     free(doing);
     return ok;
+}
+
+/* Rule 15: the instance, else the cluster of its host, is content with a run that cannot write. One that
+ * migrates is not: nobody would know whose guest is whole. */
+static bool leaves_write_fenced(const struct hf_guard_case *g, const Holdfast__V1__Instance *before,
+                                const Holdfast__V1__Fence *f)
+{
+    if (before->spec == NULL || hf_migration_open(before->placement) ||
+        !hf_fence_cuts_off(f, before->spec->storage_uuids, before->spec->n_storage_uuids))
+        return false;
+    Holdfast__V1__Host *h HF_GUARD_FREE =
+        hf_guard_decode_after(g->view, f->host_uuid, &holdfast__v1__host__descriptor);
+    Holdfast__V1__Cluster *cl HF_GUARD_FREE =
+        h != NULL && h->spec != NULL
+            ? hf_guard_decode_after(g->view, h->spec->cluster_uuid, &holdfast__v1__cluster__descriptor)
+            : NULL;
+    return hf_takeover_write_fenced(before->spec, cl != NULL ? cl->spec : NULL);
 }
 
 static bool check_fenced_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
@@ -168,7 +215,7 @@ static bool check_fenced_end(struct hf_guard_case *g, const Holdfast__V1__Instan
     size_t n = before->spec != NULL ? before->spec->n_storage_uuids : 0;
     char **storages = n > 0 ? before->spec->storage_uuids : NULL;
     if (strcmp(f->host_uuid, end->host_uuid) != 0 || f->epoch != end->epoch ||
-        !hf_fence_covers(f, storages, n))
+        !(hf_fence_covers(f, storages, n) || leaves_write_fenced(g, before, f)))
         return hf_guard_refuse(g,
                                "end run %" PRIu64 " of instance '%s': the fence of epoch %" PRIu64
                                " of host %s has no evidence for a storage of this instance",
@@ -234,7 +281,7 @@ static bool check_placement_change(struct hf_guard_case *g, const Holdfast__V1__
 {
     const Holdfast__V1__Placement *b = before != NULL ? before->placement : NULL, *a = after->placement;
     if (placement_empty(b))
-        return placement_empty(a) || check_new_placement(g, a, 0);
+        return placement_empty(a) || check_new_placement(g, after, 0);
     if (!placement_empty(a) && same_run(b, a))
         return check_same_placement(g, before, a);
     if (b->end == NULL && hf_migration_open(b) && !placement_empty(a))
@@ -247,7 +294,7 @@ static bool check_placement_change(struct hf_guard_case *g, const Holdfast__V1__
     if (placement_empty(a))
         return hf_guard_refuse(g, "instance '%s': its last placement (run %" PRIu64 ") must be kept",
                                g->change->name, b->run);
-    return check_new_placement(g, a, hf_placement_last_run(b));
+    return check_new_placement(g, after, hf_placement_last_run(b));
 }
 
 static bool check_instance(struct hf_guard_case *g)
@@ -282,9 +329,13 @@ static bool check_instance(struct hf_guard_case *g)
 
 /* --- hosts --- */
 
-static bool has_evidence(const Holdfast__V1__Fence *f)
+/* Of anything but that it cannot write. */
+static bool has_proof(const Holdfast__V1__Fence *f)
 {
-    return f != NULL && f->n_evidence > 0;
+    for (size_t i = 0; f != NULL && i < f->n_evidence; i++)
+        if (hf_evidence_proves_over(f->evidence[i]->kind))
+            return true;
+    return false;
 }
 
 /* The name of an instance that would still be open on (host, any epoch) after the transaction, or "". */
@@ -321,7 +372,7 @@ static bool check_host_delete(struct hf_guard_case *g, const Holdfast__V1__Host 
                                "delete host '%s': nothing would remember its epoch %" PRIu64
                                ": it must be fenced in the same transaction",
                                g->change->before->name, epoch);
-    if (has_evidence(f) || !open_instance_on(g, uuid, instance, sizeof instance))
+    if (has_proof(f) || !open_instance_on(g, uuid, instance, sizeof instance))
         return true;
     return hf_guard_refuse(
         g, "delete host '%s': instance '%s' may still run there and epoch %" PRIu64 " is not proven over",
@@ -341,7 +392,7 @@ static bool check_epoch_grant(struct hf_guard_case *g, uint64_t from, uint64_t t
     if (from == 0)
         return true;
     Holdfast__V1__Fence *last HF_GUARD_FREE = fence_after(g->view, uuid, from);
-    if (!has_evidence(last) && !HF_MUTANT(EPOCH_WITHOUT_PROOF))
+    if (!has_proof(last) && !HF_MUTANT(EPOCH_WITHOUT_PROOF))
         return hf_guard_refuse(
             g, "host '%s': epoch %" PRIu64 " must be fenced with evidence before the next one is granted",
             g->change->name, from);
@@ -395,6 +446,8 @@ static bool check_host(struct hf_guard_case *g)
 
     uint64_t from = before != NULL && before->status != NULL ? before->status->epoch : 0;
     uint64_t to = after->status != NULL ? after->status->epoch : 0;
+    if (before != NULL && !hf_guard_check_storage_blocks(g, before, after))
+        return false;
     if (to == from)
         return check_sessions(g, before, after);
     if (after->status->n_storage_sessions > 0)
@@ -467,6 +520,8 @@ static bool check_evidence(struct hf_guard_case *g, const Holdfast__V1__Fence *f
     case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
         problem = hf_power_evidence_problem(e, host, g->change->before != NULL, why, sizeof why);
         return problem == NULL || hf_guard_refuse(g, "fence '%s': %s", g->change->name, problem);
+    case HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST:
+        return hf_guard_check_block_evidence(g, f, e);
     default:
         return hf_guard_refuse(g, "fence '%s': evidence of an unknown kind", g->change->name);
     }
@@ -536,7 +591,9 @@ static bool check_fence(struct hf_guard_case *g)
     for (size_t i = before != NULL ? before->n_evidence : 0; i < after->n_evidence; i++)
         if (!check_evidence(g, after, after->evidence[i], host))
             return false;
-    return true;
+    Holdfast__V1__Host *present HF_GUARD_FREE =
+        hf_guard_decode_after(g->view, after->host_uuid, &holdfast__v1__host__descriptor);
+    return hf_guard_check_blocklists(g, before, after, present);
 }
 
 static bool allow(const struct hf_guard *guard, const struct hf_guard_view *v, const struct hf_change *c,

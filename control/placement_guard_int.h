@@ -4,6 +4,7 @@
 #define HF_CONTROL_PLACEMENT_GUARD_INT_H
 
 #include "control/placement_guard.h"
+#include "holdfast/v1/infra.pb-c.h"
 
 /* What a check of one change may see, and where its refusal goes. */
 struct hf_guard_case {
@@ -16,15 +17,33 @@ struct hf_guard_case {
 /* Writes the sentence; false, so that a check can `return hf_guard_refuse(…)`. */
 bool hf_guard_refuse(struct hf_guard_case *g, const char *fmt, ...) HF_PRINTF(2, 3);
 
-/* Can this host be given a copy in this epoch: it exists, lives that epoch, which is not fenced? `doing`
- * begins the sentence: "place instance 'vm'". */
-bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch);
+/* Can this host be given a copy of the instance in this epoch: it exists, lives that epoch, which is not
+ * fenced, and is on the blocklist of none of its storages? `doing` begins the sentence: "place instance
+ * 'vm'". */
+bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char *host_uuid, uint64_t epoch,
+                         const Holdfast__V1__InstanceSpec *spec);
 
 /* The end of a copy: about exactly (host, epoch, run); STOPPED, which is the host's promise, or FENCED, by a
- * later epoch or a fence that covers a storage of the instance. */
+ * later epoch, a fence that covers a storage of the instance or, for a write-fenced one that does not
+ * migrate, one by which no storage of it takes writes of its host. */
 bool hf_guard_check_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
                         const Holdfast__V1__Placement__End *end, const char *host_uuid, uint64_t epoch,
                         uint64_t run);
+
+/* --- blocklist_guard.c (rule 15) --- */
+
+/* What a fence says of blocklists, before (or NULL) and after; present: its host, NULL when that is deleted.
+ */
+bool hf_guard_check_blocklists(struct hf_guard_case *g, const Holdfast__V1__Fence *before,
+                               const Holdfast__V1__Fence *after, const Holdfast__V1__Host *present);
+bool hf_guard_check_block_evidence(struct hf_guard_case *g, const Holdfast__V1__Fence *f,
+                                   const Holdfast__V1__Evidence *e);
+/* A host forgets a blocklist only when it is off it. */
+bool hf_guard_check_storage_blocks(struct hf_guard_case *g, const Holdfast__V1__Host *before,
+                                   const Holdfast__V1__Host *after);
+/* The host is on the blocklist of none of the instance's storages. */
+bool hf_guard_check_unblocked(struct hf_guard_case *g, const char *doing, const Holdfast__V1__Host *h,
+                              const Holdfast__V1__InstanceSpec *spec);
 
 /* --- migration_guard.c (rule 6) --- */
 
