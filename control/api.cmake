@@ -1,6 +1,6 @@
 # The API of a control node: kinds and commands (shared with the controllers), the pure API core, its gRPC driver, holdfastd.
 hf_library(hf_control_store
-  SOURCES kinds.c command.c settings.c
+  SOURCES kinds.c command.c settings.c pb_list.c
   LINK hf_consensus hf_api hf_base)
 # Power devices of hosts: for the API and the controllers; the driver runs their fence agents.
 hf_library(hf_power SOURCES power_devices.c power_job.c power_ask.c LINK hf_control_store hf_ha)
@@ -18,7 +18,7 @@ add_test(NAME ceph_fence_real_test COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_S
 set_tests_properties(ceph_fence_real_test PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
-  SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c pb_list.c
+  SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c
     api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_volume_resize.c api_volume_work.c api_network.c api_address.c
     api_instance.c api_power.c api_host_power.c api_reach.c api_operation.c api_system.c api_watch.c api_history.c recovery_times.c
   LINK hf_ceph_storage hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "control/blocklist.h"
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
 #include "control/image_controller.h"
@@ -129,8 +130,9 @@ static void add_storages(struct build *b)
             continue;
         bool leases = hf_storage_has_leases(ps);
         Holdfast__V1__CephAccess ceph;
-        if (hf_storage_is_ceph(ps) && !fill_ceph(b, ps, &ceph))
-            continue;
+        if (hf_storage_is_ceph(ps) &&
+            (!fill_ceph(b, ps, &ceph) || hf_storage_blocked_before(b->host->status, uuid) > 0))
+            continue; /* while its cluster may refuse the host nothing opens there, and no lease is lost */
         Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
         s.uuid = ps->meta->uuid;
         s.type = (char *)type_of(ps);

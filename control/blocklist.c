@@ -36,7 +36,7 @@ bool hf_blocklist_holds(const Blocklist *b)
 
 bool hf_blocklist_entry_is_whole(const char *entry)
 {
-    static const char whole[] = ":0/0";
+    static const char whole[] = HF_BLOCKLIST_WHOLE;
     size_t n = strlen(entry);
     return n > sizeof whole - 1 && strcmp(entry + n - (sizeof whole - 1), whole) == 0;
 }
@@ -45,6 +45,15 @@ uint64_t hf_storage_blocked(const Status *status, const char *storage_uuid)
 {
     for (size_t i = 0; status != NULL && i < status->n_storage_blocks; i++)
         if (strcmp(status->storage_blocks[i]->primary_storage_uuid, storage_uuid) == 0)
+            return status->storage_blocks[i]->epoch;
+    return 0;
+}
+
+uint64_t hf_storage_blocked_before(const Status *status, const char *storage_uuid)
+{
+    for (size_t i = 0; status != NULL && i < status->n_storage_blocks; i++)
+        if (status->storage_blocks[i]->epoch < status->epoch &&
+            strcmp(status->storage_blocks[i]->primary_storage_uuid, storage_uuid) == 0)
             return status->storage_blocks[i]->epoch;
     return 0;
 }

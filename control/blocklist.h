@@ -16,12 +16,15 @@ Holdfast__V1__Fence__Blocklist *hf_blocklist_add(Holdfast__V1__Fence *f, const c
 
 /* The cluster refuses the life's writes there: it has confirmed so, and the entries are not taken back. */
 bool hf_blocklist_holds(const Holdfast__V1__Fence__Blocklist *b);
+#define HF_BLOCKLIST_WHOLE ":0/0"
 /* An entry of a whole address, "10.0.0.5:0/0", not of one client of it. */
 bool hf_blocklist_entry_is_whole(const char *entry);
 
 /* The first life of the host for which the storage's blocklist is not cleared (WANTED to REMOVING); 0: none.
  * status may be NULL. */
 uint64_t hf_storage_blocked(const Holdfast__V1__HostStatus *status, const char *storage_uuid);
+/* The same of lives before the present one: the storage is not the host's yet. */
+uint64_t hf_storage_blocked_before(const Holdfast__V1__HostStatus *status, const char *storage_uuid);
 bool hf_storage_block_listed(const Holdfast__V1__HostStatus *status, const char *storage_uuid,
                              uint64_t epoch);
 /* Once. */

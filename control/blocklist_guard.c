@@ -87,7 +87,8 @@ static bool check_step(struct hf_guard_case *g, const Fence *f, const Host *pres
     if (!is_step(g, before, after))
         return hf_guard_refuse(g, "fence '%s': the blocklist of storage %s cannot go from state %d to %d",
                                g->change->name, storage, (int)before->state, (int)after->state);
-    if (after->state == STATE(ADDED) && (after->n_entries == 0 || after->osdmap_epoch == 0))
+    if (after->state == STATE(ADDED) &&
+        ((after->n_entries == 0 && !after->by_clients) || after->osdmap_epoch == 0))
         return hf_guard_refuse(
             g, "fence '%s': the cluster of storage %s has not said what it lists, and since which map",
             g->change->name, storage);

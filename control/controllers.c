@@ -283,7 +283,7 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
         hf_instance_take_report(c, host_uuid, m->instance);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE:
-        hf_storage_report(c, host_uuid, m->storage);
+        hf_storage_report(c, host_uuid, epoch, m->storage);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE:
         hf_image_report(c, host_uuid, m->image);

@@ -13,7 +13,7 @@ hf_library(hf_controllers
     image_controller.c volume_controller.c volume_growth.c volume_work.c storage_controller.c ceph_controller.c
     operation_controller.c operation_verdict.c
     drain_controller.c drain_facts.c drain_plan.c
-    ha_controller.c ha_fencing.c ha_restart.c failover.c ha_power.c ha_drill.c
+    ha_controller.c ha_fencing.c ha_restart.c failover.c ha_power.c ha_blocklist.c ha_unblock.c block_question.c ha_drill.c
   LINK hf_ceph_storage hf_power hf_placement_guard hf_fence_object hf_drain_record hf_control_store PkgConfig::JANSSON hf_ha hf_ha_pb hf_net_core PkgConfig::OPENSSL)
 hf_library(hf_host_link_grpc SOURCES host_link_grpc.c LINK hf_controllers hf_rpc)
 

@@ -76,6 +76,8 @@ const char *hf_evidence_kind_text(Holdfast__V1__Evidence__Kind kind)
         return "operator";
     case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
         return "power off";
+    case HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST:
+        return "blocklist";
     default:
         return "unknown";
     }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/ha_blocklist.h"
 #include "control/ha_drill.h"
 #include "control/instance_controller.h"
 #include "control/placement_guard.h"
@@ -23,6 +24,7 @@ struct hf_ha_controller *hf_ha_create(struct hf_controllers *c)
 void hf_ha_free(struct hf_ha_controller *ha)
 {
     hf_ha_power_stop(ha);
+    hf_ha_blocks_stop(ha);
     hf_detector_free(ha->detector);
     free(ha);
 }
@@ -208,7 +210,7 @@ void hf_ha_tick(struct hf_controllers *c)
     hear_streams(c);
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++)
         read_tombstones(c, hf_world_at(c->world, HOLDFAST__V1__KIND__HOST, i));
-    if (!c->ha->busy && !HF_BUGGIFY(FENCING_LATER) && !hf_ha_fence(c))
+    if (!c->ha->busy && !HF_BUGGIFY(FENCING_LATER) && !hf_ha_fence(c) && !hf_ha_unblock(c))
         hf_ha_restart(c);
     hf_ha_follow_failovers(c);
     hf_drill_follow(c);

@@ -5,6 +5,7 @@
  *   1 contact is lost, the records stand still    the fence of (host, epoch) is committed        ha_fencing.c
  *   2 the proof is complete                       evidence is committed to the fence             ha_fencing.c
  *     its power is cut meanwhile, where it has power devices                                   ha_power.c
+ *     it goes on the blocklists of its Ceph storages                                           ha_blocklist.c
  *   3 each instance that the evidence covers      its placement ends as FENCED                   ha_restart.c
  *   4 NeverStop: it waits for a place             the instance controller schedules and places
  * instance_controller.c 5 placed, running                             the failover record follows
@@ -26,6 +27,7 @@
 struct hf_ha_controller {
     struct hf_detector *detector;
     struct hf_ha_power *powers; /* hosts whose power is being cut */
+    struct hf_ha_block *blocks; /* what is remembered of blocklists */
     bool busy; /* an edit of it is under way: nothing is decided on what it changes */
 };
 

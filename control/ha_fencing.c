@@ -10,11 +10,13 @@
 #include "control/conditions.h"
 #include "control/drain_record.h"
 #include "control/fence_object.h"
+#include "control/ha_blocklist.h"
 #include "control/ha_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 #include "control/storage_kind.h"
 #include "control/storage_session.h"
+#include "control/takeover.h"
 #include "control/timeline.h"
 #include "ha/fence_decide.h"
 
@@ -73,10 +75,63 @@ static void mark_in_use(const struct hf_controllers *c, const Host *h, struct hf
     }
 }
 
+/* Rule 15: one of its runs may leave once it cannot write. */
+static bool has_write_fenced(const struct hf_controllers *c, const Host *h)
+{
+    char why[HF_FENCE_TEXT_MAX];
+    const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
+        const Holdfast__V1__Instance *i = HF_WORLD_AT(c->world, INSTANCE, Instance, k);
+        if (!hf_placement_open(i->placement) || hf_migration_open(i->placement) ||
+            i->placement->epoch != h->status->epoch || strcmp(i->placement->host_uuid, h->meta->uuid) != 0)
+            continue;
+        if (i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP &&
+            i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !i->spec->deleting &&
+            hf_takeover_write_fenced(i->spec, cl != NULL ? cl->spec : NULL) &&
+            hf_ha_not_write_fenced(c->world, NULL, i, why, sizeof why) == NULL)
+            return true;
+    }
+    return false;
+}
+
+static const Holdfast__V1__PrimaryStorage *storage_of(const struct hf_controllers *c,
+                                                      const struct hf_uuid *uuid)
+{
+    struct hf_world_object *o = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, uuid);
+    return o != NULL ? (const Holdfast__V1__PrimaryStorage *)(void *)o->message : NULL;
+}
+
+/* It was seen there, has a record there, or a run with a disk there. */
+static bool has_clients(const Host *h, const struct hf_fence_storage *s)
+{
+    char uuid[HF_UUID_STR];
+    return s->in_use || s->block.state != HF_BLOCK_NONE || s->sign.closed_and_killed ||
+           s->sign.state == HF_SIGN_STILL || s->sign.state == HF_SIGN_MOVING ||
+           hf_storage_clients(h->status, hf_uuid_format(&s->uuid, uuid)) != NULL;
+}
+
+/* Which of them can refuse the host: storages of a cluster that it may be a client of, by whichever. */
+static void judge_blocks(struct hf_controllers *c, const Host *h, const Fence *f,
+                         struct hf_fence_storage *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const Holdfast__V1__PrimaryStorage *ps = storage_of(c, &list[i].uuid);
+        if (hf_storage_is_ceph(ps))
+            hf_ha_block_view(c, f, ps, &list[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const Holdfast__V1__PrimaryStorage *ps = storage_of(c, &list[i].uuid);
+        for (size_t k = 0; hf_storage_is_ceph(ps) && k < n; k++) {
+            const Holdfast__V1__PrimaryStorage *other = storage_of(c, &list[k].uuid);
+            list[i].block.possible |=
+                hf_storage_is_ceph(other) && has_clients(h, &list[k]) && hf_block_same_cluster(ps, other);
+        }
+    }
+}
+
 /* The shared storages of the host's cluster: there it keeps leases. */
-static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
-                                            const struct hf_world_object *host, Fence *f, bool lost,
-                                            size_t *ret_n)
+static struct hf_fence_storage *storages_of(struct hf_controllers *c, const struct hf_world_object *host,
+                                            Fence *f, bool lost, size_t *ret_n)
 {
     const Host *h = (const Host *)(const void *)host->message;
     const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
@@ -101,6 +156,7 @@ static struct hf_fence_storage *storages_of(const struct hf_controllers *c,
     }
     if (lost)
         mark_in_use(c, h, list, n);
+    judge_blocks(c, h, f, list, n);
     *ret_n = n;
     return list;
 }
@@ -125,6 +181,7 @@ static void fill_host(struct hf_controllers *c, struct hf_world_object *o, struc
     ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
                                           &ret->lost_ms);
     ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);
+    ret->write_fenced = !ret->contact && has_write_fenced(c, h);
 }
 
 static void build_view(struct hf_controllers *c, struct view_parts *p)
@@ -211,9 +268,19 @@ static void note_marks(struct hf_controllers *c, struct hf_edit **e, const struc
 
 /* --- actions --- */
 
-static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
-                      const struct hf_world_object *host, const char *reason)
+/* With the fence, in one transaction: the blocklists that it goes on. */
+static void want_blocks(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
+                        struct hf_world_object *host, Fence *f, const struct hf_uuid *only)
 {
+    for (size_t i = 0; i < h->n_storages; i++)
+        if (h->storages[i].block.possible && (only == NULL || hf_uuid_equal(&h->storages[i].uuid, only)))
+            hf_ha_block_want(c, f, hf_edit_change(e, host), storage_of(c, &h->storages[i].uuid));
+}
+
+static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
+                      struct hf_world_object *host, const struct hf_fence_action *a)
+{
+    const char *reason = a->text;
     char uuid[HF_UUID_STR];
     char leader[HF_TIMELINE_NAME_MAX];
     Fence *f = hf_fence_new(c->control->env, hf_uuid_format(&h->uuid, uuid), h->epoch, reason,
@@ -221,6 +288,8 @@ static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct 
     int64_t counted_ms = h->lost_ms > h->timing->contact_ms ? h->lost_ms - h->timing->contact_ms : 0;
     f->detected_at_ms = hf_controllers_wall_ms(c) - counted_ms;
     note_loss(c, f, h, leader);
+    if (a->block)
+        want_blocks(c, e, h, host, f, NULL);
     hf_edit_add(e, &f->base);
     hf_edit_require(e, host); /* its epoch has not moved on */
     hf_warn("host '%s': fencing epoch %llu: %s", h->name, (unsigned long long)h->epoch, reason);
@@ -239,6 +308,8 @@ static Holdfast__V1__Evidence__Kind kind_of(enum hf_evidence_kind k)
         return HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
     case HF_EVIDENCE_POWER_OFF:
         return HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
+    case HF_EVIDENCE_BLOCKLIST:
+        return HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST;
     }
     return HOLDFAST__V1__EVIDENCE__KIND__KIND_UNSPECIFIED;
 }
@@ -251,14 +322,14 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
     if (o == NULL)
         return;
     char by[HF_TIMELINE_NAME_MAX];
-    if (a->evidence == HF_EVIDENCE_POWER_OFF)
+    if (a->evidence == HF_EVIDENCE_POWER_OFF || a->evidence == HF_EVIDENCE_BLOCKLIST)
         hf_timeline_leader(c->control, by);
     else if (hf_uuid_is_zero(&a->observer))
         hf_timeline_keeper(h->name, by);
     else
         observer_name(c, &a->observer, by);
-    Holdfast__V1__Evidence *ev =
-        hf_fence_add_evidence(hf_edit_change(e, o), c->control->env, kind_of(a->evidence), a->text, by);
+    Fence *f = hf_edit_change(e, o);
+    Holdfast__V1__Evidence *ev = hf_fence_add_evidence(f, c->control->env, kind_of(a->evidence), a->text, by);
     for (size_t i = 0; a->everything && i < h->n_storages; i++)
         hf_evidence_add_storage(ev, hf_uuid_format(&h->storages[i].uuid, uuid));
     if (!a->everything)
@@ -267,11 +338,48 @@ static void add_evidence(struct hf_controllers *c, struct hf_edit *e, const stru
         hf_pb_set(&ev->observer_host_uuid, hf_uuid_format(&a->observer, uuid));
     if (a->evidence == HF_EVIDENCE_POWER_OFF)
         hf_ha_power_testify(c, &h->uuid, h->epoch, ev);
+    if (a->evidence == HF_EVIDENCE_BLOCKLIST)
+        hf_ha_block_confirm(c, f, &a->storage, ev);
     ev->silent_ms = a->silent_ms;
     ev->required_ms = a->required_ms;
     ev->marked = a->marked;
     ev->session = a->session == HF_LEASE_ALL_SESSIONS ? 0 : a->session;
-    hf_warn("host '%s': epoch %llu is proven over: %s", h->name, (unsigned long long)h->epoch, a->text);
+    hf_warn("host '%s': epoch %llu %s: %s", h->name, (unsigned long long)h->epoch,
+            a->evidence == HF_EVIDENCE_BLOCKLIST ? "is cut off" : "is proven over", a->text);
+}
+
+/* What is on a blocklist, or wanted there, is asked for; what is not yet is wanted first. True: that is to be
+ * committed. */
+static bool act_on_block(struct hf_controllers *c, const struct hf_fence_host *h,
+                         const struct hf_fence_action *a)
+{
+    char uuid[HF_UUID_STR];
+    struct hf_world_object *o = fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch);
+    if (o == NULL)
+        return false;
+    if (hf_blocklist_find((const Fence *)(void *)o->message, hf_uuid_format(&a->storage, uuid)) == NULL)
+        return true;
+    hf_ha_block_ask(hf_ha_block_of(c, &o->uuid, &a->storage), false);
+    return false;
+}
+
+static void add_block(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,
+                      struct hf_world_object *host, const struct hf_fence_action *a)
+{
+    char uuid[HF_UUID_STR];
+    struct hf_world_object *o = fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch);
+    want_blocks(c, e, h, host, hf_edit_change(e, o), &a->storage);
+}
+
+/* The objects that the action changes may be changed now. */
+static bool is_free(const struct hf_controllers *c, const struct hf_fence_host *h,
+                    const struct hf_world_object *host, const struct hf_fence_action *a)
+{
+    char uuid[HF_UUID_STR];
+    const struct hf_world_object *o = fence_object(c, hf_uuid_format(&h->uuid, uuid), h->epoch);
+    if ((a->kind == HF_FENCE_BLOCKLIST || (a->kind == HF_FENCE_COMMIT && a->block)) && host->busy)
+        return false;
+    return o == NULL || !o->busy;
 }
 
 /* Says on the host what holds its fence (NULL: nothing does), not more often than HF_HA_NOTE_MS. */
@@ -350,13 +458,17 @@ bool hf_ha_fence(struct hf_controllers *c)
         const struct hf_fence_action *a = &actions[i];
         if (a->kind == HF_FENCE_POWER)
             hf_ha_power_act(c, p.objects[a->host], a);
-        if (a->kind == HF_FENCE_HOLD || a->kind == HF_FENCE_POWER || taken == HF_HA_ACTIONS_MAX)
+        if (a->kind == HF_FENCE_HOLD || a->kind == HF_FENCE_POWER || taken == HF_HA_ACTIONS_MAX ||
+            (a->kind == HF_FENCE_BLOCKLIST && !act_on_block(c, &p.hosts[a->host], a)) ||
+            !is_free(c, &p.hosts[a->host], p.objects[a->host], a))
             continue;
         taken++;
         if (e == NULL)
             e = hf_edit_create(&c->editor, "fence lost hosts");
         if (a->kind == HF_FENCE_COMMIT)
-            add_fence(c, e, &p.hosts[a->host], p.objects[a->host], a->text);
+            add_fence(c, e, &p.hosts[a->host], p.objects[a->host], a);
+        else if (a->kind == HF_FENCE_BLOCKLIST)
+            add_block(c, e, &p.hosts[a->host], p.objects[a->host], a);
         else
             add_evidence(c, e, &p.hosts[a->host], a);
     }

@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "control/failover.h"
 #include "control/fence_object.h"
+#include "control/ha_blocklist.h"
 #include "control/ha_controller.h"
 #include "control/instance_controller.h"
 #include "control/instance_step.h"
@@ -27,17 +28,26 @@ struct plan_parts {
     const Holdfast__V1__Evidence **pieces;
     size_t n_evidence;
     struct hf_restart_instance *instances;
+    struct block_texts *texts; /* of the instances */
     struct hf_world_object **objects;
     size_t n_instances;
+};
+
+struct block_texts {
+    char not_blocked[HF_RESTART_TEXT_MAX / 2], not_write_fenced[HF_RESTART_TEXT_MAX / 2];
 };
 
 static void add_instance(const struct hf_controllers *c, struct plan_parts *p, struct hf_world_object *o,
                          const Fence *f)
 {
     const Instance *i = (const Instance *)(void *)o->message;
+    struct block_texts *t = &p->texts[p->n_instances];
     struct hf_restart_instance *r = &p->instances[p->n_instances];
     *r = hf_restart_input(c->world, i, i->placement->host_uuid, i->placement->epoch, i->placement->run);
     r->fenced = true;
+    r->not_blocked = hf_ha_not_blocked(c, f, i, t->not_blocked, sizeof t->not_blocked);
+    r->not_write_fenced =
+        hf_ha_not_write_fenced(c->world, f, i, t->not_write_fenced, sizeof t->not_write_fenced);
     r->waiting_ms = hf_controllers_wall_ms(c) - f->detected_at_ms;
     p->objects[p->n_instances++] = o;
 }
@@ -85,6 +95,8 @@ static void add_evidence(const struct hf_controllers *c, struct plan_parts *p, s
             .epoch = f->epoch,
             .kind = hf_evidence_kind_text(e->kind),
             .everything = hf_evidence_covers_all(e->kind),
+            .by_word = hf_evidence_is_word(e->kind),
+            .writes_only = !hf_evidence_proves_over(e->kind),
             .storages = hf_uuids_of_texts(e->storage_uuids, e->n_storage_uuids),
             .n_storages = e->n_storage_uuids,
         };
@@ -138,6 +150,7 @@ static void gather(const struct hf_controllers *c, struct plan_parts *p)
     *p = (struct plan_parts){0};
     p->instances = hf_alloc_array(n, sizeof *p->instances);
     p->objects = hf_alloc_array(n, sizeof *p->objects);
+    p->texts = hf_alloc_array(n, sizeof *p->texts);
     for (size_t k = 0; k < n; k++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, k);
         const Instance *i = (const Instance *)(void *)o->message;
@@ -162,6 +175,7 @@ static void free_parts(struct plan_parts *p)
         free((void *)p->evidence[i].storages);
     free(p->instances);
     free(p->objects);
+    free(p->texts);
     free(p->evidence);
     free(p->fences);
     free(p->pieces);
@@ -194,9 +208,11 @@ static void leave(struct hf_controllers *c, struct hf_edit *e, const struct plan
     bool go = s->kind == HF_RESTART_GO;
     Failover *r = new_failover(c, (const Instance *)(void *)o->message, f, p->pieces[s->evidence]);
     hf_pb_set(&r->outcome, go ? "waiting: looks for a host" : "stopped with its host");
+    bool cut = !hf_evidence_proves_over(p->pieces[s->evidence]->kind);
     hf_failover_note(c, r,
-                     go ? "run %llu is over on that proof; looks for a host"
-                        : "run %llu is over on that proof; stays stopped",
+                     cut  ? "run %llu can write no more, by that; looks for a host"
+                     : go ? "run %llu is over on that proof; looks for a host"
+                          : "run %llu is over on that proof; stays stopped",
                      (unsigned long long)r->run_before);
     hf_edit_add(e, &r->base);
     hf_instance_fenced(hf_edit_change(e, o), f->meta->uuid, s->text, go, hf_controllers_wall_ms(c));

@@ -1,11 +1,13 @@
 #include "control/host_facts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "control/affinity_facts.h"
+#include "control/blocklist.h"
 #include "control/drain_record.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
@@ -226,6 +228,10 @@ char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__H
     if (cl == NULL || cl->spec == NULL ||
         !listed(cl->spec->primary_storage_uuids, cl->spec->n_primary_storage_uuids, storage_uuid))
         return hf_printf("its cluster is not attached to primary storage '%s'", ps->meta->name);
+    uint64_t blocked = hf_storage_blocked(h->status, storage_uuid);
+    if (blocked > 0)
+        return hf_printf("primary storage '%s': its epoch %" PRIu64 " is on the cluster's blocklist",
+                         ps->meta->name, blocked);
     const Holdfast__V1__PrimaryStorageStatus__HostView *v = view_of(ps, h->meta->uuid);
     if (v == NULL)
         return hf_printf("it has not reported primary storage '%s' yet", ps->meta->name);

@@ -47,6 +47,12 @@ bool hf_evidence_covers_all(Holdfast__V1__Evidence__Kind kind)
            kind == HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF;
 }
 
+bool hf_evidence_is_word(Holdfast__V1__Evidence__Kind kind)
+{
+    return kind == HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED ||
+           kind == HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH || kind == HOLDFAST__V1__EVIDENCE__KIND__OPERATOR;
+}
+
 bool hf_evidence_proves_over(Holdfast__V1__Evidence__Kind kind)
 {
     return kind != HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST;

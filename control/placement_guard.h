@@ -51,7 +51,9 @@ uint64_t hf_placement_last_run(const Holdfast__V1__Placement *p);
 /* Evidence of this kind is about the whole life of the host, local disks included. */
 bool hf_evidence_covers_all(Holdfast__V1__Evidence__Kind kind);
 
-/* The fence holds evidence of its kind, by which nothing of its life runs. */
+/* The word of the host itself, or of a person. */
+bool hf_evidence_is_word(Holdfast__V1__Evidence__Kind kind);
+/* Evidence of this kind is that nothing of the life runs; else that it cannot write. */
 bool hf_evidence_proves_over(Holdfast__V1__Evidence__Kind kind);
 
 /* The fence holds evidence that nothing of its life runs, and it covers one of these storages. */

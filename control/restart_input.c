@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/mutant.h"
+#include "control/takeover.h"
 #include "holdfast/v1/infra.pb-c.h"
 
 typedef Holdfast__V1__Instance Instance;
@@ -35,6 +36,8 @@ struct hf_restart_instance hf_restart_input(const struct hf_world *w, const Inst
                                             const char *host_uuid, uint64_t epoch, uint64_t run)
 {
     const Holdfast__V1__Host *h = HF_WORLD_GET(w, HOST, Host, host_uuid);
+    const Holdfast__V1__Cluster *cl =
+        h != NULL ? HF_WORLD_GET(w, CLUSTER, Cluster, h->spec->cluster_uuid) : NULL;
     return (struct hf_restart_instance){
         .uuid = uuid_or_zero(i->meta->uuid),
         .name = i->meta->name,
@@ -43,6 +46,7 @@ struct hf_restart_instance hf_restart_input(const struct hf_world *w, const Inst
         .run = run,
         .host_name = h != NULL ? h->meta->name : host_uuid,
         .never_stop = i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP,
+        .write_fenced = hf_takeover_write_fenced(i->spec, cl != NULL ? cl->spec : NULL),
         .wanted_running = i->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING && !i->spec->deleting,
         .priority = hf_instance_priority(i),
         .storages = hf_uuids_of_texts(i->spec->storage_uuids, i->spec->n_storage_uuids),

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/blocklist.h"
 #include "control/ceph_controller.h"
+#include "control/pb_list.h"
 #include "control/settings.h"
 #include "control/storage_kind.h"
 
@@ -18,6 +20,9 @@ struct host_word {
     char *message;
     char *address, *network_problem;
     uint64_t total, available;
+    uint64_t epoch; /* of the host, when it said this */
+    char **clients; /* where a Ceph cluster sees it */
+    size_t n_clients;
 };
 
 struct storage_memory {
@@ -26,6 +31,15 @@ struct storage_memory {
     int64_t noted_ms; /* loop clock of the last write; 0: none by this leader */
 };
 
+static void free_clients(struct host_word *w)
+{
+    for (size_t i = 0; i < w->n_clients; i++)
+        free(w->clients[i]);
+    free(w->clients);
+    w->clients = NULL;
+    w->n_clients = 0;
+}
+
 static void free_memory(void *memory)
 {
     struct storage_memory *mem = memory;
@@ -33,6 +47,7 @@ static void free_memory(void *memory)
         free(mem->words[i].message);
         free(mem->words[i].address);
         free(mem->words[i].network_problem);
+        free_clients(&mem->words[i]);
     }
     free(mem->words);
     free(mem);
@@ -63,7 +78,16 @@ static void mark_host(struct hf_controllers *c, const char *host_uuid)
         hf_controllers_mark(c, host);
 }
 
-void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r)
+static void take_clients(struct host_word *w, const Holdfast__V1__StorageReport *r)
+{
+    free_clients(w);
+    w->clients = hf_alloc_array(r->n_client_addresses + 1, sizeof *w->clients);
+    for (size_t i = 0; i < r->n_client_addresses && i < HF_STORAGE_CLIENTS_MAX; i++)
+        w->clients[w->n_clients++] = hf_strdup(r->client_addresses[i]);
+}
+
+void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
+                       const Holdfast__V1__StorageReport *r)
 {
     struct hf_world_object *o =
         hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, r->primary_storage_uuid);
@@ -86,7 +110,42 @@ void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Ho
         mark_host(c, host_uuid);
     w->total = r->total_bytes;
     w->available = r->available_bytes;
+    w->epoch = epoch;
+    take_clients(w, r);
     hf_controllers_mark(c, o);
+}
+
+/* --- where the hosts are seen --- */
+
+static bool all_known(const Holdfast__V1__HostStatus *st, const char *storage_uuid, const struct host_word *w)
+{
+    const Holdfast__V1__HostStatus__StorageClients *known = hf_storage_clients(st, storage_uuid);
+    for (size_t i = 0; i < w->n_clients; i++)
+        if (known == NULL || !hf_pb_list_has(known->addresses, known->n_addresses, w->clients[i]))
+            return false;
+    return true;
+}
+
+/* Rule 15 needs them when the host is lost: they are kept with its life, and none is forgotten within it. */
+static void note_clients(struct hf_controllers *c, struct hf_world_object *o, const struct host_word *w)
+{
+    char *uuid = ((const PrimaryStorage *)(void *)o->message)->meta->uuid;
+    struct hf_world_object *host = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, w->host_uuid);
+    const Holdfast__V1__Host *h = host != NULL ? (const Holdfast__V1__Host *)(void *)host->message : NULL;
+    if (h == NULL || h->status == NULL || h->status->epoch != w->epoch || all_known(h->status, uuid, w))
+        return;
+    if (host->busy) {
+        hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS);
+        return;
+    }
+    struct hf_edit *e =
+        hf_edit_create(&c->editor, "note where '%s' sees host '%s'",
+                       ((const PrimaryStorage *)(void *)o->message)->meta->name, h->meta->name);
+    Holdfast__V1__Host *changed = hf_edit_change(e, host);
+    for (size_t i = 0; i < w->n_clients; i++)
+        hf_storage_client_add(changed->status, uuid, w->clients[i]);
+    hf_edit_commit(e, NULL, NULL);
+    hf_controllers_wake(c, o, HF_CONTROLLERS_TICK_MS); /* it may have been in vain */
 }
 
 /* --- views --- */
@@ -253,6 +312,8 @@ void hf_storage_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     if (hf_storage_is_ceph(ps) && hf_ceph_reconcile(c, o))
         return;
     struct storage_memory *mem = memory_of(o);
+    for (size_t i = 0; i < mem->n; i++)
+        note_clients(c, o, &mem->words[i]);
     enum news news = news_of_storage(c, ps, mem);
     int64_t now = hf_controllers_now_ms(c);
     if (news == NEWS_NONE)

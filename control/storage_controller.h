@@ -6,9 +6,11 @@
 #include "control/controllers_state.h"
 
 #define HF_STORAGE_NOTE_MS      10000 /* between two writes of mere capacity */
+#define HF_STORAGE_CLIENTS_MAX  64    /* addresses of a host that one report tells */
 #define HF_STORAGE_NOTE_PERCENT 5     /* of the total: a smaller change of capacity is not written */
 
-void hf_storage_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__StorageReport *r);
+void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
+                       const Holdfast__V1__StorageReport *r);
 
 /* What is wrong with a host's addresses in the networks of its storages, by its last reports; "" for nothing,
  * NULL when some of its storages has not been reported to this leader yet. To be freed. */
