@@ -107,6 +107,8 @@ struct fake_host {
         uint64_t epoch;
     } marks[HOSTS_MAX]; /* that it was told to write; written at once where its storage answers */
     size_t n_marks;
+    char client_address[24]; /* where a Ceph cluster sees it, or "" */
+    bool cut_off;            /* no storage takes its writes: its copies do not count */
     uint64_t session, closed_session; /* of SHARED: as assigned; what its keeper says that it has closed */
     char images[8][HF_UUID_STR];
     size_t n_images;
@@ -131,6 +133,7 @@ struct cloud {
     int64_t offset_ms; /* the environment's clock shows that much more */
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
+    const char *second;      /* another storage whose lease records are as those of SHARED, or NULL */
     struct hf_txn *gathered; /* of cloud_gather(), or NULL */
     bool copies_changed; /* a run has begun since copies were counted */
     int running_max;     /* most live runs of one instance that were ever seen at once */

@@ -111,6 +111,10 @@ static void hello(struct fake_host *h)
     m.watchdog = (char *)h->watchdog;
     m.profile = "default";
     m.instances = list;
+    char address[32], *addresses[] = {address};
+    snprintf(address, sizeof address, "%s/24", h->client_address);
+    m.addresses = addresses;
+    m.n_addresses = h->client_address[0] != '\0';
     for (size_t i = 0; i < h->n_runs; i++) {
         reports[i] = report_of(&h->runs[i], &moves[i]);
         list[m.n_instances++] = &reports[i];
@@ -145,7 +149,7 @@ struct fake_run *host_find_run(struct fake_host *h, const char *instance)
 int host_live_runs(const struct fake_host *h, const char *instance)
 {
     int n = 0;
-    for (size_t i = 0; h->up && i < h->n_runs; i++)
+    for (size_t i = 0; h->up && !h->cut_off && i < h->n_runs; i++)
         n += h->runs[i].live && strcmp(h->runs[i].instance, instance) == 0;
     return n;
 }
@@ -351,6 +355,9 @@ static void report_storage(struct fake_host *h, const Holdfast__V1__StorageAssig
     m.ok = true;
     m.total_bytes = 100 * GIB;
     m.available_bytes = 80 * GIB;
+    char *client = h->client_address;
+    m.client_addresses = &client;
+    m.n_client_addresses = client[0] != '\0';
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
     msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
     msg.storage = &m;
@@ -538,10 +545,10 @@ static uint64_t marked_epoch(const struct fake_host *h, const char *host_uuid)
     return 0;
 }
 
-static void observe(const struct fake_host *h, const struct fake_host *p, struct seen *s)
+static void observe(const struct fake_host *h, const struct fake_host *p, const char *storage, struct seen *s)
 {
     holdfast__v1__observation__init(&s->m);
-    s->m.primary_storage_uuid = SHARED;
+    s->m.primary_storage_uuid = (char *)storage;
     s->m.host_uuid = (char *)p->uuid;
     s->m.samples_good = !h->no_storage && now_ms(h) - h->storage_back_ms > now_ms(h) - p->record.changed_ms;
     if (h->no_storage)
@@ -565,8 +572,9 @@ static void observe(const struct fake_host *h, const struct fake_host *p, struct
 
 static void report_leases(struct fake_host *h)
 {
-    struct seen *seen = hf_alloc_array(HOSTS_MAX, sizeof *seen);
-    Holdfast__V1__Observation *list[HOSTS_MAX];
+    struct seen *seen = hf_alloc_array(2 * HOSTS_MAX, sizeof *seen);
+    Holdfast__V1__Observation *list[2 * HOSTS_MAX];
+    const char *storages[] = {SHARED, h->cloud->second};
     Holdfast__V1__LeaseReport m = HOLDFAST__V1__LEASE_REPORT__INIT;
     m.epoch = h->epoch;
     m.observations = list;
@@ -576,11 +584,12 @@ static void report_leases(struct fake_host *h)
     own.closed = h->session <= h->closed_session;
     m.own = owns;
     m.n_own = h->session > 0;
-    for (size_t i = 0; i < h->n_peers; i++) {
-        struct fake_host *p = peer(h, h->peers[i]);
-        if (p == NULL)
+    for (size_t k = 0; k < 2 * h->n_peers; k++) {
+        const char *storage = storages[k / h->n_peers];
+        struct fake_host *p = peer(h, h->peers[k % h->n_peers]);
+        if (p == NULL || storage == NULL)
             continue;
-        observe(h, p, &seen[m.n_observations]);
+        observe(h, p, storage, &seen[m.n_observations]);
         list[m.n_observations] = &seen[m.n_observations].m;
         m.n_observations++;
     }

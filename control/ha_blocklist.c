@@ -119,6 +119,8 @@ static void take_fenced(struct hf_ha_block *b, const char *text)
     hf_block_answer_done(&b->answer);
     b->answer = a;
     b->confirmed = true;
+    b->failures = 0;
+    b->trouble[0] = '\0';
     b->due_ms = hf_controllers_now_ms(b->c) + HF_BLOCK_RENEW_MS;
     size_t at = 0;
     b->entries[0] = '\0';
@@ -132,6 +134,8 @@ static void take_unfenced(struct hf_ha_block *b, const char *text)
     b->unfenced_epoch = hf_block_unfenced_epoch(text);
     if (b->unfenced_epoch == 0)
         fail(b, "hf-ceph answered what is none", true);
+    else
+        b->trouble[0] = '\0';
 }
 
 static void answered(void *arg, hf_status st, const char *text)
@@ -142,16 +146,12 @@ static void answered(void *arg, hf_status st, const char *text)
         release(b);
         return;
     }
-    if (!hf_ok(st)) {
+    if (!hf_ok(st))
         fail(b, hf_status_message(st), true);
-    } else {
-        b->failures = 0;
-        b->trouble[0] = '\0';
-        if (b->unfence)
-            take_unfenced(b, text);
-        else
-            take_fenced(b, text);
-    }
+    else if (b->unfence)
+        take_unfenced(b, text);
+    else
+        take_fenced(b, text);
     hf_ha_tick(b->c);
 }
 
