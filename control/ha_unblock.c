@@ -51,11 +51,22 @@ static bool is_outstanding(struct hf_controllers *c, const struct hf_world_objec
     return (m->phase != HF_BLOCK_IDLE && m->unfence) || hf_controllers_now_ms(c) < m->unknown_until_ms;
 }
 
+static bool is_over(const struct hf_controllers *c, const Fence *f, const Blocklist *b)
+{
+    const Host *h = HF_WORLD_GET(c->world, HOST, Host, f->host_uuid);
+    if (h == NULL)
+        return hf_fence_covers(f, (char *const *)&b->primary_storage_uuid, 1);
+    return (h->status != NULL && h->status->epoch > f->epoch) ||
+           (HF_MUTANT(UNBLOCK_BEFORE_NEXT_EPOCH) && b->state >= STATE(ADDED));
+}
+
+/* One that is over itself is taken back as well, once it is confirmed. */
 static bool stands_against(struct hf_controllers *c, const struct hf_world_object *fence, const Blocklist *b,
                            bool unfence)
 {
     if (unfence)
-        return b->state == STATE(WANTED) || b->state == STATE(ADDED);
+        return b->state == STATE(WANTED) ||
+               (b->state == STATE(ADDED) && !is_over(c, (const Fence *)(const void *)fence->message, b));
     return is_outstanding(c, fence, b) && !HF_MUTANT(ADD_WHILE_REMOVING);
 }
 
@@ -195,15 +206,6 @@ static void go_back(struct look *l, struct hf_world_object *fence, const Blockli
 }
 
 /* --- all of them --- */
-
-static bool is_over(const struct hf_controllers *c, const Fence *f, Blocklist *b)
-{
-    const Host *h = HF_WORLD_GET(c->world, HOST, Host, f->host_uuid);
-    if (h == NULL)
-        return hf_fence_covers(f, &b->primary_storage_uuid, 1);
-    return (h->status != NULL && h->status->epoch > f->epoch) ||
-           (HF_MUTANT(UNBLOCK_BEFORE_NEXT_EPOCH) && b->state >= STATE(ADDED));
-}
 
 static bool answer_is_news(const struct hf_ha_block *m, const Blocklist *b)
 {
