@@ -3,6 +3,7 @@
 #include "control/api_testing.h"
 
 #include "control/api_volume.h"
+#include "control/fake_ceph.h"
 
 #define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
@@ -33,6 +34,7 @@ static void make_it_ceph(struct api_world *w)
     Holdfast__V1__PrimaryStorage *ps = cloud_get(w->cloud, KIND(PRIMARY_STORAGE), SHARED);
     Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT, *was = ps->spec->ceph;
     Holdfast__V1__CephStatus status = HOLDFAST__V1__CEPH_STATUS__INIT, *old = ps->status->ceph;
+    fake_ceph_play(w->cloud);
     ceph.cephx_off = true;
     status.prepared = true;
     ps->spec->type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;

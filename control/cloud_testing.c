@@ -2,6 +2,7 @@
 
 #include <openssl/sha.h>
 
+#include "control/fake_ceph.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
 
@@ -49,6 +50,7 @@ void cloud_free(struct cloud *c)
         hf_controllers_free(c->controls[i].controllers);
         hf_host_link_free(c->controls[i].host_link);
     }
+    fake_ceph_free(c->ceph);
     cluster_stop(&c->raft);
     free(c);
 }

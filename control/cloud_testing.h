@@ -31,6 +31,7 @@
 #define IMAGE   "1a000000000000000000000000000000"
 
 struct cloud;
+struct fake_ceph;
 
 struct fake_run {
     char instance[HF_UUID_STR];
@@ -134,6 +135,7 @@ struct cloud {
     struct fake_host hosts[HOSTS_MAX];
     unsigned n_hosts;
     const char *second;      /* another storage whose lease records are as those of SHARED, or NULL */
+    struct fake_ceph *ceph;  /* fake_ceph_play(), or NULL */
     struct hf_txn *gathered; /* of cloud_gather(), or NULL */
     bool copies_changed; /* a run has begun since copies were counted */
     int running_max;     /* most live runs of one instance that were ever seen at once */

@@ -21,7 +21,7 @@ hf_test(placement_guard_test SOURCES placement_guard_test.c LINK hf_placement_gu
 hf_test(migration_guard_test SOURCES migration_guard_test.c LINK hf_placement_guard)
 hf_test(blocklist_guard_test SOURCES blocklist_guard_test.c LINK hf_placement_guard)
 hf_test(placement_guard_random_test SOURCES placement_guard_random_test.c LINK hf_placement_guard)
-hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c fake_bmc.c LINK hf_controllers PkgConfig::CMOCKA)
+hf_library(hf_cloud_testing SOURCES cloud_testing.c cloud_instances.c fake_host.c fake_bmc.c fake_ceph.c LINK hf_controllers PkgConfig::CMOCKA)
 hf_test(controllers_test SOURCES controllers_test.c LINK hf_cloud_testing)
 hf_test(volume_test SOURCES volume_test.c LINK hf_cloud_testing)
 hf_test(migration_test SOURCES migration_test.c LINK hf_cloud_testing)
