@@ -433,6 +433,7 @@ static const struct cli_column fence_columns[] = {{"HOST", "hostUuid", "host", N
                                                   {"EPOCH", "epoch", NULL, NULL},
                                                   {"FENCED", "meta.createdAtMs", NULL, "time"},
                                                   {"EVIDENCE", "evidence.kind", NULL, NULL},
+                                                  {"BLOCKLISTS", "blocklists.state", NULL, NULL},
                                                   {"REASON", "reason", NULL, NULL},
                                                   END_COLUMNS};
 static const struct cli_flag confirm_flags[] = {

@@ -251,6 +251,7 @@ void hf_ha_block_view(struct hf_controllers *c, const Fence *f, const Storage *p
     s->block.state = list->state == STATE(WANTED) ? HF_BLOCK_WANTED : HF_BLOCK_ADDED;
     s->block.confirmed = b->confirmed && (!b->answer.by_clients || HF_MUTANT(BLOCKLIST_BY_CLIENTS_PROVES));
     s->block.entries = b->entries;
+    s->block.shared_with = list->by_clients ? list->shared_with : NULL;
     s->block.trouble = b->trouble[0] != '\0' ? b->trouble : NULL;
 }
 

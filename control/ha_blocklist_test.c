@@ -13,6 +13,7 @@
 #include "control/fence_confirm.h"
 #include "control/fence_object.h"
 #include "control/ha_blocklist.h"
+#include "control/ha_plan.h"
 #include "ha/ha_timing.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
@@ -582,6 +583,8 @@ static void single_clients_are_waited_for_as_strict(void **state)
     host_power_off(&s->cloud->hosts[0]);
     assert_true(wait_list(s, 1, LIST(ADDED), 10000));
     assert_false(has_evidence(s, 1, EVIDENCE(BLOCKLIST)));
+    cloud_run(s->cloud, HF_HA_NOTE_MS + 1000);
+    assert_true(host_says(s->cloud, 0, "shared with another host: write-fenced instances wait as strict"));
     assert_true(wait_moved(s, 40000));
     assert_true(s->cloud->clock_ms - cut >= t->silence_ms);
     assert_false(s->cloud->hosts[1].cut_off); /* the other one of that address goes on */
@@ -828,6 +831,56 @@ static void addresses_belong_to_a_life(void **state)
     free_message(h);
 }
 
+/* --- what is said of it --- */
+
+static void plan_says(struct scene *s, const char *reason, int64_t at_most_ms, int64_t at_least_ms)
+{
+    char *hosts[] = {s->cloud->hosts[0].uuid};
+    Holdfast__V1__PlanHostLossResponse *p = NULL;
+    hf_status st = hf_ha_plan(leader_control(s->cloud)->controllers, hosts, 1, &p);
+    assert_true(hf_ok(st));
+    assert_int_equal(p->n_instances, 1);
+    assert_int_equal(p->restarts, 1);
+    if (strstr(p->instances[0]->reason, reason) == NULL)
+        fail_msg("the plan says: %s", p->instances[0]->reason);
+    assert_in_range(p->instances[0]->ordered_ms, at_least_ms, at_most_ms);
+    holdfast__v1__plan_host_loss_response__free_unpacked(p, NULL);
+}
+
+static void the_plan_tells_what_is_waited_for(void **state)
+{
+    struct scene *s = *state;
+    const struct hf_ha_timing *t = hf_ha_timing_find("default");
+    begin(s, WRITE_FENCED, NULL);
+    plan_says(s, "write-fenced: once its storages refuse", 8000, t->write_fenced_ms);
+    put_on_disk(s, STRICT, NULL);
+    plan_says(s, "strict: once nothing of it runs", t->takeover_ms, t->takeover_ms);
+}
+
+static void the_timeline_tells_who_did_what(void **state)
+{
+    static const char *const says[] = {"has the cluster of 'ceph-1' refuse the clients of host-1",
+                                       "refuses 10.1.0.1:0/0 in map", "proof of blocklist",
+                                       "serve the host again, whose later life is known",
+                                       "serves the host again in map"};
+    struct scene *s = *state;
+    begin(s, WRITE_FENCED, NULL);
+    host_power_off(&s->cloud->hosts[0]);
+    assert_true(wait_moved(s, 20000));
+    host_power_on(&s->cloud->hosts[0]);
+    assert_true(wait_list(s, 1, LIST(REMOVED), 10000));
+    Holdfast__V1__Fence *f = fence(s, 1);
+    for (size_t k = 0; k < sizeof says / sizeof says[0]; k++) {
+        bool found = false;
+        for (size_t i = 0; i < f->n_timeline; i++)
+            found |= strstr(f->timeline[i]->what, says[k]) != NULL &&
+                     strncmp(f->timeline[i]->source, "leader (node ", 13) == 0;
+        if (!found)
+            fail_msg("nobody says: %s", says[k]);
+    }
+    free_message(f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -852,6 +905,8 @@ int main(void)
         TEST(a_removal_is_gone_on_with_by_the_next_leader),
         TEST(a_storage_that_is_gone_holds_nobody),
         TEST(addresses_belong_to_a_life),
+        TEST(the_plan_tells_what_is_waited_for),
+        TEST(the_timeline_tells_who_did_what),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

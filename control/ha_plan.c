@@ -6,9 +6,12 @@
 
 #include "base/mem.h"
 #include "control/controllers_state.h"
+#include "control/ha_blocklist.h"
 #include "control/ha_controller.h"
 #include "control/restart_input.h"
 #include "control/settings.h"
+#include "control/storage_kind.h"
+#include "control/takeover.h"
 #include "ha/fence_decide.h"
 
 #define HOSTS_MAX 64 /* of one question */
@@ -165,6 +168,55 @@ static void count(Plan *p, const LostInstance *i)
         p->ordered_ms = i->ordered_ms;
 }
 
+/* --- write-fenced or strict (rule 15) --- */
+
+static bool on_ceph(const struct question *q, const Holdfast__V1__Instance *m)
+{
+    for (size_t k = 0; k < m->spec->n_storage_uuids; k++) {
+        const Holdfast__V1__PrimaryStorage *ps =
+            HF_WORLD_GET(q->c->world, PRIMARY_STORAGE, PrimaryStorage, m->spec->storage_uuids[k]);
+        if (ps != NULL && hf_storage_is_ceph(ps))
+            return true;
+    }
+    return false;
+}
+
+/* From the loss until the order to start it may leave, besides what its clusters take to refuse the host. */
+static int64_t write_fenced_ms(const struct hf_ha_timing *t)
+{
+    int64_t decide_ms = t->takeover_ms - t->silence_ms - 2 * t->takeover_read_ms - t->report_ms;
+    return t->write_fenced_ms + decide_ms;
+}
+
+/* What one that restarts waits for, where blocklists have a part in it. */
+static void say_takeover(const struct question *q, const struct hf_loss_step *s, const LostHost *from,
+                         LostInstance *ret)
+{
+    const Holdfast__V1__Instance *m = s->instance;
+    const Host *h = hf_facts_host(q->facts, s->from);
+    const Holdfast__V1__Cluster *cl = HF_WORLD_GET(q->c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+    bool wish = hf_takeover_write_fenced(m->spec, cl != NULL ? cl->spec : NULL);
+    char text[HF_FENCE_TEXT_MAX];
+    const char *but = wish ? hf_ha_not_write_fenced(q->c->world, NULL, m, text, sizeof text) : NULL;
+    if (!wish && !on_ceph(q, m))
+        return;
+    char *say;
+    if (but != NULL) {
+        say = hf_printf("write-fenced, but as strict: %s", but);
+    } else if (wish) {
+        ret->ordered_ms = write_fenced_ms(hf_ha_host_timing(q->c, h));
+        say = hf_printf("write-fenced: once its storages refuse what host '%s' writes (as long as that takes "
+                        "comes on top)",
+                        from->name);
+    } else {
+        say = hf_printf(
+            "strict: once nothing of it runs on host '%s', whose writes its storages refuse as well",
+            from->name);
+    }
+    hf_pb_set(&ret->reason, say);
+    free(say);
+}
+
 static void add_instance(struct question *q, const struct hf_loss_step *s)
 {
     static const Holdfast__V1__PlanHostLossResponse__LostInstance__Outcome outcomes[] = {
@@ -185,6 +237,7 @@ static void add_instance(struct question *q, const struct hf_loss_step *s)
         hf_pb_set(&ret->to_host_uuid, s->to->meta->uuid);
         hf_pb_set(&ret->to_host_name, s->to->meta->name);
         ret->ordered_ms = from->proven_ms;
+        say_takeover(q, s, from, ret);
     }
     if (s->why != NULL)
         hf_pb_set(&ret->reason, s->why);

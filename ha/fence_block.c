@@ -50,6 +50,11 @@ static void decide_block(struct hf_fence_plan *p, const struct hf_fence_host *h,
     }
     if (a)
         a->storage = s->uuid;
+    if (b->state == HF_BLOCK_ADDED && b->shared_with != NULL && h->write_fenced)
+        hf_fence_plan_add(p, h, HF_FENCE_HOLD,
+                          "fenced; '%s' refuses single clients of it, as an address is shared with %s: "
+                          "write-fenced instances wait as strict ones do",
+                          s->name, b->shared_with);
     if (b->trouble != NULL)
         hf_fence_plan_alarm(hf_fence_plan_add(
             p, h, HF_FENCE_HOLD, "fenced, but not on the blocklist of '%s': %s", s->name, b->trouble));

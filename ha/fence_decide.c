@@ -7,7 +7,7 @@
 #include "base/mutant.h"
 
 #define ACTIONS_OF_HOST    2 /* at most, beside those for each storage: power, and what is said of it */
-#define ACTIONS_OF_STORAGE 3 /* what proves it, its blocklist, and what is said of that */
+#define ACTIONS_OF_STORAGE 4 /* what proves it, its blocklist, and what is said of that */
 
 typedef unsigned long long ull;
 

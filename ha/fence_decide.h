@@ -44,6 +44,8 @@ struct hf_fence_block {
     enum hf_block_state state;
     bool confirmed;      /* WANTED: the cluster lists whole addresses of the host, all that are known */
     const char *entries; /* confirmed: "10.0.0.5:0/0" */
+    const char
+        *shared_with;    /* ADDED: who has one of its addresses, so that single clients are listed; or NULL */
     const char *trouble; /* why it is not there, or is not renewed; NULL: no reason is known */
 };
 

@@ -421,6 +421,7 @@ static struct hf_fence_block fence_block(const struct world *w, const struct hos
                                    .state = b->state,
                                    .confirmed = b->confirmed,
                                    .entries = "10.0.0.5:0/0",
+                                   .shared_with = b->by_clients ? "host 'h2'" : NULL,
                                    .trouble = b->trouble[0] ? b->trouble : NULL};
 }
 
