@@ -150,12 +150,12 @@ static void carry_out(struct question *q)
 
 static char *answer_of(const struct question *q)
 {
+    if (q->script == EMPTIED)
+        return hf_strdup("{}");
     json_t *o = json_object(), *entries = json_array();
     bool shared = is_shared(q->text);
     const json_t *at;
     size_t i;
-    if (q->script == EMPTIED)
-        return json_dumps(o, 0);
     json_array_foreach(json_object_get(q->text, "addresses"), i, at)
     {
         char entry[40];
