@@ -8,8 +8,9 @@
 #include "hostd/storage_rec.h"
 #include "hostd/volume_int.h"
 
-#define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS   60000
+#define RETRY_FIRST_MS    1000
+#define RETRY_MAX_MS      60000
+#define WORK_RETRY_MAX_MS 5000 /* an instance may wait for it, or it for a dead client's last half minute */
 
 static void volume_free(struct hf_volume_rec *r)
 {
@@ -63,11 +64,11 @@ void hf_volume_wait_for(struct hf_volume_rec *r, const char *why)
 
 void hf_volume_try_later(struct hf_volume_rec *r, const char *verb, hf_status st)
 {
+    unsigned max_ms = r->work.sequence > 0 ? WORK_RETRY_MAX_MS : RETRY_MAX_MS;
     hf_warn("%s volume %s: %s", verb, r->id, hf_status_message(st));
     hf_volume_wait_for(r, hf_status_message(st));
     hf_timer_start(r->host->d.env, &r->timer,
-                   hf_backoff_next(&r->backoff, r->host->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), hf_volume_step,
-                   r);
+                   hf_backoff_next(&r->backoff, r->host->d.env, RETRY_FIRST_MS, max_ms), hf_volume_step, r);
 }
 
 void hf_volume_call_begin(struct hf_volume_rec *r)

@@ -88,6 +88,30 @@ def test_pools_keys_and_health(cloud, ceph, storage):
     assert {k["key"] for k in shown["status"]["ceph"]["hostKeys"]} == {"set"}
 
 
+def grow_and_snapshot(cloud, ceph, root, instance):
+    """A larger disk and a snapshot under a running guest. Returns the new size."""
+    volume, host = instance["spec"]["rootVolumeUuid"], cloud.host_of(instance["meta"]["name"])
+    size = 2 * ceph.image(root, volume)["size"]
+    cloud.cli.run("volume", "resize", volume, "--size", str(size))
+    assert ceph.image(root, volume)["size"] == size
+    assert f"Capacity:       {size}" in host.virsh("domblkinfo", instance["meta"]["uuid"], "vda")
+    cloud.cli.run("volume", "snapshot", "create", volume, "before")
+    snapshots = cloud.cli.json("volume", "snapshot", "list", volume)
+    assert [(s["name"], s["state"], s["ofRunningGuest"]) for s in snapshots] == [("before", "READY", True)]
+    assert ceph.image(root, volume)["snapshots"] == [snapshots[0]["uuid"]]
+    assert "stop it first" in cloud.refused("volume", "snapshot", "revert", volume, "before")
+    return size
+
+
+def start_from_the_snapshot(cloud, ceph, root, instance, size):
+    """A stopped instance goes back to it, and starts only when that has ended."""
+    volume = instance["spec"]["rootVolumeUuid"]
+    ceph.poke(root, volume, size - 512, b"later" + bytes(507))
+    cloud.cli.run("--no-wait", "volume", "snapshot", "revert", volume, "before")
+    cloud.cli.run("instance", "start", instance["meta"]["name"])
+    assert ceph.peek(root, volume, size - 512, 5) == bytes(5)
+
+
 def test_an_instance_lives_on_it(cloud, ceph, storage):
     root, templates, data = pool(cloud, "pri-v-r-"), pool(cloud, "pri-c-"), pool(cloud, "pri-v-d-")
     cloud.cli.run("volume", "create", "ceph-data", "--size", "64M", "--storage", storage)
@@ -111,13 +135,17 @@ def test_an_instance_lives_on_it(cloud, ceph, storage):
     for pid in host.qemu_pids():
         with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
             assert key not in f.read()
-    # A data volume is an image of its own; both go with their owners.
+    size = grow_and_snapshot(cloud, ceph, root, instance)
+    # A data volume is an image of its own; both go with their owners, the root volume with its snapshot.
     cloud.cli.run("instance", "stop", "on-ceph")
     cloud.wait_state("on-ceph", "STOPPED")
     cloud.cli.run("volume", "attach", "ceph-data", "on-ceph")
-    cloud.cli.run("instance", "start", "on-ceph")
+    start_from_the_snapshot(cloud, ceph, root, instance, size)
     cloud.guest("on-ceph").wait_status()
     assert len(ceph.images(data)) == 1
+    cloud.cli.run("volume", "flatten", volume)
+    assert ceph.image(root, volume)["parent"] is None
+    assert cloud.guest("on-ceph").wait_status()
     cloud.delete("on-ceph")
     cloud.cli.wait("the end of its root volume", lambda: ceph.images(root) == [], 60)
     cloud.cli.run("volume", "delete", "ceph-data")

@@ -312,6 +312,7 @@ class Ceph:
                     parent = None
                 features = image.features()
                 return {"size": image.size(), "parent": parent,
+                        "snapshots": [s["name"] for s in image.list_snaps()],
                         "protected": [s["name"] for s in image.list_snaps() if image.is_protected_snap(s["name"])],
                         "features": [n for n, bit in (("layering", rbd.RBD_FEATURE_LAYERING),
                                                       ("exclusive-lock", rbd.RBD_FEATURE_EXCLUSIVE_LOCK)) if features & bit]}
@@ -329,6 +330,20 @@ class Ceph:
                 return io.read(name, most)
             except rados.ObjectNotFound:
                 return None
+        return self._in_pool(pool, look)
+
+    def peek(self, pool, image, offset, length):
+        """What stands in an image."""
+        def look(rbd, io):
+            with rbd.Image(io, image, read_only=True) as i:
+                return i.read(offset, length)
+        return self._in_pool(pool, look)
+
+    def poke(self, pool, image, offset, data):
+        """Writes into an image, behind everybody's back."""
+        def look(rbd, io):
+            with rbd.Image(io, image) as i:
+                return i.write(data, offset)
         return self._in_pool(pool, look)
 
     def writer(self, pool, image):
