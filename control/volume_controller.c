@@ -66,17 +66,22 @@ static bool in_use(const struct hf_controllers *c, const Holdfast__V1__Volume *v
     return i != NULL && hf_placement_open(i->placement);
 }
 
-const Holdfast__V1__Host *hf_volume_choose_host(struct hf_controllers *c, const Holdfast__V1__Volume *v)
+bool hf_volume_reached_by(struct hf_controllers *c, const Holdfast__V1__Volume *v, const Holdfast__V1__Host *h)
 {
     const char *local = v->status != NULL ? v->status->host_uuid : "";
+    if (!hf_controllers_host_usable(c, h) || (local[0] != '\0' && strcmp(local, h->meta->uuid) != 0))
+        return false;
+    char *why = hf_facts_storage_objection(c->world, h, v->spec->primary_storage_uuid);
+    bool fits = why == NULL;
+    free(why);
+    return fits;
+}
+
+const Holdfast__V1__Host *hf_volume_choose_host(struct hf_controllers *c, const Holdfast__V1__Volume *v)
+{
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
         const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
-        if (!hf_controllers_host_usable(c, h) || (local[0] != '\0' && strcmp(local, h->meta->uuid) != 0))
-            continue;
-        char *why = hf_facts_storage_objection(c->world, h, v->spec->primary_storage_uuid);
-        bool fits = why == NULL;
-        free(why);
-        if (fits)
+        if (hf_volume_reached_by(c, v, h))
             return h;
     }
     return NULL;

@@ -167,10 +167,13 @@ static void note_stopped(struct hf_controllers *c, struct hf_world_object *o, co
     hf_edit_commit(e, NULL, NULL);
 }
 
+/* The one that has it keeps it while it can. */
 static void choose(struct hf_controllers *c, struct hf_world_object *o)
 {
-    const Holdfast__V1__Host *h =
-        memory(o)->host_uuid[0] == '\0' ? hf_volume_choose_host(c, volume(o)) : NULL;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, memory(o)->host_uuid);
+    if (h != NULL && hf_volume_reached_by(c, volume(o), h))
+        return;
+    h = hf_volume_choose_host(c, volume(o));
     if (h != NULL)
         give_to(c, o, h->meta->uuid);
     else if (memory(o)->host_uuid[0] == '\0' && hf_controllers_settled(c))

@@ -32,14 +32,26 @@ def test_guests_on_two_hosts_ping_each_other(cloud):
     cloud.delete("ping-1", "ping-2")
 
 
+def disk_bytes(cloud, name):
+    """As QEMU shows it to the guest."""
+    lines = cloud.host_of(name).virsh("domblkinfo", cloud.uuid(name), "vda").splitlines()
+    return int(next(line for line in lines if line.startswith("Capacity:")).split()[1])
+
+
 def test_stop_and_start_keep_address_and_disk(cloud):
     before = cloud.create("stop-1")
     address, run = cloud.address("stop-1"), cloud.run_of("stop-1")
+    size, volume = disk_bytes(cloud, "stop-1"), cloud.instance("stop-1")["spec"]["rootVolumeUuid"]
+    cloud.cli.run("volume", "resize", volume, "--size", str(2 * size))
+    assert disk_bytes(cloud, "stop-1") == 2 * size
     cloud.cli.run("instance", "stop", "stop-1")
     assert cloud.state("stop-1") == "STOPPED"
     assert cloud.copies("stop-1") == 0
+    cloud.cli.run("volume", "resize", volume, "--size", str(3 * size))
     cloud.cli.run("instance", "start", "stop-1")
     after = cloud.guest("stop-1").wait_status()
+    assert disk_bytes(cloud, "stop-1") == 3 * size
+    assert "not of type Ceph" in cloud.refused("volume", "snapshot", "create", volume, "none")
     assert after["boots"] == before["boots"] + 1
     assert after["counter"] >= before["counter"]
     assert cloud.address("stop-1") == address
