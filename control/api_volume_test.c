@@ -35,6 +35,9 @@ static void make_it_ceph(struct api_world *w)
     Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT, *was = ps->spec->ceph;
     Holdfast__V1__CephStatus status = HOLDFAST__V1__CEPH_STATUS__INIT, *old = ps->status->ceph;
     fake_ceph_play(w->cloud);
+    for (unsigned h = 0; h < 3; h++)
+        snprintf(w->cloud->hosts[h].client_address, sizeof w->cloud->hosts[h].client_address, "10.1.0.%u",
+                 h + 1);
     ceph.cephx_off = true;
     status.prepared = true;
     ps->spec->type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;

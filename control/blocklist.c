@@ -112,24 +112,25 @@ static Clients *add_clients(Status *status, const char *storage_uuid)
     return c;
 }
 
+static void forget_former_life(Clients *c, uint64_t epoch)
+{
+    for (size_t i = 0; i < c->n_addresses; i++)
+        free(c->addresses[i]);
+    c->n_addresses = 0;
+    c->epoch = epoch;
+}
+
 bool hf_storage_client_add(Status *status, const char *storage_uuid, const char *address)
 {
     Clients *c = hf_storage_clients(status, storage_uuid);
     if (c == NULL)
         c = add_clients(status, storage_uuid);
+    if (c->epoch != status->epoch)
+        forget_former_life(c, status->epoch);
     for (size_t i = 0; i < c->n_addresses; i++)
         if (strcmp(c->addresses[i], address) == 0)
             return false;
     c->addresses = hf_realloc_array(c->addresses, c->n_addresses + 1, sizeof *c->addresses);
     c->addresses[c->n_addresses++] = hf_strdup(address);
     return true;
-}
-
-void hf_storage_clients_clear(Status *status)
-{
-    for (size_t i = 0; i < status->n_storage_clients; i++)
-        protobuf_c_message_free_unpacked(&status->storage_clients[i]->base, NULL);
-    free(status->storage_clients);
-    status->storage_clients = NULL;
-    status->n_storage_clients = 0;
 }

@@ -34,9 +34,8 @@ void hf_storage_block_remove(Holdfast__V1__HostStatus *status, const char *stora
 /* Where the storage's cluster sees the host, or NULL. */
 Holdfast__V1__HostStatus__StorageClients *hf_storage_clients(const Holdfast__V1__HostStatus *status,
                                                              const char *storage_uuid);
-/* True: it is new. */
+/* Seen in the present life: what is known of an earlier one goes with the first that is, not before, for its
+ * neighbours must know whom they share an address with. True: it is new. */
 bool hf_storage_client_add(Holdfast__V1__HostStatus *status, const char *storage_uuid, const char *address);
-/* With a new epoch they are seen anew. */
-void hf_storage_clients_clear(Holdfast__V1__HostStatus *status);
 
 #endif

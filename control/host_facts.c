@@ -11,6 +11,7 @@
 #include "control/drain_record.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_kind.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
@@ -238,6 +239,16 @@ char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__H
     return v->ok ? NULL : hf_printf("primary storage '%s': %s", ps->meta->name, v->message);
 }
 
+/* Rule 15: once a run is there, a fence must be able to tell the cluster whom to refuse. */
+static char *clients_objection(const struct hf_world *w, const Holdfast__V1__Host *h, const char *storage_uuid)
+{
+    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    const Holdfast__V1__HostStatus__StorageClients *c = hf_storage_clients(h->status, storage_uuid);
+    if (!hf_storage_is_ceph(ps) || (c != NULL && c->epoch == h->status->epoch && c->n_addresses > 0))
+        return NULL;
+    return hf_printf("primary storage '%s': its addresses there are not known yet", ps->meta->name);
+}
+
 static char *network_objection(const struct hf_world *w, const Holdfast__V1__Host *h, const char *l3_uuid)
 {
     const Holdfast__V1__L3Network *l3 = HF_WORLD_GET(w, L3_NETWORK, L3Network, l3_uuid);
@@ -257,6 +268,8 @@ static char *objection(const struct hf_world *w, const Holdfast__V1__Host *h, co
     char *why = NULL;
     for (size_t k = 0; why == NULL && k < i->spec->n_storage_uuids; k++)
         why = hf_facts_storage_objection(w, h, i->spec->storage_uuids[k]);
+    for (size_t k = 0; why == NULL && k < i->spec->n_storage_uuids; k++)
+        why = clients_objection(w, h, i->spec->storage_uuids[k]);
     for (size_t k = 0; why == NULL && k < i->spec->n_nics; k++)
         why = network_objection(w, h, i->spec->nics[k]->l3_network_uuid);
     return why;

@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "base/mutant.h"
-#include "control/blocklist.h"
 #include "control/drain_record.h"
 #include "control/fence_object.h"
 #include "control/kinds.h"
@@ -198,7 +197,6 @@ static void put_host(struct hf_env *env, struct hf_txn *t, Holdfast__V1__Host *h
     if (h->status->epoch != epoch) {
         end_shutdown(h);
         hf_storage_sessions_clear(h->status);
-        hf_storage_clients_clear(h->status);
         changed = true;
     }
     h->status->epoch = epoch;
