@@ -13,6 +13,7 @@
 #include "storage/ceph_spec.h"
 
 typedef Holdfast__V1__Host Host;
+typedef Holdfast__V1__Fence Fence;
 typedef Holdfast__V1__PrimaryStorage Storage;
 
 /* --- addresses --- */
@@ -40,12 +41,14 @@ static void add_interface(json_t *list, const char *address)
         add_once(list, ip);
 }
 
-static void add_seen(json_t *list, const Host *h, const char *storage_uuid)
+/* epoch: of the life that was seen; 0: of any. */
+static void add_seen(json_t *list, const Host *h, const char *storage_uuid, uint64_t epoch)
 {
     for (size_t i = 0; h->status != NULL && i < h->status->n_storage_clients; i++) {
         const Holdfast__V1__HostStatus__StorageClients *c = h->status->storage_clients[i];
         for (size_t k = 0; k < c->n_addresses; k++)
-            if (storage_uuid == NULL || strcmp(c->primary_storage_uuid, storage_uuid) == 0)
+            if ((storage_uuid == NULL || strcmp(c->primary_storage_uuid, storage_uuid) == 0) &&
+                (epoch == 0 || c->epoch == epoch))
                 add_once(list, c->addresses[k]);
     }
 }
@@ -57,7 +60,7 @@ static json_t *addresses_of_others(const struct hf_world *w, const char *host_uu
         const Host *h = HF_WORLD_AT(w, HOST, Host, i);
         if (strcmp(h->meta->uuid, host_uuid) == 0)
             continue;
-        add_seen(list, h, NULL);
+        add_seen(list, h, NULL, 0);
         for (size_t k = 0; h->status != NULL && k < h->status->n_addresses; k++)
             add_interface(list, h->status->addresses[k]);
     }
@@ -70,7 +73,7 @@ static json_t *addresses_of(const Host *h, const char *storage_uuid, const json_
     json_t *list = json_array(), *interfaces = json_array(), *at;
     size_t i;
     if (h != NULL)
-        add_seen(list, h, storage_uuid);
+        add_seen(list, h, storage_uuid, even_unseen || h->status == NULL ? 0 : h->status->epoch);
     for (size_t k = 0; h != NULL && h->status != NULL && k < h->status->n_addresses; k++)
         add_interface(interfaces, h->status->addresses[k]);
     bool wanted = even_unseen || json_array_size(list) > 0;
@@ -83,7 +86,7 @@ static json_t *addresses_of(const Host *h, const char *storage_uuid, const json_
     return list;
 }
 
-void hf_block_note_addresses(const struct hf_world *w, const Storage *ps, const Holdfast__V1__Fence *f,
+void hf_block_note_addresses(const struct hf_world *w, const Storage *ps, const Fence *f,
                              Holdfast__V1__Fence__Blocklist *b)
 {
     json_t *others = addresses_of_others(w, f->host_uuid), *at;
@@ -124,7 +127,7 @@ static void add_image(const struct hf_world *w, json_t *list, const char *volume
 }
 
 /* Of what is placed in this life and nowhere else: whoever has them open is the host. */
-static json_t *images_of(const struct hf_world *w, const Holdfast__V1__Fence *f, const char *storage_uuid)
+static json_t *images_of(const struct hf_world *w, const Fence *f, const char *storage_uuid)
 {
     json_t *list = json_array();
     for (size_t k = 0; k < hf_world_count(w, HOLDFAST__V1__KIND__INSTANCE); k++) {
@@ -148,7 +151,7 @@ static char *text_of(json_t *take_question)
     return text;
 }
 
-char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const Holdfast__V1__Fence *f)
+char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const Fence *f)
 {
     const Host *h = HF_WORLD_GET(w, HOST, Host, f->host_uuid);
     char object[HF_LEASE_FILE_NAME_MAX];
@@ -169,12 +172,34 @@ char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const
     return text_of(q);
 }
 
-char *hf_block_unfence_question(const Storage *ps, const Holdfast__V1__Fence__Blocklist *b)
+/* A question whose answer was lost may have had a whole address refused of which only clients are confirmed. */
+json_t *hf_block_removals(const struct hf_world *w, const Storage *ps, const Fence *f)
 {
-    json_t *q = hf_ceph_question(ps, "unfence"), *entries = json_array();
-    for (size_t i = 0; i < b->n_entries; i++)
-        json_array_append_new(entries, json_string(b->entries[i]));
-    json_object_set_new(q, "entries", entries);
+    const Holdfast__V1__Fence__Blocklist *b = hf_blocklist_find(f, ps->meta->uuid);
+    const Host *h = HF_WORLD_GET(w, HOST, Host, f->host_uuid);
+    json_t *list = json_array(), *seen = json_array(), *at;
+    char whole[80];
+    size_t i;
+    for (i = 0; i < b->n_entries; i++) {
+        add_once(list, b->entries[i]);
+        snprintf(whole, sizeof whole, "%.*s", (int)strcspn(b->entries[i], ":"), b->entries[i]);
+        add_once(seen, whole);
+    }
+    if (h != NULL)
+        add_seen(seen, h, ps->meta->uuid, 0);
+    json_array_foreach(seen, i, at)
+    {
+        snprintf(whole, sizeof whole, "%s" HF_BLOCKLIST_WHOLE, json_string_value(at));
+        add_once(list, whole);
+    }
+    json_decref(seen);
+    return list;
+}
+
+char *hf_block_unfence_question(const struct hf_world *w, const Storage *ps, const Fence *f)
+{
+    json_t *q = hf_ceph_question(ps, "unfence");
+    json_object_set_new(q, "entries", hf_block_removals(w, ps, f));
     return text_of(q);
 }
 

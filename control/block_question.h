@@ -9,6 +9,8 @@
 #ifndef HF_CONTROL_BLOCK_QUESTION_H
 #define HF_CONTROL_BLOCK_QUESTION_H
 
+#include <jansson.h>
+
 #include "control/world.h"
 #include "holdfast/v1/ha.pb-c.h"
 #include "holdfast/v1/infra.pb-c.h"
@@ -24,9 +26,13 @@ void hf_block_note_addresses(const struct hf_world *w, const Holdfast__V1__Prima
 /* {"verb": "fence", …} (control/hf_ceph.h); to be freed. The fence has a blocklist of that storage. */
 char *hf_block_fence_question(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
                               const Holdfast__V1__Fence *f);
-/* {"verb": "unfence", …} */
-char *hf_block_unfence_question(const Holdfast__V1__PrimaryStorage *ps,
-                                const Holdfast__V1__Fence__Blocklist *b);
+/* What is to go from the cluster's blocklist: what is known to be there, and what an unknown answer may have put
+ * there of the same addresses. The fence has a blocklist of that storage. A new array of texts. */
+json_t *hf_block_removals(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
+                          const Holdfast__V1__Fence *f);
+/* {"verb": "unfence", …} of that */
+char *hf_block_unfence_question(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
+                                const Holdfast__V1__Fence *f);
 
 /* The storages are of one Ceph cluster: it has one blocklist. */
 bool hf_block_same_cluster(const Holdfast__V1__PrimaryStorage *a, const Holdfast__V1__PrimaryStorage *b);

@@ -31,14 +31,23 @@ static bool has_entry(const Blocklist *b, const char *entry, size_t len)
     return false;
 }
 
-/* They have an entry in common, or an address. */
-static bool meet(const Blocklist *a, const Blocklist *b, bool by_address)
+/* An address stands in both. */
+static bool meet(const Blocklist *a, const Blocklist *b)
 {
-    for (size_t i = 0; a != NULL && i < a->n_entries; i++) {
-        const char *entry = a->entries[i];
-        if (has_entry(b, entry, by_address ? strcspn(entry, ":") + 1 : strlen(entry) + 1))
+    for (size_t i = 0; a != NULL && i < a->n_entries; i++)
+        if (has_entry(b, a->entries[i], strcspn(a->entries[i], ":") + 1))
             return true;
-    }
+    return false;
+}
+
+/* It has one of these entries. */
+static bool has_one_of(const Blocklist *b, const json_t *entries)
+{
+    const json_t *at;
+    size_t i;
+    json_array_foreach(entries, i, at)
+        if (has_entry(b, json_string_value(at), json_string_length(at) + 1))
+            return true;
     return false;
 }
 
@@ -89,22 +98,25 @@ const char *hf_ha_block_conflict(struct hf_controllers *c, const Fence *f, const
                                  char *out, size_t len)
 {
     const Blocklist *mine = hf_blocklist_find(f, ps->meta->uuid);
-    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__FENCE); k++) {
+    json_t *removals = unfence ? hf_block_removals(c->world, ps, f) : NULL;
+    const char *conflict = NULL;
+    for (size_t k = 0; conflict == NULL && k < hf_world_count(c->world, HOLDFAST__V1__KIND__FENCE); k++) {
         const struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__FENCE, k);
         const Fence *other = (const Fence *)(const void *)o->message;
         bool same_host = strcmp(other->host_uuid, f->host_uuid) == 0;
-        for (size_t i = 0; i < other->n_blocklists; i++) {
+        for (size_t i = 0; conflict == NULL && i < other->n_blocklists; i++) {
             const Blocklist *b = other->blocklists[i];
             const Storage *its =
                 HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, b->primary_storage_uuid);
             if (b == mine || its == NULL || !hf_block_same_cluster(its, ps) ||
-                !(same_host || meet(mine, b, !unfence)))
+                !(same_host || (unfence ? has_one_of(b, removals) : meet(mine, b))))
                 continue;
             if (stands_against(c, o, b, unfence))
-                return say_conflict(c, other, unfence, out, len);
+                conflict = say_conflict(c, other, unfence, out, len);
         }
     }
-    return NULL;
+    json_decref(removals);
+    return conflict;
 }
 
 /* --- one step --- */
