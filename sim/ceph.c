@@ -6,7 +6,6 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "sim/checks.h"
 
 #define ENTRIES_MAX       1024
 #define MOVES_PPM         300000 /* hosts that have another address after each boot */
@@ -32,7 +31,12 @@ struct sim_ceph {
     uint64_t osdmap_epoch;
     struct sim_ceph_mons mons;
     struct {
-        void (*changed)(void *arg);
+        char *image;
+        struct sim_ceph_client client;
+    } * owners;
+    size_t n_owners;
+    struct {
+        void (*changed)(void *arg, const char *entry, enum sim_listed what);
         void *arg;
     } watches[SIM_CEPH_WATCHES];
     size_t n_watches;
@@ -60,8 +64,12 @@ struct sim_ceph *sim_ceph_ref(struct sim_ceph *c)
 
 void sim_ceph_unref(struct sim_ceph *c)
 {
-    if (c && --c->refs == 0)
-        free(c);
+    if (!c || --c->refs > 0)
+        return;
+    for (size_t i = 0; i < c->n_owners; i++)
+        free(c->owners[i].image);
+    free(c->owners);
+    free(c);
 }
 
 const char *sim_ceph_monitor(const struct sim_ceph *c)
@@ -76,9 +84,10 @@ const char *sim_ceph_fsid(const struct sim_ceph *c)
 
 /* --- addresses --- */
 
+/* The same for two neighbours. */
 static enum shared_with shared_with(const struct sim_ceph *c, unsigned host)
 {
-    struct sim_rng r = sim_rng_make(sim_seed(c->sim), "shared address", host);
+    struct sim_rng r = sim_rng_make(sim_seed(c->sim), "shared address", host / 2);
     if (!sim_rng_chance(&r, c->shared_ppm))
         return WITH_NOBODY;
     return (enum shared_with)(1 + sim_rng_below(&r, SHARED_WITH_KINDS));
@@ -97,8 +106,8 @@ void sim_ceph_host_boots(struct sim_ceph *c, unsigned host, uint64_t boot)
     case WITH_NOBODY:
         snprintf(to, SIM_CEPH_ADDRESS, "10.9.%u.%u", moves(c, host) ? (unsigned)(boot % 200) : 0, host + 1);
         break;
-    case WITH_HOST: /* behind the address of the one before */
-        snprintf(to, SIM_CEPH_ADDRESS, "10.9.0.%u", host > 0 ? host : 2);
+    case WITH_HOST: /* two behind one address */
+        snprintf(to, SIM_CEPH_ADDRESS, "10.9.252.%u", host / 2 + 1);
         break;
     case WITH_OSD:
         snprintf(to, SIM_CEPH_ADDRESS, "10.9.254.%u", host + 1);
@@ -136,6 +145,28 @@ uint32_t sim_ceph_guest_number(const struct hf_uuid *instance, uint64_t run)
     return n | 1u << 31; /* those of processes are small */
 }
 
+/* --- images --- */
+
+void sim_ceph_opened(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who)
+{
+    size_t i = 0;
+    while (i < c->n_owners && strcmp(c->owners[i].image, image) != 0)
+        i++;
+    if (i == c->n_owners) {
+        c->owners = hf_realloc_array(c->owners, ++c->n_owners, sizeof *c->owners);
+        c->owners[i].image = hf_strdup(image);
+    }
+    c->owners[i].client = *who;
+}
+
+const struct sim_ceph_client *sim_ceph_owner(const struct sim_ceph *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_owners; i++)
+        if (strstr(c->owners[i].image, name))
+            return &c->owners[i].client;
+    return NULL;
+}
+
 /* --- the blocklist --- */
 
 static size_t find(const struct sim_ceph *c, const char *entry)
@@ -146,48 +177,65 @@ static size_t find(const struct sim_ceph *c, const char *entry)
     return i;
 }
 
-static void new_map(struct sim_ceph *c, const char *entry, bool there)
+static void new_map(struct sim_ceph *c, const char *entry, enum sim_listed what)
 {
     c->osdmap_epoch++;
-    sim_mix(c->sim, c->osdmap_epoch * 2 + there);
-    sim_trace(c->sim, "ceph", "osdmap %llu: %s is %s the blocklist", (unsigned long long)c->osdmap_epoch,
-              entry, there ? "on" : "no longer on");
+    sim_mix(c->sim, c->osdmap_epoch * 4 + what);
+    static const char *const words[] = {"is on", "was taken off", "has lapsed on"};
+    sim_trace(c->sim, "ceph", "osdmap %llu: %s %s the blocklist", (unsigned long long)c->osdmap_epoch, entry,
+              words[what]);
     for (size_t i = 0; i < c->n_watches; i++)
-        c->watches[i].changed(c->watches[i].arg);
+        c->watches[i].changed(c->watches[i].arg, entry, what);
 }
 
-void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t expire_ns)
-{
-    size_t i = find(c, entry);
-    if (i == c->n_entries) {
-        HF_ASSERT(c->n_entries < ENTRIES_MAX);
-        snprintf(c->entries[c->n_entries++].text, sizeof c->entries[0].text, "%s", entry);
-    }
-    if (c->entries[i].expire_ns <= sim_now_ns(c->sim)) /* new, or over: what is there is not prolonged */
-        c->entries[i].expire_ns = expire_ns;
-    new_map(c, entry, true);
-}
-
-static void drop(struct sim_ceph *c, size_t i)
+static void drop(struct sim_ceph *c, size_t i, enum sim_listed what)
 {
     char entry[SIM_CEPH_ENTRY];
     memcpy(entry, c->entries[i].text, sizeof entry);
     c->entries[i] = c->entries[--c->n_entries];
     c->entries[c->n_entries].expire_ns = 0;
-    new_map(c, entry, false);
+    new_map(c, entry, what);
+}
+
+struct lapse {
+    struct sim_ceph *cluster;
+    char entry[SIM_CEPH_ENTRY];
+};
+
+static void on_lapse(void *arg)
+{
+    struct lapse l = *(struct lapse *)arg;
+    size_t i = find(l.cluster, l.entry);
+    free(arg);
+    if (i < l.cluster->n_entries && l.cluster->entries[i].expire_ns <= sim_now_ns(l.cluster->sim))
+        drop(l.cluster, i, SIM_LAPSED);
+}
+
+void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t for_ns)
+{
+    size_t i = find(c, entry);
+    if (i == c->n_entries) {
+        HF_ASSERT(c->n_entries < ENTRIES_MAX);
+        snprintf(c->entries[c->n_entries++].text, sizeof c->entries[0].text, "%s", entry);
+        c->entries[i].expire_ns = sim_now_ns(c->sim) + for_ns;
+        struct lapse *l = HF_NEW(struct lapse);
+        l->cluster = c;
+        snprintf(l->entry, sizeof l->entry, "%s", entry);
+        sim_at(c->sim, c->entries[i].expire_ns, on_lapse, free, l);
+    }
+    new_map(c, entry, SIM_LISTED);
 }
 
 void sim_ceph_unblock(struct sim_ceph *c, const char *entry)
 {
     size_t i = find(c, entry);
     if (i < c->n_entries)
-        drop(c, i);
+        drop(c, i, SIM_TAKEN_OFF);
 }
 
 bool sim_ceph_lists(const struct sim_ceph *c, const char *entry)
 {
-    size_t i = find(c, entry);
-    return i < c->n_entries && c->entries[i].expire_ns > sim_now_ns(c->sim);
+    return find(c, entry) < c->n_entries;
 }
 
 bool sim_ceph_blocks(const struct sim_ceph *c, const struct sim_ceph_client *who)
@@ -207,7 +255,8 @@ uint64_t sim_ceph_osdmap_epoch(const struct sim_ceph *c)
     return c->osdmap_epoch;
 }
 
-void sim_ceph_watch(struct sim_ceph *c, void (*changed)(void *arg), void *arg)
+void sim_ceph_watch(struct sim_ceph *c, void (*changed)(void *arg, const char *entry, enum sim_listed what),
+                    void *arg)
 {
     HF_ASSERT(c->n_watches < SIM_CEPH_WATCHES);
     c->watches[c->n_watches].changed = changed;

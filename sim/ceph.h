@@ -13,6 +13,7 @@
 #define HF_SIM_CEPH_H
 
 #include "base/uuid.h"
+#include "sim/checks.h"
 #include "sim/sim.h"
 
 #define SIM_CEPH_ADDRESS 24
@@ -46,16 +47,24 @@ const char *sim_ceph_daemon_at(const struct sim_ceph *c, const char *address);
 #define SIM_CEPH_DAEMON 1
 uint32_t sim_ceph_guest_number(const struct hf_uuid *instance, uint64_t run);
 
+/* --- images --- */
+/* This client has the image open, and owns its lock until the next one does: for ever, if it is lost. image:
+ * a text with its name in it. */
+void sim_ceph_opened(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who);
+/* Who owns the lock of the image of this name, or NULL. */
+const struct sim_ceph_client *sim_ceph_owner(const struct sim_ceph *c, const char *name);
+
 /* --- the blocklist --- */
-/* Present until expire_ns of true time; again: with the end that it has, as in Ceph. */
-void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t expire_ns);
+/* Present for so long; again: with the end that it has, as in Ceph. */
+void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t for_ns);
 void sim_ceph_unblock(struct sim_ceph *c, const char *entry); /* not being there is fine */
 bool sim_ceph_lists(const struct sim_ceph *c, const char *entry);
 bool sim_ceph_blocks(const struct sim_ceph *c, const struct sim_ceph_client *who);
 uint64_t sim_ceph_osdmap_epoch(const struct sim_ceph *c);
 /* Hears of each change; at most SIM_CEPH_WATCHES. */
 #define SIM_CEPH_WATCHES 4
-void sim_ceph_watch(struct sim_ceph *c, void (*changed)(void *arg), void *arg);
+void sim_ceph_watch(struct sim_ceph *c, void (*changed)(void *arg, const char *entry, enum sim_listed what),
+                    void *arg);
 
 /* --- the MONs --- */
 struct sim_ceph_mons {
@@ -63,6 +72,9 @@ struct sim_ceph_mons {
     bool fails;       /* are refused */
     bool loses;       /* are carried out, and not answered */
     int64_t delay_ms; /* take up to so much longer, and are carried out though the asker has given up */
+    /* who had the list changed is struck so long after it */
+    enum { SIM_ASKER_LIVES, SIM_ASKER_DIES, SIM_ASKER_HANDS_OVER, SIM_ASKER_PAUSES } asker;
+    int64_t asker_ms;
 };
 struct sim_ceph_mons *sim_ceph_mons(struct sim_ceph *c); /* holds until changed */
 

@@ -39,6 +39,7 @@ struct question {
     hf_ceph_answered answered;
     void *arg;
     bool done;
+    int asker; /* what becomes of it, of struct sim_ceph_mons */
     unsigned held;
 };
 
@@ -109,6 +110,50 @@ static void carry_out(struct question *q, bool lost)
         sim_after(s, sim_rng_skewed(&q->runner->rng, BACK_LOW_NS, BACK_HIGH_NS), enter, on_dropped, q);
 }
 
+/* --- faults of who asks --- */
+
+#define PAUSE_LOW_NS  (200 * HF_MS_NS)
+#define PAUSE_HIGH_NS (40 * HF_S_NS)
+
+static void go_on(void *arg)
+{
+    sim_proc_cont(((struct question *)arg)->runner->proc);
+    release(arg);
+}
+
+static void strike(void *arg)
+{
+    struct question *q = arg;
+    struct runner *r = q->runner;
+    struct sim *s = r->world->sim;
+    sim_trace(s, r->proc->name, "FAULT strikes behind its question to a Ceph cluster");
+    switch (q->asker) {
+    case SIM_ASKER_DIES:
+        sim_proc_crash(r->proc);
+        break;
+    case SIM_ASKER_HANDS_OVER:
+        sim_node_transfer(r->world->nodes[r->node]);
+        break;
+    case SIM_ASKER_PAUSES:
+        q->held++;
+        sim_proc_stop(r->proc);
+        sim_after(s, sim_rng_skewed(&r->rng, PAUSE_LOW_NS, PAUSE_HIGH_NS), go_on, on_dropped, q);
+        break;
+    }
+    release(q);
+}
+
+static void strike_later(struct question *q)
+{
+    const struct sim_ceph_mons *mons = sim_ceph_mons(q->cluster);
+    const char *verb = json_string_value(json_object_get(q->asked, "verb"));
+    if (mons->asker == SIM_ASKER_LIVES || !verb || strcmp(verb, "prepare") == 0)
+        return;
+    q->held++;
+    q->asker = mons->asker;
+    sim_after(q->runner->world->sim, mons->asker_ms * HF_MS_NS, strike, on_dropped, q);
+}
+
 static void at_mon(void *arg)
 {
     struct question *q = arg;
@@ -123,6 +168,7 @@ static void at_mon(void *arg)
                  sim_ceph_monitor(q->cluster));
         sim_after(s, BACK_LOW_NS, enter, on_dropped, q);
     } else {
+        strike_later(q);
         carry_out(q, mons->loses);
     }
 }

@@ -51,6 +51,8 @@ static void judge_host(struct sim_checks *c, int64_t now_ns, const struct sim_kn
         sim_violated(c, now_ns, SIM_RULE_CONVERGES, sim_subject(&h->uuid),
                      "nothing is wrong with host %s, but it is %s (epoch %llu)", sim_host_text(h),
                      h->connected ? "fenced" : "not connected", (ull)h->epoch);
+    else
+        sim_blocklists_end(c, now_ns, h);
 }
 
 static void judge_operation(struct sim_checks *c, int64_t now_ns, const struct sim_operation *o)

@@ -20,13 +20,22 @@ static const char *host_text(struct sim_checks *c, unsigned host)
 
 /* --- copies --- */
 
+bool sim_may_still_run(struct sim_checks *c, const struct sim_instance *i, const struct sim_copy *x)
+{
+    return x->run <= i->unwriting_run && sim_cannot_write(c, i, sim_host_numbered(c, x->host));
+}
+
 static void judge_other_copies(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
                                unsigned host, uint64_t run)
 {
     char since[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
-    if (i->n_copies == 0)
+    const struct sim_copy mine = {.host = host, .run = run}, *other = NULL;
+    for (size_t k = 0; k < i->n_copies && other == NULL; k++)
+        if (!(i->copies[k].run < run && sim_may_still_run(c, i, &i->copies[k])) &&
+            !(run < i->copies[k].run && sim_may_still_run(c, i, &mine)))
+            other = &i->copies[k];
+    if (other == NULL)
         return;
-    const struct sim_copy *other = &i->copies[0];
     sim_violated(
         c, now_ns, SIM_RULE_TWO_COPIES, sim_subject(&i->uuid),
         "instance '%s' executes twice from %s on: run %llu on %s, which has executed since %s, and run "
@@ -61,7 +70,8 @@ static void judge_placement(struct sim_checks *c, int64_t now_ns, const struct s
     if (!i->stored)
         return;
     sim_time_text(now_ns, now);
-    if (run <= i->over_run)
+    const struct sim_copy mine = {.host = host, .run = run};
+    if (run <= i->over_run && !sim_may_still_run(c, i, &mine))
         sim_violated(c, now_ns, SIM_RULE_ENDED_RUNS, sim_subject(&i->uuid),
                      "run %llu of instance '%s' executes on %s from %s on, although the store has recorded "
                      "its end",
@@ -100,6 +110,20 @@ static void begin_copy(struct sim_checks *c, int64_t now_ns, struct sim_instance
     count_failover(c, i, host);
     if (i->n_copies < SIM_COPIES_MAX)
         i->copies[i->n_copies++] = (struct sim_copy){host, run, now_ns};
+}
+
+/* What they are allowed to do may have changed. */
+void sim_judge_copies(struct sim_checks *c, int64_t now_ns, struct sim_instance *i)
+{
+    size_t n = i->n_copies;
+    for (size_t k = 1; k < n; k++) {
+        i->n_copies = k;
+        judge_other_copies(c, now_ns, i, i->copies[k].host, i->copies[k].run);
+    }
+    i->n_copies = n;
+    for (size_t k = 0; k < n; k++)
+        if (i->copies[k].run <= i->unwriting_run)
+            judge_placement(c, now_ns, i, i->copies[k].host, i->copies[k].run);
 }
 
 static void end_copy(struct sim_instance *i, int64_t now_ns, unsigned host, uint64_t run)

@@ -29,6 +29,7 @@ static void judge_epoch(struct sim_checks *c, int64_t now_ns, struct sim_known_h
         sim_violated(c, now_ns, SIM_RULE_GROWS, sim_subject(&h->uuid),
                      "host %s was granted epoch %llu, which is fenced for ever", sim_host_text(h), (ull)to);
     h->epoch_since_ns = now_ns;
+    memcpy(h->epoch_address, h->facts.address, sizeof h->epoch_address);
     sim_judge_later(c, (struct sim_pending){.kind = SIM_GRANT, .host = h, .epoch = to, .from = h->epoch});
 }
 
@@ -103,6 +104,8 @@ static uint64_t evidence_digest(uint64_t d, const Evidence *e)
         d = sim_digest_text(d, e->storage_uuids[k]);
     for (size_t k = 0; k < e->n_power; k++)
         d = sim_digest_text(sim_digest_text(d, e->power[k]->device), e->power[k]->status);
+    for (size_t k = 0; k < e->n_addresses; k++)
+        d = sim_digest_text(d, e->addresses[k]);
     return sim_digest_text(d, e->detail);
 }
 
@@ -114,13 +117,23 @@ static uint64_t evidence_digests(const Fence *m, size_t n)
     return d;
 }
 
-static void cover(struct sim_fence *f, const struct hf_uuid *storage)
+static bool is_among(const struct hf_uuid *list, size_t n, const struct hf_uuid *storage)
 {
-    for (size_t k = 0; k < f->n_covered; k++)
-        if (hf_uuid_equal(&f->covered[k], storage))
-            return;
-    if (f->n_covered < SIM_COVERED_MAX)
-        f->covered[f->n_covered++] = *storage;
+    for (size_t k = 0; k < n; k++)
+        if (hf_uuid_equal(&list[k], storage))
+            return true;
+    return false;
+}
+
+static void cover(struct hf_uuid *list, size_t *n, const struct hf_uuid *storage)
+{
+    if (!is_among(list, *n, storage) && *n < SIM_COVERED_MAX)
+        list[(*n)++] = *storage;
+}
+
+bool sim_fence_proves(const struct sim_fence *f, const struct hf_uuid *storage)
+{
+    return f->proves_all || is_among(f->covered, f->n_covered, storage);
 }
 
 static void judge_silent(struct sim_checks *c, int64_t now_ns, const struct sim_fence *f,
@@ -161,10 +174,13 @@ static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence
     switch (e->kind) {
     case HOLDFAST__V1__EVIDENCE__KIND__NEXT_EPOCH:
         sim_judge_later(c, (struct sim_pending){.kind = SIM_NEXT_EPOCH, .host = h, .epoch = f->epoch});
-        f->proves_all = true;
+        f->proves_all = f->own_word = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__OPERATOR:
-        f->proves_all = true;
+        f->proves_all = f->own_word = true;
+        break;
+    case HOLDFAST__V1__EVIDENCE__KIND__CLOSED_AND_KILLED:
+        f->own_word = true;
         break;
     case HOLDFAST__V1__EVIDENCE__KIND__POWER_OFF:
         judge_power(c, now_ns, f, h);
@@ -178,7 +194,12 @@ static void take_evidence(struct sim_checks *c, int64_t now_ns, struct sim_fence
     }
     for (size_t k = 0; k < e->n_storage_uuids; k++) {
         struct hf_uuid storage = sim_uuid_of(e->storage_uuids[k]);
-        cover(f, &storage);
+        if (e->kind != HOLDFAST__V1__EVIDENCE__KIND__BLOCKLIST) {
+            cover(f->covered, &f->n_covered, &storage);
+            continue;
+        }
+        sim_judge_blocklist_evidence(c, now_ns, h, f, sim_storage_of(c, &storage));
+        cover(f->barred, &f->n_barred, &storage);
     }
 }
 
@@ -205,6 +226,9 @@ static struct sim_fence *new_fence(struct sim_checks *c, int64_t now_ns, const s
     f->host = h->uuid;
     f->epoch = m->epoch;
     f->since_ns = now_ns;
+    memcpy(f->address, h->epoch_address, sizeof f->address);
+    f->next_of_host = h->fences;
+    h->fences = f;
     f->evidence_digest = evidence_digests(m, 0);
     hf_uuid_map_set(&c->fences, uuid, f);
     if (m->epoch == 0 || m->epoch > h->top_epoch)
@@ -240,6 +264,7 @@ void sim_apply_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid 
                      sim_host_text(h));
         return;
     }
+    sim_take_blocklists(c, now_ns, h, f, m);
     for (size_t k = f->n_evidence; k < m->n_evidence; k++)
         take_evidence(c, now_ns, f, h, m->evidence[k]);
     f->n_evidence = m->n_evidence;

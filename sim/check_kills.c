@@ -52,12 +52,19 @@ void sim_checks_keeper(struct sim_checks *c, int64_t now_ns, unsigned host, bool
     f->keeper_since_ns = now_ns;
 }
 
+/* Renewed so lately, beyond doubt, and not closed. */
+static bool is_younger(const struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h,
+                       const struct sim_lease *l, int64_t ms)
+{
+    return now_ns - l->started_ns < at_least_ns(c, ms) &&
+           (l->closed_epoch == 0 || l->closed_epoch != h->epoch);
+}
+
 /* The keeper held it beyond doubt at this instant. */
 static bool is_held(const struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h,
                     const struct sim_lease *l)
 {
-    return now_ns - l->started_ns < at_least_ns(c, c->timing->lease_ms) &&
-           (l->closed_epoch == 0 || l->closed_epoch != h->epoch);
+    return is_younger(c, now_ns, h, l, c->timing->lease_ms);
 }
 
 static bool all_held(const struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h)
@@ -166,11 +173,21 @@ static bool is_used(const struct sim_checks *c, const struct sim_known_host *h, 
     return false;
 }
 
+/* Rule 15: one that never stops may leave it as soon as the host cannot write. */
+static bool may_be_early(const struct sim_checks *c, const struct sim_known_host *h)
+{
+    for (const struct sim_instance *i = c->instance_list; i != NULL; i = i->next)
+        if (i->never_stop && sim_may_run_on(i, h) && sim_needs_blocklist_only(i))
+            return true;
+    return false;
+}
+
 /* A host that has lost one lease closes its epoch when none of its runs needs another one: it goes on
  * renewing that, and may be fenced for the lost one all the same. */
 void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
 {
     bool all = all_held(c, now_ns, h);
+    int64_t still_ms = may_be_early(c, h) ? c->timing->write_fence_ms : c->timing->lease_ms;
     if (sim_is_at_rest(c, h))
         sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
                      "epoch %llu of host %s was fenced for its silence, although it is in maintenance and "
@@ -179,7 +196,7 @@ void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_know
     for (size_t k = 0; h->epoch == epoch && k < h->facts.n_leases; k++) {
         const struct sim_lease *l = &h->facts.leases[k];
         char began[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
-        if (!is_held(c, now_ns, h, l) || (!all && !is_used(c, h, &l->storage)))
+        if (!is_younger(c, now_ns, h, l, still_ms) || (!all && !is_used(c, h, &l->storage)))
             continue;
         sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
                      "epoch %llu of host %s was fenced for its silence at %s, although the host held its "

@@ -16,6 +16,11 @@ static int64_t place_bound_ns(const struct sim_checks *c)
     return (c->timing->takeover_ms + SIM_PLACE_MS) * SIM_MS_NS;
 }
 
+static int64_t refused_bound_ns(const struct sim_checks *c)
+{
+    return (c->timing->write_fenced_ms + SIM_BLOCK_MS + SIM_PLACE_MS) * SIM_MS_NS;
+}
+
 /* Its host is lost, and it has not been placed elsewhere. */
 static bool waits_for_proof(const struct sim_instance *i)
 {
@@ -25,14 +30,17 @@ static bool waits_for_proof(const struct sim_instance *i)
 
 static int64_t bound_ns(const struct sim_checks *c, const struct sim_instance *i)
 {
-    return waits_for_proof(i) ? place_bound_ns(c) : start_bound_ns(c);
+    if (!waits_for_proof(i))
+        return start_bound_ns(c);
+    bool refused = sim_needs_blocklist_only(i) && sim_can_be_refused(c, i, i->placement.host);
+    return refused ? refused_bound_ns(c) : place_bound_ns(c);
 }
 
 /* A clock may be over so early. */
 static void look_soon(struct sim_checks *c, int64_t now_ns)
 {
-    if (c->down_list != NULL && now_ns + place_bound_ns(c) + 1 < c->next_look_ns)
-        c->next_look_ns = now_ns + place_bound_ns(c) + 1;
+    if (c->down_list != NULL && now_ns + refused_bound_ns(c) + 1 < c->next_look_ns)
+        c->next_look_ns = now_ns + refused_bound_ns(c) + 1;
 }
 
 /* --- hosts --- */
@@ -81,7 +89,7 @@ bool sim_fits(const struct sim_checks *c, const struct sim_instance *i, const st
               const struct sim_instance *without)
 {
     const struct sim_known_host *from = i->placement.host;
-    return has_room(c, h, i, without) && !is_closed_to(h, i) && sim_kept_apart_by(c, i, h, without) == NULL &&
+    return has_room(c, h, i, without) && !is_closed_to(h, i) && !sim_is_refused_at(h, i) && sim_kept_apart_by(c, i, h, without) == NULL &&
            (i->bound_to == NULL || i->bound_to == h) &&
            (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster));
 }
@@ -169,6 +177,8 @@ static int64_t clock_of(const struct sim_checks *c, const struct sim_instance *i
     bool open = p->host != NULL && p->end == SIM_OPEN;
     if (waits_for_proof(i) && p->host->facts.lost_since_ns > clock)
         clock = p->host->facts.lost_since_ns;
+    if (waits_for_proof(i) && p->host->cleared_ns > clock)
+        clock = p->host->cleared_ns;
     if (!open || p->host->facts.lost) {
         int64_t room = room_since(c, i);
         if (room > clock)

@@ -19,10 +19,20 @@ typedef Holdfast__V1__Instance Instance;
 static bool covers(const struct sim_fence *f, const struct sim_instance *i)
 {
     for (size_t k = 0; k < i->n_storages; k++)
-        for (size_t s = 0; s < f->n_covered; s++)
-            if (hf_uuid_equal(&f->covered[s], &i->storages[k]->uuid))
-                return true;
+        if (sim_fence_proves(f, &i->storages[k]->uuid))
+            return true;
     return f->proves_all;
+}
+
+/* What the instance says, else its cluster. */
+static bool is_write_fenced(const struct sim_checks *c, const Holdfast__V1__InstanceSpec *spec,
+                            const struct sim_known_host *h)
+{
+    for (size_t k = 0; h != NULL && k < c->n_write_fenced; k++)
+        if (spec->takeover == HOLDFAST__V1__TAKEOVER__TAKEOVER_UNSPECIFIED &&
+            hf_uuid_equal(&c->write_fenced[k], &h->cluster))
+            return true;
+    return spec->takeover == HOLDFAST__V1__TAKEOVER__WRITE_FENCED;
 }
 
 static uint64_t end_digest(const Holdfast__V1__Placement__End *e)
@@ -73,8 +83,10 @@ static void refuse(struct sim_checks *c, int64_t now_ns, const struct sim_instan
 static void judge_end(struct sim_checks *c, int64_t now_ns, struct sim_instance *i,
                       const struct sim_placement *p)
 {
+    if (p->end == SIM_FENCED && i->write_fenced)
+        i->unwriting_run = p->run;
     for (size_t k = 0; k < i->n_copies; k++)
-        if (i->copies[k].run <= p->run)
+        if (i->copies[k].run <= p->run && !sim_may_still_run(c, i, &i->copies[k]))
             sim_violated(
                 c, now_ns, SIM_RULE_ENDED_RUNS, sim_subject(&i->uuid),
                 "run %llu of instance '%s' was recorded as %s on host %s in epoch %llu, but run %llu "
@@ -270,6 +282,7 @@ static void take_instance(struct sim_checks *c, int64_t now_ns, struct sim_insta
         snprintf(i->name, sizeof i->name, "%s", m->meta->name);
     take_storages(c, now_ns, i, spec);
     sim_take_groups(i, spec);
+    i->write_fenced = is_write_fenced(c, spec, p.host);
     judge_placement(c, now_ns, i, m, &p);
     if (m->spec != NULL && !spec->deleting)
         judge_never_stop(c, now_ns, i, m, &p);
@@ -328,6 +341,23 @@ bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h)
     return h->may_be_silent && first_on(c, h) == NULL;
 }
 
+/* Rule 15: unable to write is enough for one that is write-fenced. */
+static void judge_left(struct sim_checks *c, int64_t now_ns, const struct sim_fence *f,
+                       const struct sim_instance *i)
+{
+    const struct sim_store_storage *open = f != NULL ? sim_not_refused_at(f, i) : NULL;
+    char text[160];
+    if (f == NULL || !(covers(f, i) || (i->write_fenced && sim_writes_are_refused(f, i)))) {
+        refuse(c, now_ns, i, "it was ended as fenced, but there is no evidence for a storage of it");
+    } else if (!covers(f, i)) {
+        c->unwriting++;
+    } else if (open != NULL && !f->own_word) {
+        snprintf(text, sizeof text, "it was ended as fenced, but '%s' was not seen to refuse its host",
+                 open->name);
+        refuse(c, now_ns, i, text);
+    }
+}
+
 void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pending *p)
 {
     const struct sim_known_host *h = p->host;
@@ -348,9 +378,8 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
         sim_judge_priority(c, now_ns, p->instance, h);
         break;
     case SIM_LEFT_FENCED:
-        if (h->epoch <= p->epoch && (f == NULL || !covers(f, p->instance)))
-            refuse(c, now_ns, p->instance,
-                   "it was ended as fenced, but there is no evidence for a storage of it");
+        if (h->epoch <= p->epoch)
+            judge_left(c, now_ns, f, p->instance);
         break;
     case SIM_NEXT_EPOCH:
         if (h->epoch <= p->epoch)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "control/storage_kind.h"
 #include "holdfast/v1/common.pb-c.h"
+#include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
 #include "holdfast/v1/system.pb-c.h"
 #include "sim/checks_int.h"
@@ -94,6 +95,7 @@ static void apply_storage(struct sim_checks *c, int64_t now_ns, const struct hf_
     struct sim_store_storage *s = sim_storage_of(c, uuid);
     const Holdfast__V1__PrimaryStorage *m =
         bytes != NULL ? sim_decode(c, &holdfast__v1__primary_storage__descriptor, bytes, len) : NULL;
+    s->ceph |= m != NULL && m->spec != NULL && hf_storage_is_ceph(m);
     bool shared = m != NULL && m->spec != NULL && hf_storage_is_shared(m);
     if (shared != s->shared)
         sim_never_stop_before(c, now_ns);
@@ -101,6 +103,20 @@ static void apply_storage(struct sim_checks *c, int64_t now_ns, const struct hf_
     s->deleted = m == NULL;
     if (m != NULL && m->meta != NULL)
         snprintf(s->name, sizeof s->name, "%s", m->meta->name);
+}
+
+static void apply_cluster(struct sim_checks *c, const struct hf_uuid *uuid, const uint8_t *bytes, size_t len)
+{
+    const Holdfast__V1__Cluster *m =
+        bytes != NULL ? sim_decode(c, &holdfast__v1__cluster__descriptor, bytes, len) : NULL;
+    size_t k = 0;
+    while (k < c->n_write_fenced && !hf_uuid_equal(&c->write_fenced[k], uuid))
+        k++;
+    bool is = m != NULL && m->spec != NULL && m->spec->takeover == HOLDFAST__V1__TAKEOVER__WRITE_FENCED;
+    if (is && k == c->n_write_fenced && k < SIM_GROUPS_KNOWN)
+        c->write_fenced[c->n_write_fenced++] = *uuid;
+    else if (!is && k < c->n_write_fenced)
+        c->write_fenced[k] = c->write_fenced[--c->n_write_fenced];
 }
 
 /* "50", "1G": what the setting says, or what it was. */
@@ -156,6 +172,9 @@ void sim_store_apply(struct sim_checks *c, int64_t now_ns, uint64_t revision, ui
         break;
     case HOLDFAST__V1__KIND__PRIMARY_STORAGE:
         apply_storage(c, now_ns, uuid, bytes, len);
+        break;
+    case HOLDFAST__V1__KIND__CLUSTER:
+        apply_cluster(c, uuid, bytes, len);
         break;
     case HOLDFAST__V1__KIND__AFFINITY_GROUP:
         sim_apply_group(c, uuid, bytes, len);

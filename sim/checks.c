@@ -23,6 +23,7 @@ static const char *const rule_names[SIM_RULES] = {
     [SIM_RULE_GATE] = "gate",
     [SIM_RULE_APART] = "apart",
     [SIM_RULE_PRIORITY] = "priority",
+    [SIM_RULE_BLOCKLIST] = "blocklist",
 };
 
 const char *sim_rule_name(enum sim_rule r)
@@ -86,6 +87,11 @@ uint64_t sim_checks_failovers(const struct sim_checks *c)
     return c->failovers;
 }
 
+uint64_t sim_checks_unwriting(const struct sim_checks *c)
+{
+    return c->unwriting;
+}
+
 /* --- digests --- */
 
 uint64_t sim_digest_u64(uint64_t d, uint64_t v)
@@ -129,7 +135,7 @@ static struct sim_known_host *new_host(struct sim_checks *c)
 {
     struct sim_known_host *h = HF_NEW(struct sim_known_host);
     h->healthy_since_ns = INT64_MAX;
-    h->facts.faulty_until_ns = h->facts.keeper_since_ns = SIM_EVER_NS;
+    h->facts.faulty_until_ns = h->facts.keeper_since_ns = h->cleared_ns = SIM_EVER_NS;
     *c->host_end = h;
     c->host_end = &h->next;
     return h;

@@ -33,6 +33,7 @@ enum sim_rule {
     SIM_RULE_GATE,          /* a keeper let a guest be born that must not be */
     SIM_RULE_APART,         /* a placement that puts two of a hard anti-affinity group on one host */
     SIM_RULE_PRIORITY,      /* a placement that takes the last room from who waits with a higher priority */
+    SIM_RULE_BLOCKLIST,     /* a Ceph cluster refuses a client that it must not, or one no more that it must */
     SIM_RULES,
 };
 const char *sim_rule_name(enum sim_rule r); /* "two-copies" */
@@ -61,10 +62,13 @@ void sim_checks_found(struct sim_checks *c, int64_t now_ns, enum sim_rule rule, 
 /* This host's copy of the instance's run began or ceased to execute (start, freeze, thaw, kill, pause,
  * power). Two beginnings of one copy without an end in between are two copies; an end of what does not
  * execute says nothing.
- *   two-copies  at every instant at most one copy of an instance executes, over all hosts and runs
+ *   two-copies  at every instant at most one copy of an instance executes, over all hosts and runs. One that is
+ *               write-fenced, on Ceph storages alone, may have older ones as well whose run was left while it was
+ *               that, for as long as each of its storages refuses all clients of their hosts
  *   placement   a copy executes only with a run that the store has placed, and on that host
  *   grows       a run belongs to one host, and none begins for the first time below one that had begun
- *   ended-runs  once a placement's end is committed, no copy of that run or an older one executes */
+ *   ended-runs  once a placement's end is committed, no copy of that run or an older one executes, but for
+ *               those */
 void sim_checks_copy(struct sim_checks *c, int64_t now_ns, unsigned host, const struct hf_uuid *instance,
                      uint64_t run, bool runs);
 /* A guest's write landed. Once a write of run r has landed on a storage, none of an older run may: F
@@ -112,10 +116,14 @@ void sim_checks_let_in(struct sim_checks *c, int64_t now_ns, unsigned host, cons
  * failed or a run that ended by itself it begins when the back-off of the next start is over.
  *
  * The bound of one whose host is lost is takeover_ms of ha_timing.h and SIM_PLACE_MS, until it is placed
- * elsewhere; takeover_ms and SIM_START_MS in all until it executes, which is the bound of any other one too.
+ * elsewhere; of one that is write-fenced, on Ceph storages alone, whose host has its address there for itself and
+ * is on no list for an earlier life, write_fenced_ms and SIM_BLOCK_MS and SIM_PLACE_MS; takeover_ms and SIM_START_MS in all until it executes, which is the bound of any other one too.
  */
 /* Transactions of a take-over that lost against others are decided anew after a second each; one does. */
 #define SIM_PLACE_MS 1000
+/* From the fence of one that is write-fenced to its evidence: a question to the cluster, of which the answer is
+ * committed, and the evidence behind it. */
+#define SIM_BLOCK_MS 2000
 /* From the order to start until the guest executes: an attempt that found no host is repeated after 5 s,
  * hostd's view of a storage is up to 18 s old, one transaction may lose (1 s), one start may fail (1 s), and
  * ticks, orders, disks, permit and QEMU take 5 s. */
@@ -145,6 +153,20 @@ void sim_checks_new_leader(struct sim_checks *c, int64_t now_ns);
  * not hold. */
 void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed);
 
+/* --- the blocklists of Ceph clusters --- */
+/* The host's address towards them: from its boot to its next one. */
+void sim_checks_address(struct sim_checks *c, int64_t now_ns, unsigned host, const char *address);
+/* Somebody who is no host has this address: a daemon of a cluster, a control node. */
+void sim_checks_reserve(struct sim_checks *c, const char *address);
+/* The cluster of this storage has an entry from now on (again), or no longer. "10.0.0.5:0/0" is a whole
+ * address.
+ *   blocklist  no whole address is listed that somebody else has, or a host none of whose fences wants that
+ *              and has not taken it back; no entry of a fence goes before the log says so and the host lives a
+ *              later epoch, or lapses while nothing proves its epoch over; what the log calls confirmed is so */
+enum sim_listed { SIM_LISTED, SIM_TAKEN_OFF, SIM_LAPSED };
+void sim_checks_listed(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, const char *entry,
+                       enum sim_listed what);
+
 /* --- the store, as applied --- */
 /* One change that a node applied: kind, object bytes (NULL: deleted). Called for every node, for each change
  * of a transaction; revisions rise per node and life of the node. An object counts as committed when the
@@ -155,7 +177,9 @@ void sim_checks_disturbed(struct sim_checks *c, int64_t now_ns, bool disturbed);
  *               fenced epoch is not granted again
  *   placement   a placement is in the host's present, unfenced epoch; it is left only when it has ended; it
  *               ends by its own host's word or by a fence of just this epoch with evidence for a storage of
- *               the instance (or the next epoch, or an operator's word); its end is final; while it is open
+ *               the instance (or the next epoch, or an operator's word), or, if it is write-fenced, for all of
+ *               them that it cannot write there; by silence and power alone only when its Ceph storages refuse
+ *               the host; its end is final; while it is open
  *               the instance is not deleted and keeps its storages. The next epoch needs evidence against
  *               the last. Silence is evidence only of a host with a watchdog, and after T
  *   needless-kill  a fence or evidence that names the silence of a storage that has been out for every host
@@ -201,5 +225,7 @@ void sim_checks_failed(struct sim_checks *c, int64_t now_ns, uint64_t op, bool m
  * fenced; no operation is under way; every node has applied what others had 5 s ago. */
 void sim_checks_end(struct sim_checks *c, int64_t now_ns, int64_t calm_since_ns);
 uint64_t sim_checks_failovers(const struct sim_checks *c); /* instances that ran elsewhere after a fence */
+/* Runs that were left because they could not write, while nothing proved that they did not run. */
+uint64_t sim_checks_unwriting(const struct sim_checks *c);
 
 #endif

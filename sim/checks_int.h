@@ -23,6 +23,10 @@
 #define SIM_REVISIONS        65536 /* last revisions whose digests are kept; a power of two */
 #define SIM_GROUPS_MAX       4     /* of one instance */
 #define SIM_GROUPS_KNOWN     16
+#define SIM_ENTRY            40 /* of a blocklist */
+#define SIM_LISTED_MAX       1024
+#define SIM_RESERVED_MAX     128
+#define SIM_BLOCKLISTS_MAX   8 /* of one fence */
 #define SIM_CRASH_LOOP_TRIES 5 /* the default of ha.crashLoop.tries: nothing changes it here */
 #define SIM_MS_NS            1000000LL
 #define SIM_EVER_NS          (INT64_MIN / 4) /* "since ever" */
@@ -40,7 +44,7 @@ struct sim_object { /* of any kind, while it exists */
 struct sim_store_storage {
     struct hf_uuid uuid;
     char name[SIM_NAME];
-    bool shared, deleted;
+    bool shared, deleted, ceph;
     bool out; /* for every host */
     int64_t out_since_ns;
     struct sim_store_storage *next;
@@ -52,6 +56,12 @@ struct sim_lease {
     uint64_t closed_epoch; /* it was once older than L+K in this epoch of its host; 0: never */
 };
 
+struct sim_blocklist {
+    struct sim_store_storage *storage;
+    int state; /* of Fence.Blocklist */
+    bool by_clients;
+};
+
 struct sim_fence { /* lives for ever */
     struct hf_uuid uuid, host;
     uint64_t epoch;
@@ -59,8 +69,15 @@ struct sim_fence { /* lives for ever */
     size_t n_evidence;
     uint64_t evidence_digest; /* of these, in order */
     bool proves_all;          /* the next epoch, an operator's word, power off */
+    bool own_word;            /* the next epoch, an operator's word, the host's own */
     struct hf_uuid covered[SIM_COVERED_MAX];
     size_t n_covered;
+    struct hf_uuid barred[SIM_COVERED_MAX]; /* it cannot write there, but may run */
+    size_t n_barred;
+    char address[SIM_ENTRY]; /* of this life towards Ceph clusters; "": nobody told */
+    struct sim_blocklist blocklists[SIM_BLOCKLISTS_MAX];
+    size_t n_blocklists;
+    struct sim_fence *next_of_host;
 };
 
 struct sim_host_facts { /* what is true of the machine */
@@ -74,6 +91,8 @@ struct sim_host_facts { /* what is true of the machine */
     int64_t keeper_since_ns;
     struct sim_lease leases[SIM_LEASES_MAX];
     size_t n_leases;
+    char address[SIM_ENTRY]; /* towards Ceph clusters, since it booted; "": nobody told */
+    bool shared; /* another host had it, too, at some time */
 };
 
 struct sim_known_host {
@@ -85,6 +104,9 @@ struct sim_known_host {
     uint64_t epoch, top_epoch; /* now; ever */
     uint64_t fenced_epoch;     /* highest; 0: none */
     int64_t epoch_since_ns;
+    char epoch_address[SIM_ENTRY]; /* when the epoch was granted */
+    struct sim_fence *fences;
+    int64_t cleared_ns; /* when it was taken off a blocklist last */
     bool connected, disabled, watchdog;
     bool may_be_silent; /* it is in maintenance, or shut down in order */
     struct hf_uuid cluster;
@@ -137,6 +159,8 @@ struct sim_instance {
     bool stored, deleted;
     struct sim_placement placement;
     uint64_t over_run;                  /* every run up to this one is over */
+    uint64_t unwriting_run; /* every run up to this one may execute for as long as it cannot write */
+    bool write_fenced;
     uint64_t called_off_run;            /* the copy of the last migration that was called off */
     uint64_t unwanted_run;              /* the store wanted this run, or an older one, not to run */
     struct sim_known_host *fenced_from; /* where its last run was when it was fenced; until it runs again */
@@ -214,7 +238,7 @@ struct sim_checks {
     bool no_quorum, disturbed;
     int64_t calm_since_ns; /* quorum, nothing disturbed */
     int64_t leader_since_ns;
-    uint64_t failovers;
+    uint64_t failovers, unwriting;
     /* the store */
     struct hf_uuid_map objects, hosts, storages, fences, instances, operations, addresses;
     struct sim_known_host *host_list, **host_end;
@@ -225,6 +249,15 @@ struct sim_checks {
     int64_t revision_node; /* which node that is; -1: it was lost meanwhile */
     struct sim_pending *pending;
     size_t n_pending, pending_max;
+    struct {
+        const struct sim_store_storage *storage;
+        char entry[SIM_ENTRY];
+    } listed[SIM_LISTED_MAX]; /* on the clusters' blocklists */
+    size_t n_listed;
+    char reserved[SIM_RESERVED_MAX][SIM_ENTRY]; /* addresses of others than hosts */
+    size_t n_reserved;
+    struct hf_uuid write_fenced[SIM_GROUPS_KNOWN]; /* clusters */
+    size_t n_write_fenced;
     struct hf_uuid apart[SIM_GROUPS_KNOWN]; /* hard anti-affinity groups */
     size_t n_apart;
     bool ha_off;
@@ -288,6 +321,34 @@ bool sim_may_run_on(const struct sim_instance *i, const struct sim_known_host *h
 /* Rule 18: that nothing is heard of it is no loss, for it may be silent and nothing is placed there. */
 bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h);
 
+/* --- check_blocklists.c --- */
+/* Every storage of the instance refuses all that comes from this host, for ever or until the list changes. */
+bool sim_cannot_write(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h);
+struct Holdfast__V1__Fence;
+void sim_take_blocklists(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h, struct sim_fence *f,
+                         const struct Holdfast__V1__Fence *m);
+void sim_judge_blocklist_evidence(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h,
+                                  struct sim_fence *f, const struct sim_store_storage *s);
+/* It is write-fenced, and all its storages are Ceph's. */
+bool sim_needs_blocklist_only(const struct sim_instance *i);
+/* Nothing keeps the clusters from refusing all of the host's clients: its address is its own, and it is not on a
+ * list for an earlier life. */
+bool sim_can_be_refused(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h);
+/* By what the log says one of the instance's storages may refuse this host. */
+bool sim_is_refused_at(const struct sim_known_host *h, const struct sim_instance *i);
+/* A Ceph storage of the instance that was never confirmed to refuse this life's clients; NULL: there is none.
+ */
+const struct sim_store_storage *sim_not_refused_at(const struct sim_fence *f, const struct sim_instance *i);
+/* There is evidence that this life can write to none of the instance's storages. */
+bool sim_writes_are_refused(const struct sim_fence *f, const struct sim_instance *i);
+void sim_blocklists_end(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h);
+
+/* --- check_copies.c --- */
+/* A copy whose run was left for it could not write, and cannot. */
+bool sim_may_still_run(struct sim_checks *c, const struct sim_instance *i, const struct sim_copy *x);
+/* All of this instance that execute, each against each. */
+void sim_judge_copies(struct sim_checks *c, int64_t now_ns, struct sim_instance *i);
+
 /* --- check_priorities.c --- */
 /* It was just placed there. */
 void sim_judge_priority(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
@@ -337,6 +398,8 @@ void sim_apply_host(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *
                     size_t len);
 void sim_apply_fence(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *uuid, const uint8_t *bytes,
                      size_t len);
+/* It is over there, not merely unable to write. */
+bool sim_fence_proves(const struct sim_fence *f, const struct hf_uuid *storage);
 /* NULL: there is none. */
 const struct sim_fence *sim_fence_of(const struct sim_checks *c, const struct sim_known_host *h,
                                      uint64_t epoch);

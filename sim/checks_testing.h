@@ -41,6 +41,7 @@ struct bench {
     uint64_t revision;
     uint64_t epoch[HOSTS];
     bool no_watchdog, maintenance; /* of the hosts that are told next */
+    int takeover;                  /* of the instances that are */
 };
 
 static inline struct hf_uuid id(const char *what, unsigned n)
@@ -252,6 +253,7 @@ static inline void tell_vm_as(struct bench *b, struct vm v, bool same_txn)
     spec.ha_level = v.no_ha ? HOLDFAST__V1__HA_LEVEL__HA_NONE : HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
     spec.deleting = v.deleting;
     spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)v.priority;
+    spec.takeover = (Holdfast__V1__Takeover)b->takeover;
     spec.cpus = 1;
     spec.memory_bytes = 1ULL << 30;
     spec.storage_uuids = storages;

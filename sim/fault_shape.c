@@ -87,6 +87,10 @@ static const struct sim_fault_shape shapes[SIM_FAULT_KINDS] = {
         .words = {"no-quorum", "error", "lost-answer", "late"}, .number = "ms", .limits = {0, 60000},
         .about = "what control nodes ask of the cluster waits for its MONs, is refused, is done without an answer, or "
                  "up to so much later, also when nobody waits any more"},
+    [SIM_FAULT_CEPH_ASKER] = {.subject = SIM_SUBJECT_CEPH, .lasts = true,
+        .words = {"crash", "hand-over", "pause"}, .number = "ms", .limits = {0, 60000},
+        .about = "so long after the cluster has changed its blocklist the control node that asked for it dies, hands "
+                 "over, or stands still for a while"},
 };
 /* clang-format on */
 

@@ -423,6 +423,7 @@ static const struct {
     [SIM_FAULT_RECORD_JUNK] = {spoil_record, NULL},
     [SIM_FAULT_RUN_FULL] = {begin_run_full, end_run_full},
     [SIM_FAULT_CEPH_MONS] = {sim_fault_set_mons, sim_fault_set_mons},
+    [SIM_FAULT_CEPH_ASKER] = {sim_fault_set_mons, sim_fault_set_mons},
 };
 
 void sim_fault_begin(struct sim_armed *a)

@@ -159,6 +159,12 @@ void sim_fault_set_mons(struct sim_armed *a)
         if (b->storage != a->storage)
             continue;
         mons.no_quorum |= b->fault->kind == SIM_FAULT_STORAGE_OUT;
+        if (b->fault->kind == SIM_FAULT_CEPH_ASKER) {
+            mons.asker = sim_fault_says(b, "crash")   ? SIM_ASKER_DIES
+                         : sim_fault_says(b, "pause") ? SIM_ASKER_PAUSES
+                                                      : SIM_ASKER_HANDS_OVER;
+            mons.asker_ms = b->fault->number;
+        }
         if (b->fault->kind != SIM_FAULT_CEPH_MONS)
             continue;
         mons.no_quorum |= sim_fault_says(b, "no-quorum");

@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "sim/ceph.h"
 #include "sim/host_private.h"
 
 #define KEEPER_STARTS_NS (20 * HF_MS_NS)
@@ -250,8 +249,7 @@ void sim_host_power_on(struct sim_host *h)
     h->bridges = hf_net_sim_create(&h->procs[SIM_HOSTD].env);
     sim_guests_begin(h);
     for (unsigned i = 0; (s = sim_host_storage(h, i)) != NULL; i++)
-        if (sim_storage_ceph(s))
-            sim_ceph_host_boots(sim_storage_ceph(s), h->number, h->boot);
+        sim_storage_host_boots(s, h->number, h->boot);
     if (sim_host_checks(h))
         sim_checks_host_lost(sim_host_checks(h), sim_now_ns(h->sim), h->number, false);
     start_later(h, SIM_HYPERVISOR, 0, KEEPER_STARTS_NS);

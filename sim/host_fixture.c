@@ -97,6 +97,22 @@ void sim_checks_host_lost(struct sim_checks *c, int64_t now_ns, unsigned host, b
     c->lost[host] = lost;
 }
 
+void sim_checks_listed(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, const char *entry,
+                       enum sim_listed what)
+{
+    (void)c, (void)now_ns, (void)storage, (void)entry, (void)what;
+}
+
+void sim_checks_address(struct sim_checks *c, int64_t now_ns, unsigned host, const char *address)
+{
+    (void)c, (void)now_ns, (void)host, (void)address;
+}
+
+void sim_checks_reserve(struct sim_checks *c, const char *address)
+{
+    (void)c, (void)address;
+}
+
 void sim_checks_name_host(struct sim_checks *c, unsigned host, const struct hf_uuid *uuid)
 {
     (void)c, (void)host, (void)uuid;

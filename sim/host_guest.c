@@ -2,9 +2,11 @@
  * turn, at most so many writes under way, as QEMU does past all caches. A write that fails stops the guest
  * (error_policy=stop). A guest is not code under test: it runs from the queue, not inside a process.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "sim/ceph.h"
 #include "sim/host_private.h"
 
 #define WRITES_UNDER_WAY_MAX 2
@@ -118,6 +120,14 @@ static void see(struct sim_guest *g)
         tick_in(g, sim_rng_between(&h->rng, 0, period_ms * HF_MS_NS));
 }
 
+static void open_image(const struct sim_host *h, struct sim_ceph *cluster, const struct hf_vm_sim_guest *v,
+                       const char *disk)
+{
+    struct sim_ceph_client me = {.number = sim_ceph_guest_number(&v->uuid, v->run)};
+    snprintf(me.address, sizeof me.address, "%s", sim_ceph_host_address(cluster, h->number));
+    sim_ceph_opened(cluster, disk, &me);
+}
+
 static struct sim_guest *guest_new(struct sim_host *h, const struct hf_vm_sim_guest *v)
 {
     struct sim_guest *g = HF_NEW(struct sim_guest);
@@ -130,6 +140,8 @@ static struct sim_guest *guest_new(struct sim_host *h, const struct hf_vm_sim_gu
         struct sim_storage *s = sim_host_storage_at(h, v->disks[i]);
         if (s)
             g->storages[g->n_storages++] = s;
+        if (s && sim_storage_ceph(s))
+            open_image(h, sim_storage_ceph(s), v, v->disks[i]);
     }
     g->next = h->guests;
     h->guests = g;

@@ -40,6 +40,7 @@ static const char *const kind_names[SIM_FAULT_KINDS] = {
     [SIM_FAULT_RECORD_JUNK] = "record-junk",
     [SIM_FAULT_RUN_FULL] = "run-full",
     [SIM_FAULT_CEPH_MONS] = "ceph-mons",
+    [SIM_FAULT_CEPH_ASKER] = "ceph-asker",
 };
 
 const char *sim_fault_name(enum sim_fault_kind k)
@@ -66,7 +67,7 @@ static const struct sim_profile default_profile = {
     .nodes = {3, 5}, .hosts = {3, 12}, .instances = {4, 60}, .clients = {1, 4}, .shared_storages = {1, 2},
     .seconds = {120, 600}, .settle_seconds = 180, .timing = "any",
     .no_watchdog_ppm = 50000, .no_gate_ppm = 50000, .local_ppm = 50000,
-    .ceph_ppm = 0, .shared_address_ppm = 100000, .request_ms = 2000, .guest_write_ms = 1000,
+    .ceph_ppm = 250000, .write_fenced_ppm = 500000, .shared_address_ppm = 100000, .request_ms = 2000, .guest_write_ms = 1000,
     .at_once = 6, .rest_ms = 5000,
     .faults = {
         /*                           in so many runs, per hour, for so long (ms) */
@@ -104,6 +105,7 @@ static const struct sim_profile default_profile = {
         [SIM_FAULT_RECORD_JUNK]   = {150000,  20, {    0,      0}},
         [SIM_FAULT_RUN_FULL]      = {150000,  20, {  500,  60000}},
         [SIM_FAULT_CEPH_MONS]     = {500000,  40, {  500,  60000}},
+        [SIM_FAULT_CEPH_ASKER]    = {500000,  30, { 5000,  60000}},
     },
 };
 /* clang-format on */

@@ -55,6 +55,7 @@ enum sim_fault_kind {
     SIM_FAULT_RECORD_JUNK,   /* record-junk: one host's record is overwritten */
     SIM_FAULT_RUN_FULL,      /* run-full: the keeper cannot save its state */
     SIM_FAULT_CEPH_MONS, /* ceph-mons: what control nodes ask of a Ceph cluster fails, hangs, comes late */
+    SIM_FAULT_CEPH_ASKER,    /* ceph-asker: control nodes that have somebody refused, or served again, are struck */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);
@@ -85,6 +86,7 @@ struct sim_profile {
     uint32_t power_ppm;          /* hosts with a power device, which has faults of its own (power.h) */
     uint32_t local_ppm;          /* instances on local storage */
     uint32_t ceph_ppm;           /* shared storages that are Ceph clusters */
+    uint32_t write_fenced_ppm;   /* where there are such: clusters that take over once nobody can write */
     uint32_t shared_address_ppm; /* hosts without an address of their own towards them (ceph.h) */
     int64_t request_ms;          /* mean time between two requests of one client */
     int64_t guest_write_ms;      /* between two writes of one guest */

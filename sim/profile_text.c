@@ -32,6 +32,7 @@ static const struct {
     {"power", FIELD_CHANCE, offsetof(struct sim_profile, power_ppm)},
     {"local", FIELD_CHANCE, offsetof(struct sim_profile, local_ppm)},
     {"ceph", FIELD_CHANCE, offsetof(struct sim_profile, ceph_ppm)},
+    {"write_fenced", FIELD_CHANCE, offsetof(struct sim_profile, write_fenced_ppm)},
     {"shared_address", FIELD_CHANCE, offsetof(struct sim_profile, shared_address_ppm)},
     {"request_ms", FIELD_NUMBER, offsetof(struct sim_profile, request_ms)},
     {"guest_write_ms", FIELD_NUMBER, offsetof(struct sim_profile, guest_write_ms)},

@@ -29,7 +29,7 @@ struct sim_report {
     int64_t began_ns, wall_ns; /* wall: at the end */
     uint64_t seeds, twice, violations;
     int64_t virtual_ns, cpu_ns; /* summed over the worlds */
-    uint64_t events, requests, failovers, faults[SIM_FAULT_KINDS];
+    uint64_t events, requests, failovers, by_blocklist, faults[SIM_FAULT_KINDS];
     size_t n_failures;            /* seeds that failed */
     struct sim_failure *failures; /* the first SIM_FAILURES_MAX; owned */
     int64_t shown_ns;             /* last progress */

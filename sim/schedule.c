@@ -18,6 +18,7 @@
 #define DISK_MAX_MS     2000
 #define NET_MAX_MS      800
 #define MONS_MAX_MS     60000
+#define ASKER_MAX_MS    3000
 #define WALL_JUMP_MS    7200000
 #define RATE_MARGIN_PPM 100 /* two clocks at opposite ends stay within the drift */
 
@@ -190,6 +191,8 @@ static int64_t draw_number(struct drawing *d, const struct sim_fault *f)
         return sim_rng_skewed(d->r, 1, DELAY_MAX_MS);
     case SIM_FAULT_CEPH_MONS:
         return strcmp(f->word, "late") == 0 ? sim_rng_skewed(d->r, 1, MONS_MAX_MS) : 0;
+    case SIM_FAULT_CEPH_ASKER:
+        return sim_rng_skewed(d->r, 0, ASKER_MAX_MS);
     case SIM_FAULT_EXEC:
         return sim_rng_skewed(d->r, 1, strcmp(f->word, "slow") == 0 ? EXEC_MAX_MS : 100);
     case SIM_FAULT_CLOCK_RATE: {
@@ -243,7 +246,7 @@ static bool possible(enum sim_fault_kind kind, const struct sim_sizes *sizes)
 {
     if (kind == SIM_FAULT_STORAGE_OUT || kind == SIM_FAULT_STORAGE_SICK || kind == SIM_FAULT_RECORDS_GONE)
         return sizes->shared_storages > 0;
-    if (kind == SIM_FAULT_CEPH_MONS)
+    if (kind == SIM_FAULT_CEPH_MONS || kind == SIM_FAULT_CEPH_ASKER)
         return sizes->ceph != 0;
     return kind != SIM_FAULT_NET_ONE_WAY || sizes->hosts + sizes->nodes > 1;
 }

@@ -96,6 +96,22 @@ static void on_answer(void *arg, const struct sim_answer *a)
     begin_step(s);
 }
 
+/* --- takeover --- */
+
+#define OWN_CHOICE_PPM 250000 /* instances that do not leave it to their cluster */
+
+Holdfast__V1__Takeover sim_draw_takeover(const struct sim_world *w, const char *instance)
+{
+    char stream[64];
+    snprintf(stream, sizeof stream, "takeover %s", instance ? instance : "");
+    struct sim_rng r = sim_rng_make(sim_seed(w->sim), stream, 0);
+    bool says = !instance || sim_rng_chance(&r, OWN_CHOICE_PPM);
+    bool write_fenced = sim_rng_chance(&r, w->profile.write_fenced_ppm);
+    if (w->sizes.ceph == 0 || !says)
+        return HOLDFAST__V1__TAKEOVER__TAKEOVER_UNSPECIFIED;
+    return write_fenced ? HOLDFAST__V1__TAKEOVER__WRITE_FENCED : HOLDFAST__V1__TAKEOVER__STRICT;
+}
+
 /* --- life --- */
 
 struct sim_setup *sim_setup_create(struct sim_world *w)

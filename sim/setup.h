@@ -5,6 +5,7 @@
 #ifndef HF_SIM_SETUP_H
 #define HF_SIM_SETUP_H
 
+#include "holdfast/v1/common.pb-c.h"
 #include "sim/client.h"
 
 /* What was made; UUIDs as text. */
@@ -21,6 +22,10 @@ struct sim_cloud {
 };
 
 struct sim_setup;
+
+/* What the instance of this name chooses, NULL: what the cluster does. Nothing in a world without Ceph. */
+Holdfast__V1__Takeover sim_draw_takeover(const struct sim_world *w, const char *instance);
+
 
 struct sim_setup *sim_setup_create(struct sim_world *w);
 void sim_setup_begin(struct sim_setup *s);

@@ -86,6 +86,7 @@ static void ask_cluster(struct sim_setup_slot *slot)
     Holdfast__V1__Cluster cluster = HOLDFAST__V1__CLUSTER__INIT;
     Holdfast__V1__CreateClusterRequest r = HOLDFAST__V1__CREATE_CLUSTER_REQUEST__INIT;
     spec.zone_uuid = slot->setup->cloud.zone;
+    spec.takeover = sim_draw_takeover(slot->setup->w, NULL);
     cluster.meta = &meta;
     cluster.spec = &spec;
     r.request_id = slot->request_id;
@@ -384,6 +385,7 @@ static void ask_instance(struct sim_setup_slot *slot)
         spec.primary_storage_uuid = s->cloud.storages[slot->i % s->w->sizes.shared_storages];
     if (!first->local && slot->i % 8 != 7)
         spec.ha_level = HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
+    spec.takeover = sim_draw_takeover(s->w, first->name);
     spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)(slot->i % 6);
     spec.affinity_group_uuids = groups;
     spec.n_affinity_group_uuids = is_apart(s, slot->i);

@@ -34,9 +34,11 @@ struct sim_storage *sim_storage_create(struct sim_world *w, const struct hf_uuid
 }
 
 /* Its clients are served, or not any more. */
-static void on_blocklist(void *arg)
+static void on_blocklist(void *arg, const char *entry, enum sim_listed what)
 {
     struct sim_storage *s = arg;
+    if (s->world->checks)
+        sim_checks_listed(s->world->checks, sim_now_ns(s->world->sim), &s->uuid, entry, what);
     for (unsigned i = 0; i < SIM_HOSTS_MAX; i++)
         sim_storage_kick(s, i);
 }
@@ -45,6 +47,27 @@ void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster)
 {
     s->ceph = take_cluster;
     sim_ceph_watch(s->ceph, on_blocklist, s);
+}
+
+void sim_storage_host_boots(struct sim_storage *s, unsigned host, uint64_t boot)
+{
+    struct hf_ceph_seen *seen = &s->ways[host].files.seen;
+    if (!s->ceph)
+        return;
+    sim_ceph_host_boots(s->ceph, host, boot);
+    const char *address = sim_ceph_host_address(s->ceph, host);
+    *seen = (struct hf_ceph_seen){0};
+    hf_ceph_seen_add(seen, address);
+    if (!s->world->checks)
+        return;
+    sim_checks_address(s->world->checks, sim_now_ns(s->world->sim), host, address);
+    if (sim_ceph_daemon_at(s->ceph, address))
+        sim_checks_reserve(s->world->checks, address);
+}
+
+const char *sim_storage_record_client(const struct sim_storage *s, unsigned host)
+{
+    return s->record_client[host].address;
 }
 
 struct sim_ceph *sim_storage_ceph(const struct sim_storage *s)

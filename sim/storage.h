@@ -26,6 +26,10 @@ struct sim_storage *sim_storage_create(struct sim_world *w, const struct hf_uuid
 void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster);
 /* NULL: it is none. */
 struct sim_ceph *sim_storage_ceph(const struct sim_storage *s);
+/* Boot number so-and-so of this host begins: who it is to a Ceph cluster. */
+void sim_storage_host_boots(struct sim_storage *s, unsigned host, uint64_t boot);
+/* The address that a Ceph cluster saw the host's last record come from; "": there is none. */
+const char *sim_storage_record_client(const struct sim_storage *s, unsigned host);
 /* After the queue has ended. */
 void sim_storage_free(struct sim_storage *s);
 const struct hf_uuid *sim_storage_uuid(const struct sim_storage *s);

@@ -269,6 +269,7 @@ static void land(struct sim_io *io, bool torn)
     if (io->kind == IO_RECORD) {
         sim_record_file_land(&s->records[io->host], io->record, torn, now);
         s->written[io->host] = io->record->epoch;
+        s->record_client[io->host] = io->client;
     } else if (s->world->checks) {
         sim_checks_write(s->world->checks, now, io->host, &s->uuid, &io->guest.instance, io->guest.run,
                          io->guest.counter, io->issued_ns);

@@ -23,6 +23,7 @@ struct sim_storage {
     char name[SIM_PROC_NAME], path[SIM_PROC_NAME + HF_UUID_STR];
     bool shared;
     struct sim_ceph *ceph;           /* NULL: files */
+    struct sim_ceph_client record_client[SIM_HOSTS_MAX];
     uint64_t written[SIM_HOSTS_MAX]; /* on Ceph: the epoch of each host's last record */
     struct sim_rng rng;
     struct hf_disk_sim *files;

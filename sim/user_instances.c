@@ -154,6 +154,7 @@ static void fill_in(struct sim_user *u, struct sim_known *k, Instance *m)
               cloud->storages[k->local ? shared : sim_rng_below(&u->rng, shared)]);
     if (!k->local && sim_rng_chance(&u->rng, NEVER_STOP_PPM))
         spec->ha_level = HOLDFAST__V1__HA_LEVEL__NEVER_STOP;
+    spec->takeover = sim_draw_takeover(u->client.w, k->name);
 }
 
 void sim_user_create_instance(struct sim_user *u)

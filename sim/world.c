@@ -216,6 +216,7 @@ static void fill_in(const struct sim_world *w, struct sim_result *ret)
     ret->virtual_ns = sim_now_ns(w->sim);
     ret->requests = sim_workload_requests(w->workload);
     ret->failovers = sim_checks_failovers(w->checks);
+    ret->by_blocklist = sim_checks_unwriting(w->checks);
     memcpy(ret->faults, w->faults, sizeof ret->faults);
     ret->n_violations = sim_checks_violations(w->checks, &v);
     memcpy(ret->violations, v, ret->n_violations * sizeof *v);

@@ -39,6 +39,7 @@ struct sim_world {
 
 struct sim_result {
     uint64_t seed, digest, events, requests, failovers;
+    uint64_t by_blocklist; /* runs that were left because they could not write */
     int64_t virtual_ns, wall_ns;
     uint64_t faults[SIM_FAULT_KINDS];
     size_t n_violations;

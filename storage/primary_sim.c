@@ -282,6 +282,12 @@ static bool p_absolute(struct hf_primary *hp, const char *path, char *out, size_
     return (size_t)snprintf(out, out_len, "%s/%s", p->root, path) < out_len;
 }
 
+static const struct hf_ceph_seen *p_seen(struct hf_primary *hp)
+{
+    const struct primary *p = hf_container_of(hp, struct primary, p);
+    return p->way && p->way->seen.n > 0 ? &p->way->seen : NULL;
+}
+
 static void p_close(struct hf_primary *hp)
 {
     struct primary *p = hf_container_of(hp, struct primary, p);
@@ -296,6 +302,7 @@ static const struct hf_primary_ops primary_ops = {
     .create_volume = p_create_volume,
     .delete_volume = p_delete_volume,
     .absolute = p_absolute,
+    .seen = p_seen,
     .held = p_held,
     .close = p_close,
     .change_volume = p_change_volume,

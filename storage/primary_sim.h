@@ -5,6 +5,7 @@
 #define HF_STORAGE_PRIMARY_SIM_H
 
 #include "base/sim.h"
+#include "storage/ceph_client.h"
 #include "storage/primary.h"
 
 struct hf_disk_sim;
@@ -28,6 +29,7 @@ struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root);
 struct hf_primary_sim_way {
     bool hangs; /* calls wait: until it ends, or their deadline comes, then they do nothing */
     bool fails; /* calls fail at once and do nothing */
+    struct hf_ceph_seen seen; /* a Ceph cluster's addresses of the host; none: files */
 };
 /* As hf_primary_sim_open, for a host whose time is not the disk's. way lives as long as the disk. */
 struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,
