@@ -1,12 +1,15 @@
 """The ways in which a host on Ceph fails in a drill, and in which the cluster itself does. Nothing of a host hangs on the cluster
 in its kernel: QEMU and the keeper's helper talk to it themselves, by the host's cable to the storage network."""
 
+import os
+import signal
 import time
 
 from .kinds import (ANY_EPOCH, SAME_EPOCH, STAYS, HostdDies, HostFreezes, KeeperDies, KeeperFreezes,
                     KeeperStaysDead, Kind, LibvirtdDies, Partition, Power)
 
 OSDS, MON = ("osd.0", "osd.1"), "mon.a"
+HELPER = "hf-rados-lease"
 TCP_BACKOFF = 2        # an outage may last so many times as long for who waits for TCP's next try
 
 
@@ -61,10 +64,29 @@ class PartitionAndStorage(Kind):
         host.plug()
 
 
+class StillWriting(Kind):
+    """Nobody hears of the host and its record stands still, because the keeper's helper does; but its guests reach the cluster and write
+    for as long as their keeper lets them, or until the cluster refuses them."""
+    name = "still-writing"
+
+    def inject(self, host):
+        host.unplug()
+        self._signal(host, signal.SIGSTOP)
+
+    def heal(self, host):
+        self._signal(host, signal.SIGCONT)
+        host.plug()
+
+    @staticmethod
+    def _signal(host, number):
+        for pid in host.pids(HELPER):
+            os.kill(pid, number)
+
+
 class HelperDies(KeeperDies):
     """The process beside the keeper that holds the connection; the keeper starts another one."""
     name = "lease-helper"
-    program = "hf-rados-lease"
+    program = HELPER
 
     def heal(self, host):
         pass
@@ -171,6 +193,6 @@ class PowerAndMons(Power):
         self.lab.ceph.thaw(MON)
 
 
-KINDS = {k.name: k for k in (Power, Partition, StorageCut, StorageComesBack, PartitionAndStorage, HostdDies, LibvirtdDies, KeeperDies,
-                             KeeperStaysDead, HelperDies, HostFreezes, KeeperFreezes, OsdRestarts, MonsWithoutQuorum,
+KINDS = {k.name: k for k in (Power, Partition, StorageCut, StorageComesBack, PartitionAndStorage, StillWriting, HostdDies, LibvirtdDies,
+                             KeeperDies, KeeperStaysDead, HelperDies, HostFreezes, KeeperFreezes, OsdRestarts, MonsWithoutQuorum,
                              ClusterOutage, PowerAndOsd, PowerAndMons)}
