@@ -45,7 +45,8 @@ struct hf_ha_block *hf_ha_block_of(struct hf_controllers *c, const struct hf_uui
     struct hf_ha_block *b = find(c, fence, storage);
     if (b == NULL) {
         b = create(c, fence, storage);
-        b->unknown_until_ms = hf_controllers_now_ms(c) + HF_BLOCK_ASK_MS + HF_BLOCK_LATE_MS;
+        b->unknown_until_ms =
+            hf_controllers_now_ms(c) + HF_BLOCK_BARRIER_MS + HF_BLOCK_ASK_MS + HF_BLOCK_LATE_MS;
     }
     return b;
 }

@@ -23,7 +23,7 @@
 
 #define HF_BLOCK_ASK_MS       15000 /* deadline of one question: its process is ended then */
 #define HF_BLOCK_LATE_MS      35000 /* behind that, a monitor may still carry out what it was sent */
-#define HF_BLOCK_BARRIER_MS   2000  /* a barrier that takes longer proves too little: another one */
+#define HF_BLOCK_BARRIER_MS   5000  /* a barrier that takes longer proves too little: another one */
 #define HF_BLOCK_RENEW_MS     60000
 #define HF_BLOCK_RETRY_MS     1000 /* after the first error; doubled with each */
 #define HF_BLOCK_RETRY_MAX_MS 30000
