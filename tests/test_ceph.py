@@ -253,10 +253,16 @@ def test_an_outage_of_the_cluster(cloud, ceph, storage):
     cloud.delete("sturdy")
 
 
-def test_a_lost_host(cloud, ceph, storage):
-    """A power cut: its record on RADOS stands still, its epoch is marked there, and its instance runs elsewhere."""
-    cloud.create("phoenix", "--storage", storage, "--ha", "NeverStop")
-    host, run = cloud.host_of("phoenix"), cloud.run_of("phoenix")
+def fence_of(cloud, uuid, epoch):
+    return next(f for f in cloud.cli.json("ha", "fences") if f["hostUuid"] == uuid and int(f["epoch"]) == epoch)
+
+
+@pytest.mark.parametrize("takeover, proof", [("strict", "silence"), ("write-fenced", "blocklist")])
+def test_a_lost_host(cloud, ceph, storage, takeover, proof):
+    """A power cut: its record on RADOS stands still, its epoch is marked there, the cluster refuses its addresses, and its
+    instance runs elsewhere. When it is back the cluster serves it again."""
+    cloud.create("phoenix", "--storage", storage, "--ha", "NeverStop", "--takeover", takeover)
+    host, run, instance = cloud.host_of("phoenix"), cloud.run_of("phoenix"), cloud.uuid("phoenix")
     uuid = cloud.instance("phoenix")["placement"]["hostUuid"]
     epoch = int(cloud.cli.get("host", uuid)["status"]["epoch"])
     record = f"heartbeat-file-kvm-host-{uuid}.hb"
@@ -265,6 +271,9 @@ def test_a_lost_host(cloud, ceph, storage):
     try:
         cloud.wait_new_run("phoenix", run)
         assert cloud.host_of("phoenix") != host
+        assert [f["evidence"] for f in cloud.cli.json("ha", "history") if f["instanceUuid"] == instance] == [proof]
+        (listed,) = [b["entries"] for b in fence_of(cloud, uuid, epoch)["blocklists"] if b["state"] == "ADDED"]
+        assert listed and set(listed) <= set(ceph.blocklist())
         assert int(ceph.attribute(pool(cloud, "pri-v-r-"), record, "holdfast.fenced"), 16) >= epoch
         cloud.guest("phoenix").wait_status()
     finally:
@@ -273,5 +282,7 @@ def test_a_lost_host(cloud, ceph, storage):
                    cloud.cli.get("host", uuid)["status"]["state"] == "CONNECTED", 120)
     cloud.cli.wait("its record in the new epoch", lambda: int(ceph.attribute(
         pool(cloud, "pri-v-r-"), record, "holdfast.epoch"), 16) > epoch, 60)
+    assert [b["state"] for b in fence_of(cloud, uuid, epoch)["blocklists"]] == ["REMOVED"]
+    assert not set(listed) & set(ceph.blocklist())
     assert cloud.copies("phoenix") == 1
     cloud.delete("phoenix")
