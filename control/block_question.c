@@ -168,7 +168,6 @@ char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const
                         json_pack("{s:s, s:s}", "pool", ps->spec->ceph->root_pool, "object",
                                   hf_lease_file_name(&host, object)));
     json_object_set_new(q, "images", images_of(w, f, ps->meta->uuid));
-    json_object_set_new(q, "expire_s", json_integer(HF_BLOCK_EXPIRE_S));
     return text_of(q);
 }
 

@@ -16,7 +16,6 @@
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
 
-#define HF_BLOCK_EXPIRE_S       (10 * 365 * 86400) /* nothing is prolonged (docs/ceph.md) */
 #define HF_BLOCK_INTERFACES_MAX 32    /* addresses of a host's interfaces that are asked for */
 
 /* Notes what is known to be asked for, in a blocklist that is becoming WANTED. */

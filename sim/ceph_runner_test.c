@@ -19,7 +19,7 @@
 #define TIMEOUT_MS 5000
 #define FENCE                                                                                                \
     "{\"verb\":\"fence\",\"monitors\":[\"10.9.255.1\"],\"addresses\":[\"" ADDRESS                            \
-    "\"],\"others\":[%s],\"expire_s\":86400}"
+    "\"],\"others\":[%s]}"
 #define UNFENCE "{\"verb\":\"unfence\",\"monitors\":[\"10.9.255.1\"],\"entries\":[\"" ENTRY "\"]}"
 
 struct bench {

@@ -33,7 +33,7 @@ static void prepare(const struct sim_ceph_call *c, json_t *answer)
     json_object_set_new(answer, "health_message", json_string(""));
 }
 
-#define HASTE 1000 /* entries pass so much faster than all else: one of a day lapses within a run */
+#define ENTRY_NS (10LL * 365 * 86400 * HF_S_NS) /* as hf-ceph has it: longer than any run */
 
 /* --- fence, unfence: who is to be refused is worked out by what is shipped --- */
 
@@ -157,7 +157,6 @@ static hf_status fence(const struct sim_ceph_call *c, json_t *answer)
 {
     struct hf_ceph_fence_plan plan;
     char shared[HF_CEPH_SHARED_MAX];
-    int64_t for_ns = json_integer_value(json_object_get(c->asked, "expire_s")) * (HF_S_NS / HASTE);
     hf_ceph_fence_plan_init(&plan);
     hf_status st = make_plan(c, &plan);
     json_t *entries = hf_ceph_fence_plan_entries(&plan), *at;
@@ -167,7 +166,7 @@ static hf_status fence(const struct sim_ceph_call *c, json_t *answer)
     json_object_set_new(answer, "entries", entries);
     HF_TRY(st);
     json_array_foreach(entries, i, at) if (!c->alone || i == 0)
-        sim_ceph_block(c->cluster, json_string_value(at), for_ns);
+        sim_ceph_block(c->cluster, json_string_value(at), ENTRY_NS);
     json_object_set_new(answer, "by_clients", json_boolean(shared[0] != '\0'));
     json_object_set_new(answer, "shared_with", json_string(shared));
     json_object_set_new(answer, "osdmap_epoch", json_integer((json_int_t)sim_ceph_osdmap_epoch(c->cluster)));
