@@ -147,6 +147,8 @@ static const struct cli_column host_columns[] = {{"NAME", "meta.name", NULL, NUL
 #define CEPH_USER {"user", CLI_STRING, "spec.ceph.user", N_("USER"), N_("Ceph: the control nodes' user, without 'client.'"), NULL, NULL, false}
 #define CEPH_KEY \
     {"key", CLI_SECRET, "spec.ceph.key", N_("@FILE"), N_("Ceph: its key, never shown again; from a file, or the key itself"), NULL, NULL, false}
+#define CEPH_NO_CEPHX {"no-cephx", CLI_BOOL, "spec.ceph.cephx_off", NULL, N_("Ceph: the cluster asks nobody for a key"), NULL, NULL, false}
+#define CEPH_FSID {"fsid", CLI_STRING, "spec.ceph.fsid", N_("FSID"), N_("Ceph: which cluster it must be (default: the first that answers)"), NULL, NULL, false}
 static const struct cli_flag storage_create[] = {
     {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in"), "zone", NULL, true},
     {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("what it is"), NULL,
@@ -158,8 +160,8 @@ static const struct cli_flag storage_create[] = {
     CEPH_MONITOR,
     CEPH_USER,
     CEPH_KEY,
-    {"no-cephx", CLI_BOOL, "spec.ceph.cephx_off", NULL, N_("Ceph: the cluster asks nobody for a key"), NULL, NULL, false},
-    {"fsid", CLI_STRING, "spec.ceph.fsid", N_("FSID"), N_("Ceph: which cluster it must be (default: the first that answers)"), NULL, NULL, false},
+    CEPH_NO_CEPHX,
+    CEPH_FSID,
     {"image-pool", CLI_STRING, "spec.ceph.image_pool", N_("POOL"), N_("Ceph: templates; without it a pool is made"), NULL, NULL, false},
     {"root-pool", CLI_STRING, "spec.ceph.root_pool", N_("POOL"), N_("Ceph: root volumes; without it a pool is made"), NULL, NULL, false},
     {"data-pool", CLI_STRING, "spec.ceph.data_pool", N_("POOL"), N_("Ceph: data volumes; without it a pool is made"), NULL, NULL, false},
@@ -180,11 +182,37 @@ static const struct cli_column storage_columns[] = {{"NAME", "meta.name", NULL, 
                                                     {"UUID", "meta.uuid", NULL, NULL},
                                                     END_COLUMNS};
 
+/* ---- image server ---- */
+#define SERVER_CHOICES "Ceph=CEPH"
+static const struct cli_flag server_create[] = {
+    {"zone", CLI_REF, "spec.zone_uuid", N_("ZONE"), N_("the zone it lies in: its hosts bring images in"), "zone", NULL, true},
+    {"type", CLI_CHOICE, "spec.type", N_("TYPE"), N_("what it is"), NULL, SERVER_CHOICES, true},
+    CEPH_MONITOR,
+    CEPH_USER,
+    CEPH_KEY,
+    CEPH_NO_CEPHX,
+    CEPH_FSID,
+    {"pool", CLI_STRING, "spec.ceph.image_pool", N_("POOL"), N_("Ceph: where images lie; without it a pool is made"), NULL, NULL, false},
+    DESCRIPTION,
+    END_FLAGS};
+static const struct cli_flag server_update[] = {RENAME, DESCRIPTION, CEPH_MONITOR, CEPH_USER, CEPH_KEY, REVISION, END_FLAGS};
+static const struct cli_verb server_verbs[] = {STANDARD("ImageServer", "ImageServers", server_create, server_update), END_VERBS};
+static const struct cli_column server_columns[] = {{"NAME", "meta.name", NULL, NULL},
+                                                   {"TYPE", "spec.type", NULL, SERVER_CHOICES},
+                                                   {"POOL", "spec.ceph.imagePool", NULL, NULL},
+                                                   {"HEALTH", "status.ceph.health", NULL, NULL},
+                                                   {"TOTAL", "status.totalBytes", NULL, "size"},
+                                                   {"AVAILABLE", "status.availableBytes", NULL, "size"},
+                                                   {"ZONE", "spec.zoneUuid", "zone", NULL},
+                                                   {"UUID", "meta.uuid", NULL, NULL},
+                                                   END_COLUMNS};
+
 /* ---- image ---- */
 static const struct cli_flag image_create[] = {
     {"url", CLI_STRING, "spec.url", N_("URL"), N_("http, https or file"), NULL, NULL, true},
     {"sha256", CLI_STRING, "spec.sha256", N_("HEX"), N_("checksum of the file behind the URL"), NULL, NULL, true},
     {"format", CLI_CHOICE, "spec.format", N_("FORMAT"), N_("of the file"), NULL, "qcow2=QCOW2 raw=RAW", true},
+    {"image-server", CLI_REF, "spec.image_server_uuid", N_("SERVER"), N_("where it is kept (default: nowhere, each storage fetches it)"), "image-server", NULL, false},
     DESCRIPTION,
     END_FLAGS};
 static const struct cli_verb image_verbs[] = {STANDARD("Image", "Images", image_create, update_flags), END_VERBS};
@@ -193,6 +221,7 @@ static const struct cli_column image_columns[] = {{"NAME", "meta.name", NULL, NU
                                                   {"FORMAT", "spec.format", NULL, NULL},
                                                   {"SIZE", "status.fileBytes", NULL, "size"},
                                                   {"VIRTUAL", "status.virtualBytes", NULL, "size"},
+                                                  {"SERVER", "spec.imageServerUuid", "image-server", NULL},
                                                   {"UUID", "meta.uuid", NULL, NULL},
                                                   END_COLUMNS};
 
@@ -499,6 +528,7 @@ const struct cli_noun cli_nouns[] = {
     {"cluster", "clusters", "", N_("hosts of one kind with the same storages and networks"), &holdfast__v1__cluster_service__descriptor, cluster_verbs, cluster_columns},
     {"host", "hosts", "", N_("KVM hosts"), &holdfast__v1__host_service__descriptor, host_verbs, host_columns},
     {"storage", "storages", "primary-storage ps", N_("primary storages: where volumes lie"), &holdfast__v1__primary_storage_service__descriptor, storage_verbs, storage_columns},
+    {"image-server", "image-servers", "", N_("image servers: where templates are kept"), &holdfast__v1__image_server_service__descriptor, server_verbs, server_columns},
     {"image", "images", "template", N_("templates for root volumes"), &holdfast__v1__image_service__descriptor, image_verbs, image_columns},
     {"offering", "offerings", "instance-offering", N_("sizes of instances"), &holdfast__v1__instance_offering_service__descriptor, offering_verbs, offering_columns},
     {"l2", "l2s", "l2-network", N_("L2 networks: a NIC on every host"), &holdfast__v1__l2_network_service__descriptor, l2_verbs, l2_columns},

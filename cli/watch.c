@@ -32,6 +32,7 @@ static const struct subject subjects[] = {
     {HOLDFAST__V1__KIND__HOST, "host", &holdfast__v1__host__descriptor,
      {{"", "status.state", NULL}, {"epoch", "status.epoch", NULL}}},
     {HOLDFAST__V1__KIND__PRIMARY_STORAGE, "storage", &holdfast__v1__primary_storage__descriptor, {{NULL, NULL, NULL}}},
+    {HOLDFAST__V1__KIND__IMAGE_SERVER, "image-server", &holdfast__v1__image_server__descriptor, {{NULL, NULL, NULL}}},
     {HOLDFAST__V1__KIND__IMAGE, "image", &holdfast__v1__image__descriptor, {{"", "status.state", NULL}}},
     {HOLDFAST__V1__KIND__INSTANCE_OFFERING, "offering", &holdfast__v1__instance_offering__descriptor, {{NULL, NULL, NULL}}},
     {HOLDFAST__V1__KIND__L2_NETWORK, "l2", &holdfast__v1__l2_network__descriptor, {{NULL, NULL, NULL}}},

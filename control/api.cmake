@@ -5,13 +5,13 @@ hf_library(hf_control_store
 # Power devices of hosts: for the API and the controllers; the driver runs their fence agents.
 hf_library(hf_power SOURCES power_devices.c power_job.c power_ask.c LINK hf_control_store hf_ha)
 # What a Ceph primary storage is told by its user.
-hf_library(hf_ceph_storage SOURCES ceph_storage.c LINK hf_api hf_storage_core hf_base)
+hf_library(hf_ceph_storage SOURCES ceph_storage.c image_pairing.c LINK hf_api hf_storage_core hf_base)
 hf_library(hf_ceph_child SOURCES ceph_child.c LINK hf_base_uv)
 # What control nodes ask of a Ceph cluster, each time in a process of its own.
 hf_library(hf_ceph_fence_plan SOURCES ceph_fence_plan.c LINK hf_storage_core hf_net_core PkgConfig::JANSSON)
 hf_test(ceph_fence_plan_test SOURCES ceph_fence_plan_test.c LINK hf_ceph_fence_plan)
-hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c ceph_fence.c
-  LINK hf_ceph_fence_plan hf_rados ${HF_RBD} PkgConfig::JANSSON Threads::Threads)
+hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c ceph_fence.c ceph_remove.c
+  LINK hf_ceph_fence_plan hf_rbd_lib PkgConfig::JANSSON Threads::Threads)
 # On a real cluster, which the script starts and ends.
 add_test(NAME ceph_fence_real_test COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/ceph_fence_real_test.py ${PROJECT_SOURCE_DIR}/lab
   $<TARGET_FILE:hf-ceph>)
@@ -19,7 +19,7 @@ set_tests_properties(ceph_fence_real_test PROPERTIES TIMEOUT 300 SKIP_RETURN_COD
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c
-    api_cluster.c api_host.c api_drain.c api_storage.c api_volume.c api_volume_resize.c api_volume_work.c api_network.c api_address.c
+    api_cluster.c api_host.c api_drain.c api_storage.c api_image_server.c api_volume.c api_volume_resize.c api_volume_work.c api_network.c api_address.c
     api_instance.c api_power.c api_host_power.c api_reach.c api_operation.c api_system.c api_watch.c api_history.c recovery_times.c
   LINK hf_ceph_storage hf_power hf_control_store hf_placement_guard hf_fence_object hf_drain_record hf_net_core hf_storage_core)
 hf_library(hf_control_grpc

@@ -181,7 +181,7 @@ static hf_status settle_storage(struct hf_draft *d, Instance *inst, bool chosen_
         HF_TRY(hf_instance_check_host(d->store, inst, inst->spec->host_uuid));
     if (chosen_here)
         return hf_instance_choose_storage(d->store, inst);
-    return hf_instance_check_storage(d->store, inst, inst->spec->primary_storage_uuid);
+    return hf_instance_check_root_storage(d->store, inst, inst->spec->primary_storage_uuid);
 }
 
 hf_status hf_instance_check_admission(const struct hf_draft *d, const Instance *i)

@@ -20,6 +20,10 @@ hf_status hf_instance_check_stopped(const Holdfast__V1__Instance *i) HF_MUST_USE
 hf_status hf_instance_check_storage(const struct hf_store *s, const Holdfast__V1__Instance *i,
                                     const char *storage_uuid) HF_MUST_USE;
 
+/* The same for a root disk, which is made from the instance's image. */
+hf_status hf_instance_check_root_storage(const struct hf_store *s, const Holdfast__V1__Instance *i,
+                                         const char *storage_uuid) HF_MUST_USE;
+
 /* Chooses a storage for a new root volume: the first enabled shared one (in the order of names) that a
  * cluster reaches together with the networks (and the host, if one is named), else the first local one. */
 hf_status hf_instance_choose_storage(const struct hf_store *s, Holdfast__V1__Instance *i) HF_MUST_USE;

@@ -104,6 +104,8 @@ static bool matches(const struct hf_filter *f, const struct hf_object *o)
         hf_power_devices_hide((Holdfast__V1__Host *)m);
     if (o->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE)
         hf_ceph_keys_hide((Holdfast__V1__PrimaryStorage *)m);
+    if (o->kind == HOLDFAST__V1__KIND__IMAGE_SERVER)
+        hf_ceph_server_keys_hide((Holdfast__V1__ImageServer *)m);
     bool yes = hf_filter_matches(f, m);
     protobuf_c_message_free_unpacked(m, NULL);
     return yes;
@@ -254,6 +256,18 @@ static struct hf_bytes *storage_for_reader(const struct hf_bytes *bytes, uint64_
     return b;
 }
 
+static struct hf_bytes *server_for_reader(const struct hf_bytes *bytes, uint64_t revision)
+{
+    Holdfast__V1__ImageServer *s = holdfast__v1__image_server__unpack(NULL, bytes->len, bytes->data);
+    HF_ASSERT(s != NULL && s->meta != NULL);
+    s->meta->revision = revision;
+    hf_ceph_server_keys_hide(s);
+    struct hf_bytes *b = hf_bytes_new(holdfast__v1__image_server__get_packed_size(s));
+    holdfast__v1__image_server__pack(s, b->data);
+    holdfast__v1__image_server__free_unpacked(s, NULL);
+    return b;
+}
+
 struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, const struct hf_bytes *bytes,
                                       uint64_t revision)
 {
@@ -263,5 +277,7 @@ struct hf_bytes *hf_object_for_reader(const struct hf_store *s, uint32_t kind, c
         return host_for_reader(bytes, revision);
     if (kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE)
         return storage_for_reader(bytes, revision);
+    if (kind == HOLDFAST__V1__KIND__IMAGE_SERVER)
+        return server_for_reader(bytes, revision);
     return hf_object_with_revision(bytes, revision);
 }

@@ -59,6 +59,12 @@ static const struct hf_api_method methods[] = {
     ROW(primary_storage_service, "UpdatePrimaryStorage", update, &hf_primary_storage_rules),
     ROW(primary_storage_service, "DeletePrimaryStorage", delete, &hf_primary_storage_rules),
 
+    ROW(image_server_service, "CreateImageServer", create, &hf_image_server_rules),
+    ROW(image_server_service, "GetImageServer", get, &hf_image_server_rules),
+    ROW(image_server_service, "ListImageServers", list, &hf_image_server_rules),
+    ROW(image_server_service, "UpdateImageServer", update, &hf_image_server_rules),
+    ROW(image_server_service, "DeleteImageServer", delete, &hf_image_server_rules),
+
     ROW(image_service, "CreateImage", create_image, &hf_image_rules),
     ROW(image_service, "GetImage", get, &hf_image_rules),
     ROW(image_service, "ListImages", list, &hf_image_rules),
@@ -149,6 +155,7 @@ static const ProtobufCServiceDescriptor *const services[] = {
     &holdfast__v1__cluster_service__descriptor,
     &holdfast__v1__host_service__descriptor,
     &holdfast__v1__primary_storage_service__descriptor,
+    &holdfast__v1__image_server_service__descriptor,
     &holdfast__v1__image_service__descriptor,
     &holdfast__v1__volume_service__descriptor,
     &holdfast__v1__l2_network_service__descriptor,

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "control/api_image_server.h"
 #include "control/api_instance.h"
 #include "control/drain_record.h"
 #include "control/pb_list.h"
@@ -145,24 +146,46 @@ hf_status hf_instance_check_host(const struct hf_store *s, const Instance *inst,
 
 /* --- choice --- */
 
+hf_status hf_instance_check_root_storage(const struct hf_store *s, const Instance *inst, const char *storage_uuid)
+{
+    HF_TRY(hf_instance_check_storage(s, inst, storage_uuid));
+    return hf_image_server_check_pairing(s, inst->spec->image_uuid, storage_uuid);
+}
+
+/* Whether the root disk may lie there; *ret_st: the last word of an image server that does not serve a storage
+ * which would do otherwise. */
+static bool may_choose(const struct hf_store *s, const Instance *inst, const char *storage_uuid, hf_status *ret_st)
+{
+    hf_status st = hf_instance_check_storage(s, inst, storage_uuid);
+    bool reached = hf_ok(st);
+    hf_status_drop(st);
+    if (!reached)
+        return false;
+    hf_status_drop(*ret_st);
+    *ret_st = hf_image_server_check_pairing(s, inst->spec->image_uuid, storage_uuid);
+    return hf_ok(*ret_st);
+}
+
 hf_status hf_instance_choose_storage(const struct hf_store *s, Instance *inst)
 {
     char *best = NULL;
     bool best_shared = false;
+    hf_status unpaired = HF_STATUS_OK;
     const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__PRIMARY_STORAGE, "");
     for (; o != NULL && !best_shared; o = hf_store_next(s, o->kind, o->name)) {
         Storage *ps = (Storage *)hf_object_decode(o);
         HF_ASSERT(ps != NULL);
         bool better = best == NULL || hf_storage_is_shared(ps);
-        hf_status st = better ? hf_instance_check_storage(s, inst, ps->meta->uuid) : HF_STATUS_OK;
-        if (better && hf_ok(st)) {
+        if (better && may_choose(s, inst, ps->meta->uuid, &unpaired)) {
             free(best);
             best = hf_strdup(ps->meta->uuid);
             best_shared = hf_storage_is_shared(ps);
         }
-        hf_status_drop(st);
         holdfast__v1__primary_storage__free_unpacked(ps, NULL);
     }
+    if (best == NULL && !hf_ok(unpaired))
+        return unpaired;
+    hf_status_drop(unpaired);
     if (best == NULL)
         return hf_error(HF_PRECONDITION,
                         "no enabled %sprimary storage is attached to a cluster that has all its networks",

@@ -29,7 +29,7 @@ struct hf_kind_rules {
 extern const struct hf_kind_rules hf_zone_rules, hf_cluster_rules, hf_host_rules, hf_primary_storage_rules,
     hf_image_rules, hf_instance_offering_rules, hf_l2_network_rules, hf_l3_network_rules, hf_volume_rules,
     hf_instance_rules, hf_global_setting_rules, hf_operation_rules, hf_ip_address_rules, hf_fence_rules,
-    hf_failover_rules, hf_drill_rules, hf_affinity_group_rules;
+    hf_failover_rules, hf_drill_rules, hf_affinity_group_rules, hf_image_server_rules;
 
 /* --- the standard methods (api_standard.c, api_list.c) --- */
 void hf_handle_get(struct hf_api_call *c);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "control/api_handlers.h"
+#include "control/api_image_server.h"
 #include "control/api_operation.h"
 #include "control/ceph_storage.h"
 #include "control/storage_kind.h"
@@ -74,7 +75,7 @@ static hf_status update_storage(struct hf_draft *d, const ProtobufCMessage *befo
     (void)before;
     const Storage *ps = (const Storage *)m;
     if (hf_storage_is_ceph(ps))
-        HF_TRY(hf_ceph_storage_check(ps));
+        HF_TRY(hf_ceph_cluster_check(ps->spec->ceph));
     else if (ps->spec->ceph != NULL)
         return hf_error(HF_INVALID, "spec.ceph is for storages of type CEPH");
     return check_network(ps);
@@ -136,14 +137,20 @@ static hf_status create_image(struct hf_draft *d, ProtobufCMessage *m)
         i->spec->format != HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW)
         return hf_error(HF_INVALID, "spec.format is missing: QCOW2 or RAW");
     i->status->state = HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
-    (void)d;
-    return HF_STATUS_OK;
+    return hf_image_server_check(d->store, i);
+}
+
+static hf_status remove_image(struct hf_draft *d, ProtobufCMessage *m)
+{
+    return hf_image_server_remove(d, (const Image *)m);
 }
 
 static const char *const image_paths[] = {"spec.disabled", NULL};
 
-const struct hf_kind_rules hf_image_rules = {
-    .kind = HOLDFAST__V1__KIND__IMAGE, .mutable_paths = image_paths, .create = create_image};
+const struct hf_kind_rules hf_image_rules = {.kind = HOLDFAST__V1__KIND__IMAGE,
+                                             .mutable_paths = image_paths,
+                                             .create = create_image,
+                                             .remove = remove_image};
 
 static hf_status build_create_image(void *arg, const struct hf_store *s, struct hf_txn *t)
 {

@@ -9,6 +9,7 @@
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
 #include "control/image_controller.h"
+#include "control/image_pairing.h"
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
@@ -80,23 +81,23 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
 
 /* --- storages, networks, images, volumes --- */
 
-static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__PrimaryStorage *ps,
-                                                             const Holdfast__V1__Host *h)
+static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__CephStatus *st, const char *uuid)
 {
-    const Holdfast__V1__CephStatus *st = ps->status != NULL ? ps->status->ceph : NULL;
-    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
-        if (strcmp(st->host_keys[i]->host_uuid, h->meta->uuid) == 0)
+    for (size_t i = 0; i < st->n_host_keys; i++)
+        if (strcmp(st->host_keys[i]->host_uuid, uuid) == 0)
             return st->host_keys[i];
     return NULL;
 }
 
-/* False: its pools or the host's key are not there yet. */
-static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps, Holdfast__V1__CephAccess *a)
+/* How the cluster is reached with the key that was made for uuid, without its pools. False: the pools or the
+ * key are not there yet. */
+static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V1__CephStatus *st, const char *uuid,
+                        Holdfast__V1__CephAccess *a)
 {
-    const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
-    const Holdfast__V1__CephStatus__HostKey *key = ceph_key_of(ps, b->host);
-    if (spec == NULL || ps->status == NULL || ps->status->ceph == NULL || !ps->status->ceph->prepared ||
-        (key == NULL && !spec->cephx_off))
+    if (spec == NULL || st == NULL || !st->prepared)
+        return false;
+    const Holdfast__V1__CephStatus__HostKey *key = ceph_key_of(st, uuid);
+    if (key == NULL && !spec->cephx_off)
         return false;
     *a = (Holdfast__V1__CephAccess)HOLDFAST__V1__CEPH_ACCESS__INIT;
     a->n_monitors = spec->n_monitors;
@@ -105,7 +106,15 @@ static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage 
         a->user = key->user;
         a->key = key->key;
     }
-    a->fsid = ps->status->ceph->fsid;
+    a->fsid = st->fsid;
+    return true;
+}
+
+static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps, Holdfast__V1__CephAccess *a)
+{
+    const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
+    if (!fill_access(spec, ps->status != NULL ? ps->status->ceph : NULL, b->host->meta->uuid, a))
+        return false;
     a->image_pool = spec->image_pool;
     a->root_pool = spec->root_pool;
     a->data_pool = spec->data_pool;
@@ -201,9 +210,35 @@ static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, 
     m->primary_storage_uuid = storage_uuid;
     if (image == NULL)
         return;
-    m->url = image->spec->url;
     m->sha256 = image->spec->sha256;
     m->format = image->spec->format == HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW ? "raw" : "qcow2";
+    const Holdfast__V1__ImageServer *server =
+        HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, image->spec->image_server_uuid);
+    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    if (server == NULL || strcmp(server->meta->uuid, storage_uuid) == 0)
+        m->url = image->spec->url;
+    else if (ps != NULL && ps->status != NULL && hf_image_server_has_cluster(server, ps->status->ceph))
+        m->server_pool = server->spec->ceph->image_pool;
+}
+
+/* An image server is to the host that brings an image in like a storage of which it uses the image cache. */
+static void add_server(struct build *b, const Holdfast__V1__ImageServer *server)
+{
+    const Holdfast__V1__CephCluster *spec = server->spec->ceph;
+    const Holdfast__V1__CephStatus *st = server->status != NULL ? server->status->ceph : NULL;
+    Holdfast__V1__CephAccess access;
+    if (hf_assignment_set_find(b->set, false, server->meta->uuid) != NULL ||
+        !fill_access(spec, st, server->meta->uuid, &access))
+        return;
+    access.image_pool = access.root_pool = access.data_pool = spec->image_pool;
+    Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
+    s.uuid = server->meta->uuid;
+    s.type = (char *)"Ceph";
+    s.ceph = &access;
+    Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
+    a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE;
+    a.storage = &s;
+    add(b, false, HOLDFAST__V1__KIND__PRIMARY_STORAGE, s.uuid, &a.base);
 }
 
 static void add_images(struct build *b)
@@ -213,6 +248,9 @@ static void add_images(struct build *b)
         const struct hf_image_fetch *f = hf_image_fetch(o);
         if (f == NULL || strcmp(f->host_uuid, b->host->meta->uuid) != 0)
             continue;
+        const Holdfast__V1__ImageServer *server = HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, f->storage_uuid);
+        if (server != NULL)
+            add_server(b, server);
         Holdfast__V1__ImageAssignment m = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
         fill_image(b, &m, hf_message_meta(o->message)->uuid, (char *)f->storage_uuid);
         Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;

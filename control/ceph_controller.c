@@ -9,20 +9,34 @@
 #include "control/ceph_runner.h"
 #include "control/ceph_storage.h"
 #include "control/conditions.h"
+#include "control/image_pairing.h"
 #include "control/storage_kind.h"
 #include "storage/ceph_spec.h"
 
 #define CONDITION_CEPH "Ceph"
+#define ROOM_PERCENT   1 /* a smaller change of the room is not written */
 
 typedef Holdfast__V1__PrimaryStorage Storage;
+typedef Holdfast__V1__ImageServer Server;
 typedef Holdfast__V1__CephStatus Status;
 typedef Holdfast__V1__CephStatus__HostKey HostKey;
 
-/* What this leader remembers of one cluster. */
+/* A primary storage or an image server, as a user of its cluster. */
+struct user {
+    const struct hf_world_object *object;
+    const Holdfast__V1__Meta *meta;
+    const Holdfast__V1__CephCluster *spec;
+    const Status *status; /* NULL: nothing is known of the cluster */
+    Holdfast__V1__Condition *const *conditions;
+    size_t n_conditions;
+};
+
+/* What this leader remembers of one user's cluster. */
 struct watched {
     struct watched *next;
     struct hf_ceph_controller *owner; /* NULL: forgotten while it was being asked */
-    struct hf_uuid storage;
+    struct hf_uuid user;
+    uint32_t kind;
     bool asking, failed;
     int64_t due_ms; /* loop clock: of the next look */
     json_t *answer; /* not written yet, or NULL */
@@ -60,19 +74,77 @@ void hf_ceph_controller_free(struct hf_ceph_controller *p)
     free(p);
 }
 
-static struct watched *watched_of(struct hf_ceph_controller *p, const struct hf_uuid *storage)
+static struct watched *watched_of(struct hf_ceph_controller *p, const struct hf_world_object *o)
 {
     struct watched *w = p->list;
-    while (w != NULL && !hf_uuid_equal(&w->storage, storage))
+    while (w != NULL && !hf_uuid_equal(&w->user, &o->uuid))
         w = w->next;
     if (w == NULL) {
         w = HF_NEW(struct watched);
         w->owner = p;
-        w->storage = *storage;
+        w->user = o->uuid;
+        w->kind = o->kind;
         w->next = p->list;
         p->list = w;
     }
     return w;
+}
+
+/* --- both kinds of users --- */
+
+static const Storage *storage_of(const struct user *u)
+{
+    return u->object->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE ? (const Storage *)(const void *)u->object->message
+                                                                  : NULL;
+}
+
+static const Server *server_of(const struct user *u)
+{
+    return u->object->kind == HOLDFAST__V1__KIND__IMAGE_SERVER ? (const Server *)(const void *)u->object->message
+                                                               : NULL;
+}
+
+static struct user user_of(const struct hf_world_object *o)
+{
+    struct user u = {.object = o, .meta = hf_message_meta(o->message)};
+    const Storage *ps = storage_of(&u);
+    const Server *server = server_of(&u);
+    u.spec = ps != NULL ? ps->spec->ceph : server->spec->ceph;
+    if (ps != NULL && ps->status != NULL) {
+        u.status = ps->status->ceph;
+        u.conditions = ps->status->conditions;
+        u.n_conditions = ps->status->n_conditions;
+    } else if (server != NULL && server->status != NULL) {
+        u.status = server->status->ceph;
+        u.conditions = server->status->conditions;
+        u.n_conditions = server->status->n_conditions;
+    }
+    return u;
+}
+
+/* Where a user's object keeps what is known of its cluster; made when it is not there. */
+struct place {
+    Status **status;
+    Holdfast__V1__Condition ***conditions;
+    size_t *n_conditions;
+};
+
+static struct place place_in(ProtobufCMessage *m, uint32_t kind)
+{
+    if (kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE) {
+        Storage *ps = (Storage *)(void *)m;
+        if (ps->status == NULL) {
+            ps->status = HF_NEW(Holdfast__V1__PrimaryStorageStatus);
+            holdfast__v1__primary_storage_status__init(ps->status);
+        }
+        return (struct place){&ps->status->ceph, &ps->status->conditions, &ps->status->n_conditions};
+    }
+    Server *server = (Server *)(void *)m;
+    if (server->status == NULL) {
+        server->status = HF_NEW(Holdfast__V1__ImageServerStatus);
+        holdfast__v1__image_server_status__init(server->status);
+    }
+    return (struct place){&server->status->ceph, &server->status->conditions, &server->status->n_conditions};
 }
 
 /* --- which hosts --- */
@@ -86,38 +158,45 @@ static bool uses(const struct hf_controllers *c, const Holdfast__V1__Host *h, co
     return false;
 }
 
-static bool has_key(const Storage *ps, const char *host_uuid)
+static bool has_key(const Status *st, const char *host_uuid)
 {
-    const Status *st = ps->status != NULL ? ps->status->ceph : NULL;
     for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
         if (strcmp(st->host_keys[i]->host_uuid, host_uuid) == 0)
             return true;
     return false;
 }
 
-/* The hosts that shall have a key; *ret_news: one of them has none yet. */
-static json_t *hosts_wanted(const struct hf_controllers *c, const Storage *ps, bool *ret_news)
+static void want_key(const struct user *u, const char *uuid, json_t *list, bool *ret_news)
+{
+    json_array_append_new(list, json_string(uuid));
+    *ret_news |= !has_key(u->status, uuid);
+}
+
+/* Who shall have a key: a storage's hosts; of an image server it is one key, for the host that brings an image
+ * in. *ret_news: one of them has none yet. */
+static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
     json_t *list = json_array();
-    for (size_t i = 0; !ps->spec->ceph->cephx_off && i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST);
-         i++) {
+    if (u->spec->cephx_off)
+        return list;
+    if (server_of(u) != NULL)
+        want_key(u, u->meta->uuid, list, ret_news);
+    for (size_t i = 0; storage_of(u) != NULL && i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
         const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
-        if (!uses(c, h, ps->meta->uuid))
-            continue;
-        json_array_append_new(list, json_string(h->meta->uuid));
-        *ret_news |= !has_key(ps, h->meta->uuid);
+        if (uses(c, h, u->meta->uuid))
+            want_key(u, h->meta->uuid, list, ret_news);
     }
     return list;
 }
 
 /* The users of hosts that have left. */
-static json_t *users_to_revoke(const struct hf_controllers *c, const Storage *ps, bool *ret_news)
+static json_t *users_to_revoke(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
-    const Status *st = ps->status != NULL ? ps->status->ceph : NULL;
+    const Status *st = storage_of(u) != NULL ? u->status : NULL;
     json_t *list = json_array();
     for (size_t i = 0; st != NULL && i < st->n_host_keys; i++) {
         const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, st->host_keys[i]->host_uuid);
-        if (h != NULL && uses(c, h, ps->meta->uuid))
+        if (h != NULL && uses(c, h, u->meta->uuid))
             continue;
         json_array_append_new(list, json_string(st->host_keys[i]->user));
         *ret_news = true;
@@ -127,25 +206,47 @@ static json_t *users_to_revoke(const struct hf_controllers *c, const Storage *ps
 
 /* --- the question --- */
 
-json_t *hf_ceph_question(const Storage *ps, const char *verb)
+json_t *hf_ceph_cluster_question(const Holdfast__V1__CephCluster *spec, const Status *status, const char *verb)
 {
-    const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
-    const char *fsid = ps->status != NULL && ps->status->ceph != NULL ? ps->status->ceph->fsid : "";
     json_t *monitors = json_array();
     for (size_t i = 0; i < spec->n_monitors; i++)
         json_array_append_new(monitors, json_string(spec->monitors[i]));
     return json_pack("{s:s, s:o, s:s, s:s, s:s}", "verb", verb, "monitors", monitors, "user", spec->user,
-                     "key", spec->key, "fsid", spec->fsid[0] != '\0' ? spec->fsid : fsid);
+                     "key", spec->key, "fsid",
+                     spec->fsid[0] != '\0' || status == NULL ? spec->fsid : status->fsid);
 }
 
-static json_t *pools_of(const Storage *ps)
+json_t *hf_ceph_question(const Storage *ps, const char *verb)
 {
-    const char *const pools[] = {ps->spec->ceph->image_pool, ps->spec->ceph->root_pool,
-                                 ps->spec->ceph->data_pool};
+    return hf_ceph_cluster_question(ps->spec->ceph, ps->status != NULL ? ps->status->ceph : NULL, verb);
+}
+
+static void add_pool(json_t *list, const char *name, bool make)
+{
+    json_array_append_new(list, json_pack("{s:s, s:b}", "name", name, "make", (int)make));
+}
+
+static json_t *pools_of(const struct user *u)
+{
+    const char *const pools[] = {u->spec->image_pool, u->spec->root_pool, u->spec->data_pool};
     json_t *list = json_array();
-    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:b}", "name", pools[i], "make", (int)hf_ceph_pool_is_made(ps, pools[i])));
+    if (server_of(u) != NULL)
+        add_pool(list, u->spec->image_pool, hf_ceph_server_pool_is_made(server_of(u)));
+    for (size_t i = 0; storage_of(u) != NULL && i < sizeof pools / sizeof pools[0]; i++)
+        add_pool(list, pools[i], hf_ceph_pool_is_made(storage_of(u), pools[i]));
+    return list;
+}
+
+/* Of image servers of the same cluster: a storage's templates are clones of what lies there. */
+static json_t *pools_to_read(const struct hf_controllers *c, const struct user *u)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; storage_of(u) != NULL && i < hf_world_count(c->world, HOLDFAST__V1__KIND__IMAGE_SERVER);
+         i++) {
+        const Server *server = HF_WORLD_AT(c->world, IMAGE_SERVER, ImageServer, i);
+        if (hf_image_server_has_cluster(server, u->status))
+            json_array_append_new(list, json_string(server->spec->ceph->image_pool));
+    }
     return list;
 }
 
@@ -163,8 +264,7 @@ static void answered(void *arg, hf_status st, const char *text)
     if (w->failed)
         w->error = hf_strdup(hf_ok(st) ? "hf-ceph gave no answer" : hf_status_message(st));
     w->due_ms = hf_controllers_now_ms(c) + (w->failed ? HF_CEPH_RETRY_MS : HF_CEPH_HEALTH_MS);
-    struct hf_world_object *o =
-        hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, &w->storage);
+    struct hf_world_object *o = hf_world_find_uuid(c->world, w->kind, &w->user);
     if (o != NULL)
         hf_controllers_mark(c, o);
 }
@@ -172,17 +272,18 @@ static void answered(void *arg, hf_status st, const char *text)
 /* Asks when there is something new, or it is time for a look. */
 static void ask(struct hf_controllers *c, struct hf_world_object *o, struct watched *w)
 {
-    const Storage *ps = (const Storage *)(const void *)o->message;
-    bool news = ps->status == NULL || ps->status->ceph == NULL || !ps->status->ceph->prepared;
-    json_t *hosts = hosts_wanted(c, ps, &news), *revoke = users_to_revoke(c, ps, &news);
+    struct user u = user_of(o);
+    bool news = u.status == NULL || !u.status->prepared;
+    json_t *hosts = keys_wanted(c, &u, &news), *revoke = users_to_revoke(c, &u, &news);
     int64_t now = hf_controllers_now_ms(c);
     if (now < w->due_ms && (w->failed || !news)) {
         json_decref(hosts);
         json_decref(revoke);
         return;
     }
-    json_t *q = hf_ceph_question(ps, "prepare");
-    json_object_set_new(q, "pools", pools_of(ps));
+    json_t *q = hf_ceph_cluster_question(u.spec, u.status, "prepare");
+    json_object_set_new(q, "pools", pools_of(&u));
+    json_object_set_new(q, "read", pools_to_read(c, &u));
     json_object_set_new(q, "hosts", hosts);
     json_object_set_new(q, "revoke", revoke);
     char *text = json_dumps(q, JSON_COMPACT);
@@ -241,53 +342,84 @@ static bool same_keys(const Status *st, const json_t *keys)
     return true;
 }
 
-static bool is_news(const Storage *ps, const struct watched *w)
+static uint64_t number_of(const json_t *object, const char *name)
 {
-    const Holdfast__V1__PrimaryStorageStatus *s = ps->status;
-    const char *said =
-        s != NULL ? hf_condition_message(s->conditions, s->n_conditions, CONDITION_CEPH) : NULL;
+    json_int_t n = json_integer_value(json_object_get(object, name));
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Only an image server's room: that of a storage is its hosts' word. */
+static bool room_is_news(const Server *server, const json_t *answer)
+{
+    uint64_t was = server->status->available_bytes, is = number_of(answer, "available_bytes");
+    return server->status->total_bytes == 0 ||
+           (was > is ? was - is : is - was) > server->status->total_bytes / 100 * ROOM_PERCENT;
+}
+
+static bool is_news(const struct user *u, const struct watched *w)
+{
+    const char *said = hf_condition_message(u->conditions, u->n_conditions, CONDITION_CEPH);
     if (w->error != NULL)
         return said == NULL || strcmp(said, w->error) != 0;
-    const Status *st = s != NULL ? s->ceph : NULL;
+    const Status *st = u->status;
     return said != NULL || st == NULL || !st->prepared || strcmp(st->fsid, text_of(w->answer, "fsid")) != 0 ||
            strcmp(st->health, text_of(w->answer, "health")) != 0 ||
            strcmp(st->health_message, text_of(w->answer, "health_message")) != 0 ||
-           !same_keys(st, json_object_get(w->answer, "keys"));
+           !same_keys(st, json_object_get(w->answer, "keys")) ||
+           (server_of(u) != NULL && room_is_news(server_of(u), w->answer));
 }
 
-static void take_answer(Holdfast__V1__PrimaryStorageStatus *s, const json_t *answer)
+static void take_answer(struct place at, const json_t *answer)
 {
-    if (s->ceph == NULL) {
-        s->ceph = HF_NEW(Status);
-        holdfast__v1__ceph_status__init(s->ceph);
+    if (*at.status == NULL) {
+        *at.status = HF_NEW(Status);
+        holdfast__v1__ceph_status__init(*at.status);
     }
-    hf_pb_set(&s->ceph->fsid, text_of(answer, "fsid"));
-    hf_pb_set(&s->ceph->health, text_of(answer, "health"));
-    hf_pb_set(&s->ceph->health_message, text_of(answer, "health_message"));
-    s->ceph->prepared = true;
-    take_keys(s->ceph, json_object_get(answer, "keys"));
-    hf_condition_clear(&s->conditions, &s->n_conditions, CONDITION_CEPH);
+    Status *st = *at.status;
+    hf_pb_set(&st->fsid, text_of(answer, "fsid"));
+    hf_pb_set(&st->health, text_of(answer, "health"));
+    hf_pb_set(&st->health_message, text_of(answer, "health_message"));
+    st->prepared = true;
+    take_keys(st, json_object_get(answer, "keys"));
+    hf_condition_clear(at.conditions, at.n_conditions, CONDITION_CEPH);
+}
+
+static void take_room(ProtobufCMessage *m, uint32_t kind, const json_t *answer)
+{
+    if (kind != HOLDFAST__V1__KIND__IMAGE_SERVER)
+        return;
+    Holdfast__V1__ImageServerStatus *st = ((Server *)(void *)m)->status;
+    st->total_bytes = number_of(answer, "total_bytes");
+    st->available_bytes = number_of(answer, "available_bytes");
+}
+
+/* An image server's pool is new: storages of its cluster give their hosts leave to read it. */
+static void ask_storages_soon(struct hf_ceph_controller *p)
+{
+    for (struct watched *w = p->list; w != NULL; w = w->next)
+        if (w->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE && !w->failed)
+            w->due_ms = 0;
 }
 
 /* True: something is being written. */
 static bool write_down(struct hf_controllers *c, struct hf_world_object *o, struct watched *w)
 {
-    const Storage *ps = (const Storage *)(const void *)o->message;
-    bool news = is_news(ps, w);
+    struct user u = user_of(o);
+    bool news = is_news(&u, w);
     if (news) {
-        struct hf_edit *e = hf_edit_create(&c->editor, "note what the cluster of '%s' says", ps->meta->name);
-        Storage *changed = hf_edit_change(e, o);
-        if (changed->status == NULL) {
-            changed->status = HF_NEW(Holdfast__V1__PrimaryStorageStatus);
-            holdfast__v1__primary_storage_status__init(changed->status);
+        struct hf_edit *e = hf_edit_create(&c->editor, "note what the cluster of '%s' says", u.meta->name);
+        ProtobufCMessage *changed = hf_edit_change(e, o);
+        struct place at = place_in(changed, o->kind);
+        if (w->error != NULL) {
+            hf_condition_set(at.conditions, at.n_conditions, CONDITION_CEPH, false, w->error,
+                             hf_controllers_wall_ms(c));
+            hf_warn("%s '%s': %s", hf_kind_of(o->kind)->singular, u.meta->name, w->error);
+        } else {
+            if (server_of(&u) != NULL && (u.status == NULL || !u.status->prepared))
+                ask_storages_soon(w->owner);
+            take_answer(at, w->answer);
+            take_room(changed, o->kind, w->answer);
         }
-        if (w->error != NULL)
-            hf_condition_set(&changed->status->conditions, &changed->status->n_conditions, CONDITION_CEPH,
-                             false, w->error, hf_controllers_wall_ms(c));
-        else
-            take_answer(changed->status, w->answer);
-        if (w->error != NULL)
-            hf_warn("primary storage '%s': %s", ps->meta->name, w->error);
         hf_edit_commit(e, NULL, NULL);
         hf_host_assignments_mark(c->assignments, NULL);
     }
@@ -300,7 +432,7 @@ static bool write_down(struct hf_controllers *c, struct hf_world_object *o, stru
 
 bool hf_ceph_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
-    struct watched *w = watched_of(c->ceph, &o->uuid);
+    struct watched *w = watched_of(c->ceph, o);
     if (w->asking)
         return false;
     if (c->control->ceph == NULL && w->error == NULL && !w->failed) {

@@ -71,14 +71,20 @@ static hf_status have_pool(rados_t c, const json_t *wanted)
 
 /* What a host may do: everything with images in these pools. The profile lets it break the locks of the dead.
  */
-static char *osd_caps(const json_t *pools)
+static char *osd_caps(const json_t *pools, const json_t *read)
 {
-    char *caps = hf_strdup("");
+    char *caps = hf_strdup(""), *more;
     json_t *at;
     size_t i;
     json_array_foreach(pools, i, at)
     {
-        char *more = hf_printf("%s%sprofile rbd pool=%s", caps, i > 0 ? ", " : "", hf_ceph_text(at, "name"));
+        more = hf_printf("%s%sprofile rbd pool=%s", caps, i > 0 ? ", " : "", hf_ceph_text(at, "name"));
+        free(caps);
+        caps = more;
+    }
+    json_array_foreach(read, i, at)
+    {
+        more = hf_printf("%s, profile rbd-read-only pool=%s", caps, json_string_value(at));
         free(caps);
         caps = more;
     }
@@ -129,7 +135,7 @@ static hf_status have_keys(rados_t c, const json_t *question, json_t *answer)
 {
     json_t *keys = json_array(), *at;
     size_t i;
-    char *osd = osd_caps(json_object_get(question, "pools"));
+    char *osd = osd_caps(json_object_get(question, "pools"), json_object_get(question, "read"));
     hf_status st = HF_STATUS_OK;
     json_object_set_new(answer, "keys", keys);
     json_array_foreach(json_object_get(question, "hosts"), i, at)
@@ -180,6 +186,28 @@ static hf_status read_health(rados_t c, json_t *answer)
     return HF_STATUS_OK;
 }
 
+/* A pool that is new has no word on its room yet. */
+static hf_status read_room(rados_t c, const json_t *question, json_t *answer)
+{
+    json_t *df = NULL, *at;
+    size_t i;
+    json_int_t used = 0, available = 0;
+    const char *pool = hf_ceph_text(json_array_get(json_object_get(question, "pools"), 0), "name");
+    HF_TRY(hf_wrap(hf_ceph_command(c, json_pack("{s:s}", "prefix", "df"), &df), "ask for the cluster's room"));
+    json_array_foreach(json_object_get(df, "pools"), i, at)
+    {
+        const json_t *stats = json_object_get(at, "stats");
+        if (strcmp(hf_ceph_text(at, "name"), pool) != 0)
+            continue;
+        used = json_integer_value(json_object_get(stats, "stored"));
+        available = json_integer_value(json_object_get(stats, "max_avail"));
+    }
+    json_object_set_new(answer, "total_bytes", json_integer(used + available));
+    json_object_set_new(answer, "available_bytes", json_integer(available));
+    json_decref(df);
+    return HF_STATUS_OK;
+}
+
 hf_status hf_ceph_prepare(rados_t c, const json_t *question, json_t *answer)
 {
     char fsid[40] = "";
@@ -192,5 +220,6 @@ hf_status hf_ceph_prepare(rados_t c, const json_t *question, json_t *answer)
     json_array_foreach(json_object_get(question, "pools"), i, at) HF_TRY(have_pool(c, at));
     HF_TRY(have_keys(c, question, answer));
     HF_TRY(revoke_keys(c, question));
+    HF_TRY(read_room(c, question, answer));
     return read_health(c, answer);
 }

@@ -10,7 +10,8 @@
 typedef Holdfast__V1__PrimaryStorage Storage;
 typedef Holdfast__V1__CephCluster Cluster;
 
-#define POOLS_N 3
+#define POOLS_N       3
+#define SERVER_PREFIX "bak-t-"
 
 /* The pools of a storage, and what those are called that the control plane makes. */
 static void pools_of(Cluster *c, char **ret[POOLS_N], const char *ret_prefix[POOLS_N])
@@ -38,14 +39,24 @@ static hf_status check_key(const Cluster *c)
     return hf_wrap(hf_ceph_key_check(c->key), "spec.ceph.key");
 }
 
-hf_status hf_ceph_storage_check(const Storage *ps)
+hf_status hf_ceph_cluster_check(const Cluster *c)
 {
-    const Cluster *c = ps->spec->ceph;
     if (c == NULL)
         return hf_error(HF_INVALID, "spec.ceph is missing: it tells how the cluster is reached");
     HF_TRY(hf_wrap(hf_ceph_monitors_check(c->monitors, c->n_monitors), "spec.ceph.monitors"));
     HF_TRY(check_key(c));
     return c->fsid[0] != '\0' ? hf_wrap(hf_ceph_fsid_check(c->fsid), "spec.ceph.fsid") : HF_STATUS_OK;
+}
+
+/* Names one that is to be made. */
+static hf_status settle_pool(char **pool, const char *field, const char *prefix, const char *uuid)
+{
+    if (*pool[0] == '\0') {
+        char *name = hf_printf("%s%s", prefix, uuid);
+        hf_pb_set(pool, name);
+        free(name);
+    }
+    return hf_wrap(hf_ceph_pool_check(*pool), "spec.ceph.%s", field);
 }
 
 hf_status hf_ceph_storage_create(Storage *ps)
@@ -56,15 +67,10 @@ hf_status hf_ceph_storage_create(Storage *ps)
     if (ps->spec->path[0] != '\0' || ps->spec->url[0] != '\0' || ps->spec->mount_options[0] != '\0')
         return hf_error(HF_INVALID,
                         "spec.path, spec.url and spec.mount_options are not for storages of type CEPH");
-    HF_TRY(hf_ceph_storage_check(ps));
+    HF_TRY(hf_ceph_cluster_check(ps->spec->ceph));
     pools_of(ps->spec->ceph, pools, prefixes);
     for (size_t i = 0; i < POOLS_N; i++) {
-        if (*pools[i][0] == '\0') {
-            char *name = hf_printf("%s%s", prefixes[i], ps->meta->uuid);
-            hf_pb_set(pools[i], name);
-            free(name);
-        }
-        HF_TRY(hf_wrap(hf_ceph_pool_check(*pools[i]), "spec.ceph.%s", fields[i]));
+        HF_TRY(settle_pool(pools[i], fields[i], prefixes[i], ps->meta->uuid));
         for (size_t k = 0; k < i; k++)
             if (strcmp(*pools[i], *pools[k]) == 0)
                 return hf_error(HF_INVALID, "spec.ceph: '%s' is named as two pools: give each its own",
@@ -73,24 +79,52 @@ hf_status hf_ceph_storage_create(Storage *ps)
     return HF_STATUS_OK;
 }
 
+hf_status hf_ceph_server_create(Holdfast__V1__ImageServer *server)
+{
+    Cluster *c = server->spec->ceph;
+    HF_TRY(hf_ceph_cluster_check(c));
+    if (c->root_pool[0] != '\0' || c->data_pool[0] != '\0')
+        return hf_error(HF_INVALID, "spec.ceph: an image server has one pool, image_pool");
+    return settle_pool(&c->image_pool, "image_pool", SERVER_PREFIX, server->meta->uuid);
+}
+
+static bool is_named(const char *pool, const char *prefix, const char *uuid)
+{
+    size_t len = strlen(prefix);
+    return strncmp(pool, prefix, len) == 0 && strcmp(pool + len, uuid) == 0;
+}
+
 bool hf_ceph_pool_is_made(const Storage *ps, const char *pool)
 {
     char **pools[POOLS_N];
     const char *prefixes[POOLS_N];
     pools_of(ps->spec->ceph, pools, prefixes);
-    for (size_t i = 0; i < POOLS_N; i++) {
-        size_t len = strlen(prefixes[i]);
-        if (strncmp(pool, prefixes[i], len) == 0 && strcmp(pool + len, ps->meta->uuid) == 0)
+    for (size_t i = 0; i < POOLS_N; i++)
+        if (is_named(pool, prefixes[i], ps->meta->uuid))
             return true;
-    }
     return false;
+}
+
+bool hf_ceph_server_pool_is_made(const Holdfast__V1__ImageServer *server)
+{
+    return is_named(server->spec->ceph->image_pool, SERVER_PREFIX, server->meta->uuid);
+}
+
+/* Both may be NULL. */
+static void hide(Cluster *c, Holdfast__V1__CephStatus *st)
+{
+    if (c != NULL && c->key[0] != '\0')
+        hf_pb_set(&c->key, HF_CEPH_KEY_SHOWN);
+    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
+        hf_pb_set(&st->host_keys[i]->key, HF_CEPH_KEY_SHOWN);
 }
 
 void hf_ceph_keys_hide(Storage *ps)
 {
-    if (ps->spec != NULL && ps->spec->ceph != NULL && ps->spec->ceph->key[0] != '\0')
-        hf_pb_set(&ps->spec->ceph->key, HF_CEPH_KEY_SHOWN);
-    for (size_t i = 0; ps->status != NULL && ps->status->ceph != NULL && i < ps->status->ceph->n_host_keys;
-         i++)
-        hf_pb_set(&ps->status->ceph->host_keys[i]->key, HF_CEPH_KEY_SHOWN);
+    hide(ps->spec != NULL ? ps->spec->ceph : NULL, ps->status != NULL ? ps->status->ceph : NULL);
+}
+
+void hf_ceph_server_keys_hide(Holdfast__V1__ImageServer *server)
+{
+    hide(server->spec != NULL ? server->spec->ceph : NULL, server->status != NULL ? server->status->ceph : NULL);
 }

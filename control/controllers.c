@@ -15,6 +15,7 @@
 #include "control/ha_controller.h"
 #include "control/ha_drill.h"
 #include "control/image_controller.h"
+#include "control/image_server_controller.h"
 #include "control/instance_controller.h"
 #include "control/operation_controller.h"
 #include "control/placement_guard.h"
@@ -31,6 +32,7 @@ static const struct {
 } reconcilers[] = {
     {HOLDFAST__V1__KIND__HOST, hf_host_reconcile},
     {HOLDFAST__V1__KIND__PRIMARY_STORAGE, hf_storage_reconcile},
+    {HOLDFAST__V1__KIND__IMAGE_SERVER, hf_image_server_reconcile},
     {HOLDFAST__V1__KIND__IMAGE, hf_image_reconcile},
     {HOLDFAST__V1__KIND__VOLUME, hf_volume_reconcile},
     {HOLDFAST__V1__KIND__INSTANCE, hf_instance_reconcile},
@@ -156,6 +158,9 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
         hf_controllers_mark_instances(c, NULL);
         mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
         mark_kind(c, HOLDFAST__V1__KIND__VOLUME);
+        break;
+    case HOLDFAST__V1__KIND__IMAGE_SERVER:
+        mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
         break;
     case HOLDFAST__V1__KIND__IMAGE:
     case HOLDFAST__V1__KIND__GLOBAL_SETTING:
@@ -284,6 +289,7 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE:
         hf_storage_report(c, host_uuid, epoch, m->storage);
+        hf_image_server_report(c, host_uuid, m->storage);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE:
         hf_image_report(c, host_uuid, m->image);

@@ -61,6 +61,7 @@ static const struct verb {
     {"prepare", hf_ceph_prepare},
     {"fence", hf_ceph_fence},
     {"unfence", hf_ceph_unfence},
+    {"remove-images", hf_ceph_remove_images},
 };
 
 static hf_status answer_to(const json_t *question, json_t *answer)

@@ -3,8 +3,11 @@
  * on standard error.
  *
  *   {"verb": "prepare", "monitors": [...], "user": "", "key": "", "fsid": "",
- *    "pools": [{"name": "…", "make": true}, …], "hosts": ["<uuid>", …], "revoke": ["<user>", …]}
- *   → {"fsid": "…", "health": "…", "health_message": "…", "keys": [{"host": "…", "user": "…", "key": "…"}]}
+ *    "pools": [{"name": "…", "make": true}, …], "read": ["<pool>", …], "hosts": ["<uuid>", …],
+ *    "revoke": ["<user>", …]}
+ *   → {"fsid": "…", "health": "…", "health_message": "…", "keys": [{"host": "…", "user": "…", "key": "…"}],
+ *      "total_bytes": 0, "available_bytes": 0}
+ *   read: pools that the hosts may only read; the room is that of the first pool.
  *
  * The others have the same members that tell how the cluster is reached. fence has a host's clients refused;
  * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts;
@@ -18,6 +21,9 @@
  *
  *   {"verb": "unfence", "entries": ["10.0.0.5:0/0"]}   those that are there
  *   → {"osdmap_epoch": 58}
+ *
+ *   {"verb": "remove-images", "pool": "…", "images": ["<uuid>", …]}   it may be repeated
+ *   → {"removed": ["<uuid>", …], "kept": [{"image": "<uuid>", "why": "a sentence"}, …]}
  */
 #ifndef HF_CONTROL_HF_CEPH_H
 #define HF_CONTROL_HF_CEPH_H
@@ -36,5 +42,7 @@ hf_status hf_ceph_prepare(rados_t c, const json_t *question, json_t *answer) HF_
 /* Answered when the newest map has (has not) every entry. Waiting for it may hang. */
 hf_status hf_ceph_fence(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
 hf_status hf_ceph_unfence(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
+/* Images of an image server, with the clones of them that storages keep as templates. */
+hf_status hf_ceph_remove_images(rados_t c, const json_t *question, json_t *answer) HF_MUST_USE;
 
 #endif

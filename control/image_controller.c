@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/pb_copy.h"
 #include "control/conditions.h"
+#include "control/image_pairing.h"
 #include "control/storage_kind.h"
 
 #define STATE(name)     HOLDFAST__V1__IMAGE_STATUS__STATE__##name
@@ -73,9 +74,47 @@ static const Holdfast__V1__PrimaryStorage *best_storage(struct hf_controllers *c
     return best;
 }
 
-/* Chooses a host and a storage; hosts with a shared storage first. */
-static bool choose(struct hf_controllers *c, struct hf_image_fetch *ret)
+/* Whether it uses a storage in the cluster of the image server: so it reaches that. */
+static bool is_near(struct hf_controllers *c, const Holdfast__V1__Host *h, const Holdfast__V1__ImageServer *server)
 {
+    const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+    bool near = false;
+    for (size_t i = 0; cl != NULL && i < cl->spec->n_primary_storage_uuids && !near; i++) {
+        const Holdfast__V1__PrimaryStorage *ps =
+            HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, cl->spec->primary_storage_uuids[i]);
+        near = ps != NULL && ps->status != NULL && hf_image_server_has_cluster(server, ps->status->ceph);
+    }
+    return near;
+}
+
+/* A host that brings the image to its server: of the server's zone, one that is near if there is one. */
+static bool choose_for_server(struct hf_controllers *c, const char *server_uuid, struct hf_image_fetch *ret)
+{
+    const Holdfast__V1__ImageServer *server = HF_WORLD_GET(c->world, IMAGE_SERVER, ImageServer, server_uuid);
+    bool found = false, near = false;
+    if (server == NULL || server->status == NULL || server->status->ceph == NULL || !server->status->ceph->prepared)
+        return false;
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST) && !near; i++) {
+        const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
+        const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
+        if (cl == NULL || strcmp(cl->spec->zone_uuid, server->spec->zone_uuid) != 0 ||
+            !hf_controllers_host_usable(c, h))
+            continue;
+        near = is_near(c, h, server);
+        if (found && !near)
+            continue;
+        snprintf(ret->host_uuid, sizeof ret->host_uuid, "%s", h->meta->uuid);
+        snprintf(ret->storage_uuid, sizeof ret->storage_uuid, "%s", server_uuid);
+        found = true;
+    }
+    return found;
+}
+
+/* Chooses a host and a storage; hosts with a shared storage first. */
+static bool choose(struct hf_controllers *c, const Holdfast__V1__Image *image, struct hf_image_fetch *ret)
+{
+    if (image->spec->image_server_uuid[0] != '\0')
+        return choose_for_server(c, image->spec->image_server_uuid, ret);
     bool found = false;
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
         const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
@@ -156,8 +195,10 @@ static void say_waiting(struct hf_controllers *c, struct hf_world_object *o)
     struct hf_edit *e =
         hf_edit_create(&c->editor, "note that image '%s' waits", hf_message_meta(o->message)->name);
     Holdfast__V1__ImageStatus *st = status_of(hf_edit_change(e, o));
-    if (hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false,
-                         "waits for a connected host with an enabled primary storage",
+    const char *what = ((const Holdfast__V1__Image *)(void *)o->message)->spec->image_server_uuid[0] != '\0'
+                           ? "waits for its image server, or for a connected host in the server's zone"
+                           : "waits for a connected host with an enabled primary storage";
+    if (hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false, what,
                          hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
@@ -192,7 +233,7 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
         if (mem->fetch.host_uuid[0] != '\0')
             forget_fetch(c, mem);
     } else if (mem->fetch.host_uuid[0] == '\0') {
-        if (choose(c, &mem->fetch))
+        if (choose(c, m, &mem->fetch))
             hf_host_assignments_mark(c->assignments, NULL);
         else if (hf_controllers_settled(c))
             say_waiting(c, o);

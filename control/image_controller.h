@@ -1,5 +1,6 @@
-/* Fetches an image once, through a host, so that its checksum and format are known to be good; later it notes
- * in which storages' caches the template lies. Reports come from the hosts' streams.
+/* Fetches an image once, through a host, to its image server or into a storage, so that its checksum and format
+ * are known to be good; later it notes in which storages' caches the template lies. Reports come from the
+ * hosts' streams.
  */
 #ifndef HF_CONTROL_IMAGE_CONTROLLER_H
 #define HF_CONTROL_IMAGE_CONTROLLER_H
@@ -8,7 +9,7 @@
 
 #define HF_IMAGE_NOTE_MS 5000 /* between two notes of what keeps a fetch from ending */
 
-/* Who fetches it, into which storage. */
+/* Who fetches it, into which storage; or to which image server, by its UUID. */
 struct hf_image_fetch {
     char host_uuid[HF_UUID_STR], storage_uuid[HF_UUID_STR];
 };

@@ -34,6 +34,7 @@ static const struct hf_kind kinds[] = {
     KIND(FAILOVER, failover, "failover", "failovers"),
     KIND(AFFINITY_GROUP, affinity_group, "affinity group", "affinity groups"),
     KIND(DRILL, drill, "drill", "drills"),
+    KIND(IMAGE_SERVER, image_server, "image server", "image servers"),
 };
 
 #define KINDS_N (sizeof kinds / sizeof kinds[0])

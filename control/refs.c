@@ -49,6 +49,8 @@ static const struct ref refs[] = {
     {K(PRIMARY_STORAGE), "spec.zone_uuid", K(ZONE), REQUIRED, NULL},
     {K(L2_NETWORK), "spec.zone_uuid", K(ZONE), REQUIRED, NULL},
     {K(L3_NETWORK), "spec.l2_network_uuid", K(L2_NETWORK), REQUIRED, NULL},
+    {K(IMAGE_SERVER), "spec.zone_uuid", K(ZONE), REQUIRED, NULL},
+    {K(IMAGE), "spec.image_server_uuid", K(IMAGE_SERVER), OPTIONAL, NULL},
     {K(VOLUME), "spec.primary_storage_uuid", K(PRIMARY_STORAGE), OPTIONAL, NULL},
     {K(VOLUME), "spec.image_uuid", K(IMAGE), OPTIONAL, NULL},
     {K(VOLUME), "status.host_uuid", K(HOST), INTERNAL, NULL},

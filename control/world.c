@@ -12,7 +12,7 @@
 #define KINDS                                                                                                \
     (BIT(CLUSTER) | BIT(HOST) | BIT(PRIMARY_STORAGE) | BIT(IMAGE) | BIT(L2_NETWORK) | BIT(L3_NETWORK) |      \
      BIT(VOLUME) | BIT(INSTANCE) | BIT(GLOBAL_SETTING) | BIT(OPERATION) | BIT(FENCE) | BIT(IP_ADDRESS) |     \
-     BIT(FAILOVER) | BIT(DRILL) | BIT(AFFINITY_GROUP))
+     BIT(FAILOVER) | BIT(DRILL) | BIT(AFFINITY_GROUP) | BIT(IMAGE_SERVER))
 
 struct object_list {
     struct hf_world_object **items;

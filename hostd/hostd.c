@@ -85,9 +85,10 @@ static hf_status open_ceph(struct daemon *d, const struct hf_storage_place *plac
                                  .data_pool = a->data_pool,
                                  .record = hf_lease_file_name(&d->identity.uuid, record),
                                  .scratch = scratch};
-    HF_TRY(write_access(place)); /* before anybody is told of a lease there */
+    if (place->heartbeat)
+        HF_TRY(write_access(place)); /* before anybody is told of a lease there */
     HF_TRY(hf_primary_rbd_create(d->env, &ceph, place->reserved_bytes, ret));
-    if (a->user[0] != '\0')
+    if (a->user[0] != '\0' && place->heartbeat) /* else it is an image server: guests use none */
         hf_vm_libvirt_set_secret(d->hypervisor, &place->uuid, a->key);
     return HF_STATUS_OK;
 }

@@ -36,7 +36,7 @@ static void fetch(void *arg);
 static bool same_source(const Holdfast__V1__ImageAssignment *a, const Holdfast__V1__ImageAssignment *b)
 {
     return strcmp(a->url, b->url) == 0 && strcmp(a->sha256, b->sha256) == 0 &&
-           strcmp(a->format, b->format) == 0;
+           strcmp(a->format, b->format) == 0 && strcmp(a->server_pool, b->server_pool) == 0;
 }
 
 static void image_free(struct hf_image_rec *r)
@@ -146,7 +146,11 @@ static void fetch(void *arg)
     struct hf_storage_rec *s = hf_storage_rec_find(h, &r->storage);
     const char *why;
     struct hf_image_source src = {
-        .url = r->source->url, .sha256 = r->source->sha256, .format = r->source->format};
+        .url = r->source->url,
+        .sha256 = r->source->sha256,
+        .format = r->source->format,
+        .server_pool = r->source->server_pool,
+    };
     if (r->fetching || r->ready || r->failed || hf_timer_running(&r->timer))
         return;
     if (!s || !hf_storage_rec_ok(s, &why))

@@ -118,14 +118,14 @@ hf_status hf_ceph_session_take(struct hf_ceph_session *s, rados_t *ret)
     return HF_STATUS_OK;
 }
 
-void hf_ceph_session_give(struct hf_ceph_session *s, rados_t cluster, bool blocklisted)
+void hf_ceph_session_give(struct hf_ceph_session *s, rados_t cluster, bool over)
 {
     pthread_mutex_lock(&s->lock);
     struct conn **at = &s->conns, *c;
     while ((*at)->cluster != cluster)
         at = &(*at)->next;
     c = *at;
-    c->over |= blocklisted;
+    c->over |= over;
     bool last = --c->users == 0 && c->over;
     if (last)
         *at = c->next;

@@ -1,5 +1,5 @@
 /* One host's connection to a Ceph cluster, shared by the threads that work on it: made at first use, again
- * when the cluster has put it on its blocklist. */
+ * when it is of no use any more, as when the cluster has put it on its blocklist. */
 #ifndef HF_STORAGE_CEPH_SESSION_H
 #define HF_STORAGE_CEPH_SESSION_H
 
@@ -15,7 +15,7 @@ void hf_ceph_session_free(struct hf_ceph_session *s);
 
 /* Blocks for a connection's time-out at most; UNAVAILABLE at once while another thread is at it. */
 hf_status hf_ceph_session_take(struct hf_ceph_session *s, rados_t *ret) HF_MUST_USE;
-/* Gives it back; blocklisted: nobody gets it any more. */
-void hf_ceph_session_give(struct hf_ceph_session *s, rados_t cluster, bool blocklisted);
+/* Gives it back; over: it is of no use any more, and nobody gets it. */
+void hf_ceph_session_give(struct hf_ceph_session *s, rados_t cluster, bool over);
 
 #endif

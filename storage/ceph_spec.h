@@ -19,6 +19,7 @@
 #define HF_CEPH_MON_HOST_MAX  (HF_CEPH_MONITORS_MAX * 24)
 #define HF_CEPH_MON_PORT      6789
 #define HF_CEPH_TEMPLATE_SNAP "holdfast"
+#define HF_CEPH_TEMPLATE_MAKER ".by-" /* <image uuid>.by-<host uuid>: a template that is not whole yet */
 
 /* "10.0.0.1" or "10.0.0.1:6789"; ret_host and ret_port may be NULL. */
 hf_status hf_ceph_monitor_check(const char *monitor, char ret_host[16], unsigned *ret_port) HF_MUST_USE;

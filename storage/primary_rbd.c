@@ -60,7 +60,7 @@ struct call {
     hf_primary_image_cb image_cb;
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     struct hf_image_source src;
-    char *url, *sha256, *format;
+    char *url, *sha256, *format, *server_pool;
     struct hf_image_info info;
     _Atomic uint64_t done_bytes, total_bytes;
     /* volumes */
@@ -110,6 +110,7 @@ static void end_call(struct hf_job *job)
     free(c->url);
     free(c->sha256);
     free(c->format);
+    free(c->server_pool);
     primary_unref(c->p);
     free(c);
 }
@@ -124,7 +125,8 @@ static void call_work(struct hf_job *job)
     struct hf_rbd_lib lib;
     hf_rbd_lib_init(&lib, cluster);
     c->st = c->run(c, &lib);
-    hf_ceph_session_give(c->p->session, cluster, hf_rados_is_blocklisted(lib.rc));
+    /* A connection keeps the rights that its key had when it was made. */
+    hf_ceph_session_give(c->p->session, cluster, hf_rados_is_blocklisted(lib.rc) || lib.rc == -EPERM);
 }
 
 static struct call *new_call(struct hf_primary *primary, hf_status (*run)(struct call *, struct hf_rbd_lib *),
@@ -259,6 +261,17 @@ static hf_status fetch_and_import(struct call *c, struct hf_rbd_lib *l, const st
     return st;
 }
 
+/* What the image server of the same cluster has is cloned: no data is copied. */
+static hf_status clone_from_server(struct call *c, struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+{
+    struct hf_rbd_name from = {c->server_pool, n->image};
+    struct hf_rbd_stat stat;
+    HF_TRY(hf_rbd_have_template_clone(&l->rbd, n, c->p->maker, &from));
+    HF_TRY(hf_rbd_find_template(&l->rbd, n, &stat));
+    c->info = (struct hf_image_info){.file_bytes = stat.file_bytes, .virtual_bytes = stat.size_bytes};
+    return HF_STATUS_OK;
+}
+
 static hf_status run_image(struct call *c, struct hf_rbd_lib *l)
 {
     char name[HF_UUID_STR];
@@ -272,6 +285,9 @@ static hf_status run_image(struct call *c, struct hf_rbd_lib *l)
     if (hf_status_code(st) != HF_NOT_FOUND)
         return st;
     hf_status_drop(st);
+    if (c->server_pool[0] != '\0')
+        return hf_wrap(clone_from_server(c, l, &n), "image %s from the image server's pool '%s'", name,
+                       c->server_pool);
     if (atomic_exchange(&c->p->fetching, true))
         return hf_error(HF_UNAVAILABLE,
                         "another image is being brought into the cluster by this host: it is next");
@@ -305,6 +321,7 @@ static void rbd_cache_image(struct hf_primary *p, const struct hf_image_source *
     c->url = hf_strdup(src->url);
     c->sha256 = hf_strdup(src->sha256);
     c->format = hf_strdup(src->format);
+    c->server_pool = hf_strdup(src->server_pool ? src->server_pool : "");
     c->src =
         (struct hf_image_source){.uuid = src->uuid, .url = c->url, .sha256 = c->sha256, .format = c->format};
     hf_worker_submit(c->p->fetches, &c->job, deadline_ms);

@@ -16,18 +16,30 @@ hf_status hf_rbd_find_template(struct hf_rbd *r, const struct hf_rbd_name *n, st
 
 /* --- templates --- */
 
+/* What a template is made from: a raw file, or another template. */
+struct source {
+    const char *file; /* NULL: the template */
+    const struct hf_rbd_name *template_;
+    uint64_t size_bytes, file_bytes; /* of the file's raw content, and of what was fetched */
+};
+
 /* Under a name of its maker's until it is whole. */
-static hf_status fill_template(struct hf_rbd *r, const struct hf_rbd_name *temp, const char *file,
-                               uint64_t size_bytes, uint64_t file_bytes)
+static hf_status fill_template(struct hf_rbd *r, const struct hf_rbd_name *temp, const struct source *from)
 {
+    struct hf_rbd_stat stat;
     HF_TRY(hf_rbd_delete(r, temp)); /* of an earlier try that ended in a crash */
-    HF_TRY(r->ops->create(r, temp, size_bytes));
-    HF_TRY(r->ops->import(r, temp, file));
-    return r->ops->protect(r, temp, file_bytes);
+    if (from->file == NULL) {
+        HF_TRY(hf_rbd_find_template(r, from->template_, &stat));
+        HF_TRY(r->ops->clone(r, from->template_, temp));
+        return r->ops->protect(r, temp, stat.file_bytes);
+    }
+    HF_TRY(r->ops->create(r, temp, from->size_bytes));
+    HF_TRY(r->ops->import(r, temp, from->file));
+    return r->ops->protect(r, temp, from->file_bytes);
 }
 
-hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
-                               const char *file, uint64_t size_bytes, uint64_t file_bytes)
+static hf_status have_template(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                               const struct source *from)
 {
     char name[HF_CEPH_NAME_MAX];
     struct hf_rbd_stat stat = {0};
@@ -35,10 +47,10 @@ hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, co
     if (hf_status_code(st) != HF_NOT_FOUND)
         return st;
     hf_status_drop(st);
-    if (snprintf(name, sizeof name, "%s.by-%s", n->image, maker) >= (int)sizeof name)
+    if (snprintf(name, sizeof name, "%s" HF_CEPH_TEMPLATE_MAKER "%s", n->image, maker) >= (int)sizeof name)
         return hf_error(HF_INVALID, "the names '%s' and '%s' are too long together", n->image, maker);
     struct hf_rbd_name temp = {n->pool, name};
-    st = fill_template(r, &temp, file, size_bytes, file_bytes);
+    st = fill_template(r, &temp, from);
     if (hf_ok(st))
         st = r->ops->rename(r, &temp, n->image);
     bool made = hf_ok(st);
@@ -49,6 +61,20 @@ hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, co
     if (!made)
         hf_status_drop(hf_rbd_delete(r, &temp)); /* what stays is found by the next try */
     return st;
+}
+
+hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                               const char *file, uint64_t size_bytes, uint64_t file_bytes)
+{
+    struct source from = {.file = file, .size_bytes = size_bytes, .file_bytes = file_bytes};
+    return have_template(r, n, maker, &from);
+}
+
+hf_status hf_rbd_have_template_clone(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                                     const struct hf_rbd_name *template_)
+{
+    struct source from = {.template_ = template_};
+    return have_template(r, n, maker, &from);
 }
 
 /* --- volumes --- */

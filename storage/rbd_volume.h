@@ -63,6 +63,10 @@ hf_status hf_rbd_find_template(struct hf_rbd *r, const struct hf_rbd_name *n,
 hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
                                const char *file, uint64_t size_bytes, uint64_t file_bytes) HF_MUST_USE;
 
+/* The same as a clone of another template. NOT_FOUND: that is not there. */
+hf_status hf_rbd_have_template_clone(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                                     const struct hf_rbd_name *template_) HF_MUST_USE;
+
 /* Has the volume, for a run that is about to start: a clone of the template, or empty with size_bytes
  * (template_ NULL). size_bytes 0: as large as the template. One that is there grows to size_bytes and is
  * taken from whoever has it open: *ret_evicted clients. PRECONDITION: it has another parent. NOT_FOUND: the

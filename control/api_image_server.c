@@ -1,0 +1,117 @@
+/* Image servers: what is taken of one, and what keeps it and its images. */
+#include "control/api_image_server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "control/ceph_storage.h"
+#include "control/image_pairing.h"
+#include "control/pb_list.h"
+
+typedef Holdfast__V1__ImageServer Server;
+typedef Holdfast__V1__Image Image;
+
+#define REMOVALS_MAX 1024 /* of one server, that its cluster has not confirmed yet */
+
+static Server *find_server(const struct hf_store *s, const char *uuid)
+{
+    return (Server *)hf_object_find(s, HOLDFAST__V1__KIND__IMAGE_SERVER, uuid, NULL);
+}
+
+static hf_status create_server(struct hf_draft *d, ProtobufCMessage *m)
+{
+    (void)d;
+    Server *server = (Server *)m;
+    if (server->spec->type != HOLDFAST__V1__IMAGE_SERVER_SPEC__TYPE__CEPH)
+        return hf_error(HF_INVALID,
+                        "spec.type is missing: CEPH is the only one (ImageStore and Sftp are not there)");
+    return hf_ceph_server_create(server);
+}
+
+static hf_status update_server(struct hf_draft *d, const ProtobufCMessage *before, ProtobufCMessage *m)
+{
+    (void)d;
+    (void)before;
+    return hf_ceph_cluster_check(((const Server *)m)->spec->ceph);
+}
+
+/* What it still removes would stay for ever; a cluster that does not answer any more is no reason to wait. */
+static hf_status remove_server(struct hf_draft *d, ProtobufCMessage *m)
+{
+    (void)d;
+    const Holdfast__V1__ImageServerStatus *st = ((const Server *)m)->status;
+    bool silent = st != NULL && st->n_conditions > 0 && strcmp(st->conditions[0]->type, "Ceph") == 0;
+    if (st == NULL || st->n_removing_image_uuids == 0 || silent)
+        return HF_STATUS_OK;
+    return hf_error(HF_PRECONDITION,
+                    "it still removes %zu deleted images from its pool: wait for the end of its condition "
+                    "'Removal', or do what that says",
+                    st->n_removing_image_uuids);
+}
+
+static const char *const paths[] = {"spec.disabled", "spec.ceph.monitors", "spec.ceph.user", "spec.ceph.key",
+                                    NULL};
+
+const struct hf_kind_rules hf_image_server_rules = {.kind = HOLDFAST__V1__KIND__IMAGE_SERVER,
+                                                    .mutable_paths = paths,
+                                                    .create = create_server,
+                                                    .update = update_server,
+                                                    .remove = remove_server};
+
+/* --- its images --- */
+
+hf_status hf_image_server_check(const struct hf_store *s, const Image *image)
+{
+    hf_status st = HF_STATUS_OK;
+    if (image->spec->image_server_uuid[0] == '\0')
+        return st;
+    Server *server = find_server(s, image->spec->image_server_uuid);
+    HF_ASSERT(server != NULL); /* a checked reference */
+    if (server->spec->disabled)
+        st = hf_error(HF_PRECONDITION, "image server '%s' is disabled", server->meta->name);
+    holdfast__v1__image_server__free_unpacked(server, NULL);
+    return st;
+}
+
+/* The order to remove it is written with the image's end, so that no crash forgets it. */
+hf_status hf_image_server_remove(struct hf_draft *d, const Image *image)
+{
+    hf_status st = HF_STATUS_OK;
+    if (image->spec->image_server_uuid[0] == '\0')
+        return st;
+    Server *server = find_server(d->store, image->spec->image_server_uuid);
+    HF_ASSERT(server != NULL);
+    Holdfast__V1__ImageServerStatus *status = server->status;
+    HF_ASSERT(status != NULL);
+    if (status->n_removing_image_uuids >= REMOVALS_MAX)
+        st = hf_error(HF_EXHAUSTED,
+                      "image server '%s' has %d deleted images to remove already: wait for some of them",
+                      server->meta->name, REMOVALS_MAX);
+    if (hf_ok(st)) {
+        hf_pb_list_add(&status->removing_image_uuids, &status->n_removing_image_uuids, image->meta->uuid);
+        hf_txn_put_message(d->txn, hf_call_env(d->call), &server->base);
+    }
+    holdfast__v1__image_server__free_unpacked(server, NULL);
+    return st;
+}
+
+hf_status hf_image_server_check_pairing(const struct hf_store *s, const char *image_uuid,
+                                        const char *storage_uuid)
+{
+    Image *image = (Image *)hf_object_find(s, HOLDFAST__V1__KIND__IMAGE, image_uuid, NULL);
+    Holdfast__V1__PrimaryStorage *ps = (Holdfast__V1__PrimaryStorage *)hf_object_find(
+        s, HOLDFAST__V1__KIND__PRIMARY_STORAGE, storage_uuid, NULL);
+    Server *server = image != NULL ? find_server(s, image->spec->image_server_uuid) : NULL;
+    char *why = server != NULL && ps != NULL ? hf_image_pairing_objection(image, server, ps) : NULL;
+    hf_status st = why != NULL ? hf_error(HF_PRECONDITION, "%s", why) : HF_STATUS_OK;
+    free(why);
+    if (server != NULL)
+        holdfast__v1__image_server__free_unpacked(server, NULL);
+    if (ps != NULL)
+        holdfast__v1__primary_storage__free_unpacked(ps, NULL);
+    if (image != NULL)
+        holdfast__v1__image__free_unpacked(image, NULL);
+    return st;
+}

@@ -1,0 +1,37 @@
+#include "control/image_pairing.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "control/storage_kind.h"
+
+bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
+                                 const Holdfast__V1__CephStatus *status)
+{
+    const Holdfast__V1__CephStatus *own = server->status != NULL ? server->status->ceph : NULL;
+    return own != NULL && own->prepared && status != NULL && strcmp(own->fsid, status->fsid) == 0;
+}
+
+char *hf_image_pairing_objection(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
+                                 const Holdfast__V1__PrimaryStorage *ps)
+{
+    if (!hf_storage_is_ceph(ps))
+        return hf_printf(
+            "image '%s' is on image server '%s', which serves Ceph primary storages only, and '%s' is "
+            "none: choose another storage, or an image that names no image server",
+            image->meta->name, server->meta->name, ps->meta->name);
+    const Holdfast__V1__CephStatus *own = server->status != NULL ? server->status->ceph : NULL,
+                                   *other = ps->status != NULL ? ps->status->ceph : NULL;
+    if (own == NULL || !own->prepared || other == NULL || !other->prepared)
+        return hf_printf(
+            "image '%s' is on image server '%s', and it is not known yet whether primary storage '%s' "
+            "is in the same Ceph cluster: look at the conditions of both",
+            image->meta->name, server->meta->name, ps->meta->name);
+    if (strcmp(own->fsid, other->fsid) == 0)
+        return NULL;
+    return hf_printf(
+        "image '%s' is on image server '%s' of the Ceph cluster %s, primary storage '%s' is in the "
+        "cluster %s, and images are not copied between clusters: add the image to an image server of "
+        "that cluster",
+        image->meta->name, server->meta->name, own->fsid, ps->meta->name, other->fsid);
+}

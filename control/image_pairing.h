@@ -1,0 +1,17 @@
+/* Which primary storages an image server serves. Pure. */
+#ifndef HF_CONTROL_IMAGE_PAIRING_H
+#define HF_CONTROL_IMAGE_PAIRING_H
+
+#include <stdbool.h>
+
+#include "holdfast/v1/storage.pb-c.h"
+
+/* The server is ready, in the cluster that answered with this status (NULL: none has). */
+bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
+                                 const Holdfast__V1__CephStatus *status);
+
+/* Why an image of this server cannot be used on that storage, a sentence to be freed; NULL: it can. */
+char *hf_image_pairing_objection(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
+                                 const Holdfast__V1__PrimaryStorage *ps);
+
+#endif
