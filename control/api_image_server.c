@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "control/ceph_storage.h"
+#include "control/conditions.h"
 #include "control/image_pairing.h"
 #include "control/pb_list.h"
 
@@ -42,12 +43,11 @@ static hf_status remove_server(struct hf_draft *d, ProtobufCMessage *m)
 {
     (void)d;
     const Holdfast__V1__ImageServerStatus *st = ((const Server *)m)->status;
-    bool silent = st != NULL && st->n_conditions > 0 && strcmp(st->conditions[0]->type, "Ceph") == 0;
-    if (st == NULL || st->n_removing_image_uuids == 0 || silent)
+    if (st == NULL || st->n_removing_image_uuids == 0 ||
+        hf_condition_message(st->conditions, st->n_conditions, HF_CEPH_CONDITION) != NULL)
         return HF_STATUS_OK;
     return hf_error(HF_PRECONDITION,
-                    "it still removes %zu deleted images from its pool: wait for the end of its condition "
-                    "'Removal', or do what that says",
+                    "it still removes %zu deleted images from its pool: wait, or do what its condition 'Removal' says",
                     st->n_removing_image_uuids);
 }
 

@@ -222,6 +222,67 @@ class Infrastructure(ApiTest):
             )
 
 
+class ImageServers(ApiTest):
+    KEY = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="
+
+    def setUp(self):
+        self.z = self.zone().meta.uuid
+
+    def server(self, **spec):
+        ceph = {"monitors": ["10.255.255.1"], "user": "admin", "key": self.KEY, **spec.pop("ceph", {})}
+        return {"meta": {"name": self.fresh("server")}, "spec": {"zoneUuid": self.z, "type": "CEPH", "ceph": ceph, **spec}}
+
+    def image(self, server):
+        return self.call(
+            "ImageService/CreateImage",
+            image={
+                "meta": {"name": self.fresh("image")},
+                "spec": {"url": "http://x/y", "sha256": "ab" * 32, "format": "RAW", "imageServerUuid": server},
+            },
+        ).target_uuid
+
+    def test_wrong(self):
+        for spec, words in [
+            ({"type": "TYPE_UNSPECIFIED"}, "ImageStore and Sftp are not there"),
+            ({"ceph": {"monitors": []}}, "no monitor is named"),
+            ({"ceph": {"key": ""}}, "asks for a user and a key"),
+            ({"ceph": {"rootPool": "r"}}, "one pool, image_pool"),
+            ({"ceph": {"imagePool": "a/b"}}, "spec.ceph.image_pool"),
+            ({"zoneUuid": ""}, "spec.zone_uuid is missing"),
+        ]:
+            self.fails(
+                Code.INVALID_ARGUMENT, words, "ImageServerService/CreateImageServer", imageServer=self.server(**spec)
+            )
+
+    def test_life(self):
+        made = self.call("ImageServerService/CreateImageServer", imageServer=self.server()).meta.uuid
+        got = self.call("ImageServerService/GetImageServer", uuid=made)
+        self.assertEqual((got.spec.ceph.image_pool, got.spec.ceph.key), ("bak-t-" + made, "set"))
+        update = "ImageServerService/UpdateImageServer"
+        change = {"meta": {"uuid": made}, "spec": {"ceph": {"monitors": ["10.255.255.2"]}}}
+        self.assertEqual(list(self.call(update, imageServer=change).spec.ceph.monitors), ["10.255.255.2"])
+        change["spec"] = {"ceph": {"imagePool": "other"}}
+        self.fails(Code.INVALID_ARGUMENT, "pool", update, imageServer=change, updateMask="spec.ceph.imagePool")
+
+        self.fails(Code.NOT_FOUND, "no image server", "ImageService/CreateImage", image={
+            "meta": {"name": "lost"},
+            "spec": {"url": "http://x/y", "sha256": "ab" * 32, "format": "RAW", "imageServerUuid": "f" * 32}})
+        image = self.image(made)
+        self.fails(
+            Code.FAILED_PRECONDITION, "in use by image", "ImageServerService/DeleteImageServer", uuid=made
+        )
+        self.call("ImageService/DeleteImage", uuid=image)  # and removed when its cluster answers
+        removing = self.call("ImageServerService/GetImageServer", uuid=made).status.removing_image_uuids
+        self.assertEqual(list(removing), [image])
+
+    def test_disabled(self):
+        made = self.call("ImageServerService/CreateImageServer", imageServer=self.server(disabled=True)).meta.uuid
+        with self.assertRaises(grpc.RpcError) as e:
+            self.image(made)
+        self.assertIn("is disabled", e.exception.details())
+        self.call("ImageServerService/DeleteImageServer", uuid=made)
+
+
 class Networks(ApiTest):
     def setUp(self):
         z = self.zone().meta.uuid
@@ -501,6 +562,23 @@ class Instances(ApiTest):
             updateMask="spec.disabled",
         )
         self.refused(Code.FAILED_PRECONDITION, "disabled")
+
+    def test_image_of_a_server(self):
+        """An image server serves Ceph storages only, and the sentence says which is which."""
+        ceph = {"monitors": ["10.255.255.1"], "cephxOff": True}
+        server = self.create(
+            "ImageServerService", "image_server", {"zoneUuid": self.z, "type": "CEPH", "ceph": ceph}
+        ).meta
+        image = self.call(
+            "ImageService/CreateImage",
+            image={
+                "meta": {"name": self.fresh("image")},
+                "spec": {"url": "http://x/y", "sha256": "ab" * 32, "format": "RAW", "imageServerUuid": server.uuid},
+            },
+        ).target_uuid
+        words = [server.name, "serves Ceph primary storages only"]
+        self.refused(Code.FAILED_PRECONDITION, words, imageUuid=image)
+        self.refused(Code.FAILED_PRECONDITION, words, imageUuid=image, primaryStorageUuid=self.local)
 
     def test_unreached_storage(self):
         lonely = self.create(

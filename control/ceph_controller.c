@@ -13,8 +13,7 @@
 #include "control/storage_kind.h"
 #include "storage/ceph_spec.h"
 
-#define CONDITION_CEPH "Ceph"
-#define ROOM_PERCENT   1 /* a smaller change of the room is not written */
+#define ROOM_PERCENT 1 /* a smaller change of the room is not written */
 
 typedef Holdfast__V1__PrimaryStorage Storage;
 typedef Holdfast__V1__ImageServer Server;
@@ -358,7 +357,7 @@ static bool room_is_news(const Server *server, const json_t *answer)
 
 static bool is_news(const struct user *u, const struct watched *w)
 {
-    const char *said = hf_condition_message(u->conditions, u->n_conditions, CONDITION_CEPH);
+    const char *said = hf_condition_message(u->conditions, u->n_conditions, HF_CEPH_CONDITION);
     if (w->error != NULL)
         return said == NULL || strcmp(said, w->error) != 0;
     const Status *st = u->status;
@@ -381,7 +380,7 @@ static void take_answer(struct place at, const json_t *answer)
     hf_pb_set(&st->health_message, text_of(answer, "health_message"));
     st->prepared = true;
     take_keys(st, json_object_get(answer, "keys"));
-    hf_condition_clear(at.conditions, at.n_conditions, CONDITION_CEPH);
+    hf_condition_clear(at.conditions, at.n_conditions, HF_CEPH_CONDITION);
 }
 
 static void take_room(ProtobufCMessage *m, uint32_t kind, const json_t *answer)
@@ -411,7 +410,7 @@ static bool write_down(struct hf_controllers *c, struct hf_world_object *o, stru
         ProtobufCMessage *changed = hf_edit_change(e, o);
         struct place at = place_in(changed, o->kind);
         if (w->error != NULL) {
-            hf_condition_set(at.conditions, at.n_conditions, CONDITION_CEPH, false, w->error,
+            hf_condition_set(at.conditions, at.n_conditions, HF_CEPH_CONDITION, false, w->error,
                              hf_controllers_wall_ms(c));
             hf_warn("%s '%s': %s", hf_kind_of(o->kind)->singular, u.meta->name, w->error);
         } else {

@@ -7,7 +7,8 @@
 #include "base/status.h"
 #include "holdfast/v1/storage.pb-c.h"
 
-#define HF_CEPH_KEY_SHOWN "set" /* what readers see of a key */
+#define HF_CEPH_KEY_SHOWN "set"  /* what readers see of a key */
+#define HF_CEPH_CONDITION "Ceph" /* what is wrong with the cluster */
 
 /* INVALID names the field. Names the pools that are to be made. */
 hf_status hf_ceph_storage_create(Holdfast__V1__PrimaryStorage *ps) HF_MUST_USE;

@@ -84,6 +84,7 @@ struct fake_host {
     int64_t dial_ms, lease_ms;
     enum start_script script;
     bool image_fails;
+    bool image_waits; /* it never says how the fetch goes */
     bool hold_starts;    /* orders are taken, but nothing starts */
     bool hold_stops;     /* its guests take their time */
     bool hold_moves;     /* its guests are under way and do not arrive */

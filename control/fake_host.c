@@ -366,6 +366,8 @@ static void report_storage(struct fake_host *h, const Holdfast__V1__StorageAssig
 
 static void report_image(struct fake_host *h, const Holdfast__V1__ImageAssignment *a)
 {
+    if (h->image_waits)
+        return;
     Holdfast__V1__ImageReport m = HOLDFAST__V1__IMAGE_REPORT__INIT;
     m.image_uuid = a->uuid;
     m.primary_storage_uuid = a->primary_storage_uuid;

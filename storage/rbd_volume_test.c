@@ -107,6 +107,7 @@ static hf_status fake_clone(struct hf_rbd *r, const struct hf_rbd_name *t, const
     HF_TRY(add(of(r), n, from->stat.size_bytes, &at));
     snprintf(at->stat.parent_pool, sizeof at->stat.parent_pool, "%s", t->pool);
     snprintf(at->stat.parent_image, sizeof at->stat.parent_image, "%s", t->image);
+    at->filled = true;
     return end(of(r));
 }
 
@@ -208,6 +209,7 @@ static void put_template(struct fake *f, const struct hf_rbd_name *n)
     hf_status st = add(f, n, 4 * MIB, &at);
     assert_true(hf_ok(st));
     at->filled = at->stat.is_template = true;
+    at->stat.file_bytes = 1 * MIB;
 }
 
 static void ok(hf_status st)
@@ -254,6 +256,32 @@ static void templates(void **state)
 {
     (void)state;
     every_fault(have_template, template_is_whole);
+}
+
+static const struct hf_rbd_name cached = {"cache", "t2"};
+
+static hf_status have_clone(struct fake *f)
+{
+    return hf_rbd_have_template_clone(&f->rbd, &cached, "host-1", &other);
+}
+
+static void clone_is_whole(const struct fake *f)
+{
+    const struct fake_image *at = find((struct fake *)(uintptr_t)f, "cache", "t2");
+    assert_non_null(at);
+    assert_true(at->stat.is_template);
+    assert_string_equal(at->stat.parent_pool, "images");
+    assert_string_equal(at->stat.parent_image, "t2");
+    assert_int_equal(count(f), 2);
+}
+
+static void clones_of_templates(void **state)
+{
+    (void)state;
+    struct fake f = {.rbd.ops = &fake_ops};
+    every_fault(have_clone, clone_is_whole);
+    code(have_clone(&f), HF_NOT_FOUND); /* the image server has none */
+    assert_int_equal(count(&f), 0);
 }
 
 static void another_host_is_faster(void **state)
@@ -351,6 +379,7 @@ static void clients_of_an_earlier_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clones_of_templates),
         cmocka_unit_test(templates),     cmocka_unit_test(another_host_is_faster),
         cmocka_unit_test(volumes),       cmocka_unit_test(deletes),
         cmocka_unit_test(wrong_volumes), cmocka_unit_test(clients_of_an_earlier_run),

@@ -9,7 +9,7 @@ import pytest
 
 from holdlab import ceph as ceph_lab
 from holdlab.cli import CommandFailed
-from holdlab.cloud import CLUSTER, IMAGE, ZONE
+from holdlab.cloud import CLUSTER, IMAGE, L3, OFFERING, STORAGE as SHARED, ZONE
 
 STORAGE = "ceph-1"
 
@@ -161,6 +161,70 @@ def test_migrates(cloud, ceph, storage):
     cloud.delete("mover")
 
 
+def create_server(cloud, cluster, name, **flags):
+    flags = {"monitor": cluster.monitors, "user": "admin", "key": cluster.key(), **flags}
+    cloud.cli.run("image-server", "create", name, "--zone", ZONE, "--type", "Ceph",
+                  *(word for flag, value in flags.items() for word in (f"--{flag}", value)))
+
+
+def said(cloud, kind, name):
+    return " ".join(c["message"] for c in cloud.cli.get(kind, name).get("status", {}).get("conditions", []))
+
+
+def test_an_image_server(cloud, ceph, storage):
+    """An image is brought into the server's pool once; a storage of the same cluster clones it, and an instance lives on that."""
+    create_server(cloud, ceph, "templates")
+    server = cloud.cli.get("image-server", "templates")["meta"]["uuid"]
+    bak, cache = f"bak-t-{server}", pool(cloud, "pri-c-")
+    cloud.create_image("served", words=("--image-server", "templates"))
+    image = cloud.cli.get("image", "served")["meta"]["uuid"]
+    assert ceph.images(bak) == [image] and ceph.image(bak, image)["protected"] == ["holdfast"]
+    shown = cloud.cli.get("image-server", "templates")
+    assert shown["status"]["ceph"]["fsid"] == ceph.fsid and ceph.key() not in json.dumps(shown)
+    assert {k["key"] for k in shown["status"]["ceph"]["hostKeys"]} == {"set"}
+    cloud.cli.wait("the storage's hosts to be let into its pool", lambda: all(
+        f"profile rbd-read-only pool={bak}" in caps["osd"] for e, caps in ceph.entities().items()
+        if e.startswith("client.holdfast-") and not e.endswith(server)), 60)
+
+    words = ("instance", "create", "of-served", "--image", "served", "--offering", OFFERING, "--network", L3)
+    assert "'templates', which serves Ceph primary storages only" in cloud.refused(*words, "--storage", SHARED)
+    cloud.cli.run(*words, "--storage", storage)
+    cloud.guest("of-served").wait_status()
+    assert ceph.image(cache, image)["parent"] == (bak, image, "holdfast")
+    assert ceph.image(cache, image)["protected"] == ["holdfast"]
+    volume = cloud.instance("of-served")["spec"]["rootVolumeUuid"]
+    assert ceph.image(pool(cloud, "pri-v-r-"), volume)["parent"] == (cache, image, "holdfast")
+
+    for words in (("image", "delete", "served"), ("image-server", "delete", "templates")):
+        assert "in use by" in cloud.refused(*words)
+    cloud.delete("of-served")
+    cloud.cli.run("image", "delete", "served")
+    cloud.cli.wait("the image's end in both pools", lambda: ceph.images(bak) == [] and image not in ceph.images(cache), 60)
+    cloud.cli.wait("the server's word on that", lambda: not cloud.cli.get("image-server", "templates")["status"].get(
+        "removingImageUuids"), 60)
+    cloud.cli.run("image-server", "delete", "templates")
+
+
+@pytest.mark.parametrize("flags, says", [
+    ({"key": "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="}, "refuses the user 'client.admin'"),
+    ({"fsid": "e1beaa76-80a0-4a2b-8986-0117f450b32f"}, "not e1beaa76"),
+    ({"pool": "foreign"}, "belongs to the application 'radosgw'"),
+])
+def test_an_image_server_that_is_wrong(cloud, ceph, flags, says):
+    if "pool" in flags and "foreign" not in ceph.pools():
+        foreign_pool(ceph)
+    create_server(cloud, ceph, "wrong", **flags)
+    try:
+        cloud.cli.wait(f"a word about {flags}", lambda: says in said(cloud, "image-server", "wrong"), 40)
+    finally:
+        cloud.cli.run("image-server", "delete", "wrong")
+
+
+def foreign_pool(ceph):
+    ceph.command({"prefix": "osd pool create", "pool": "foreign", "pg_num": 1})
+    ceph.command({"prefix": "osd pool application enable", "pool": "foreign", "app": "radosgw"})
+
+
 @pytest.mark.parametrize("flags, says", [
     ({"key": "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="}, "refuses the user 'client.admin'"),
     ({"user": "nobody"}, "refuses the user 'client.nobody'"),
@@ -170,8 +234,7 @@ def test_migrates(cloud, ceph, storage):
 ])
 def test_wrong_about_the_cluster(cloud, ceph, storage, flags, says):
     if "image_pool" in flags and "foreign" not in ceph.pools():
-        ceph.command({"prefix": "osd pool create", "pool": "foreign", "pg_num": 1})
-        ceph.command({"prefix": "osd pool application enable", "pool": "foreign", "app": "radosgw"})
+        foreign_pool(ceph)
     create(cloud, ceph, "wrong", **flags)
     try:
         cloud.cli.wait(f"a word about {flags}", lambda: says in condition(cloud, "wrong"), 40)

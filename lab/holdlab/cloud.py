@@ -50,9 +50,9 @@ class Cloud:
         cli.run("l3", "create", L3, "--l2", L2, "--range", "172.20.108.40-172.20.108.60", "--netmask", "255.255.0.0",
                 "--gateway", "172.20.0.1", "--dhcp-ip", "172.20.180.41")
 
-    def create_image(self, name, checksum=None, fmt="qcow2", path=None):
+    def create_image(self, name, checksum=None, fmt="qcow2", path=None, words=()):
         self.cli.run("image", "create", name, "--url", f"{self.url}/{path or os.path.basename(self.image)}", "--sha256",
-                     checksum or self.checksum, "--format", fmt)
+                     checksum or self.checksum, "--format", fmt, *words)
 
     @staticmethod
     def host_name(host):
