@@ -93,14 +93,16 @@ static struct watched *watched_of(struct hf_ceph_controller *p, const struct hf_
 
 static const Storage *storage_of(const struct user *u)
 {
-    return u->object->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE ? (const Storage *)(const void *)u->object->message
-                                                                  : NULL;
+    return u->object->kind == HOLDFAST__V1__KIND__PRIMARY_STORAGE
+               ? (const Storage *)(const void *)u->object->message
+               : NULL;
 }
 
 static const Server *server_of(const struct user *u)
 {
-    return u->object->kind == HOLDFAST__V1__KIND__IMAGE_SERVER ? (const Server *)(const void *)u->object->message
-                                                               : NULL;
+    return u->object->kind == HOLDFAST__V1__KIND__IMAGE_SERVER
+               ? (const Server *)(const void *)u->object->message
+               : NULL;
 }
 
 static struct user user_of(const struct hf_world_object *o)
@@ -171,8 +173,8 @@ static void want_key(const struct user *u, const char *uuid, json_t *list, bool 
     *ret_news |= !has_key(u->status, uuid);
 }
 
-/* Who shall have a key: a storage's hosts; of an image server it is one key, for the host that brings an image
- * in. *ret_news: one of them has none yet. */
+/* Who shall have a key: a storage's hosts; of an image server it is one key, for the host that brings an
+ * image in. *ret_news: one of them has none yet. */
 static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
     json_t *list = json_array();
@@ -205,7 +207,8 @@ static json_t *users_to_revoke(const struct hf_controllers *c, const struct user
 
 /* --- the question --- */
 
-json_t *hf_ceph_cluster_question(const Holdfast__V1__CephCluster *spec, const Status *status, const char *verb)
+json_t *hf_ceph_cluster_question(const Holdfast__V1__CephCluster *spec, const Status *status,
+                                 const char *verb)
 {
     json_t *monitors = json_array();
     for (size_t i = 0; i < spec->n_monitors; i++)
@@ -240,8 +243,8 @@ static json_t *pools_of(const struct user *u)
 static json_t *pools_to_read(const struct hf_controllers *c, const struct user *u)
 {
     json_t *list = json_array();
-    for (size_t i = 0; storage_of(u) != NULL && i < hf_world_count(c->world, HOLDFAST__V1__KIND__IMAGE_SERVER);
-         i++) {
+    for (size_t i = 0;
+         storage_of(u) != NULL && i < hf_world_count(c->world, HOLDFAST__V1__KIND__IMAGE_SERVER); i++) {
         const Server *server = HF_WORLD_AT(c->world, IMAGE_SERVER, ImageServer, i);
         if (hf_image_server_has_cluster(server, u->status))
             json_array_append_new(list, json_string(server->spec->ceph->image_pool));

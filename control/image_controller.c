@@ -75,7 +75,8 @@ static const Holdfast__V1__PrimaryStorage *best_storage(struct hf_controllers *c
 }
 
 /* Whether it uses a storage in the cluster of the image server: so it reaches that. */
-static bool is_near(struct hf_controllers *c, const Holdfast__V1__Host *h, const Holdfast__V1__ImageServer *server)
+static bool is_near(struct hf_controllers *c, const Holdfast__V1__Host *h,
+                    const Holdfast__V1__ImageServer *server)
 {
     const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
     bool near = false;
@@ -92,7 +93,8 @@ static bool choose_for_server(struct hf_controllers *c, const char *server_uuid,
 {
     const Holdfast__V1__ImageServer *server = HF_WORLD_GET(c->world, IMAGE_SERVER, ImageServer, server_uuid);
     bool found = false, near = false;
-    if (server == NULL || server->status == NULL || server->status->ceph == NULL || !server->status->ceph->prepared)
+    if (server == NULL || server->status == NULL || server->status->ceph == NULL ||
+        !server->status->ceph->prepared)
         return false;
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST) && !near; i++) {
         const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
