@@ -9,6 +9,7 @@
 #include "control/ceph_runner.h"
 #include "control/ceph_storage.h"
 #include "control/conditions.h"
+#include "control/image_controller.h"
 #include "control/image_pairing.h"
 #include "control/storage_kind.h"
 #include "storage/ceph_spec.h"
@@ -173,14 +174,25 @@ static void want_key(const struct user *u, const char *uuid, json_t *list, bool 
     *ret_news |= !has_key(u->status, uuid);
 }
 
-/* Who shall have a key: a storage's hosts; of an image server it is one key, for the host that brings an
- * image in. *ret_news: one of them has none yet. */
+/* Some host is to bring an image to the server. */
+static bool is_filling(const struct hf_controllers *c, const char *server_uuid)
+{
+    for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__IMAGE); i++) {
+        const Holdfast__V1__Image *image = HF_WORLD_AT(c->world, IMAGE, Image, i);
+        if (strcmp(image->spec->image_server_uuid, server_uuid) == 0 && hf_image_is_fetching(image))
+            return true;
+    }
+    return false;
+}
+
+/* Who shall have a key: a storage's hosts; of an image server it is one key, while images are brought in.
+ * *ret_news: one of them has none yet. */
 static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
     json_t *list = json_array();
     if (u->spec->cephx_off)
         return list;
-    if (server_of(u) != NULL)
+    if (server_of(u) != NULL && is_filling(c, u->meta->uuid))
         want_key(u, u->meta->uuid, list, ret_news);
     for (size_t i = 0; storage_of(u) != NULL && i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST); i++) {
         const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
@@ -190,16 +202,23 @@ static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u,
     return list;
 }
 
-/* The users of hosts that have left. */
+static bool still_wanted(const struct hf_controllers *c, const struct user *u, const char *key_uuid)
+{
+    if (server_of(u) != NULL)
+        return is_filling(c, u->meta->uuid);
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, key_uuid);
+    return h != NULL && uses(c, h, u->meta->uuid);
+}
+
+/* The users of hosts that have left, and of image servers that are not being filled. */
 static json_t *users_to_revoke(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
-    const Status *st = storage_of(u) != NULL ? u->status : NULL;
     json_t *list = json_array();
-    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++) {
-        const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, st->host_keys[i]->host_uuid);
-        if (h != NULL && uses(c, h, u->meta->uuid))
+    for (size_t i = 0; u->status != NULL && i < u->status->n_host_keys; i++) {
+        const HostKey *key = u->status->host_keys[i];
+        if (still_wanted(c, u, key->host_uuid))
             continue;
-        json_array_append_new(list, json_string(st->host_keys[i]->user));
+        json_array_append_new(list, json_string(key->user));
         *ret_news = true;
     }
     return list;

@@ -163,6 +163,10 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
         mark_kind(c, HOLDFAST__V1__KIND__IMAGE);
         break;
     case HOLDFAST__V1__KIND__IMAGE:
+        mark_object(c, HOLDFAST__V1__KIND__IMAGE_SERVER,
+                    ((const Holdfast__V1__Image *)(const void *)m)->spec->image_server_uuid);
+        hf_controllers_mark_instances(c, NULL);
+        break;
     case HOLDFAST__V1__KIND__GLOBAL_SETTING:
     case HOLDFAST__V1__KIND__AFFINITY_GROUP:
         hf_controllers_mark_instances(c, NULL);

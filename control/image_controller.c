@@ -46,6 +46,12 @@ static void forget_fetch(struct hf_controllers *c, struct image_memory *mem)
     hf_host_assignments_mark(c->assignments, NULL);
 }
 
+bool hf_image_is_fetching(const Holdfast__V1__Image *m)
+{
+    return m->status == NULL || m->status->state == STATE(FETCHING) ||
+           m->status->state == STATE(STATE_UNSPECIFIED);
+}
+
 const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o)
 {
     const struct image_memory *mem = o->memory;
@@ -229,9 +235,7 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Holdfast__V1__Image *m = (const Holdfast__V1__Image *)(void *)o->message;
     struct image_memory *mem = memory_of(o);
-    bool fetching = m->status == NULL || m->status->state == STATE(FETCHING) ||
-                    m->status->state == STATE(STATE_UNSPECIFIED);
-    if (!fetching) {
+    if (!hf_image_is_fetching(m)) {
         if (mem->fetch.host_uuid[0] != '\0')
             forget_fetch(c, mem);
     } else if (mem->fetch.host_uuid[0] == '\0') {

@@ -14,6 +14,9 @@ struct hf_image_fetch {
     char host_uuid[HF_UUID_STR], storage_uuid[HF_UUID_STR];
 };
 
+/* It has neither been verified nor given up. */
+bool hf_image_is_fetching(const Holdfast__V1__Image *m);
+
 /* The fetch under way, or NULL. */
 const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o);
 

@@ -134,6 +134,9 @@ static void a_host_brings_an_image_in(void **state)
     assert_int_equal(m->status->state, HOLDFAST__V1__IMAGE_STATUS__STATE__READY);
     assert_int_equal(m->status->n_cached, 0);
     free_message(m);
+    s = server(c);
+    assert_int_equal(s->status->ceph->n_host_keys, 0); /* the key was for that alone */
+    free_message(s);
     assert_int_equal(bringer(c, SERVER, &told_of), -1);
     cloud_free(c);
 }

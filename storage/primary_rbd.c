@@ -126,7 +126,7 @@ static void call_work(struct hf_job *job)
     hf_rbd_lib_init(&lib, cluster);
     c->st = c->run(c, &lib);
     /* A connection keeps the rights that its key had when it was made. */
-    hf_ceph_session_give(c->p->session, cluster, hf_rados_is_blocklisted(lib.rc) || lib.rc == -EPERM);
+    hf_ceph_session_give(c->p->session, cluster, hf_rados_is_blocklisted(lib.rc) || lib.denied);
 }
 
 static struct call *new_call(struct hf_primary *primary, hf_status (*run)(struct call *, struct hf_rbd_lib *),

@@ -32,6 +32,7 @@ static struct hf_rbd_lib *of(struct hf_rbd *r)
 hf_status hf_rbd_failed(struct hf_rbd_lib *l, int rc, const char *doing, const struct hf_rbd_name *n)
 {
     l->rc = rc;
+    l->denied |= rc == -EPERM;
     return hf_rados_error(rc, "%s '%s/%s'", doing, n->pool, n->image);
 }
 

@@ -20,7 +20,8 @@ struct hf_rbd_lib {
     /* Of an import, a flattening, a revert. May be NULL. */
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     void *arg;
-    int rc; /* of the last call that failed */
+    int rc;      /* of the last call that failed */
+    bool denied; /* one was, for want of rights */
 };
 
 void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster);
