@@ -56,7 +56,7 @@ static bool told(struct cloud *c, unsigned host, Holdfast__V1__Assignment **ret)
 static void hosts_are_told_when_all_is_there(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(2);
     ceph_play(c, &f);
     f.fails = "no monitor answers";
@@ -88,7 +88,7 @@ static void hosts_are_told_when_all_is_there(void **state)
 static void keys_go_with_the_hosts(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(2);
     ceph_play(c, &f);
     ceph_put_storage(c);
@@ -107,7 +107,7 @@ static void keys_go_with_the_hosts(void **state)
 static void a_new_leader_asks_anew(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(2);
     ceph_play(c, &f);
     ceph_put_storage(c);
@@ -124,7 +124,7 @@ static void a_new_leader_asks_anew(void **state)
 static void readers_see_no_key(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
     ceph_put_storage(c);

@@ -17,7 +17,7 @@
 
 /* One question under way. */
 struct question {
-    struct fake_ceph *ceph;
+    struct played_ceph *ceph;
     json_t *text;
     hf_ceph_answered answered;
     void *arg;
@@ -29,7 +29,7 @@ static const char *member(const json_t *o, const char *name)
     return json_string_value(json_object_get(o, name));
 }
 
-static char *removal_of(const struct fake_ceph *f, const json_t *question)
+static char *removal_of(const struct played_ceph *f, const json_t *question)
 {
     json_t *removed = json_array(), *kept = json_array(), *image;
     size_t i;
@@ -54,7 +54,7 @@ static bool about_server(const json_t *question)
 }
 
 /* The keys that hf-ceph would give: of each host its own. */
-static char *answer_of(const struct fake_ceph *f, const json_t *question)
+static char *answer_of(const struct played_ceph *f, const json_t *question)
 {
     if (strcmp(member(question, "verb"), "remove-images") == 0)
         return removal_of(f, question);
@@ -79,7 +79,7 @@ static char *answer_of(const struct fake_ceph *f, const json_t *question)
 static void answer_now(void *arg)
 {
     struct question *q = arg;
-    struct fake_ceph *f = q->ceph;
+    struct played_ceph *f = q->ceph;
     char *text = answer_of(f, q->text);
     hf_status st = f->fails ? hf_error(HF_INTERNAL, "%s", f->fails) : HF_STATUS_OK;
     if (!f->fails)
@@ -95,7 +95,7 @@ static void answer_now(void *arg)
 static void ask(struct hf_ceph_runner *r, const char *text, unsigned timeout_ms, hf_ceph_answered answered,
                 void *arg)
 {
-    struct fake_ceph *f = hf_container_of(r, struct fake_ceph, runner);
+    struct played_ceph *f = hf_container_of(r, struct played_ceph, runner);
     struct question *q = HF_NEW(struct question);
     assert_true(timeout_ms > 0);
     *q = (struct question){.ceph = f, .text = json_loads(text, 0, NULL), .answered = answered, .arg = arg};
@@ -115,7 +115,7 @@ static void ask(struct hf_ceph_runner *r, const char *text, unsigned timeout_ms,
     hf_timer_start(f->cloud->controls[0].env, &q->timer, ASK_MS, answer_now, q);
 }
 
-static const struct hf_ceph_runner_ops fake_ops = {.ask = ask};
+static const struct hf_ceph_runner_ops played_ops = {.ask = ask};
 
 /* --- the scene --- */
 
@@ -167,9 +167,9 @@ Holdfast__V1__PrimaryStorage *ceph_storage(struct cloud *c)
     return s;
 }
 
-void ceph_play(struct cloud *c, struct fake_ceph *f)
+void ceph_play(struct cloud *c, struct played_ceph *f)
 {
-    *f = (struct fake_ceph){.runner.ops = &fake_ops, .cloud = c};
+    *f = (struct played_ceph){.runner.ops = &played_ops, .cloud = c};
     for (unsigned i = 0; i < MEMBERS; i++)
         c->controls[i].ceph = &f->runner;
 }

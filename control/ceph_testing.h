@@ -13,7 +13,7 @@
 #define KEY         "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="
 #define FSID        "e1beaa76-80a0-4a2b-8986-0117f450b32f"
 
-struct fake_ceph {
+struct played_ceph {
     struct hf_ceph_runner runner;
     struct cloud *cloud;
     const char *fails; /* what every question ends with, or NULL */
@@ -25,7 +25,7 @@ struct fake_ceph {
 };
 
 /* All control nodes ask it from now on. */
-void ceph_play(struct cloud *c, struct fake_ceph *f);
+void ceph_play(struct cloud *c, struct played_ceph *f);
 /* A primary storage in it, whose root pool is a user's own. */
 void ceph_put_storage(struct cloud *c);
 void ceph_attach(struct cloud *c, bool yes);

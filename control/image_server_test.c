@@ -93,7 +93,7 @@ static int bringer(struct cloud *c, const char *uuid, Holdfast__V1__Assignment *
 static void a_host_brings_an_image_in(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(2);
     Holdfast__V1__Assignment *told_of;
     ceph_play(c, &f);
@@ -145,7 +145,7 @@ static void a_host_brings_an_image_in(void **state)
 static void deleted_images_leave_the_pool(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
     put_server(c);
@@ -173,7 +173,7 @@ static void deleted_images_leave_the_pool(void **state)
 static void the_pairing(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
     ceph_put_storage(c);
@@ -210,7 +210,7 @@ static void the_pairing(void **state)
 static void servers_of_other_clusters_are_not_read(void **state)
 {
     (void)state;
-    struct fake_ceph f;
+    struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
     f.own_fsid = "e1beaa76-80a0-4a2b-8986-000000000000";
