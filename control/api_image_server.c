@@ -46,9 +46,10 @@ static hf_status remove_server(struct hf_draft *d, ProtobufCMessage *m)
     if (st == NULL || st->n_removing_image_uuids == 0 ||
         hf_condition_message(st->conditions, st->n_conditions, HF_CEPH_CONDITION) != NULL)
         return HF_STATUS_OK;
-    return hf_error(HF_PRECONDITION,
-                    "it still removes %zu deleted images from its pool: wait, or do what its condition 'Removal' says",
-                    st->n_removing_image_uuids);
+    return hf_error(
+        HF_PRECONDITION,
+        "it still removes %zu deleted images from its pool: wait, or do what its condition 'Removal' says",
+        st->n_removing_image_uuids);
 }
 
 static const char *const paths[] = {"spec.disabled", "spec.ceph.monitors", "spec.ceph.user", "spec.ceph.key",

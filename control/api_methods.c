@@ -151,22 +151,14 @@ static const struct hf_api_method methods[] = {
 #define METHODS_N (sizeof methods / sizeof methods[0])
 
 static const ProtobufCServiceDescriptor *const services[] = {
-    &holdfast__v1__zone_service__descriptor,
-    &holdfast__v1__cluster_service__descriptor,
-    &holdfast__v1__host_service__descriptor,
-    &holdfast__v1__primary_storage_service__descriptor,
-    &holdfast__v1__image_server_service__descriptor,
-    &holdfast__v1__image_service__descriptor,
-    &holdfast__v1__volume_service__descriptor,
-    &holdfast__v1__l2_network_service__descriptor,
-    &holdfast__v1__l3_network_service__descriptor,
-    &holdfast__v1__instance_offering_service__descriptor,
-    &holdfast__v1__instance_service__descriptor,
-    &holdfast__v1__affinity_group_service__descriptor,
-    &holdfast__v1__operation_service__descriptor,
-    &holdfast__v1__global_setting_service__descriptor,
-    &holdfast__v1__ha_service__descriptor,
-    &holdfast__v1__watch_service__descriptor,
+    &holdfast__v1__zone_service__descriptor,         &holdfast__v1__cluster_service__descriptor,
+    &holdfast__v1__host_service__descriptor,         &holdfast__v1__primary_storage_service__descriptor,
+    &holdfast__v1__image_server_service__descriptor, &holdfast__v1__image_service__descriptor,
+    &holdfast__v1__volume_service__descriptor,       &holdfast__v1__l2_network_service__descriptor,
+    &holdfast__v1__l3_network_service__descriptor,   &holdfast__v1__instance_offering_service__descriptor,
+    &holdfast__v1__instance_service__descriptor,     &holdfast__v1__affinity_group_service__descriptor,
+    &holdfast__v1__operation_service__descriptor,    &holdfast__v1__global_setting_service__descriptor,
+    &holdfast__v1__ha_service__descriptor,           &holdfast__v1__watch_service__descriptor,
     &holdfast__v1__control_service__descriptor,
 };
 

@@ -146,15 +146,17 @@ hf_status hf_instance_check_host(const struct hf_store *s, const Instance *inst,
 
 /* --- choice --- */
 
-hf_status hf_instance_check_root_storage(const struct hf_store *s, const Instance *inst, const char *storage_uuid)
+hf_status hf_instance_check_root_storage(const struct hf_store *s, const Instance *inst,
+                                         const char *storage_uuid)
 {
     HF_TRY(hf_instance_check_storage(s, inst, storage_uuid));
     return hf_image_server_check_pairing(s, inst->spec->image_uuid, storage_uuid);
 }
 
-/* Whether the root disk may lie there; *ret_st: the last word of an image server that does not serve a storage
- * which would do otherwise. */
-static bool may_choose(const struct hf_store *s, const Instance *inst, const char *storage_uuid, hf_status *ret_st)
+/* Whether the root disk may lie there; *ret_st: the last word of an image server that does not serve a
+ * storage which would do otherwise. */
+static bool may_choose(const struct hf_store *s, const Instance *inst, const char *storage_uuid,
+                       hf_status *ret_st)
 {
     hf_status st = hf_instance_check_storage(s, inst, storage_uuid);
     bool reached = hf_ok(st);

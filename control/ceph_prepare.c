@@ -193,7 +193,8 @@ static hf_status read_room(rados_t c, const json_t *question, json_t *answer)
     size_t i;
     json_int_t used = 0, available = 0;
     const char *pool = hf_ceph_text(json_array_get(json_object_get(question, "pools"), 0), "name");
-    HF_TRY(hf_wrap(hf_ceph_command(c, json_pack("{s:s}", "prefix", "df"), &df), "ask for the cluster's room"));
+    HF_TRY(
+        hf_wrap(hf_ceph_command(c, json_pack("{s:s}", "prefix", "df"), &df), "ask for the cluster's room"));
     json_array_foreach(json_object_get(df, "pools"), i, at)
     {
         const json_t *stats = json_object_get(at, "stats");

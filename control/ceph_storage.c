@@ -126,5 +126,6 @@ void hf_ceph_keys_hide(Storage *ps)
 
 void hf_ceph_server_keys_hide(Holdfast__V1__ImageServer *server)
 {
-    hide(server->spec != NULL ? server->spec->ceph : NULL, server->status != NULL ? server->status->ceph : NULL);
+    hide(server->spec != NULL ? server->spec->ceph : NULL,
+         server->status != NULL ? server->status->ceph : NULL);
 }

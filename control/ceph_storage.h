@@ -1,5 +1,5 @@
-/* A primary storage or image server on Ceph as its user describes it: what is taken, filled in, and never seen.
- * Pure.
+/* A primary storage or image server on Ceph as its user describes it: what is taken, filled in, and never
+ * seen. Pure.
  */
 #ifndef HF_CONTROL_CEPH_STORAGE_H
 #define HF_CONTROL_CEPH_STORAGE_H

@@ -1,6 +1,6 @@
-/* Fetches an image once, through a host, to its image server or into a storage, so that its checksum and format
- * are known to be good; later it notes in which storages' caches the template lies. Reports come from the
- * hosts' streams.
+/* Fetches an image once, through a host, to its image server or into a storage, so that its checksum and
+ * format are known to be good; later it notes in which storages' caches the template lies. Reports come from
+ * the hosts' streams.
  */
 #ifndef HF_CONTROL_IMAGE_CONTROLLER_H
 #define HF_CONTROL_IMAGE_CONTROLLER_H

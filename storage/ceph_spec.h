@@ -13,12 +13,12 @@
 #include "base/status.h"
 #include "base/uuid.h"
 
-#define HF_CEPH_MONITORS_MAX  16
-#define HF_CEPH_NAME_MAX      128 /* bytes of a pool, an image or a user, with the end mark */
-#define HF_CEPH_PATH_MAX      (sizeof "ceph://" + 2 * HF_CEPH_NAME_MAX)
-#define HF_CEPH_MON_HOST_MAX  (HF_CEPH_MONITORS_MAX * 24)
-#define HF_CEPH_MON_PORT      6789
-#define HF_CEPH_TEMPLATE_SNAP "holdfast"
+#define HF_CEPH_MONITORS_MAX   16
+#define HF_CEPH_NAME_MAX       128 /* bytes of a pool, an image or a user, with the end mark */
+#define HF_CEPH_PATH_MAX       (sizeof "ceph://" + 2 * HF_CEPH_NAME_MAX)
+#define HF_CEPH_MON_HOST_MAX   (HF_CEPH_MONITORS_MAX * 24)
+#define HF_CEPH_MON_PORT       6789
+#define HF_CEPH_TEMPLATE_SNAP  "holdfast"
 #define HF_CEPH_TEMPLATE_MAKER ".by-" /* <image uuid>.by-<host uuid>: a template that is not whole yet */
 
 /* "10.0.0.1" or "10.0.0.1:6789"; ret_host and ret_port may be NULL. */

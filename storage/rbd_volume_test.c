@@ -380,9 +380,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clones_of_templates),
-        cmocka_unit_test(templates),     cmocka_unit_test(another_host_is_faster),
-        cmocka_unit_test(volumes),       cmocka_unit_test(deletes),
-        cmocka_unit_test(wrong_volumes), cmocka_unit_test(clients_of_an_earlier_run),
+        cmocka_unit_test(templates),
+        cmocka_unit_test(another_host_is_faster),
+        cmocka_unit_test(volumes),
+        cmocka_unit_test(deletes),
+        cmocka_unit_test(wrong_volumes),
+        cmocka_unit_test(clients_of_an_earlier_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
