@@ -81,7 +81,8 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
 
 /* --- storages, networks, images, volumes --- */
 
-static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__CephStatus *st, const char *uuid)
+static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__CephStatus *st,
+                                                            const char *uuid)
 {
     for (size_t i = 0; i < st->n_host_keys; i++)
         if (strcmp(st->host_keys[i]->host_uuid, uuid) == 0)
@@ -91,8 +92,8 @@ static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__
 
 /* How the cluster is reached with the key that was made for uuid, without its pools. False: the pools or the
  * key are not there yet. */
-static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V1__CephStatus *st, const char *uuid,
-                        Holdfast__V1__CephAccess *a)
+static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V1__CephStatus *st,
+                        const char *uuid, Holdfast__V1__CephAccess *a)
 {
     if (spec == NULL || st == NULL || !st->prepared)
         return false;
@@ -110,7 +111,8 @@ static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V
     return true;
 }
 
-static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps, Holdfast__V1__CephAccess *a)
+static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps,
+                      Holdfast__V1__CephAccess *a)
 {
     const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
     if (!fill_access(spec, ps->status != NULL ? ps->status->ceph : NULL, b->host->meta->uuid, a))
@@ -214,7 +216,8 @@ static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, 
     m->format = image->spec->format == HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW ? "raw" : "qcow2";
     const Holdfast__V1__ImageServer *server =
         HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, image->spec->image_server_uuid);
-    const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
+    const Holdfast__V1__PrimaryStorage *ps =
+        HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
     if (server == NULL || strcmp(server->meta->uuid, storage_uuid) == 0)
         m->url = image->spec->url;
     else if (ps != NULL && ps->status != NULL && hf_image_server_has_cluster(server, ps->status->ceph))
@@ -248,7 +251,8 @@ static void add_images(struct build *b)
         const struct hf_image_fetch *f = hf_image_fetch(o);
         if (f == NULL || strcmp(f->host_uuid, b->host->meta->uuid) != 0)
             continue;
-        const Holdfast__V1__ImageServer *server = HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, f->storage_uuid);
+        const Holdfast__V1__ImageServer *server =
+            HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, f->storage_uuid);
         if (server != NULL)
             add_server(b, server);
         Holdfast__V1__ImageAssignment m = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;

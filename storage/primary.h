@@ -28,7 +28,7 @@ struct hf_image_source {
     const char *url;    /* http, https, file */
     const char *sha256; /* 64 hex digits, of the file as fetched */
     const char *format; /* "qcow2" or "raw" */
-    const char *server_pool; /* Ceph: cloned from this pool of the same cluster; "" or NULL: fetched from url */
+    const char *server_pool; /* Ceph: cloned from this pool of its cluster; "" or NULL: from url */
 };
 
 struct hf_image_info {
