@@ -86,6 +86,7 @@ struct cli_verb {
     const char *second_ref;         /* CLI_ACT: noun of a second argument, and */
     const char *second_path;        /* its request field; with second_ref NULL: plain text */
     const char *second_label;
+    const char *second_list;        /* plain text: list in the subject whose items' names it may be, as a lowerCamelCase path */
     const struct cli_column *columns; /* CLI_SHOW: of the answer's rows; default the noun's */
     enum cli_exit (*run)(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
     const char *help;

@@ -30,6 +30,22 @@ static void offer_names(const char *noun_name, const char *typed)
     json_decref(reply);
 }
 
+/* Of what is part of an object: its snapshots, say. */
+static void offer_parts(const struct cli_noun *noun, const char *subject, const char *list, const char *typed)
+{
+    char uuid[33];
+    json_t *object = NULL, *item;
+    const struct cli_verb *get = cli_verb_find(noun, "get");
+    hf_status st = cli_resolve(noun->name, subject, uuid);
+    if (hf_ok(st) && get)
+        st = cli_call(noun->service, get->method, json_pack("{s:s}", "uuid", uuid), 1500, &object);
+    hf_status_drop(st);
+    size_t i;
+    json_array_foreach(cli_json_at(object, list), i, item)
+        offer(json_string_value(cli_json_at(item, "name")), "", typed);
+    json_decref(object);
+}
+
 static void offer_choices(const struct cli_flag *f, const char *typed)
 {
     for (const char *p = f->choices; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
@@ -60,7 +76,10 @@ static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *ve
             offer_choices(open, typed);
         return;
     }
-    if (typed[0] != '-' && verb->shape != CLI_CREATE)
+    bool second = argc > 3 && verb->second_path && !verb->second_ref;
+    if (typed[0] != '-' && second && verb->second_list)
+        offer_parts(noun, argv[2], verb->second_list, typed);
+    else if (typed[0] != '-' && !second && verb->shape != CLI_CREATE)
         offer_names(argc > 3 && verb->second_ref ? verb->second_ref : verb->subject_ref ? verb->subject_ref : noun->name, typed);
     for (const struct cli_flag *f = verb->flags; f && f->name; f++)
         offer(f->name, "--", typed);

@@ -99,6 +99,7 @@ def grow_and_snapshot(cloud, ceph, root, instance):
     snapshots = cloud.cli.json("volume", "snapshot", "list", volume)
     assert [(s["name"], s["state"], s["ofRunningGuest"]) for s in snapshots] == [("before", "READY", True)]
     assert ceph.image(root, volume)["snapshots"] == [snapshots[0]["uuid"]]
+    assert cloud.cli.run("__complete", "volume", "snapshot", "revert", volume, "b").split() == ["before"]
     assert "stop it first" in cloud.refused("volume", "snapshot", "revert", volume, "before")
     return size
 
