@@ -69,6 +69,8 @@
     X(BLOCKLIST_BY_CLIENTS_PROVES, "rule 15", "Single clients on a blocklist count as the whole host, and the guard lets it.") \
     X(WRITE_FENCED_FILE_STORAGE_UNPROVEN, "rule 15", "A write-fenced instance leaves once one of its storages refuses its host, whatever its other disks lie on, and the guard lets it.") \
     X(UNBLOCK_BEFORE_NEXT_EPOCH, "rule 15", "A host is taken off a blocklist before it lives a later epoch, and the guard lets it.") \
+    X(STRICT_IS_WRITE_FENCED,  "rule 15",  "A strict instance leaves as a write-fenced one does, and the guard lets it.") \
+    X(BLOCKLIST_NOT_AWAITED,   "rule 15",  "An instance leaves by silence or power although a Ceph cluster was not seen to refuse its host.") \
     X(ADD_WHILE_REMOVING,      "rule 15",  "A host is put on a blocklist while a removal is under way whose end nobody knows.") \
     X(F_NOT_AWAITED,           "rule 13",  "Nobody waits for a guest's last writes: neither the keeper before its word, nor the leader behind another's, nor a start after an outage.") \
     X(LOST_START_FAILED,       "rule 17",  "A start whose answer was lost counts as one that failed.") \

@@ -341,7 +341,8 @@ const char *hf_ha_not_blocked(const struct hf_controllers *c, const Fence *f, co
         const Storage *ps =
             HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, i->spec->storage_uuids[k]);
         const Blocklist *list = hf_blocklist_find(f, i->spec->storage_uuids[k]);
-        if (ps == NULL || !hf_storage_is_ceph(ps) || (list != NULL && list->state >= STATE(ADDED)))
+        if (ps == NULL || !hf_storage_is_ceph(ps) || (list != NULL && list->state >= STATE(ADDED)) ||
+            HF_MUTANT(BLOCKLIST_NOT_AWAITED))
             continue;
         const struct hf_ha_block *b =
             hf_uuid_parse(f->meta->uuid, &fence) && hf_uuid_parse(ps->meta->uuid, &storage)
