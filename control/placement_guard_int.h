@@ -1,5 +1,5 @@
-/* The inside of the placement guard, shared by placement_guard.c (instances, hosts, fences) and
- * migration_guard.c (a placement that is moving). Pure. */
+/* The inside of the placement guard, shared by placement_guard.c (instances, hosts), fence_guard.c,
+ * blocklist_guard.c and migration_guard.c (a placement that is moving). Pure. */
 #ifndef HF_CONTROL_PLACEMENT_GUARD_INT_H
 #define HF_CONTROL_PLACEMENT_GUARD_INT_H
 
@@ -29,6 +29,15 @@ bool hf_guard_check_host(struct hf_guard_case *g, const char *doing, const char 
 bool hf_guard_check_end(struct hf_guard_case *g, const Holdfast__V1__Instance *before,
                         const Holdfast__V1__Placement__End *end, const char *host_uuid, uint64_t epoch,
                         uint64_t run);
+
+/* The text of a host's UUID has one spelling only: names of fences are made of it. */
+bool hf_guard_is_host_uuid(const char *text);
+/* The host's epoch after the transaction; 0 when there is no such host (or none granted). */
+uint64_t hf_guard_host_epoch(const struct hf_guard_view *view, const char *host_uuid, bool *ret_exists);
+
+/* --- fence_guard.c (rule 7) --- */
+
+bool hf_guard_check_fence(struct hf_guard_case *g);
 
 /* --- blocklist_guard.c (rule 15) --- */
 
