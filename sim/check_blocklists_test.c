@@ -179,6 +179,46 @@ BENCH_TEST(a_write_that_lands_after_the_next_run_has_written)
     assert_only(b, SIM_RULE_OLD_WRITE, "a write of run 2");
 }
 
+/* The host of VM loses power; nothing is done about it for that long. */
+static void stay_down(struct bench *b, int64_t ms)
+{
+    renew(b, 0);
+    copy(b, 0, VM, 2, false);
+    sim_checks_host_faulty(b->c, b->now, 0, true);
+    sim_checks_host_lost(b->c, b->now, 0, true);
+    tell_host(b, 0, false);
+    pass(b, ms);
+    sim_checks_disturbed(b->c, b->now, false); /* looks */
+}
+
+BENCH_TEST(a_write_fenced_one_is_back_sooner)
+{
+    set_up_ceph(b, TAKEOVER(WRITE_FENCED));
+    stay_down(b, b->t->write_fenced_ms + SIM_BLOCK_MS + SIM_PLACE_MS - 100);
+    assert_fine(b);
+    pass(b, 101);
+    sim_checks_disturbed(b->c, b->now, false);
+    assert_only(b, SIM_RULE_NEVER_STOP, "instance 'vm-0' is NeverStop");
+}
+
+BENCH_TEST(a_strict_one_waits_for_the_silence)
+{
+    set_up_ceph(b, TAKEOVER(STRICT));
+    stay_down(b, b->t->takeover_ms + SIM_PLACE_MS - 100);
+    assert_fine(b);
+    pass(b, 101);
+    sim_checks_disturbed(b->c, b->now, false);
+    assert_only(b, SIM_RULE_NEVER_STOP, "instance 'vm-0' is NeverStop");
+}
+
+BENCH_TEST(one_that_shares_its_address_waits_as_strict)
+{
+    set_up_ceph(b, TAKEOVER(WRITE_FENCED));
+    sim_checks_address(b->c, b->now, 2, "10.9.0.1");
+    stay_down(b, b->t->takeover_ms);
+    assert_fine(b);
+}
+
 /* --- the list --- */
 
 BENCH_TEST(a_host_that_nobody_fenced)
@@ -285,6 +325,9 @@ int main(void)
         cmocka_unit_test(one_that_leaves_without_a_blocklist),
         cmocka_unit_test(a_copy_that_can_write_again),
         cmocka_unit_test(a_write_that_lands_after_the_next_run_has_written),
+        cmocka_unit_test(a_write_fenced_one_is_back_sooner),
+        cmocka_unit_test(a_strict_one_waits_for_the_silence),
+        cmocka_unit_test(one_that_shares_its_address_waits_as_strict),
         cmocka_unit_test(a_host_that_nobody_fenced),
         cmocka_unit_test(two_hosts_with_one_address),
         cmocka_unit_test(an_address_of_a_daemon),
