@@ -31,7 +31,8 @@ hf_status hf_volume_check_size(uint64_t bytes)
 
 hf_status hf_volume_check_idle(const Volume *v)
 {
-    static const char *const texts[] = {"worked on", "snapshotted", "rid of a snapshot", "reverted", "flattened"};
+    static const char *const texts[] = {"worked on", "snapshotted", "rid of a snapshot", "reverted",
+                                        "flattened"};
     if (v->spec->work == NULL)
         return HF_STATUS_OK;
     size_t kind = (size_t)v->spec->work->kind;
@@ -45,9 +46,10 @@ static hf_status create_volume(struct hf_draft *d, ProtobufCMessage *m)
     Holdfast__V1__VolumeSpec *spec = v->spec;
     if (spec->type == HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT)
         return hf_error(HF_INVALID, "root volumes are made with their instances");
-    if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting || spec->work != NULL ||
-        spec->works != 0)
-        return hf_error(HF_INVALID, "leave spec.image_uuid, spec.instance_uuid, spec.deleting and spec.work empty");
+    if (spec->image_uuid[0] != '\0' || spec->instance_uuid[0] != '\0' || spec->deleting ||
+        spec->work != NULL || spec->works != 0)
+        return hf_error(HF_INVALID,
+                        "leave spec.image_uuid, spec.instance_uuid, spec.deleting and spec.work empty");
     HF_TRY(hf_wrap(hf_volume_check_size(spec->size_bytes), "spec.size_bytes"));
     spec->type = HOLDFAST__V1__VOLUME_SPEC__TYPE__DATA;
     v->status->state = HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;

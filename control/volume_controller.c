@@ -66,7 +66,8 @@ static bool in_use(const struct hf_controllers *c, const Holdfast__V1__Volume *v
     return i != NULL && hf_placement_open(i->placement);
 }
 
-bool hf_volume_reached_by(struct hf_controllers *c, const Holdfast__V1__Volume *v, const Holdfast__V1__Host *h)
+bool hf_volume_reached_by(struct hf_controllers *c, const Holdfast__V1__Volume *v,
+                          const Holdfast__V1__Host *h)
 {
     const char *local = v->status != NULL ? v->status->host_uuid : "";
     if (!hf_controllers_host_usable(c, h) || (local[0] != '\0' && strcmp(local, h->meta->uuid) != 0))

@@ -25,7 +25,8 @@ hf_status hf_libvirt_domain_resume(virConnectPtr conn, const struct hf_uuid *u) 
 /* OK also when there is none. */
 hf_status hf_libvirt_domain_destroy(virConnectPtr conn, const struct hf_uuid *u) HF_MUST_USE;
 
-/* Its disk number `disk` is that large at least, and the guest knows it. QEMU does it, which has the image open. */
+/* Its disk number `disk` is that large at least, and the guest knows it. QEMU does it, which has the image
+ * open. */
 hf_status hf_libvirt_domain_grow_disk(virConnectPtr conn, const struct hf_uuid *u, unsigned disk,
                                       uint64_t size_bytes) HF_MUST_USE;
 

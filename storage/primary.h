@@ -53,7 +53,7 @@ struct hf_rbd_access {
 enum hf_volume_change_kind {
     HF_VOLUME_SNAPSHOT,
     HF_VOLUME_DELETE_SNAPSHOT,
-    HF_VOLUME_REVERT,  /* to a snapshot; no run of its instance is open, and none begins before it is known to be done */
+    HF_VOLUME_REVERT,  /* to a snapshot; no run is open, and none begins before it is known to be done */
     HF_VOLUME_FLATTEN, /* it needs its template no more */
 };
 
@@ -96,10 +96,11 @@ struct hf_primary_ops {
      * fewer. NULL as rbd is. */
     const struct hf_ceph_seen *(*seen)(struct hf_primary *p);
     void (*close)(struct hf_primary *p); /* calls under way still call back */
-    /* May be repeated; one that comes late, after others have followed, does no harm. NULL: it cannot. NOT_FOUND, CONFLICT:
-     * it cannot be done, and nothing has been. progress (may be NULL) is called on the loop. */
-    void (*change_volume)(struct hf_primary *p, const char *install_path, const struct hf_volume_change *change,
-                          unsigned deadline_ms,
+    /* May be repeated; one that comes late, after others have followed, does no harm. NULL: it cannot.
+     * NOT_FOUND, CONFLICT: it cannot be done, and nothing has been. progress (may be NULL) is called on the
+     * loop. */
+    void (*change_volume)(struct hf_primary *p, const char *install_path,
+                          const struct hf_volume_change *change, unsigned deadline_ms,
                           void (*progress)(void *arg, uint64_t done, uint64_t total),
                           hf_primary_change_cb cb, void *arg);
 };

@@ -21,8 +21,10 @@ hf_status hf_qemu_img_info(const char *path, const char *format, unsigned deadli
 hf_status hf_qemu_img_create(const char *path, const char *backing, const char *backing_format,
                              uint64_t size_bytes, unsigned deadline_ms) HF_MUST_USE;
 
-/* Makes it larger. An error when a QEMU or another qemu-img has it open (where image locks reach), or when it is larger. */
-hf_status hf_qemu_img_grow(const char *path, const char *format, uint64_t size_bytes, unsigned deadline_ms) HF_MUST_USE;
+/* Makes it larger. An error when a QEMU or another qemu-img has it open (where image locks reach), or when it
+ * is larger. */
+hf_status hf_qemu_img_grow(const char *path, const char *format, uint64_t size_bytes,
+                           unsigned deadline_ms) HF_MUST_USE;
 
 /* The content as a raw file, with holes where it is zero; what was there is replaced. */
 hf_status hf_qemu_img_to_raw(const char *path, const char *format, const char *raw, unsigned deadline_ms) HF_MUST_USE;

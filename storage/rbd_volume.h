@@ -75,7 +75,8 @@ hf_status hf_rbd_have_volume(struct hf_rbd *r, const struct hf_rbd_name *n,
                              const struct hf_rbd_name *template_, uint64_t size_bytes,
                              unsigned *ret_evicted) HF_MUST_USE;
 
-/* Its snapshots, then itself: to the trash, then for good; OK when it is not there. CONFLICT: a snapshot has clones. */
+/* Its snapshots, then itself: to the trash, then for good; OK when it is not there. CONFLICT: a snapshot has
+ * clones. */
 hf_status hf_rbd_delete(struct hf_rbd *r, const struct hf_rbd_name *n) HF_MUST_USE;
 
 #endif
