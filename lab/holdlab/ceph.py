@@ -295,6 +295,19 @@ class Ceph:
     def blocklist(self):
         return sorted(self.command({"prefix": "osd dump"})["blocklist"])
 
+    def block(self, address):
+        """As an administrator does by hand: every client of that address is refused."""
+        self.command({"prefix": "osd blocklist", "blocklistop": "add", "addr": f"{address}:0/0", "expire": 600.0})
+
+    def unblock(self, address):
+        self.command({"prefix": "osd blocklist", "blocklistop": "rm", "addr": f"{address}:0/0"})
+
+    def fill(self, full=True):
+        """As if the OSDs were full, by the share at which they count as that; or as they are."""
+        for which, ratio in (("nearfull", 1e-6), ("backfillfull", 2e-6), ("full", 3e-6)) if full else \
+                (("full", 0.95), ("backfillfull", 0.9), ("nearfull", 0.85)):
+            self.command({"prefix": f"osd set-{which}-ratio", "ratio": ratio})
+
     def images(self, pool):
         """Names of the images of a pool."""
         return self._in_pool(pool, lambda rbd, io: sorted(rbd.RBD().list(io)))
