@@ -350,3 +350,54 @@ def test_a_lost_host(cloud, ceph, storage, takeover, proof):
     assert not set(listed) & set(ceph.blocklist())
     assert cloud.copies("phoenix") == 1
     cloud.delete("phoenix")
+
+
+def wait_next_epoch(cloud, uuid, epoch):
+    """The host is back in a later epoch; returns that."""
+    def back():
+        status = cloud.cli.get("host", uuid)["status"]
+        return int(status["epoch"]) if int(status["epoch"]) > epoch and status["state"] == "CONNECTED" else None
+    return cloud.cli.wait("the host's next epoch", back, 120)
+
+
+def power_cycle(cloud, host, uuid, watchdog):
+    epoch = int(cloud.cli.get("host", uuid)["status"]["epoch"])
+    host.power_off()
+    host.watchdog = watchdog
+    host.power_on()
+    return wait_next_epoch(cloud, uuid, epoch)
+
+
+def test_a_frozen_host_that_goes_on(cloud, ceph, storage):
+    """A host hangs as a whole and has no watchdog, so that all its processes go on later. Its instance is write-fenced and runs
+    elsewhere meanwhile; what goes on writes nothing more and is killed by its own keeper. Then the host is taken off the blocklist
+    and runs instances again."""
+    host = cloud.lab.hosts[-1]
+    uuid = next(h["meta"]["uuid"] for h in cloud.cli.json("host", "list") if h["spec"]["managementIp"] == host.address)
+    whole = f"{host.address}:0/0"
+    epoch = power_cycle(cloud, host, uuid, watchdog=False)
+    try:
+        cloud.cli.wait("a good word of all hosts", lambda: all_good(cloud, storage), 60)
+        cloud.create("icy", "--storage", storage, "--ha", "NeverStop", "--takeover", "write-fenced")
+        if cloud.host_of("icy") != host:
+            cloud.cli.run("instance", "migrate", "icy", "--host", uuid)
+        run = cloud.run_of("icy")
+        host.freeze()
+        try:
+            cloud.wait_new_run("icy", run)
+            fence = next(f for f in cloud.cli.json("ha", "fences") if f["hostUuid"] == uuid and int(f["epoch"]) == epoch)
+            assert "BLOCKLIST" in {e["kind"] for e in fence["evidence"]}
+            assert [whole in b["entries"] for b in fence["blocklists"]] == [True] and whole in ceph.blocklist()
+            after = cloud.guest("icy").wait_status()
+            assert cloud.copies("icy") == 2  # the old one stands still
+        finally:
+            host.thaw()
+        cloud.cli.wait("the end of the old run", lambda: cloud.copies("icy") == 1, 60)
+        wait_next_epoch(cloud, uuid, epoch)
+        cloud.cli.wait("the host off the blocklist", lambda: whole not in ceph.blocklist(), 120)
+        cloud.cli.wait("a good word of all hosts", lambda: all_good(cloud, storage), 60)
+        cloud.cli.run("instance", "migrate", "icy", "--host", uuid)
+        assert cloud.host_of("icy") == host and cloud.guest("icy").wait_status()["boot_id"] == after["boot_id"]
+        cloud.delete("icy")
+    finally:
+        power_cycle(cloud, host, uuid, watchdog=True)
