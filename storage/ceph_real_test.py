@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Starts a Ceph cluster in a network namespace of its own and runs the tests that need one: ceph_real_test.py LAB-DIR PROGRAM."""
+"""Starts a Ceph cluster in a network namespace of its own and runs the tests that need one: ceph_real_test.py LAB-DIR PROGRAM..."""
 import os
 import subprocess
 import sys
@@ -8,7 +8,7 @@ SKIPPED = 77
 
 
 def main():
-    lab, program = sys.argv[1:]
+    lab, *programs = sys.argv[1:]
     sys.path.insert(0, lab)
     from holdlab import ceph_alone
     why = ceph_alone.unavailable()
@@ -19,7 +19,9 @@ def main():
         machine, address = alone.machine(1)
         env = dict(os.environ, HF_CEPH_MON=alone.address, HF_CEPH_KEY=alone.ceph.key(), HF_CEPH_MACHINE=machine,
                    HF_CEPH_MACHINE_IP=address)
-        return subprocess.run(["ip", "netns", "exec", alone.fabric, program], timeout=200, check=False, env=env).returncode
+        codes = [subprocess.run(["ip", "netns", "exec", alone.fabric, program], timeout=200, check=False, env=env).returncode
+                 for program in programs]
+        return max(codes, key=abs)
 
 
 if __name__ == "__main__":

@@ -299,6 +299,17 @@ class Ceph:
         """As an administrator does by hand: every client of that address is refused."""
         self.command({"prefix": "osd blocklist", "blocklistop": "add", "addr": f"{address}:0/0", "expire": 600.0})
 
+    def block_client(self, address):
+        """One client: "10.0.0.1:0/123"."""
+        self.command({"prefix": "osd blocklist", "blocklistop": "add", "addr": address, "expire": 600.0})
+
+    def watchers(self, pool, name):
+        """The clients that have an image open for writing."""
+        def look(rbd, io):
+            with rbd.Image(io, name, read_only=True) as image:
+                return [w["addr"] for w in image.watchers_list()]
+        return self._in_pool(pool, look)
+
     def unblock(self, address):
         self.command({"prefix": "osd blocklist", "blocklistop": "rm", "addr": f"{address}:0/0"})
 
