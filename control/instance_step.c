@@ -209,7 +209,7 @@ static bool follow_report(Holdfast__V1__Instance *i, const struct hf_instance_fa
         hf_pb_set(&i->spec->host_uuid, "");
         changed = true;
     }
-    changed |= say(i, HF_CONDITION_READY, runs ? NULL : seen->blocked, f->wall_ms);
+    changed |= say(i, HF_CONDITION_READY, seen->state == SEEN(RUNNING) ? NULL : seen->blocked, f->wall_ms);
     state_t state = i->spec->deleting ? STATE(DELETING) : state_of_report(i, seen);
     return set_state(i, state, f->wall_ms) || changed;
 }

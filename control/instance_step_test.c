@@ -74,6 +74,22 @@ static void a_report_is_taken_once(void **state)
     holdfast__v1__instance__free_unpacked(i, NULL);
 }
 
+static void what_keeps_a_guest_paused_is_told(void **state)
+{
+    (void)state;
+    Instance *i = placed();
+    Holdfast__V1__InstanceReport r = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    r.blocked = (char *)"a disk failed";
+    see(i, SEEN(PAUSED), NOW, NULL, &r);
+    assert_int_equal(i->status->state, STATE(PAUSED));
+    assert_string_equal(
+        hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY),
+        "a disk failed");
+    see(i, SEEN(RUNNING), NOW + 1, NULL, NULL);
+    assert_null(hf_condition_message(i->status->conditions, i->status->n_conditions, HF_CONDITION_READY));
+    holdfast__v1__instance__free_unpacked(i, NULL);
+}
+
 static void lost_contact_hides_the_state_and_contact_alone_does_not_bring_it_back(void **state)
 {
     (void)state;
@@ -330,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_is_taken_once),
+        cmocka_unit_test(what_keeps_a_guest_paused_is_told),
         cmocka_unit_test(lost_contact_hides_the_state_and_contact_alone_does_not_bring_it_back),
         cmocka_unit_test(an_end_leaves_power_on_only_when_it_is_to_start_again),
         cmocka_unit_test(the_last_of_too_many_ends_holds_it),

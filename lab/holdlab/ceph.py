@@ -319,6 +319,10 @@ class Ceph:
                 (("full", 0.95), ("backfillfull", 0.9), ("nearfull", 0.85)):
             self.command({"prefix": f"osd set-{which}-ratio", "ratio": ratio})
 
+    def is_full(self):
+        """Writes wait for room."""
+        return any("full" in p["flags_names"].split(",") for p in self.command({"prefix": "osd dump"})["pools"])
+
     def images(self, pool):
         """Names of the images of a pool."""
         return self._in_pool(pool, lambda rbd, io: sorted(rbd.RBD().list(io)))
