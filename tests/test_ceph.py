@@ -52,10 +52,7 @@ def storage(cloud, ceph):
     create(cloud, ceph, STORAGE)
     cloud.cli.run("cluster", "attach-storage", CLUSTER, STORAGE)
 
-    def all_good():
-        views = cloud.cli.get("storage", STORAGE).get("status", {}).get("hosts", [])
-        return len(views) == len(cloud.lab.hosts) and all(v.get("ok") for v in views)
-    cloud.cli.wait("a good word of all hosts on the storage", all_good, 60)
+    cloud.cli.wait("a good word of all hosts on the storage", lambda: all_good(cloud, STORAGE), 60)
     yield STORAGE
     left = [i["meta"]["name"] for i in cloud.cli.json("instance", "list")
             if i["spec"]["primaryStorageUuid"] == cloud.cli.get("storage", STORAGE)["meta"]["uuid"]]
@@ -317,6 +314,68 @@ def test_an_outage_of_the_cluster(cloud, ceph, storage):
     cloud.delete("sturdy")
 
 
+def all_good(cloud, storage):
+    views = cloud.cli.get("storage", storage).get("status", {}).get("hosts", [])
+    return len(views) == len(cloud.lab.hosts) and all(v.get("ok") for v in views)
+
+
+def test_a_full_cluster(cloud, ceph, storage):
+    """Writes wait for room, for longer than a lease lasts; no host loses its lease for that, and no guest its life."""
+    before, good = cloud.create("patient", "--storage", storage, "--ha", "NeverStop"), leases(cloud)
+    run = cloud.run_of("patient")
+    ceph.fill()
+    try:
+        cloud.cli.wait("a full cluster", ceph.is_full, 60)
+        time.sleep(5)  # longer than the lease
+    finally:
+        ceph.fill(False)
+    assert cloud.guest("patient").wait_status()["boot_id"] == before["boot_id"]
+    assert (cloud.run_of("patient"), leases(cloud)) == (run, good)
+    cloud.cli.wait("room again", lambda: not ceph.is_full() and
+                   int(cloud.cli.get("storage", storage)["status"].get("availableBytes", 0)) > 0, 60)
+    cloud.delete("patient")
+
+
+def test_a_host_on_the_blocklist(cloud, ceph, storage):
+    """Put there by hand: its guest can write no more, its keeper closes its lease and kills, it says why, and its instance runs
+    elsewhere. Taken off by hand, it works again by itself."""
+    cloud.create("banned", "--storage", storage, "--ha", "NeverStop")
+    host, run = cloud.host_of("banned"), cloud.run_of("banned")
+    uuid = cloud.instance("banned")["placement"]["hostUuid"]
+    views = cloud.cli.get("storage", storage)["status"]["hosts"]
+    assert all(v.get("ok") for v in views)
+    ceph.block(host.address)
+    try:
+        cloud.wait_new_run("banned", run)
+        assert cloud.host_of("banned") != host and cloud.copies("banned") == 1
+        cloud.cli.wait("the host's own word", lambda: any(
+            v["hostUuid"] == uuid and "on its blocklist" in v.get("message", "")
+            for v in cloud.cli.get("storage", storage)["status"]["hosts"]), 60)
+    finally:
+        ceph.unblock(host.address)
+    cloud.cli.wait("a good word of all hosts", lambda: all_good(cloud, storage), 60)
+    cloud.cli.run("instance", "migrate", "banned", "--host", uuid)
+    assert cloud.host_of("banned") == host
+    cloud.delete("banned")
+
+
+def test_a_guest_that_the_cluster_refuses(cloud, ceph, storage):
+    """Its client alone: QEMU stops it at its next write, and it is not let go on, as it could not write again."""
+    cloud.create("refused", "--storage", storage)
+    volume = cloud.instance("refused")["spec"]["rootVolumeUuid"]
+    for client in ceph.watchers(pool(cloud, "pri-v-r-"), volume):
+        ceph.block_client(client)
+    cloud.wait_state("refused", "PAUSED")
+    cloud.cli.wait("the reason", lambda: any("the cluster refuses it" in c.get("message", "")
+                                             for c in cloud.instance("refused")["status"].get("conditions", [])), 60)
+    assert cloud.state("refused") == "PAUSED"
+    cloud.cli.run("instance", "stop", "refused", "--force")
+    cloud.wait_state("refused", "STOPPED")
+    cloud.cli.run("instance", "start", "refused")
+    cloud.guest("refused").wait_status()
+    cloud.delete("refused")
+
+
 def fence_of(cloud, uuid, epoch):
     return next(f for f in cloud.cli.json("ha", "fences") if f["hostUuid"] == uuid and int(f["epoch"]) == epoch)
 
@@ -385,7 +444,7 @@ def test_a_frozen_host_that_goes_on(cloud, ceph, storage):
         host.freeze()
         try:
             cloud.wait_new_run("icy", run)
-            fence = next(f for f in cloud.cli.json("ha", "fences") if f["hostUuid"] == uuid and int(f["epoch"]) == epoch)
+            fence = fence_of(cloud, uuid, epoch)
             assert "BLOCKLIST" in {e["kind"] for e in fence["evidence"]}
             assert [whole in b["entries"] for b in fence["blocklists"]] == [True] and whole in ceph.blocklist()
             after = cloud.guest("icy").wait_status()
