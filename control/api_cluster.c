@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_rules.h"
-#include "control/ceph_storage.h"
 #include "control/pb_list.h"
 #include "control/placement_guard.h"
 #include "control/storage_kind.h"
@@ -83,7 +82,7 @@ static const char *place_of(const Holdfast__V1__PrimaryStorage *ps)
     return hf_storage_is_nfs(ps) ? ps->spec->url : ps->spec->path;
 }
 
-/* Hosts would keep two storages in one directory, or have two sets of rights with one key. */
+/* Hosts would keep two storages in one directory. */
 static hf_status attach_storage(struct hf_draft *d, const Cluster *cl, const ProtobufCMessage *m)
 {
     const char *place = place_of((const Holdfast__V1__PrimaryStorage *)m);
@@ -94,12 +93,6 @@ static hf_status attach_storage(struct hf_draft *d, const Cluster *cl, const Pro
         if (other != NULL && strcmp(place_of(other), place) == 0)
             st = hf_error(HF_PRECONDITION, "its path %s is that of storage '%s', which is attached already",
                           place, other->meta->name);
-        else if (other != NULL && hf_ceph_storages_share(other, (const Holdfast__V1__PrimaryStorage *)m))
-            st = hf_error(
-                HF_PRECONDITION,
-                "it is in the same Ceph cluster as storage '%s', which is attached already, and a host "
-                "has one key for each: use that one",
-                other->meta->name);
         if (other != NULL)
             holdfast__v1__primary_storage__free_unpacked(other, NULL);
         HF_TRY(st);

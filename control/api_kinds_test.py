@@ -88,22 +88,6 @@ class Infrastructure(ApiTest):
         self.call(attach, clusterUuid=self.c, uuid=made.meta.uuid)
         self.fails(Code.FAILED_PRECONDITION, "10.0.0.5:/export is that of", attach, clusterUuid=self.c, uuid=twin.meta.uuid)
 
-    def test_ceph_storages_of_one_cluster(self):
-        """A host has one key for each Ceph cluster, so it uses one storage of it."""
-        attach = "ClusterService/AttachPrimaryStorage"
-
-        def made(*monitors):
-            ceph = {"monitors": list(monitors), "cephxOff": True}
-            return self.create(
-                "PrimaryStorageService", "primary_storage", {"zoneUuid": self.z, "type": "CEPH", "ceph": ceph}
-            ).meta
-
-        first = made("10.255.255.1", "10.255.255.2")
-        self.call(attach, clusterUuid=self.c, uuid=first.uuid)
-        twin = made("10.255.255.2").uuid
-        self.fails(Code.FAILED_PRECONDITION, "same Ceph cluster as storage '%s'" % first.name, attach, clusterUuid=self.c, uuid=twin)
-        self.call(attach, clusterUuid=self.c, uuid=made("10.255.255.3").uuid)
-
     def test_storage_paths(self):
         for path, words in [
             ("/", "'/'"),

@@ -110,25 +110,6 @@ bool hf_ceph_server_pool_is_made(const Holdfast__V1__ImageServer *server)
     return is_named(server->spec->ceph->image_pool, SERVER_PREFIX, server->meta->uuid);
 }
 
-static const char *fsid_of(const Storage *ps)
-{
-    return ps->status != NULL && ps->status->ceph != NULL ? ps->status->ceph->fsid : ps->spec->ceph->fsid;
-}
-
-bool hf_ceph_storages_share(const Storage *a, const Storage *b)
-{
-    const Cluster *x = a->spec->ceph, *y = b->spec->ceph;
-    if (x == NULL || y == NULL)
-        return false;
-    if (fsid_of(a)[0] != '\0' && fsid_of(b)[0] != '\0')
-        return strcmp(fsid_of(a), fsid_of(b)) == 0;
-    for (size_t i = 0; i < x->n_monitors; i++)
-        for (size_t k = 0; k < y->n_monitors; k++)
-            if (strcmp(x->monitors[i], y->monitors[k]) == 0)
-                return true;
-    return false;
-}
-
 /* Both may be NULL. */
 static void hide(Cluster *c, Holdfast__V1__CephStatus *st)
 {

@@ -20,9 +20,6 @@ hf_status hf_ceph_cluster_check(const Holdfast__V1__CephCluster *c) HF_MUST_USE;
 bool hf_ceph_pool_is_made(const Holdfast__V1__PrimaryStorage *ps, const char *pool);
 bool hf_ceph_server_pool_is_made(const Holdfast__V1__ImageServer *server);
 
-/* Both are in one Ceph cluster, as far as that is known. */
-bool hf_ceph_storages_share(const Holdfast__V1__PrimaryStorage *a, const Holdfast__V1__PrimaryStorage *b);
-
 /* Replaces all keys by HF_CEPH_KEY_SHOWN. */
 void hf_ceph_keys_hide(Holdfast__V1__PrimaryStorage *ps);
 void hf_ceph_server_keys_hide(Holdfast__V1__ImageServer *server);
