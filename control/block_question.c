@@ -171,7 +171,8 @@ char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const
     return text_of(q);
 }
 
-/* A question whose answer was lost may have had a whole address refused of which only clients are confirmed. */
+/* A question whose answer was lost may have had a whole address refused of which only clients are confirmed.
+ */
 json_t *hf_block_removals(const struct hf_world *w, const Storage *ps, const Fence *f)
 {
     const Holdfast__V1__Fence__Blocklist *b = hf_blocklist_find(f, ps->meta->uuid);

@@ -16,7 +16,7 @@
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/storage.pb-c.h"
 
-#define HF_BLOCK_INTERFACES_MAX 32    /* addresses of a host's interfaces that are asked for */
+#define HF_BLOCK_INTERFACES_MAX 32 /* addresses of a host's interfaces that are asked for */
 
 /* Notes what is known to be asked for, in a blocklist that is becoming WANTED. */
 void hf_block_note_addresses(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
@@ -25,8 +25,8 @@ void hf_block_note_addresses(const struct hf_world *w, const Holdfast__V1__Prima
 /* {"verb": "fence", …} (control/hf_ceph.h); to be freed. The fence has a blocklist of that storage. */
 char *hf_block_fence_question(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
                               const Holdfast__V1__Fence *f);
-/* What is to go from the cluster's blocklist: what is known to be there, and what an unknown answer may have put
- * there of the same addresses. The fence has a blocklist of that storage. A new array of texts. */
+/* What is to go from the cluster's blocklist: what is known to be there, and what an unknown answer may have
+ * put there of the same addresses. The fence has a blocklist of that storage. A new array of texts. */
 json_t *hf_block_removals(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
                           const Holdfast__V1__Fence *f);
 /* {"verb": "unfence", …} of that */

@@ -28,7 +28,7 @@ struct hf_ha_controller {
     struct hf_detector *detector;
     struct hf_ha_power *powers; /* hosts whose power is being cut */
     struct hf_ha_block *blocks; /* what is remembered of blocklists */
-    bool busy; /* an edit of it is under way: nothing is decided on what it changes */
+    bool busy;                  /* an edit of it is under way: nothing is decided on what it changes */
 };
 
 struct hf_ha_controller *hf_ha_create(struct hf_controllers *c);
@@ -53,10 +53,13 @@ bool hf_ha_record_moves(const struct hf_controllers *c, const char *host_uuid, u
 
 /* ha_fencing.c: fences and evidence that are due. True: something is being committed. */
 bool hf_ha_fence(struct hf_controllers *c);
-/* ha_power.c: how it stands with the power of this host's present epoch; the texts live until the next call of these. */
-void hf_ha_power_view(struct hf_controllers *c, const struct hf_world_object *host, struct hf_fence_power *ret);
+/* ha_power.c: how it stands with the power of this host's present epoch; the texts live until the next call
+ * of these. */
+void hf_ha_power_view(struct hf_controllers *c, const struct hf_world_object *host,
+                      struct hf_fence_power *ret);
 /* For each of a plan's actions of the kind POWER; the others are stopped by hf_ha_power_done(). */
-void hf_ha_power_act(struct hf_controllers *c, const struct hf_world_object *host, const struct hf_fence_action *a);
+void hf_ha_power_act(struct hf_controllers *c, const struct hf_world_object *host,
+                     const struct hf_fence_action *a);
 void hf_ha_power_done(struct hf_controllers *c);
 /* What the devices of the level that is off have said. */
 void hf_ha_power_testify(struct hf_controllers *c, const struct hf_uuid *host, uint64_t epoch,

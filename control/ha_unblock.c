@@ -45,9 +45,8 @@ static bool has_one_of(const Blocklist *b, const json_t *entries)
 {
     const json_t *at;
     size_t i;
-    json_array_foreach(entries, i, at)
-        if (has_entry(b, json_string_value(at), json_string_length(at) + 1))
-            return true;
+    json_array_foreach(entries, i,
+                       at) if (has_entry(b, json_string_value(at), json_string_length(at) + 1)) return true;
     return false;
 }
 

@@ -121,7 +121,8 @@ static bool all_known(const Holdfast__V1__HostStatus *st, const char *storage_uu
 {
     const Holdfast__V1__HostStatus__StorageClients *known = hf_storage_clients(st, storage_uuid);
     for (size_t i = 0; i < w->n_clients; i++)
-        if (known == NULL || known->epoch != st->epoch || !hf_pb_list_has(known->addresses, known->n_addresses, w->clients[i]))
+        if (known == NULL || known->epoch != st->epoch ||
+            !hf_pb_list_has(known->addresses, known->n_addresses, w->clients[i]))
             return false;
     return true;
 }
