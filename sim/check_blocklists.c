@@ -197,7 +197,8 @@ static struct sim_blocklist *known_blocklist(struct sim_fence *f, struct sim_sto
 }
 
 /* In its present life it has written its lease there: who has not runs nothing that has a disk there. */
-static bool has_clients(struct sim_known_host *h, const struct sim_fence *f, const struct sim_store_storage *s)
+static bool has_clients(struct sim_known_host *h, const struct sim_fence *f,
+                        const struct sim_store_storage *s)
 {
     const struct sim_lease *l = sim_lease_of(&h->facts, &s->uuid);
     return h->epoch == f->epoch && l != NULL && l->started_ns >= h->epoch_since_ns;

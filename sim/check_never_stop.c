@@ -89,8 +89,8 @@ bool sim_fits(const struct sim_checks *c, const struct sim_instance *i, const st
               const struct sim_instance *without)
 {
     const struct sim_known_host *from = i->placement.host;
-    return has_room(c, h, i, without) && !is_closed_to(h, i) && !sim_is_refused_at(h, i) && sim_kept_apart_by(c, i, h, without) == NULL &&
-           (i->bound_to == NULL || i->bound_to == h) &&
+    return has_room(c, h, i, without) && !is_closed_to(h, i) && !sim_is_refused_at(h, i) &&
+           sim_kept_apart_by(c, i, h, without) == NULL && (i->bound_to == NULL || i->bound_to == h) &&
            (from == NULL || hf_uuid_equal(&h->cluster, &from->cluster));
 }
 

@@ -92,7 +92,7 @@ struct sim_host_facts { /* what is true of the machine */
     struct sim_lease leases[SIM_LEASES_MAX];
     size_t n_leases;
     char address[SIM_ENTRY]; /* towards Ceph clusters, since it booted; "": nobody told */
-    bool shared; /* another host had it, too, at some time */
+    bool shared;             /* another host had it, too, at some time */
 };
 
 struct sim_known_host {
@@ -158,7 +158,7 @@ struct sim_instance {
     /* as stored */
     bool stored, deleted;
     struct sim_placement placement;
-    uint64_t over_run;                  /* every run up to this one is over */
+    uint64_t over_run;      /* every run up to this one is over */
     uint64_t unwriting_run; /* every run up to this one may execute for as long as it cannot write */
     bool write_fenced;
     uint64_t called_off_run;            /* the copy of the last migration that was called off */
@@ -323,7 +323,8 @@ bool sim_is_at_rest(const struct sim_checks *c, const struct sim_known_host *h);
 
 /* --- check_blocklists.c --- */
 /* Every storage of the instance refuses all that comes from this host, for ever or until the list changes. */
-bool sim_cannot_write(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h);
+bool sim_cannot_write(const struct sim_checks *c, const struct sim_instance *i,
+                      const struct sim_known_host *h);
 struct Holdfast__V1__Fence;
 void sim_take_blocklists(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h, struct sim_fence *f,
                          const struct Holdfast__V1__Fence *m);
@@ -331,9 +332,10 @@ void sim_judge_blocklist_evidence(struct sim_checks *c, int64_t now_ns, struct s
                                   struct sim_fence *f, const struct sim_store_storage *s);
 /* It is write-fenced, and all its storages are Ceph's. */
 bool sim_needs_blocklist_only(const struct sim_instance *i);
-/* Nothing keeps the clusters from refusing all of the host's clients: its address is its own, and it is not on a
- * list for an earlier life. */
-bool sim_can_be_refused(const struct sim_checks *c, const struct sim_instance *i, const struct sim_known_host *h);
+/* Nothing keeps the clusters from refusing all of the host's clients: its address is its own, and it is not
+ * on a list for an earlier life. */
+bool sim_can_be_refused(const struct sim_checks *c, const struct sim_instance *i,
+                        const struct sim_known_host *h);
 /* By what the log says one of the instance's storages may refuse this host. */
 bool sim_is_refused_at(const struct sim_known_host *h, const struct sim_instance *i);
 /* A Ceph storage of the instance that was never confirmed to refuse this life's clients; NULL: there is none.

@@ -87,7 +87,8 @@ static hf_status show_schedule(const struct sim_options *o)
     HF_TRY(sim_profile_get(o->profile, &p));
     struct sim_sizes z = sim_sizes_draw(o->first_seed, &p);
     struct sim_schedule s = sim_schedule_draw(o->first_seed, &p, &z);
-    printf("# seed %llu, profile %s: %u nodes, %u hosts, %u instances, %u clients, %u shared storages (%d of Ceph), "
+    printf("# seed %llu, profile %s: %u nodes, %u hosts, %u instances, %u clients, %u shared storages (%d of "
+           "Ceph), "
            "timing %s\n"
            "# %lld s with faults, %lld s to settle\n",
            (unsigned long long)o->first_seed, p.name, z.nodes, z.hosts, z.instances, z.clients,

@@ -67,7 +67,8 @@ static const struct sim_profile default_profile = {
     .nodes = {3, 5}, .hosts = {3, 12}, .instances = {4, 60}, .clients = {1, 4}, .shared_storages = {1, 2},
     .seconds = {120, 600}, .settle_seconds = 180, .timing = "any",
     .no_watchdog_ppm = 50000, .no_gate_ppm = 50000, .local_ppm = 50000,
-    .ceph_ppm = 250000, .write_fenced_ppm = 500000, .shared_address_ppm = 100000, .request_ms = 2000, .guest_write_ms = 1000,
+    .ceph_ppm = 250000, .write_fenced_ppm = 500000, .shared_address_ppm = 100000,
+    .request_ms = 2000, .guest_write_ms = 1000,
     .at_once = 6, .rest_ms = 5000,
     .faults = {
         /*                           in so many runs, per hour, for so long (ms) */

@@ -54,8 +54,9 @@ enum sim_fault_kind {
     SIM_FAULT_RECORDS_GONE,  /* records-gone: the lease directory is emptied */
     SIM_FAULT_RECORD_JUNK,   /* record-junk: one host's record is overwritten */
     SIM_FAULT_RUN_FULL,      /* run-full: the keeper cannot save its state */
-    SIM_FAULT_CEPH_MONS, /* ceph-mons: what control nodes ask of a Ceph cluster fails, hangs, comes late */
-    SIM_FAULT_CEPH_ASKER,    /* ceph-asker: control nodes that have somebody refused, or served again, are struck */
+    SIM_FAULT_CEPH_MONS,  /* ceph-mons: what control nodes ask of a Ceph cluster fails, hangs, comes late */
+    SIM_FAULT_CEPH_ASKER, /* ceph-asker: control nodes that have somebody refused, or served again, are struck
+                           */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);

@@ -118,14 +118,14 @@ void sim_report_table(const struct sim_report *r, FILE *to)
             "%llu seeds from %llu on, profile %s, commit %s\n"
             "%.1f s on %u processes, %.2f virtual hours: %.0f times real time per core (of processor time), "
             "%.1f seeds/s\n"
-            "%llu failovers (%llu runs left by blocklist), %llu requests answered, %llu events; %llu seeds ran twice\n"
+            "%llu failovers (%llu runs left by blocklist), %llu requests answered, %llu events; %llu seeds "
+            "ran twice\n"
             "%zu seeds failed\n",
             (unsigned long long)r->seeds, (unsigned long long)r->first_seed, r->profile, r->commit,
             seconds(r->wall_ns), r->jobs, seconds(r->virtual_ns) / 3600, speed(r),
             per_second(r->seeds, r->wall_ns), (unsigned long long)r->failovers,
-            (unsigned long long)r->by_blocklist,
-            (unsigned long long)r->requests, (unsigned long long)r->events, (unsigned long long)r->twice,
-            r->n_failures);
+            (unsigned long long)r->by_blocklist, (unsigned long long)r->requests,
+            (unsigned long long)r->events, (unsigned long long)r->twice, r->n_failures);
 }
 
 static const char *what_failed(const struct sim_failure *f, char *buf, size_t len)
@@ -205,11 +205,11 @@ static void json_failure(const struct sim_failure *f, FILE *to)
 
 void sim_report_json(const struct sim_report *r, FILE *to)
 {
-    fprintf(
-        to,
-        "{\"seeds\": %llu, \"violations\": %llu, \"wall_s\": %.3f, \"virtual_s\": %.3f, \"failovers\": %llu, \"by_blocklist\": %llu",
-        (unsigned long long)r->seeds, (unsigned long long)r->violations, seconds(r->wall_ns),
-        seconds(r->virtual_ns), (unsigned long long)r->failovers, (unsigned long long)r->by_blocklist);
+    fprintf(to,
+            "{\"seeds\": %llu, \"violations\": %llu, \"wall_s\": %.3f, \"virtual_s\": %.3f, \"failovers\": "
+            "%llu, \"by_blocklist\": %llu",
+            (unsigned long long)r->seeds, (unsigned long long)r->violations, seconds(r->wall_ns),
+            seconds(r->virtual_ns), (unsigned long long)r->failovers, (unsigned long long)r->by_blocklist);
     fputs(", \"faults\": {", to);
     const char *comma = "";
     for (unsigned k = 0; k < SIM_FAULT_KINDS; k++, comma = ", ")
