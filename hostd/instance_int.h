@@ -1,6 +1,7 @@
 /* The inside of an instance record, shared by instance_rec.c (what it knows and says), instance_assign.c
  * (what it is told), instance_start.c (the way up), instance_run.c (a run with a permit), instance_grow.c
- * (larger disks for it), instance_io.c (after a disk of it has failed), instance_move.c (from host to host) and instance_stop.c (the way down). */
+ * (larger disks for it), instance_io.c (after a disk of it has failed), instance_move.c (from host to host)
+ * and instance_stop.c (the way down). */
 #ifndef HF_HOSTD_INSTANCE_INT_H
 #define HF_HOSTD_INSTANCE_INT_H
 

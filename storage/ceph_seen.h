@@ -12,7 +12,8 @@ void hf_ceph_seen_connection(struct hf_ceph_seen *s, rados_t cluster);
 /* Of the client that writes this machine's lease record: blocks; nothing is added when it cannot be read. */
 void hf_ceph_seen_record(struct hf_ceph_seen *s, rados_ioctx_t pool, const char *record);
 /* From which a connection to each of the monitors would come by this machine's routes: clients that are yet
- * to come may take another monitor. Behind a translation these are not what the cluster sees, and harmless. */
+ * to come may take another monitor. Behind a translation these are not what the cluster sees, which is
+ * harmless. */
 void hf_ceph_seen_routes(struct hf_ceph_seen *s, char *const *monitors, size_t n);
 
 #endif

@@ -89,9 +89,10 @@ struct hf_primary_ops {
     /* Its volumes are images of this cluster, in raw format. NULL, as the function too may be: files, in qcow2.
      * Valid until close. */
     const struct hf_rbd_access *(*rbd)(struct hf_primary *p);
-    /* OK: a client of this host still has the volume open, so that its guest can write to it. PRECONDITION: none
-     * has, and none of a guest that runs will again: the cluster refuses it. NULL: there is nothing to ask. */
-    void (*held)(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb, void *arg);
+    /* OK: a client of this host still has the volume open, so that its guest can write to it. PRECONDITION:
+     * none has, and none of a guest that runs will again: the cluster refuses it. NULL: nothing to ask. */
+    void (*held)(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb,
+                 void *arg);
     /* At which addresses the cluster has seen this host until the last check ended: more with time, never
      * fewer. NULL as rbd is. */
     const struct hf_ceph_seen *(*seen)(struct hf_primary *p);
