@@ -306,6 +306,8 @@ static void ask(struct hf_controllers *c, struct hf_world_object *o, struct watc
     json_object_set_new(q, "pools", pools_of(&u));
     json_object_set_new(q, "read", pools_to_read(c, &u));
     json_object_set_new(q, "hosts", hosts);
+    if (storage_of(&u) != NULL)
+        json_object_set_new(q, "storage", json_string(u.meta->uuid));
     json_object_set_new(q, "revoke", revoke);
     char *text = json_dumps(q, JSON_COMPACT);
     json_decref(q);

@@ -111,14 +111,21 @@ static hf_status have_user(rados_t c, const char *entity, const char *osd, json_
     return hf_ceph_command(c, auth_command("auth get", entity, NULL), ret);
 }
 
-static hf_status add_key(rados_t c, const char *host, const char *osd, json_t *keys)
+/* storage: "" of an image server, whose key is for whoever fills it. */
+static hf_status add_key(rados_t c, const char *host, const char *storage, const char *osd, json_t *keys)
 {
-    struct hf_uuid uuid;
+    struct hf_uuid uuid, owner;
     char user[HF_CEPH_NAME_MAX];
     json_t *found = NULL;
     if (!hf_uuid_parse(host, &uuid))
         return hf_error(HF_INVALID, "'%s' is no UUID of a host", host);
-    char *entity = hf_printf("client.%s", hf_ceph_host_user(&uuid, user));
+    if (storage[0] == '\0')
+        hf_ceph_server_user(&uuid, user);
+    else if (hf_uuid_parse(storage, &owner))
+        hf_ceph_host_user(&uuid, &owner, user);
+    else
+        return hf_error(HF_INVALID, "'%s' is no UUID of a storage", storage);
+    char *entity = hf_printf("client.%s", user);
     hf_status st = hf_wrap(have_user(c, entity, osd, &found), "a key for '%s'", entity);
     free(entity);
     if (!hf_ok(st))
@@ -141,7 +148,7 @@ static hf_status have_keys(rados_t c, const json_t *question, json_t *answer)
     json_array_foreach(json_object_get(question, "hosts"), i, at)
     {
         if (hf_ok(st))
-            st = add_key(c, json_string_value(at), osd, keys);
+            st = add_key(c, json_string_value(at), hf_ceph_text(question, "storage"), osd, keys);
     }
     free(osd);
     return st;

@@ -181,6 +181,7 @@ static void fill_host(struct hf_controllers *c, struct hf_world_object *o, struc
     ret->contact = hf_detector_in_contact(c->ha->detector, &o->uuid, ret->timing, hf_controllers_now_ms(c),
                                           &ret->lost_ms);
     ret->storages = storages_of(c, o, f, !ret->contact, &ret->n_storages);
+    ret->heard = hf_detector_has_heard(c->ha->detector, &o->uuid);
     ret->write_fenced = !ret->contact && has_write_fenced(c, h);
 }
 

@@ -34,6 +34,7 @@ struct record {
 struct host {
     struct hf_uuid uuid;
     int64_t last_ms; /* its last message */
+    bool heard;      /* last_ms is of a message, not of the leader's beginning */
     bool stream_closed;
     struct record *records;
     size_t n_records;
@@ -132,6 +133,7 @@ void hf_detector_contact(struct hf_detector *d, const struct hf_uuid *host, int6
 {
     struct host *h = get_host(d, host);
     h->last_ms = now_ms;
+    h->heard = true;
     h->stream_closed = false;
 }
 
@@ -214,6 +216,12 @@ bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *h
     const struct host *h = find_host(d, host);
     *ret_lost_ms = now_ms - (h ? h->last_ms : d->start_ms);
     return !(h && h->stream_closed) && *ret_lost_ms < timing->contact_ms;
+}
+
+bool hf_detector_has_heard(const struct hf_detector *d, const struct hf_uuid *host)
+{
+    const struct host *h = find_host(d, host);
+    return h && h->heard;
 }
 
 /* Of the good and recent views of the newest value, by those that have marked this epoch if it is not 0, the

@@ -53,6 +53,8 @@ void hf_detector_observe(struct hf_detector *d, const struct hf_uuid *observer,
 /* Whether the host is in contact; ret_lost_ms: how long ago the last message came, if not. */
 bool hf_detector_in_contact(const struct hf_detector *d, const struct hf_uuid *host,
                             const struct hf_ha_timing *timing, int64_t now_ms, int64_t *ret_lost_ms);
+/* This leader itself has been in contact with it. */
+bool hf_detector_has_heard(const struct hf_detector *d, const struct hf_uuid *host);
 /* The sign of one host's life on one storage, whose present session there is this one; timing is the host's
  * own. */
 struct hf_sign hf_detector_sign(const struct hf_detector *d, const struct hf_uuid *host, uint64_t epoch,

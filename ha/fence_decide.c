@@ -175,7 +175,7 @@ static void decide_fence(struct hf_fence_plan *p, const struct hf_fence_host *h)
     char text[256];
     const struct hf_fence_storage *blind = first_blind(h), *least = least_silent(h);
     const char *problem;
-    int64_t needed_ms = h->write_fenced ? h->timing->write_fence_ms : h->timing->fence_ms;
+    int64_t needed_ms = h->write_fenced && h->heard ? h->timing->write_fence_ms : h->timing->fence_ms;
     if (!blind && !least)
         blind = &h->storages[0];
     if (blind) {

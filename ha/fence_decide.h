@@ -76,6 +76,7 @@ struct hf_fence_host {
     enum hf_watchdog watchdog;
     bool at_rest; /* it may be silent and nothing is placed on it: not being heard of it is no incident */
     bool contact;
+    bool heard; /* this leader itself was in contact with it: a lost contact is not the change of leaders */
     int64_t lost_ms;        /* without contact: since the last message */
     bool closed_and_killed; /* its stream said so of this epoch */
     bool write_fenced;      /* a run that never stops, on storages with blocklists alone, may leave it once it

@@ -490,6 +490,7 @@ static bool do_decide(struct world *w, struct hf_scenario *s)
                                                     .state = h->power.state[0] ? h->power.state : NULL,
                                                     .who = "'bmc' (fence_x)"},
                                           .proven = covers(w, h, NULL),
+                                          .heard = hf_detector_has_heard(w->detector, &h->uuid),
                                           .write_fenced = has_write_fenced(w, h),
                                           .operator_word = h->operator_word[0] ? h->operator_word : NULL,
                                           .storages = storages[i],

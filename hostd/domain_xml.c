@@ -127,8 +127,8 @@ static void add_platform(xmlNode *domain, const struct hf_domain_xml_options *o)
     ADD(pm, "suspend-to-disk", NULL, "enabled", "no");
 }
 
-/* error_policy stop: a guest that the cluster refuses, or that waits for one that is out, stands still instead of
- * seeing errors. */
+/* error_policy stop: a guest that the cluster refuses, or that waits for one that is out, stands still
+ * instead of seeing errors. */
 static void add_rbd_disk(xmlNode *devices, const struct hf_vm_disk *d, const char *target, const char *cache)
 {
     char host[16], port[24], secret[HF_UUID_STR];
@@ -286,15 +286,18 @@ static xmlNode *run_entry(xmlNode *domain)
 /* Each host shows its own key to a Ceph cluster. */
 static void rename_users(const xmlNode *domain, const struct hf_uuid *host)
 {
-    char user[HF_CEPH_NAME_MAX];
-    hf_ceph_host_user(host, user);
     const xmlNode *devices = child(domain, "devices");
     for (xmlNode *disk = devices ? devices->children : NULL; disk; disk = disk->next) {
         xmlNode *auth = xmlStrEqual(disk->name, X("disk")) ? child(disk, "auth") : NULL;
         if (auth == NULL && xmlStrEqual(disk->name, X("disk")))
             auth = child(child(disk, "source"), "auth"); /* where libvirt writes it back */
-        if (auth)
+        xmlChar *name = auth ? xmlGetNoNsProp(auth, X("username")) : NULL;
+        char user[HF_CEPH_NAME_MAX] = "";
+        if (name)
+            snprintf(user, sizeof user, "%s", (const char *)name);
+        if (hf_ceph_rename_user(user, host))
             xmlSetProp(auth, X("username"), X(user));
+        xmlFree(name);
     }
 }
 

@@ -231,7 +231,7 @@ static void gives_the_copy_its_hosts_user(void **state)
     struct hf_domain_mark mark = {.epoch = 12, .run = 1000};
     struct hf_rbd_access rbd = {.monitors = monitors,
                                 .n_monitors = 1,
-                                .user = "holdfast-fedcba9876543210fedcba9876543210",
+                                .user = "holdfast-fedcba9876543210fedcba9876543210-00000000000000000000000000000def",
                                 .key = "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="};
     const struct hf_vm_disk disk = {"pri-v-r-1/b", "raw", &rbd};
     struct hf_vm_spec s = small_spec();
@@ -239,7 +239,7 @@ static void gives_the_copy_its_hosts_user(void **state)
     assert_true(hf_uuid_parse("00000000000000000000000000000abc", &mark.host_uuid));
     assert_true(hf_ok(hf_domain_xml_build(&s, &tcg, &xml)));
     assert_true(hf_ok(hf_domain_xml_remark(xml, &mark, &copy)));
-    assert_non_null(strstr(copy, "<auth username=\"holdfast-00000000000000000000000000000abc\">"));
+    assert_non_null(strstr(copy, "<auth username=\"holdfast-00000000000000000000000000000abc-00000000000000000000000000000def\">"));
     assert_null(strstr(copy, "holdfast-fedcba"));
     free(xml);
     free(copy);

@@ -129,9 +129,29 @@ bool hf_ceph_path_parse(const char *path, char pool[HF_CEPH_NAME_MAX], char imag
     return is_name(pool) && is_name(image);
 }
 
-char *hf_ceph_host_user(const struct hf_uuid *host, char out[HF_CEPH_NAME_MAX])
+#define USER "holdfast-"
+
+char *hf_ceph_host_user(const struct hf_uuid *host, const struct hf_uuid *storage, char out[HF_CEPH_NAME_MAX])
+{
+    char uuid[HF_UUID_STR], behind[HF_UUID_STR];
+    snprintf(out, HF_CEPH_NAME_MAX, USER "%s-%s", hf_uuid_format(host, uuid),
+             hf_uuid_format(storage, behind));
+    return out;
+}
+
+char *hf_ceph_server_user(const struct hf_uuid *server, char out[HF_CEPH_NAME_MAX])
 {
     char uuid[HF_UUID_STR];
-    snprintf(out, HF_CEPH_NAME_MAX, "holdfast-%s", hf_uuid_format(host, uuid));
+    snprintf(out, HF_CEPH_NAME_MAX, USER "%s", hf_uuid_format(server, uuid));
     return out;
+}
+
+bool hf_ceph_rename_user(char user[HF_CEPH_NAME_MAX], const struct hf_uuid *host)
+{
+    char uuid[HF_UUID_STR];
+    size_t before = strlen(USER), len = HF_UUID_STR - 1;
+    if (strncmp(user, USER, before) != 0 || strlen(user) != before + 2 * len + 1 || user[before + len] != '-')
+        return false;
+    memcpy(user + before, hf_uuid_format(host, uuid), len);
+    return true;
 }

@@ -38,7 +38,13 @@ char *hf_ceph_path(const char *pool, const char *image, char out[HF_CEPH_PATH_MA
 /* False: it is none, or names a pool or an image that cannot be. */
 bool hf_ceph_path_parse(const char *path, char pool[HF_CEPH_NAME_MAX], char image[HF_CEPH_NAME_MAX]);
 
-/* Who the host is to the cluster: "holdfast-<uuid>". */
-char *hf_ceph_host_user(const struct hf_uuid *host, char out[HF_CEPH_NAME_MAX]);
+/* Who the host is to the cluster of a storage: "holdfast-<host>-<storage>". A user for each storage: two of
+ * them may be pools of one cluster, and each gives and takes the rights for its own. */
+char *hf_ceph_host_user(const struct hf_uuid *host, const struct hf_uuid *storage,
+                        char out[HF_CEPH_NAME_MAX]);
+/* Who fills an image server: "holdfast-<server>". */
+char *hf_ceph_server_user(const struct hf_uuid *server, char out[HF_CEPH_NAME_MAX]);
+/* A host's user for a storage becomes another host's for the same storage. False: it is none, and is left. */
+bool hf_ceph_rename_user(char user[HF_CEPH_NAME_MAX], const struct hf_uuid *host);
 
 #endif

@@ -88,12 +88,34 @@ static void paths(void **state)
     assert_false(hf_ceph_path_parse(NULL, pool, image));
 }
 
+static void users(void **state)
+{
+    (void)state;
+    struct hf_uuid host, other, storage;
+    char user[HF_CEPH_NAME_MAX], server[HF_CEPH_NAME_MAX];
+    assert_true(hf_uuid_parse("fedcba9876543210fedcba9876543210", &host));
+    assert_true(hf_uuid_parse("00000000000000000000000000000abc", &other));
+    assert_true(hf_uuid_parse("00000000000000000000000000000def", &storage));
+    assert_string_equal(hf_ceph_host_user(&host, &storage, user),
+                        "holdfast-fedcba9876543210fedcba9876543210-00000000000000000000000000000def");
+    assert_true(hf_ceph_rename_user(user, &other));
+    assert_string_equal(user, "holdfast-00000000000000000000000000000abc-00000000000000000000000000000def");
+    expect(hf_ceph_user_check(user), NULL);
+    assert_string_equal(hf_ceph_server_user(&host, server), "holdfast-fedcba9876543210fedcba9876543210");
+    assert_false(hf_ceph_rename_user(server, &other));
+    assert_string_equal(server, "holdfast-fedcba9876543210fedcba9876543210");
+    strcpy(server, "admin");
+    assert_false(hf_ceph_rename_user(server, &other));
+    assert_string_equal(server, "admin");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monitors),
         cmocka_unit_test(names_and_keys),
         cmocka_unit_test(paths),
+        cmocka_unit_test(users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

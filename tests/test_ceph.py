@@ -126,7 +126,7 @@ def test_an_instance_lives_on_it(cloud, ceph, storage):
     # libvirt has the key, its XML has not, and nobody can read it back.
     host = cloud.host_of("on-ceph")
     xml = host.virsh("dumpxml", instance["meta"]["uuid"])
-    key = ceph.key(f"client.holdfast-{instance['placement']['hostUuid']}")
+    key = ceph.key(f"client.holdfast-{instance['placement']['hostUuid']}-{cloud.cli.get('storage', storage)['meta']['uuid']}")
     assert "protocol='rbd'" in xml and "error_policy='stop'" in xml and "<auth username='holdfast-" in xml and key not in xml
     secrets = [line.split()[0] for line in host.virsh("secret-list").splitlines() if "ceph" in line]
     assert len(secrets) == 1 and host.run("virsh", "-q", "secret-get-value", secrets[0], check=False).returncode != 0
