@@ -1,5 +1,6 @@
 #include "control/block_question.h"
 
+#include <arpa/inet.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "control/blocklist.h"
 #include "control/ceph_controller.h"
 #include "control/placement_guard.h"
+#include "control/settings.h"
 #include "control/storage_kind.h"
 #include "ha/lease_record.h"
 #include "storage/ceph_spec.h"
@@ -53,9 +55,21 @@ static void add_seen(json_t *list, const Host *h, const char *storage_uuid, uint
     }
 }
 
-static json_t *addresses_of_others(const struct hf_world *w, const char *host_uuid)
+/* A name is not looked up: hf-ceph tells the node that it runs on by itself. */
+static void add_node(void *arg, const char *address)
+{
+    struct in_addr ip;
+    char text[INET_ADDRSTRLEN];
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(address, ":"), address);
+    if (inet_pton(AF_INET, text, &ip) == 1)
+        add_interface(arg, text);
+}
+
+/* Other hosts and control nodes. */
+static json_t *addresses_of_others(const struct hf_world *w, const struct hf_store *s, const char *host_uuid)
 {
     json_t *list = json_array();
+    hf_setting_each_node(s, add_node, list);
     for (size_t i = 0; i < hf_world_count(w, HOLDFAST__V1__KIND__HOST); i++) {
         const Host *h = HF_WORLD_AT(w, HOST, Host, i);
         if (strcmp(h->meta->uuid, host_uuid) == 0)
@@ -86,10 +100,10 @@ static json_t *addresses_of(const Host *h, const char *storage_uuid, const json_
     return list;
 }
 
-void hf_block_note_addresses(const struct hf_world *w, const Storage *ps, const Fence *f,
-                             Holdfast__V1__Fence__Blocklist *b)
+void hf_block_note_addresses(const struct hf_world *w, const struct hf_store *s, const Storage *ps,
+                             const Fence *f, Holdfast__V1__Fence__Blocklist *b)
 {
-    json_t *others = addresses_of_others(w, f->host_uuid), *at;
+    json_t *others = addresses_of_others(w, s, f->host_uuid), *at;
     json_t *list = addresses_of(HF_WORLD_GET(w, HOST, Host, f->host_uuid), ps->meta->uuid, others, false);
     size_t i;
     b->entries = hf_alloc_array(json_array_size(list) + 1, sizeof *b->entries);
@@ -151,14 +165,15 @@ static char *text_of(json_t *take_question)
     return text;
 }
 
-char *hf_block_fence_question(const struct hf_world *w, const Storage *ps, const Fence *f)
+char *hf_block_fence_question(const struct hf_world *w, const struct hf_store *s, const Storage *ps,
+                              const Fence *f)
 {
     const Host *h = HF_WORLD_GET(w, HOST, Host, f->host_uuid);
     char object[HF_LEASE_FILE_NAME_MAX];
     struct hf_uuid host = {{0}};
     bool past = h == NULL || h->status == NULL || h->status->epoch != f->epoch;
     hf_uuid_parse(f->host_uuid, &host);
-    json_t *q = hf_ceph_question(ps, "fence"), *others = addresses_of_others(w, f->host_uuid);
+    json_t *q = hf_ceph_question(ps, "fence"), *others = addresses_of_others(w, s, f->host_uuid);
     json_object_set_new(
         q, "addresses",
         past ? addresses_of_past(h, hf_blocklist_find(f, ps->meta->uuid), ps->meta->uuid, others)

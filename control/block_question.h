@@ -2,9 +2,9 @@
  * the world. No side effects.
  *
  * Addresses of the host: those at which it was seen by the cluster, and its interfaces' as far as no other
- * host has the same (a bridge's is often the same on all). Without one that was seen it is asked with none:
- * the cluster then tells by the lease record who the host is, or nobody can. For a host that lives a later
- * life all are taken that may be meant: whatever is blocked then is cleared next.
+ * host or control node has the same (a bridge's is often the same on all). Without one that was seen it is
+ * asked with none: the cluster then tells by the lease record who the host is, or nobody can. For a host that
+ * lives a later life all are taken that may be meant: whatever is blocked then is cleared next.
  */
 #ifndef HF_CONTROL_BLOCK_QUESTION_H
 #define HF_CONTROL_BLOCK_QUESTION_H
@@ -19,12 +19,13 @@
 #define HF_BLOCK_INTERFACES_MAX 32 /* addresses of a host's interfaces that are asked for */
 
 /* Notes what is known to be asked for, in a blocklist that is becoming WANTED. */
-void hf_block_note_addresses(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
-                             const Holdfast__V1__Fence *f, Holdfast__V1__Fence__Blocklist *b);
+void hf_block_note_addresses(const struct hf_world *w, const struct hf_store *s,
+                             const Holdfast__V1__PrimaryStorage *ps, const Holdfast__V1__Fence *f,
+                             Holdfast__V1__Fence__Blocklist *b);
 
 /* {"verb": "fence", …} (control/hf_ceph.h); to be freed. The fence has a blocklist of that storage. */
-char *hf_block_fence_question(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
-                              const Holdfast__V1__Fence *f);
+char *hf_block_fence_question(const struct hf_world *w, const struct hf_store *s,
+                              const Holdfast__V1__PrimaryStorage *ps, const Holdfast__V1__Fence *f);
 /* What is to go from the cluster's blocklist: what is known to be there, and what an unknown answer may have
  * put there of the same addresses. The fence has a blocklist of that storage. A new array of texts. */
 json_t *hf_block_removals(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,

@@ -53,7 +53,7 @@ hf_status hf_ceph_fence_plan_other(struct hf_ceph_fence_plan *p, const char *add
     struct hf_ceph_client c;
     if (!hf_ceph_client_parse(address, &c))
         return hf_error(HF_INVALID, "'%s' is no address of a host", address);
-    add_tenant(p, c.ip, OTHER_HOST, "another host");
+    add_tenant(p, c.ip, OTHER_HOST, "another host or control node");
     return HF_STATUS_OK;
 }
 

@@ -35,7 +35,7 @@ void hf_ceph_fence_plan_done(struct hf_ceph_fence_plan *p);
 hf_status hf_ceph_fence_plan_host(struct hf_ceph_fence_plan *p, const char *address) HF_MUST_USE;
 /* Several of them as librados tells its own: "[v2:…,v1:…]" or one alone. */
 hf_status hf_ceph_fence_plan_host_list(struct hf_ceph_fence_plan *p, const char *addresses) HF_MUST_USE;
-/* Another host has this address. */
+/* Another host, or another control node, has this address. */
 hf_status hf_ceph_fence_plan_other(struct hf_ceph_fence_plan *p, const char *address) HF_MUST_USE;
 /* Who asks has these addresses. */
 void hf_ceph_fence_plan_self(struct hf_ceph_fence_plan *p, const char *addresses);

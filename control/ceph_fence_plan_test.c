@@ -123,7 +123,7 @@ static void shared_with_a_host_or_with_us(void **state)
     ok(hf_ceph_fence_plan_host(&p, "10.0.0.6")); /* two hosts behind one address */
     ok(hf_ceph_fence_plan_watcher(&p, "10.0.0.6:0/8"));
     ok(hf_ceph_fence_plan_watcher(&p, "10.0.0.2:0/9"));
-    expect(&p, "10.0.0.6:0/8 10.0.0.2:0/9", "another host at 10.0.0.6");
+    expect(&p, "10.0.0.6:0/8 10.0.0.2:0/9", "another host or control node at 10.0.0.6");
     hf_ceph_fence_plan_done(&p);
     hf_ceph_fence_plan_init(&p);
     hf_ceph_fence_plan_self(&p, "10.0.0.2:0/77");
@@ -182,8 +182,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_addresses),
-        cmocka_unit_test(shared_with_daemons), cmocka_unit_test(shared_with_a_host_or_with_us),
-        cmocka_unit_test(what_cannot_be),      cmocka_unit_test(the_list),
+        cmocka_unit_test(shared_with_daemons),
+        cmocka_unit_test(shared_with_a_host_or_with_us),
+        cmocka_unit_test(what_cannot_be),
+        cmocka_unit_test(the_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

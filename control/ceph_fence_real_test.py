@@ -200,7 +200,7 @@ class Fencing(unittest.TestCase):
     def test_shared_addresses(self):
         """With the cluster's daemons, or with another host: the clients that are known, nobody else."""
         for netns, ip, others, who in ((self.alone.fabric, self.alone.address, [], f"osd.0 at {self.alone.address}"),
-                                       (self.h1, self.h1_ip, [self.h1_ip], f"another host at {self.h1_ip}")):
+                                       (self.h1, self.h1_ip, [self.h1_ip], f"another host or control node at {self.h1_ip}")):
             images = [self.image(f"shared-{ip}-{n}") for n in range(2)]
             victim, bystander = self.client(netns, images[0]), self.client(netns, images[1])
             self.assertEqual([victim.ask("a"), bystander.ask("a")], ["ok", "ok"])

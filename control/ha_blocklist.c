@@ -186,7 +186,7 @@ static void barrier_passed(void *arg, hf_status st)
     } else if (f != NULL && ps != NULL && is_wanted(b, f) &&
                hf_ha_block_conflict(c, f, ps, b->unfence, why, sizeof why) == NULL) {
         char *q = b->unfence ? hf_block_unfence_question(c->world, ps, f)
-                             : hf_block_fence_question(c->world, ps, f);
+                             : hf_block_fence_question(c->world, hf_control_store(c->control), ps, f);
         b->phase = HF_BLOCK_ASKED;
         c->control->ceph->ops->ask(c->control->ceph, q, HF_BLOCK_ASK_MS, answered, b);
         free(q);
@@ -266,7 +266,7 @@ void hf_ha_block_want(struct hf_controllers *c, Fence *f, Host *h, const Storage
     if (find(c, &fence, &storage) == NULL)
         create(c, &fence, &storage); /* nobody has asked before */
     Blocklist *b = hf_blocklist_add(f, ps->meta->uuid);
-    hf_block_note_addresses(c->world, ps, f, b);
+    hf_block_note_addresses(c->world, hf_control_store(c->control), ps, f, b);
     b->wanted_at_ms = hf_controllers_wall_ms(c);
     hf_storage_block_add(h->status, ps->meta->uuid, f->epoch);
     hf_timeline_add(&f->timeline, &f->n_timeline, b->wanted_at_ms, hf_timeline_leader(c->control, leader),

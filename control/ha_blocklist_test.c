@@ -14,6 +14,7 @@
 #include "control/fence_object.h"
 #include "control/ha_blocklist.h"
 #include "control/ha_plan.h"
+#include "control/settings.h"
 #include "ha/ha_timing.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
@@ -594,6 +595,28 @@ static void single_clients_are_waited_for_as_strict(void **state)
     free_message(f);
 }
 
+/* A control node lives on the host's address: as a whole that must stay open. */
+static void a_control_node_of_that_address_goes_on(void **state)
+{
+    struct scene *s = *state;
+    Holdfast__V1__GlobalSetting node = HOLDFAST__V1__GLOBAL_SETTING__INIT;
+    Holdfast__V1__Meta meta = HOLDFAST__V1__META__INIT;
+    meta.uuid = (char *)"c0000000000000000000000000000002";
+    meta.name = (char *)HF_SETTING_NODE_PREFIX "2";
+    node.meta = &meta;
+    node.value = (char *)"10.1.0.1:7480";
+    assert_int_equal(cloud_put(s->cloud, &node.base), HF_OK);
+    begin(s, WRITE_FENCED, NULL);
+    host_power_off(&s->cloud->hosts[0]);
+    assert_true(wait_list(s, 1, LIST(ADDED), 10000));
+    assert_false(has_evidence(s, 1, EVIDENCE(BLOCKLIST)));
+    assert_true(wait_moved(s, 40000));
+    Holdfast__V1__Fence *f = fence(s, 1);
+    assert_true(f->blocklists[0]->by_clients);
+    assert_string_equal(f->blocklists[0]->entries[0], "10.1.0.1:0/77");
+    free_message(f);
+}
+
 /* --- two storages --- */
 
 static void attach_second(struct scene *s, const char *uuid)
@@ -895,6 +918,7 @@ int main(void)
         TEST(a_lost_answer_is_asked_for_again),
         TEST(the_next_leader_goes_on),
         TEST(single_clients_are_waited_for_as_strict),
+        TEST(a_control_node_of_that_address_goes_on),
         TEST(every_cluster_must_refuse_it),
         TEST(a_disk_on_files_keeps_it_strict),
         TEST(it_is_renewed_until_the_life_is_over),

@@ -12,7 +12,7 @@
  * it has.
  *
  * The others have the same members that tell how the cluster is reached. fence has a host's clients refused;
- * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts;
+ * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts and of control nodes;
  * record and images: of the host, and may be not there. It may be repeated, and puts back what is missing;
  * what is there stays until it is taken off. by_clients: an address is shared, so that only clients that are
  * known are refused there.

@@ -276,3 +276,16 @@ const char *hf_setting_node(const struct hf_store *s, uint64_t id, char *buf, si
     holdfast__v1__global_setting__free_unpacked(g, NULL);
     return buf;
 }
+
+void hf_setting_each_node(const struct hf_store *s, void (*cb)(void *arg, const char *address), void *arg)
+{
+    size_t len = strlen(HF_SETTING_NODE_PREFIX);
+    const struct hf_object *o = hf_store_next(s, HOLDFAST__V1__KIND__GLOBAL_SETTING, HF_SETTING_NODE_PREFIX);
+    for (; o != NULL && strncmp(o->name, HF_SETTING_NODE_PREFIX, len) == 0;
+         o = hf_store_next(s, HOLDFAST__V1__KIND__GLOBAL_SETTING, o->name)) {
+        Holdfast__V1__GlobalSetting *g = (Holdfast__V1__GlobalSetting *)hf_object_decode(o);
+        HF_ASSERT(g != NULL);
+        cb(arg, g->value);
+        holdfast__v1__global_setting__free_unpacked(g, NULL);
+    }
+}

@@ -50,6 +50,8 @@ void hf_settings_seed(struct hf_control *c);
  * deletes it. */
 void hf_setting_put_node(struct hf_control *c, const struct hf_store *s, struct hf_txn *t, uint64_t id,
                          const char *value);
+/* Calls back with the stored API address of each control node, "10.0.0.1:7480". */
+void hf_setting_each_node(const struct hf_store *s, void (*cb)(void *arg, const char *address), void *arg);
 /* Writes the stored API address of a control node to buf and returns it, or NULL. */
 const char *hf_setting_node(const struct hf_store *s, uint64_t id, char *buf, size_t len);
 

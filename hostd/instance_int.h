@@ -96,13 +96,13 @@ struct hf_instance_rec {
     uint64_t reboot_done;
 
     /* a disk that failed */
-    bool io_stopped;        /* QEMU has stopped the guest for it; with HF_SEEN_PAUSED */
-    int64_t io_resumed_ms;  /* when it was let go on last; 0: never */
-    size_t io_held;         /* the disks before this one are still open here */
+    bool io_stopped;       /* QEMU has stopped the guest for it; with HF_SEEN_PAUSED */
+    int64_t io_resumed_ms; /* when it was let go on last; 0: never */
+    size_t io_held;        /* the disks before this one are still open here */
     struct hf_backoff io_backoff;
 
     /* disks that grow under the guest */
-    size_t grown; /* those before this one are as large as the present assignment has them */
+    size_t grown;   /* those before this one are as large as the present assignment has them */
     size_t growing; /* the disk of the order under way, and */
     uint64_t growing_to_bytes;
 

@@ -45,7 +45,7 @@ void hf_volume_send(struct hf_volume_rec *r, Holdfast__V1__VolumeReport__Work *w
 
 /* --- volume_rec_work.c --- */
 hf_status hf_volume_rec_work_read(const Holdfast__V1__VolumeAssignment *a,
-                              struct hf_volume_work *ret) HF_MUST_USE;
+                                  struct hf_volume_work *ret) HF_MUST_USE;
 void hf_volume_rec_work_assign(struct hf_volume_rec *r, const struct hf_volume_work *w);
 /* Its storage answers, and nothing of the record is under way. */
 void hf_volume_rec_work_step(struct hf_volume_rec *r, struct hf_primary *p);
