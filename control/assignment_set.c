@@ -265,7 +265,8 @@ static void add_images(struct build *b)
 }
 
 /* False: there is none, or another host does it. */
-static bool fill_work(const struct build *b, const struct hf_world_object *o, Holdfast__V1__VolumeAssignment__Work *m)
+static bool fill_work(const struct build *b, const struct hf_world_object *o,
+                      Holdfast__V1__VolumeAssignment__Work *m)
 {
     const Holdfast__V1__Volume *v = (const Holdfast__V1__Volume *)(void *)o->message;
     const char *host = hf_volume_work_host(o);
@@ -326,6 +327,7 @@ static void add_disk(const struct build *b, struct instance_parts *p, const char
     d->primary_storage_uuid = v->spec->primary_storage_uuid;
     d->install_path = v->status != NULL ? v->status->install_path : "";
     d->size_bytes = v->spec->size_bytes;
+    d->made = v->status != NULL && v->status->state == HOLDFAST__V1__VOLUME_STATUS__STATE__READY;
     d->grow = v->status != NULL && v->status->growing_to_bytes > 0;
     if (v->spec->image_uuid[0] != '\0') {
         p->templates[i] = (Holdfast__V1__ImageAssignment)HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
@@ -525,7 +527,8 @@ static void add_observes(struct build *b)
     for (size_t i = 0; b->cluster != NULL && i < b->cluster->spec->n_primary_storage_uuids; i++) {
         const Holdfast__V1__PrimaryStorage *ps =
             HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, b->cluster->spec->primary_storage_uuids[i]);
-        if (ps != NULL && hf_storage_has_leases(ps) && hf_assignment_set_find(b->set, false, ps->meta->uuid) != NULL)
+        if (ps != NULL && hf_storage_has_leases(ps) &&
+            hf_assignment_set_find(b->set, false, ps->meta->uuid) != NULL)
             add_observe(b, ps->meta->uuid);
     }
 }

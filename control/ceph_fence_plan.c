@@ -182,6 +182,15 @@ hf_status hf_ceph_fence_plan_host_list(struct hf_ceph_fence_plan *p, const char 
     return any ? HF_STATUS_OK : hf_error(HF_INVALID, "'%s' holds no IPv4 address of a client", addresses);
 }
 
+/* Whoever else lives there, too. */
+static bool is_another_hosts(const struct hf_ceph_fence_plan *p, uint32_t ip)
+{
+    for (size_t i = 0; i < p->n_tenants; i++)
+        if (p->tenants[i].ip == ip && p->tenants[i].kind == OTHER_HOST)
+            return true;
+    return false;
+}
+
 hf_status hf_ceph_fence_plan_watcher(struct hf_ceph_fence_plan *p, const char *address)
 {
     struct hf_ceph_client c;
@@ -189,8 +198,7 @@ hf_status hf_ceph_fence_plan_watcher(struct hf_ceph_fence_plan *p, const char *a
         return hf_error(HF_UNAVAILABLE,
                         "a client with the address '%s' has it open: it can only be refused by IPv4",
                         address);
-    const struct hf_ceph_tenant *t = tenant_of(p, c.ip);
-    if (t && t->kind == OTHER_HOST && !is_the_hosts(p, c.ip))
+    if (is_another_hosts(p, c.ip) && !is_the_hosts(p, c.ip))
         return HF_STATUS_OK;
     return add_client(p, &c);
 }

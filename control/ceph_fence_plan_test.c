@@ -130,6 +130,13 @@ static void shared_with_a_host_or_with_us(void **state)
     ok(hf_ceph_fence_plan_host(&p, "10.0.0.2:0/9"));
     expect(&p, "10.0.0.2:0/9", "this control node at 10.0.0.2");
     hf_ceph_fence_plan_done(&p);
+    hf_ceph_fence_plan_init(&p);
+    hf_ceph_fence_plan_self(&p, "10.0.0.2:0/77"); /* we live with another host, which has the volume by now */
+    ok(hf_ceph_fence_plan_other(&p, "10.0.0.2"));
+    ok(hf_ceph_fence_plan_host(&p, "10.0.0.5"));
+    ok(hf_ceph_fence_plan_watcher(&p, "10.0.0.2:0/9"));
+    expect(&p, "10.0.0.5:0/0", "");
+    hf_ceph_fence_plan_done(&p);
 }
 
 static void what_cannot_be(void **state)

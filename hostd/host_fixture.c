@@ -375,6 +375,7 @@ void world_instance_at(struct world *w, struct order o, uint64_t term)
     d.template_ = &t;
     d.size_bytes = o.grow_to;
     d.grow = o.grow_to > 0;
+    d.made = o.made;
     n.mac = (char *)NIC_MAC;
     n.ip = (char *)NIC_IP;
     n.l3_uuid = (char *)L3;

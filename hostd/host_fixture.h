@@ -94,6 +94,7 @@ struct order {
     uint64_t reboot, reset;
     uint64_t migration; /* run of the target's copy; 0: none */
     bool incoming, go, cancel;
+    bool made;        /* its disk: a guest has run with it */
     uint64_t grow_to; /* bytes of its disk under the running guest; 0: nothing is said */
 };
 void world_instance(struct world *w, struct order o);

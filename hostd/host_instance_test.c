@@ -113,6 +113,21 @@ static void a_start_that_hangs_outlives_a_lease(void **state)
     world_free(w);
 }
 
+static void a_lost_volume_holds_the_start(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){.made = true});
+    world_step(w, 20000);
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "it is not there any more"));
+    assert_int_equal(world_starts(w), 0);
+    /* Nobody had run with it after all. */
+    world_instance(w, (struct order){0});
+    world_step(w, 60000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
 static void a_start_that_fails(void **state)
 {
     struct world *w = world_attached();
@@ -256,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_lost_answer_of_a_start_that_happened),
         cmocka_unit_test(a_lost_order_to_start_is_given_again),
         cmocka_unit_test(a_late_start_is_not_started_twice),
+        cmocka_unit_test(a_lost_volume_holds_the_start),
         cmocka_unit_test(a_closed_storage_is_opened_in_its_next_session),
         cmocka_unit_test(a_start_that_hangs_is_not_stopped),
         cmocka_unit_test(a_start_that_hangs_outlives_a_lease),

@@ -128,8 +128,9 @@ static enum outcome volumes_ready(struct hf_instance_rec *r)
     bool over = d->template_ && hf_uuid_parse(d->template_->uuid, &template_uuid);
     hf_instance_say(r, HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING, "making volumes", NULL);
     hf_instance_call_begin(r);
-    p->ops->create_volume(p, d->install_path, over ? &template_uuid : NULL, d->size_bytes, VOLUME_DEADLINE_MS,
-                          on_volume, r);
+    struct hf_volume_wish wish = {
+        .template_uuid = over ? &template_uuid : NULL, .size_bytes = d->size_bytes, .made = d->made};
+    p->ops->create_volume(p, d->install_path, &wish, VOLUME_DEADLINE_MS, on_volume, r);
     return WAITS;
 }
 

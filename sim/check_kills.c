@@ -1,5 +1,6 @@
 /* No kill without need: not of a guest whose host kept its leases, not of a host because a storage is out. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "sim/checks_int.h"
 
@@ -39,8 +40,11 @@ void sim_checks_renewed(struct sim_checks *c, int64_t now_ns, unsigned host, con
     if (now_ns - l->started_ns >= at_least_ns(c, c->timing->fence_ms) ||
         (found && now_ns - h->facts.keeper_since_ns >= at_least_ns(c, c->timing->kill_ms)))
         l->closed_epoch = h->epoch;
-    if (started_ns > l->started_ns)
-        l->started_ns = started_ns;
+    if (started_ns <= l->started_ns)
+        return;
+    memmove(l->earlier_ns + 1, l->earlier_ns, sizeof l->earlier_ns - sizeof l->earlier_ns[0]);
+    l->earlier_ns[0] = l->started_ns;
+    l->started_ns = started_ns;
 }
 
 void sim_checks_keeper(struct sim_checks *c, int64_t now_ns, unsigned host, bool up)
@@ -58,6 +62,15 @@ static bool is_younger(const struct sim_checks *c, int64_t now_ns, const struct 
 {
     return now_ns - l->started_ns < at_least_ns(c, ms) &&
            (l->closed_epoch == 0 || l->closed_epoch != h->epoch);
+}
+
+/* The newest renewal that every leader has heard of: it is told after it was read. */
+static int64_t told_ns(const struct sim_checks *c, int64_t now_ns, const struct sim_lease *l)
+{
+    int64_t late_ns = (c->timing->takeover_read_ms + c->timing->report_ms) * SIM_MS_NS, known = l->started_ns;
+    for (size_t i = 0; i < SIM_RENEWALS_KEPT && now_ns - known < late_ns; i++)
+        known = l->earlier_ns[i];
+    return known;
 }
 
 /* The keeper held it beyond doubt at this instant. */
@@ -187,7 +200,7 @@ static bool may_be_early(const struct sim_checks *c, const struct sim_known_host
 void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_known_host *h, uint64_t epoch)
 {
     bool all = all_held(c, now_ns, h);
-    int64_t still_ms = may_be_early(c, h) ? c->timing->write_fence_ms : c->timing->lease_ms;
+    bool early = may_be_early(c, h);
     if (sim_is_at_rest(c, h))
         sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
                      "epoch %llu of host %s was fenced for its silence, although it is in maintenance and "
@@ -196,7 +209,9 @@ void sim_judge_fence(struct sim_checks *c, int64_t now_ns, const struct sim_know
     for (size_t k = 0; h->epoch == epoch && k < h->facts.n_leases; k++) {
         const struct sim_lease *l = &h->facts.leases[k];
         char began[SIM_TIME_TEXT], now[SIM_TIME_TEXT];
-        if (!is_younger(c, now_ns, h, l, still_ms) || (!all && !is_used(c, h, &l->storage)))
+        if (!is_held(c, now_ns, h, l) || (!all && !is_used(c, h, &l->storage)))
+            continue;
+        if (early && now_ns - told_ns(c, now_ns, l) >= at_least_ns(c, c->timing->write_fence_ms))
             continue;
         sim_violated(c, now_ns, SIM_RULE_NEEDLESS_KILL, sim_subject(&h->uuid),
                      "epoch %llu of host %s was fenced for its silence at %s, although the host held its "

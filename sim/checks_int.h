@@ -50,9 +50,12 @@ struct sim_store_storage {
     struct sim_store_storage *next;
 };
 
+#define SIM_RENEWALS_KEPT 4
+
 struct sim_lease {
     struct hf_uuid storage;
-    int64_t started_ns;    /* of the last renewal that ended well */
+    int64_t started_ns;                    /* of the last renewal that ended well */
+    int64_t earlier_ns[SIM_RENEWALS_KEPT]; /* of those before it, the newest first; 0: none */
     uint64_t closed_epoch; /* it was once older than L+K in this epoch of its host; 0: never */
 };
 

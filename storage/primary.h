@@ -1,6 +1,6 @@
 /* What the host daemon asks of a primary storage: its files, never the running guests'. Behind it:
- * primary_file.c (LocalStorage and SharedMountPoint: a directory with the tutorial's layout), primary_nfs.c (the
- * same on a mount), primary_rbd.c (images in the pools of a Ceph cluster) and simulated ones.
+ * primary_file.c (LocalStorage and SharedMountPoint: a directory with the tutorial's layout), primary_nfs.c
+ * (the same on a mount), primary_rbd.c (images in the pools of a Ceph cluster) and simulated ones.
  *
  *   imagecache/template/<uuid>/<uuid>.qcow2          rootVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2
  *   dataVolumes/acct-<uuid>/vol-<uuid>/<uuid>.qcow2  heartbeat-file-kvm-host-<host uuid>.hb
@@ -25,9 +25,9 @@ struct hf_capacity {
 
 struct hf_image_source {
     struct hf_uuid uuid;
-    const char *url;    /* http, https, file */
-    const char *sha256; /* 64 hex digits, of the file as fetched */
-    const char *format; /* "qcow2" or "raw" */
+    const char *url;         /* http, https, file */
+    const char *sha256;      /* 64 hex digits, of the file as fetched */
+    const char *format;      /* "qcow2" or "raw" */
     const char *server_pool; /* Ceph: cloned from this pool of its cluster; "" or NULL: from url */
 };
 
@@ -43,10 +43,10 @@ typedef void (*hf_primary_image_cb)(void *arg, hf_status st, const struct hf_ima
 
 /* How QEMU reaches the images of a Ceph cluster. */
 struct hf_rbd_access {
-    struct hf_uuid secret;       /* names the key towards libvirt: the storage's UUID */
-    char *const *monitors;       /* ceph_spec.h */
+    struct hf_uuid secret; /* names the key towards libvirt: the storage's UUID */
+    char *const *monitors; /* ceph_spec.h */
     size_t n_monitors;
-    const char *user, *key;      /* user "": the cluster asks for no key */
+    const char *user, *key; /* user "": the cluster asks for no key */
 };
 
 /* What is done to a volume that is there. All but REVERT leave what a guest sees as it is. */
@@ -69,6 +69,13 @@ typedef void (*hf_primary_change_cb)(void *arg, hf_status st, uint64_t size_byte
 
 struct hf_primary;
 
+/* A volume that an instance starts with. */
+struct hf_volume_wish {
+    const struct hf_uuid *template_uuid; /* it lies over this cached template; NULL: empty with size_bytes */
+    uint64_t size_bytes;                 /* at least; 0: as large as the template */
+    bool made; /* a guest has run with it: one that is not there is lost, and is not made anew */
+};
+
 struct hf_primary_ops {
     /* Directory there, writable (a file is written, synced and read back), not "/" and not below /root. */
     void (*check)(struct hf_primary *p, unsigned deadline_ms, hf_primary_capacity_cb cb, void *arg);
@@ -77,17 +84,17 @@ struct hf_primary_ops {
     void (*cache_image)(struct hf_primary *p, const struct hf_image_source *src, unsigned deadline_ms,
                         void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
                         hf_primary_image_cb cb, void *arg);
-    /* Makes the qcow2 at install_path if it is not there: over the cached template, or empty with size_bytes.
-     * An existing one is kept (its backing file is checked), and grows to size_bytes. */
-    void (*create_volume)(struct hf_primary *p, const char *install_path, const struct hf_uuid *template_uuid,
-                          uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg);
+    /* Makes the qcow2 at install_path if it is not there. An existing one is kept (its backing file is
+     * checked), and grows to the wished size. PRECONDITION: it was made before, and is not there. */
+    void (*create_volume)(struct hf_primary *p, const char *install_path, const struct hf_volume_wish *wish,
+                          unsigned deadline_ms, hf_primary_cb cb, void *arg);
     /* Deletes the file and its empty folders; OK when it was not there. */
     void (*delete_volume)(struct hf_primary *p, const char *install_path, unsigned deadline_ms,
                           hf_primary_cb cb, void *arg);
     /* Absolute path of an install path, or "pool/image"; false when it would leave the root or the pools. */
     bool (*absolute)(struct hf_primary *p, const char *install_path, char *out, size_t out_len);
-    /* Its volumes are images of this cluster, in raw format. NULL, as the function too may be: files, in qcow2.
-     * Valid until close. */
+    /* Its volumes are images of this cluster, in raw format. NULL, as the function too may be: files, in
+     * qcow2. Valid until close. */
     const struct hf_rbd_access *(*rbd)(struct hf_primary *p);
     /* OK: a client of this host still has the volume open, so that its guest can write to it. PRECONDITION:
      * none has, and none of a guest that runs will again: the cluster refuses it. NULL: nothing to ask. */
@@ -102,8 +109,8 @@ struct hf_primary_ops {
      * loop. */
     void (*change_volume)(struct hf_primary *p, const char *install_path,
                           const struct hf_volume_change *change, unsigned deadline_ms,
-                          void (*progress)(void *arg, uint64_t done, uint64_t total),
-                          hf_primary_change_cb cb, void *arg);
+                          void (*progress)(void *arg, uint64_t done, uint64_t total), hf_primary_change_cb cb,
+                          void *arg);
 };
 
 struct hf_primary {
@@ -113,6 +120,9 @@ struct hf_primary {
 /* root: absolute directory. reserved_bytes: kept free of new volumes and images. */
 hf_status hf_primary_file_create(struct hf_env *env, const char *root, uint64_t reserved_bytes,
                                  struct hf_primary **ret) HF_MUST_USE;
+
+/* What create_volume answers for a volume that was made and is not there. */
+hf_status hf_volume_lost(void) HF_MUST_USE;
 
 /* The rule for paths, the same for hostd and the API: absolute, normalized, not "/", not "/root" or below it.
  */

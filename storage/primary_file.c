@@ -56,7 +56,7 @@ struct call {
     hf_primary_cb cb;
     char path[HF_STORAGE_PATH_MAX];
     bool path_ok;
-    bool has_template;
+    bool has_template, made;
     struct hf_uuid template_uuid;
     uint64_t size_bytes;
 };
@@ -260,8 +260,8 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* A volume that is there already: from an earlier try of the same order, or somebody else's. One that was resized
- * since its last run grows now. */
+/* A volume that is there already: from an earlier try of the same order, or somebody else's. One that was
+ * resized since its last run grows now. */
 static hf_status take_existing(struct call *c, const char *backing)
 {
     struct hf_qemu_img_info info = {0};
@@ -329,6 +329,8 @@ static hf_status create_volume(struct call *c)
         return take_existing(c, backing);
     if (errno != ENOENT)
         return hf_errno(errno, "look for '%s'", c->path);
+    if (c->made)
+        return hf_volume_lost();
     if (backing)
         HF_TRY(check_size(c, backing, format));
     return make_volume(c, backing, format);
@@ -352,16 +354,17 @@ static void volume_done(struct hf_job *job, hf_status st)
 }
 
 static void file_create_volume(struct hf_primary *p, const char *install_path,
-                               const struct hf_uuid *template_uuid, uint64_t size_bytes, unsigned deadline_ms,
-                               hf_primary_cb cb, void *arg)
+                               const struct hf_volume_wish *wish, unsigned deadline_ms, hf_primary_cb cb,
+                               void *arg)
 {
     struct call *c = new_call(p, create_work, volume_done, arg);
     c->cb = cb;
     c->path_ok = p->ops->absolute(p, install_path, c->path, sizeof c->path);
-    c->has_template = template_uuid && !hf_uuid_is_zero(template_uuid);
+    c->has_template = wish->template_uuid && !hf_uuid_is_zero(wish->template_uuid);
     if (c->has_template)
-        c->template_uuid = *template_uuid;
-    c->size_bytes = size_bytes;
+        c->template_uuid = *wish->template_uuid;
+    c->size_bytes = wish->size_bytes;
+    c->made = wish->made;
     hf_worker_submit(c->p->calls, &c->job, deadline_ms);
 }
 

@@ -128,7 +128,8 @@ static struct answer create(const char *path, bool with_template, uint64_t size)
 {
     struct answer a = {0};
     struct hf_uuid image = uuid(image_id);
-    fx->p->ops->create_volume(fx->p, path, with_template ? &image : NULL, size, LONG_MS, on_volume, &a);
+    struct hf_volume_wish wish = {.template_uuid = with_template ? &image : NULL, .size_bytes = size};
+    fx->p->ops->create_volume(fx->p, path, &wish, LONG_MS, on_volume, &a);
     wait_for(&a);
     return a;
 }
@@ -493,6 +494,24 @@ static void leaves_a_volume_that_is_there(void **state)
     assert_answer(&a, HF_PRECONDITION, "is there with the backing file 'none'");
 }
 
+/* An empty disk in the place of one with data would be the loss of it. */
+static void a_lost_volume_is_not_made_anew(void **state)
+{
+    struct answer a = {0};
+    struct hf_volume_wish wish = {.size_bytes = 1 << 20, .made = true};
+    (void)state;
+    fx->p->ops->create_volume(fx->p, volume_path, &wish, LONG_MS, on_volume, &a);
+    wait_for(&a);
+    assert_answer(&a, HF_PRECONDITION, "it is not there any more");
+    sh("test ! -e %s/%s", fx->root, volume_path);
+    a = create(volume_path, false, 1 << 20);
+    assert_answer(&a, HF_OK, "ok");
+    a = (struct answer){0};
+    fx->p->ops->create_volume(fx->p, volume_path, &wish, LONG_MS, on_volume, &a);
+    wait_for(&a);
+    assert_answer(&a, HF_OK, "ok");
+}
+
 static void deletes_volumes_and_empty_folders(void **state)
 {
     struct answer a = create(volume_path, false, 1 << 20);
@@ -569,6 +588,7 @@ int main(void)
         TEST(breaks_off_at_the_deadline),
         TEST(makes_volumes_over_a_template),
         TEST(leaves_a_volume_that_is_there),
+        TEST(a_lost_volume_is_not_made_anew),
         TEST(deletes_volumes_and_empty_folders),
         TEST(refuses_paths_outside),
         TEST(never_makes_the_root),

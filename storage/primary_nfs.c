@@ -117,11 +117,11 @@ static void nfs_cache_image(struct hf_primary *primary, const struct hf_image_so
 }
 
 static void nfs_create_volume(struct hf_primary *primary, const char *install_path,
-                              const struct hf_uuid *template_uuid, uint64_t size_bytes, unsigned deadline_ms,
-                              hf_primary_cb cb, void *arg)
+                              const struct hf_volume_wish *wish, unsigned deadline_ms, hf_primary_cb cb,
+                              void *arg)
 {
     struct hf_primary *files = of(primary)->files;
-    files->ops->create_volume(files, install_path, template_uuid, size_bytes, deadline_ms, cb, arg);
+    files->ops->create_volume(files, install_path, wish, deadline_ms, cb, arg);
 }
 
 static void nfs_delete_volume(struct hf_primary *primary, const char *install_path, unsigned deadline_ms,

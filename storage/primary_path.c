@@ -38,3 +38,10 @@ hf_status hf_primary_path_check(const char *path)
         return hf_error(HF_INVALID, "the path '%s' is not normalized: write '%s'", path, normal);
     return HF_STATUS_OK;
 }
+
+hf_status hf_volume_lost(void)
+{
+    return hf_error(HF_PRECONDITION,
+                    "a guest has run with it and it is not there any more: nothing is made in its "
+                    "place; bring it back, or delete the volume");
+}

@@ -49,7 +49,7 @@ struct hf_rbd_call {
     hf_primary_cb cb;
     bool path_ok;
     char pool[HF_CEPH_NAME_MAX], image[HF_CEPH_NAME_MAX];
-    bool has_template;
+    bool has_template, made;
     struct hf_uuid template_uuid;
     uint64_t size_bytes;
     /* change_volume */
@@ -86,8 +86,8 @@ void hf_primary_rbd_cache_image(struct hf_primary *p, const struct hf_image_sour
                                 void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
                                 hf_primary_image_cb cb, void *arg);
 void hf_primary_rbd_create_volume(struct hf_primary *p, const char *install_path,
-                                  const struct hf_uuid *template_uuid, uint64_t size_bytes,
-                                  unsigned deadline_ms, hf_primary_cb cb, void *arg);
+                                  const struct hf_volume_wish *wish, unsigned deadline_ms, hf_primary_cb cb,
+                                  void *arg);
 void hf_primary_rbd_delete_volume(struct hf_primary *p, const char *install_path, unsigned deadline_ms,
                                   hf_primary_cb cb, void *arg);
 void hf_primary_rbd_change_volume(struct hf_primary *p, const char *install_path,

@@ -11,14 +11,16 @@ static hf_status check_path(const struct hf_rbd_call *c)
                     c->p->data_pool);
 }
 
-/* One that is there needs no more room. */
-static hf_status check_room_for_new(struct hf_rbd_call *c, struct hf_rbd_lib *l, const struct hf_rbd_name *n)
+/* One that is there needs no more room, one that was there is not made anew. */
+static hf_status check_new(struct hf_rbd_call *c, struct hf_rbd_lib *l, const struct hf_rbd_name *n)
 {
     struct hf_rbd_stat stat;
     hf_status st = l->rbd.ops->stat(&l->rbd, n, &stat);
     if (hf_status_code(st) != HF_NOT_FOUND)
         return st;
     hf_status_drop(st);
+    if (c->made)
+        return hf_volume_lost();
     return hf_rbd_room_for_volume(l->cluster, c->pool, c->size_bytes, c->p->reserved_bytes);
 }
 
@@ -30,7 +32,7 @@ static hf_status run_create(struct hf_rbd_call *c, struct hf_rbd_lib *l)
     HF_TRY(check_path(c));
     if (c->has_template)
         hf_uuid_format(&c->template_uuid, name);
-    hf_status st = check_room_for_new(c, l, &n);
+    hf_status st = check_new(c, l, &n);
     if (hf_ok(st))
         st = hf_rbd_have_volume(&l->rbd, &n, c->has_template ? &template_ : NULL, c->size_bytes, &evicted);
     if (evicted > 0)
@@ -65,14 +67,15 @@ static struct hf_rbd_call *new_volume_call(struct hf_primary *p, const char *ins
 }
 
 void hf_primary_rbd_create_volume(struct hf_primary *p, const char *install_path,
-                                  const struct hf_uuid *template_uuid, uint64_t size_bytes,
-                                  unsigned deadline_ms, hf_primary_cb cb, void *arg)
+                                  const struct hf_volume_wish *wish, unsigned deadline_ms, hf_primary_cb cb,
+                                  void *arg)
 {
     struct hf_rbd_call *c = new_volume_call(p, install_path, run_create, cb, arg);
-    c->has_template = template_uuid && !hf_uuid_is_zero(template_uuid);
+    c->has_template = wish->template_uuid && !hf_uuid_is_zero(wish->template_uuid);
     if (c->has_template)
-        c->template_uuid = *template_uuid;
-    c->size_bytes = size_bytes;
+        c->template_uuid = *wish->template_uuid;
+    c->size_bytes = wish->size_bytes;
+    c->made = wish->made;
     hf_worker_submit(c->p->calls, &c->job, deadline_ms);
 }
 

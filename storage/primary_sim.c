@@ -45,6 +45,7 @@ struct call {
     enum hf_sim_fault fault;
     int64_t deadline_ms;
     bool timed_out;
+    bool made; /* a volume that a guest has run with */
     char *name, *backing;
     hf_primary_cb cb;
     hf_primary_capacity_cb capacity_cb;
@@ -125,6 +126,8 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
     case HF_PRIMARY_SIM_CREATE:
         if (c->backing && !*find(&d->images, c->backing))
             return hf_error(HF_NOT_FOUND, "template %s is not in the cache", c->backing);
+        if (c->made && !*find(&d->volumes, c->name))
+            return hf_volume_lost();
         add(&d->volumes, c->name);
         break;
     case HF_PRIMARY_SIM_DELETE:
@@ -236,15 +239,16 @@ static void p_cache_image(struct hf_primary *p, const struct hf_image_source *sr
          FETCH_MS, deadline_ms);
 }
 
-static void p_create_volume(struct hf_primary *p, const char *path, const struct hf_uuid *template_uuid,
-                            uint64_t size_bytes, unsigned deadline_ms, hf_primary_cb cb, void *arg)
+static void p_create_volume(struct hf_primary *p, const char *path, const struct hf_volume_wish *wish,
+                            unsigned deadline_ms, hf_primary_cb cb, void *arg)
 {
     char id[HF_UUID_STR];
-    (void)size_bytes;
+    const struct hf_uuid *over = wish->template_uuid;
     send(p,
          (struct call){.op = HF_PRIMARY_SIM_CREATE,
                        .name = hf_strdup(path),
-                       .backing = template_uuid ? hf_strdup(hf_uuid_format(template_uuid, id)) : NULL,
+                       .backing = over ? hf_strdup(hf_uuid_format(over, id)) : NULL,
+                       .made = wish->made,
                        .cb = cb,
                        .arg = arg},
          CALL_MS, deadline_ms);
