@@ -189,6 +189,19 @@ hf_status cli_resolve(const char *noun, const char *name_or_uuid, char ret[33])
     return HF_STATUS_OK;
 }
 
+hf_status cli_get_list(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, const char *path,
+                       json_t **ret_list)
+{
+    char uuid[33];
+    json_t *object = NULL;
+    HF_TRY(cli_resolve(noun->name, subject, uuid));
+    HF_TRY(cli_call(noun->service, verb->method, json_pack("{s:s}", "uuid", uuid), cli_options.timeout_s * 1000, &object));
+    json_t *list = cli_json_at(object, path);
+    *ret_list = list ? json_incref(list) : json_array();
+    json_decref(object);
+    return HF_STATUS_OK;
+}
+
 static json_t *names; /* {noun: {uuid: name}} */
 
 static json_t *load_names(const char *noun)

@@ -181,6 +181,9 @@ enum cli_exit cli_ha_plan(const struct cli_noun *noun, const struct cli_verb *ve
 enum cli_exit cli_ha_drill(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_operation_wait(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+/* Asks for the subject, and for the list at this path of it; *ret_list is the caller's, empty when there is none. */
+hf_status cli_get_list(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, const char *path,
+                       json_t **ret_list) HF_MUST_USE;
 enum cli_exit cli_volume_snapshots(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_complete(int argc, char **argv);

@@ -99,22 +99,15 @@ static json_t *shown_options(const json_t *device)
 enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb,
                                      struct cli_args *args)
 {
-    char uuid[33];
-    json_t *host = NULL;
-    hf_status st = cli_resolve(noun->name, args->subject, uuid);
-    if (hf_ok(st))
-        st = cli_call(noun->service, verb->method, json_pack("{s:s}", "uuid", uuid),
-                      cli_options.timeout_s * 1000, &host);
+    json_t *devices;
+    hf_status st = cli_get_list(noun, verb, args->subject, "spec.powerFencing", &devices);
     if (!hf_ok(st))
         return cli_fail(st);
-    json_t *devices = cli_json_at(host, "spec.powerFencing");
-    devices = devices ? json_incref(devices) : json_array();
     for (size_t i = 0; cli_options.format == CLI_TABLE && i < json_array_size(devices); i++) {
         json_t *d = json_array_get(devices, i);
         json_object_set_new(d, "shownOptions", shown_options(d));
     }
     cli_print_rows(device_columns, devices);
     json_decref(devices);
-    json_decref(host);
     return CLI_OK;
 }

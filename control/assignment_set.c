@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "control/blocklist.h"
+#include "control/ceph_storage.h"
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
 #include "control/image_controller.h"
@@ -81,15 +82,6 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
 
 /* --- storages, networks, images, volumes --- */
 
-static const Holdfast__V1__CephStatus__HostKey *ceph_key_of(const Holdfast__V1__CephStatus *st,
-                                                            const char *uuid)
-{
-    for (size_t i = 0; i < st->n_host_keys; i++)
-        if (strcmp(st->host_keys[i]->host_uuid, uuid) == 0)
-            return st->host_keys[i];
-    return NULL;
-}
-
 /* How the cluster is reached with the key that was made for uuid, without its pools. False: the pools or the
  * key are not there yet. */
 static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V1__CephStatus *st,
@@ -97,7 +89,7 @@ static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V
 {
     if (spec == NULL || st == NULL || !st->prepared)
         return false;
-    const Holdfast__V1__CephStatus__HostKey *key = ceph_key_of(st, uuid);
+    const Holdfast__V1__CephStatus__HostKey *key = hf_ceph_key_of(st, uuid);
     if (key == NULL && !spec->cephx_off)
         return false;
     *a = (Holdfast__V1__CephAccess)HOLDFAST__V1__CEPH_ACCESS__INIT;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "control/pb_list.h"
 
 typedef Holdfast__V1__Fence__Blocklist Blocklist;
 typedef Holdfast__V1__HostStatus Status;
@@ -114,9 +115,7 @@ static Clients *add_clients(Status *status, const char *storage_uuid)
 
 static void forget_former_life(Clients *c, uint64_t epoch)
 {
-    for (size_t i = 0; i < c->n_addresses; i++)
-        free(c->addresses[i]);
-    c->n_addresses = 0;
+    hf_pb_list_clear(&c->addresses, &c->n_addresses);
     c->epoch = epoch;
 }
 
@@ -127,10 +126,8 @@ bool hf_storage_client_add(Status *status, const char *storage_uuid, const char 
         c = add_clients(status, storage_uuid);
     if (c->epoch != status->epoch)
         forget_former_life(c, status->epoch);
-    for (size_t i = 0; i < c->n_addresses; i++)
-        if (strcmp(c->addresses[i], address) == 0)
-            return false;
-    c->addresses = hf_realloc_array(c->addresses, c->n_addresses + 1, sizeof *c->addresses);
-    c->addresses[c->n_addresses++] = hf_strdup(address);
+    if (hf_pb_list_has(c->addresses, c->n_addresses, address))
+        return false;
+    hf_pb_list_add(&c->addresses, &c->n_addresses, address);
     return true;
 }

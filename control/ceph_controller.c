@@ -160,18 +160,10 @@ static bool uses(const struct hf_controllers *c, const Holdfast__V1__Host *h, co
     return false;
 }
 
-static bool has_key(const Status *st, const char *host_uuid)
-{
-    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
-        if (strcmp(st->host_keys[i]->host_uuid, host_uuid) == 0)
-            return true;
-    return false;
-}
-
 static void want_key(const struct user *u, const char *uuid, json_t *list, bool *ret_news)
 {
     json_array_append_new(list, json_string(uuid));
-    *ret_news |= !has_key(u->status, uuid);
+    *ret_news |= hf_ceph_key_of(u->status, uuid) == NULL;
 }
 
 /* Some host is to bring an image to the server. */

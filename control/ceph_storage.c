@@ -110,6 +110,14 @@ bool hf_ceph_server_pool_is_made(const Holdfast__V1__ImageServer *server)
     return is_named(server->spec->ceph->image_pool, SERVER_PREFIX, server->meta->uuid);
 }
 
+const Holdfast__V1__CephStatus__HostKey *hf_ceph_key_of(const Holdfast__V1__CephStatus *st, const char *uuid)
+{
+    for (size_t i = 0; st != NULL && i < st->n_host_keys; i++)
+        if (strcmp(st->host_keys[i]->host_uuid, uuid) == 0)
+            return st->host_keys[i];
+    return NULL;
+}
+
 /* Both may be NULL. */
 static void hide(Cluster *c, Holdfast__V1__CephStatus *st)
 {

@@ -20,6 +20,9 @@ hf_status hf_ceph_cluster_check(const Holdfast__V1__CephCluster *c) HF_MUST_USE;
 bool hf_ceph_pool_is_made(const Holdfast__V1__PrimaryStorage *ps, const char *pool);
 bool hf_ceph_server_pool_is_made(const Holdfast__V1__ImageServer *server);
 
+/* The key that was made for a host, or for an image server; NULL: none was. st may be NULL. */
+const Holdfast__V1__CephStatus__HostKey *hf_ceph_key_of(const Holdfast__V1__CephStatus *st, const char *uuid);
+
 /* Replaces all keys by HF_CEPH_KEY_SHOWN. */
 void hf_ceph_keys_hide(Holdfast__V1__PrimaryStorage *ps);
 void hf_ceph_server_keys_hide(Holdfast__V1__ImageServer *server);

@@ -2,7 +2,7 @@
 # gRPC driver of the hosts' streams.
 hf_library(hf_placement_guard
   SOURCES placement_guard.c fence_guard.c migration_guard.c blocklist_guard.c blocklist.c guard_object.c storage_session.c power_evidence.c takeover.c
-  LINK hf_consensus hf_api hf_base)
+  LINK hf_control_store hf_consensus hf_api hf_base)
 hf_library(hf_fence_object SOURCES fence_object.c timeline.c LINK hf_placement_guard hf_control_store)
 hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
 hf_library(hf_controllers

@@ -10,6 +10,7 @@
 #include "base/mutant.h"
 #include "control/ceph_runner.h"
 #include "control/fence_object.h"
+#include "control/pb_list.h"
 #include "control/storage_kind.h"
 #include "control/timeline.h"
 
@@ -21,8 +22,8 @@ typedef Holdfast__V1__PrimaryStorage Storage;
 
 /* --- memory --- */
 
-static struct hf_ha_block *find(const struct hf_controllers *c, const struct hf_uuid *fence,
-                                const struct hf_uuid *storage)
+struct hf_ha_block *hf_ha_block_find(const struct hf_controllers *c, const struct hf_uuid *fence,
+                                     const struct hf_uuid *storage)
 {
     for (struct hf_ha_block *b = c->ha->blocks; b != NULL; b = b->next)
         if (hf_uuid_equal(&b->fence, fence) && hf_uuid_equal(&b->storage, storage))
@@ -42,7 +43,7 @@ static struct hf_ha_block *create(struct hf_controllers *c, const struct hf_uuid
 struct hf_ha_block *hf_ha_block_of(struct hf_controllers *c, const struct hf_uuid *fence,
                                    const struct hf_uuid *storage)
 {
-    struct hf_ha_block *b = find(c, fence, storage);
+    struct hf_ha_block *b = hf_ha_block_find(c, fence, storage);
     if (b == NULL) {
         b = create(c, fence, storage);
         b->unknown_until_ms =
@@ -233,9 +234,8 @@ static bool word_covers(const Fence *f, const char *storage_uuid)
             continue;
         if (hf_evidence_covers_all(e->kind))
             return true;
-        for (size_t k = 0; k < e->n_storage_uuids; k++)
-            if (strcmp(e->storage_uuids[k], storage_uuid) == 0)
-                return true;
+        if (hf_pb_list_has(e->storage_uuids, e->n_storage_uuids, storage_uuid))
+            return true;
     }
     return false;
 }
@@ -263,7 +263,7 @@ void hf_ha_block_want(struct hf_controllers *c, Fence *f, Host *h, const Storage
     if (hf_blocklist_find(f, ps->meta->uuid) != NULL || !hf_uuid_parse(f->meta->uuid, &fence) ||
         !hf_uuid_parse(ps->meta->uuid, &storage))
         return;
-    if (find(c, &fence, &storage) == NULL)
+    if (hf_ha_block_find(c, &fence, &storage) == NULL)
         create(c, &fence, &storage); /* nobody has asked before */
     Blocklist *b = hf_blocklist_add(f, ps->meta->uuid);
     hf_block_note_addresses(c->world, hf_control_store(c->control), ps, f, b);
@@ -275,26 +275,17 @@ void hf_ha_block_want(struct hf_controllers *c, Fence *f, Host *h, const Storage
 
 static void set_entries(Blocklist *list, const struct hf_block_answer *a, bool keep)
 {
-    for (size_t i = 0; !keep && i < list->n_entries; i++)
-        free(list->entries[i]);
     if (!keep)
-        list->n_entries = 0;
-    for (size_t i = 0; i < a->n_entries; i++) {
-        bool known = false;
-        for (size_t k = 0; k < list->n_entries; k++)
-            known |= strcmp(list->entries[k], a->entries[i]) == 0;
-        if (known)
-            continue;
-        list->entries = hf_realloc_array(list->entries, list->n_entries + 1, sizeof *list->entries);
-        list->entries[list->n_entries++] = hf_strdup(a->entries[i]);
-    }
+        hf_pb_list_clear(&list->entries, &list->n_entries);
+    for (size_t i = 0; i < a->n_entries; i++)
+        if (!hf_pb_list_has(list->entries, list->n_entries, a->entries[i]))
+            hf_pb_list_add(&list->entries, &list->n_entries, a->entries[i]);
 }
 
 static void testify(const struct hf_block_answer *a, Holdfast__V1__Evidence *e)
 {
-    e->addresses = hf_alloc_array(a->n_entries + 1, sizeof *e->addresses);
     for (size_t i = 0; i < a->n_entries; i++)
-        e->addresses[e->n_addresses++] = hf_strdup(a->entries[i]);
+        hf_pb_list_add(&e->addresses, &e->n_addresses, a->entries[i]);
     e->osdmap_epoch = a->osdmap_epoch;
 }
 
@@ -346,7 +337,7 @@ const char *hf_ha_not_blocked(const struct hf_controllers *c, const Fence *f, co
             continue;
         const struct hf_ha_block *b =
             hf_uuid_parse(f->meta->uuid, &fence) && hf_uuid_parse(ps->meta->uuid, &storage)
-                ? find(c, &fence, &storage)
+                ? hf_ha_block_find(c, &fence, &storage)
                 : NULL;
         snprintf(out, len, "storage '%s': %s", ps->meta->name,
                  b != NULL && b->trouble[0] != '\0' ? b->trouble : "its cluster is being asked");

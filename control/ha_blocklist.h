@@ -49,6 +49,9 @@ struct hf_ha_block {
 /* The memory of it; made when there is none: then nobody knows what earlier leaders have asked. */
 struct hf_ha_block *hf_ha_block_of(struct hf_controllers *c, const struct hf_uuid *fence,
                                    const struct hf_uuid *storage);
+/* The same, or NULL when there is none. */
+struct hf_ha_block *hf_ha_block_find(const struct hf_controllers *c, const struct hf_uuid *fence,
+                                     const struct hf_uuid *storage);
 /* Asks when that is due and nothing stands against it. */
 void hf_ha_block_ask(struct hf_ha_block *b, bool unfence);
 void hf_ha_blocks_stop(struct hf_ha_controller *ha);

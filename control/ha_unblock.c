@@ -262,11 +262,8 @@ static const struct hf_ha_block *memory_of(const struct hf_controllers *c, const
                                            const Holdfast__V1__HostStatus__StorageBlock *block)
 {
     struct hf_uuid fence = hf_fence_uuid(host_uuid, block->epoch), storage;
-    for (const struct hf_ha_block *m = c->ha->blocks; m != NULL; m = m->next)
-        if (hf_uuid_equal(&m->fence, &fence) && hf_uuid_parse(block->primary_storage_uuid, &storage) &&
-            hf_uuid_equal(&m->storage, &storage))
-            return m;
-    return NULL;
+    return hf_uuid_parse(block->primary_storage_uuid, &storage) ? hf_ha_block_find(c, &fence, &storage)
+                                                                : NULL;
 }
 
 const char *hf_ha_unblock_text(const struct hf_controllers *c, const Host *h, char *out, size_t len)

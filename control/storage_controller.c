@@ -31,15 +31,6 @@ struct storage_memory {
     int64_t noted_ms; /* loop clock of the last write; 0: none by this leader */
 };
 
-static void free_clients(struct host_word *w)
-{
-    for (size_t i = 0; i < w->n_clients; i++)
-        free(w->clients[i]);
-    free(w->clients);
-    w->clients = NULL;
-    w->n_clients = 0;
-}
-
 static void free_memory(void *memory)
 {
     struct storage_memory *mem = memory;
@@ -47,7 +38,7 @@ static void free_memory(void *memory)
         free(mem->words[i].message);
         free(mem->words[i].address);
         free(mem->words[i].network_problem);
-        free_clients(&mem->words[i]);
+        hf_pb_list_clear(&mem->words[i].clients, &mem->words[i].n_clients);
     }
     free(mem->words);
     free(mem);
@@ -80,10 +71,9 @@ static void mark_host(struct hf_controllers *c, const char *host_uuid)
 
 static void take_clients(struct host_word *w, const Holdfast__V1__StorageReport *r)
 {
-    free_clients(w);
-    w->clients = hf_alloc_array(r->n_client_addresses + 1, sizeof *w->clients);
+    hf_pb_list_clear(&w->clients, &w->n_clients);
     for (size_t i = 0; i < r->n_client_addresses && i < HF_STORAGE_CLIENTS_MAX; i++)
-        w->clients[w->n_clients++] = hf_strdup(r->client_addresses[i]);
+        hf_pb_list_add(&w->clients, &w->n_clients, r->client_addresses[i]);
 }
 
 void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
