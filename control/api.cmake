@@ -13,12 +13,10 @@ hf_test(ceph_fence_plan_test SOURCES ceph_fence_plan_test.c LINK hf_ceph_fence_p
 hf_program(hf-ceph INSTALL SOURCES hf_ceph.c ceph_prepare.c ceph_fence.c ceph_remove.c
   LINK hf_ceph_fence_plan hf_rbd_lib PkgConfig::JANSSON Threads::Threads)
 # On a real cluster, which the script starts and ends.
-add_test(NAME ceph_fence_real_test COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/ceph_fence_real_test.py ${PROJECT_SOURCE_DIR}/lab
-  $<TARGET_FILE:hf-ceph>)
-set_tests_properties(ceph_fence_real_test PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
-add_test(NAME ceph_images_real_test COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/ceph_images_real_test.py ${PROJECT_SOURCE_DIR}/lab
-  $<TARGET_FILE:hf-ceph>)
-set_tests_properties(ceph_images_real_test PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+foreach(test ceph_fence_real_test ceph_images_real_test ceph_mons_real_test)
+  add_test(NAME ${test} COMMAND /usr/bin/python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/${test}.py ${PROJECT_SOURCE_DIR}/lab $<TARGET_FILE:hf-ceph>)
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api
   SOURCES api_call.c api_rooms.c api_methods.c api_standard.c api_list.c refs.c filter.c pb_path.c

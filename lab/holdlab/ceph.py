@@ -1,9 +1,10 @@
-"""A Ceph cluster in the fabric of a lab: one MON, one MGR and OSDs with cephx, up in a few seconds.
+"""A Ceph cluster in the fabric of a lab: MONs (one, if no more are asked for), one MGR and OSDs with cephx, up in a few seconds.
 
 All it leaves on the machine is in the lab: its daemons in the lab's cgroup, its files in the lab's directory, its address in
 the fabric's network namespace.
 """
 
+import glob
 import json
 import os
 import shutil
@@ -14,14 +15,15 @@ from . import netns
 from .proc import LabError, run, wait_until
 
 PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "ceph-authtool", "monmaptool")
-MON_PORT, MON_PORT_V1 = 3300, 6789
+MON_PORT, MON_PORT_V1 = 3300, 6789   # of the first MON; each further one has the next ports
 START_S = 60
+CLOCKS = "/usr/lib/*/faketime/libfaketime.so.1"
 
-# Fast paxos: a fence takes 30-80 ms instead of a second.
+# Fast paxos: a fence takes 30-80 ms instead of a second, and the loss of a MON among several a few seconds.
 CONFIG = """\
 [global]
 fsid = {fsid}
-mon_host = [v2:{address}:{port},v1:{address}:{port_v1}]
+mon_host = {mon_host}
 public_addr = {address}
 cluster_addr = {address}
 auth_cluster_required = {auth}
@@ -50,7 +52,7 @@ auth_allow_insecure_global_id_reclaim = false
 osd_crush_chooseleaf_type = 0
 ms_async_op_threads = 2
 [mon]
-mon_data = {dir}/mon
+mon_data = {dir}/mon.$id
 keyring = {dir}/mon.keyring
 mon_cluster_log_file = {dir}/log/cluster.log
 mon_data_avail_warn = 1
@@ -58,6 +60,10 @@ mon_data_avail_crit = 0
 paxos_propose_interval = 0.05
 paxos_min_wait = 0.01
 mon_tick_interval = 1
+mon_lease = 2
+mon_election_timeout = 2
+mon_timecheck_interval = 5
+mon_timecheck_skew_interval = 1
 mon_memory_autotune = false
 [mgr]
 mgr_data = {dir}/mgr
@@ -142,6 +148,16 @@ class Writer:
         os.kill(self.child.pid, signal.SIGCONT)
 
 
+def with_clock(ahead):
+    """What to put before a command whose wall clock is ahead of the machine's by so much ("+5s"), its other clocks not; None: as it is."""
+    return ["env", f"LD_PRELOAD={glob.glob(CLOCKS)[0]}", f"FAKETIME={ahead}", "FAKETIME_DONT_FAKE_MONOTONIC=1"] if ahead else []
+
+
+def no_other_clocks():
+    """None, or a sentence why no daemon can have a clock of its own."""
+    return None if glob.glob(CLOCKS) else "libfaketime is missing: install Debian's libfaketime"
+
+
 def available():
     """None, or a sentence why no cluster can be started here."""
     missing = [p for p in PROGRAMS if shutil.which(p) is None]
@@ -157,34 +173,43 @@ def available():
 class Ceph:
     """lab: whoever has a directory, the name of the fabric and spawn(argv, log name) -> child, which must end with the lab."""
 
-    def __init__(self, directory, fabric, spawn, address, osds=1, osd_gib=4, cephx=True, copies=1):
+    def __init__(self, directory, fabric, spawn, address, osds=1, osd_gib=4, cephx=True, copies=1, mons=1):
         """copies: of every object. With one the lab writes the least; with two, what an OSD had is served while it is away."""
         self.dir, self.fabric, self.address = os.path.join(directory, "ceph"), fabric, address
         self.fsid = str(uuid.uuid4())
         self.osds, self.osd_bytes, self.cephx, self.copies = osds, osd_gib << 30, cephx, copies
+        self.mons = "abcdefg"[:mons]
         self._spawn, self._children = spawn, {}
         self._up_before = {}     # OSD: the map that had it up when it was started
         self.config = os.path.join(self.dir, "ceph.conf")
 
     @property
     def monitors(self):
-        return f"{self.address}:{MON_PORT_V1}"
+        return self.monitor(0)
+
+    def monitor(self, n):
+        return f"{self.address}:{MON_PORT_V1 + n}"
+
+    def _mon_addresses(self, n):
+        return f"[v2:{self.address}:{MON_PORT + n},v1:{self.monitor(n)}]"
 
     # Life
 
     def create(self):
         """Makes the cluster and starts it; returns when every OSD is up."""
-        for sub in ("mon", "mgr", "run", "log", *(f"osd.{n}" for n in range(self.osds))):
+        for sub in ("mgr", "run", "log", *(f"mon.{m}" for m in self.mons), *(f"osd.{n}" for n in range(self.osds))):
             os.makedirs(os.path.join(self.dir, sub))
         with open(self.config, "w", encoding="ascii") as f:
-            f.write(CONFIG.format(fsid=self.fsid, address=self.address, port=MON_PORT, port_v1=MON_PORT_V1, dir=self.dir,
-                                  osd_bytes=self.osd_bytes, copies=self.copies, auth="cephx" if self.cephx else "none"))
+            f.write(CONFIG.format(fsid=self.fsid, address=self.address, dir=self.dir,
+                                  mon_host=",".join(self._mon_addresses(n) for n in range(len(self.mons))), osd_bytes=self.osd_bytes, copies=self.copies, auth="cephx" if self.cephx else "none"))
         self._make_keys()
         monmap = os.path.join(self.dir, "monmap")
-        run("monmaptool", "--create", "--clobber", "--fsid", self.fsid, "--addv", "a",
-            f"[v2:{self.address}:{MON_PORT},v1:{self.address}:{MON_PORT_V1}]", monmap)
-        self._tool("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap, "--keyring", f"{self.dir}/mon.keyring")
-        self.start("mon.a")
+        run("monmaptool", "--create", "--clobber", "--fsid", self.fsid,
+            *(w for n, name in enumerate(self.mons) for w in ("--addv", name, self._mon_addresses(n))), monmap)
+        for name in self.mons:
+            self._tool("ceph-mon", "--mkfs", "-i", name, "--monmap", monmap, "--keyring", f"{self.dir}/mon.keyring")
+        for name in self.mons:
+            self.start(f"mon.{name}")
         for n in range(self.osds):
             osd_uuid = str(uuid.uuid4())
             self._tool("ceph-osd", "--mkfs", "-i", n, "--osd-uuid", osd_uuid, "--no-mon-config")
@@ -212,13 +237,13 @@ class Ceph:
     def _tool(self, program, *words):
         run("ip", "netns", "exec", self.fabric, program, "-c", self.config, *words, shown=f"{program} {words[0]}")
 
-    def start(self, daemon):
-        """Starts one daemon: mon.a, mgr.x or osd.N."""
+    def start(self, daemon, clock=None):
+        """Starts one daemon: mon.a, mgr.x or osd.N. clock: how far it is ahead of the machine's, as faketime says that ("+5s")."""
         kind, name = daemon.split(".")
         if kind == "osd":
             self._up_before[int(name)] = self._up_since().get(int(name), 0)
-        self._children[daemon] = self._spawn(["ip", "netns", "exec", self.fabric, f"ceph-{kind}", "-f", "-c", self.config,
-                                              "-i", name], f"ceph-{daemon}")
+        self._children[daemon] = self._spawn(["ip", "netns", "exec", self.fabric, *with_clock(clock), f"ceph-{kind}", "-f", "-c",
+                                              self.config, "-i", name], f"ceph-{daemon}")
 
     def runs(self, daemon):
         return daemon in self._children

@@ -13,10 +13,10 @@ POOL = "unit"
 
 
 class Alone:
-    def __init__(self, name, directory):
+    def __init__(self, name, directory, mons):
         self.fabric, self.group, self.directory = f"hf-{name}", Cgroup(f"holdfast-{name}"), directory
         self.address = f"{NETWORK}.254"
-        self.ceph, self.machines = None, []
+        self.mons, self.ceph, self.machines = mons, None, []
 
     def machine(self, number):
         """The name of a namespace and its address; made at first use."""
@@ -35,7 +35,7 @@ class Alone:
         self.group.create()
         netns.create(self.fabric)
         netns.bridge(self.fabric, "mgmt", f"{self.address}/24")
-        self.ceph = ceph.Ceph(self.directory, self.fabric, self._spawn, self.address).create()
+        self.ceph = ceph.Ceph(self.directory, self.fabric, self._spawn, self.address, mons=self.mons).create()
         self.ceph.command({"prefix": "osd pool create", "pool": POOL, "pg_num": 8})
 
     def end(self):
@@ -52,12 +52,12 @@ def unavailable():
 
 
 @contextlib.contextmanager
-def cluster(name):
+def cluster(name, mons=1):
     """A cluster that is up, with one pool; all of it ends with the block."""
     name = f"{name}-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix=f"holdfast-{name}-", dir="/var/tmp") as directory:
         was_mounted = netns.is_mounted()
-        alone = Alone(name, directory)
+        alone = Alone(name, directory, mons)
         try:
             alone.start()
             yield alone
