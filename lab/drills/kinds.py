@@ -112,6 +112,21 @@ class StorageComesBack(Kind):
         host.storage.land()
 
 
+class StorageFailsBriefly(StorageComesBack):
+    """The same with errors, at which QEMU stops the guests; their host lets them go on."""
+    name = "storage-blip"
+
+    def __init__(self, rng, timing):
+        super().__init__(rng, timing)
+        self.fault = rng.choice((("eio",), ("enospc", "w")))
+
+    def describe(self):
+        return f"{self.fault[0]}, {super().describe()}"
+
+    def inject(self, host):
+        host.storage.fault(*self.fault)
+
+
 class StuckWriter(Kind):
     """The guests' writes hang in the kernel, SIGKILL does not end them: the keeper cannot say "killed", the watchdog resets."""
     name = "stuck-writer"
@@ -293,5 +308,5 @@ class UnwatchedHostFreezes(Kind):
 
 
 UNWATCHED_KINDS = {UnwatchedHostFreezes.name: UnwatchedHostFreezes}   # on a lab whose hosts have no watchdog
-KINDS = {k.name: k for k in (Power, Partition, StorageErrors, StorageHangs, StorageComesBack, StuckWriter, PartitionAndStorage, LateWrites, HostdDies,
-                             LibvirtdDies, KeeperDies, KeeperStaysDead, HostFreezes, KeeperFreezes)}
+KINDS = {k.name: k for k in (Power, Partition, StorageErrors, StorageHangs, StorageComesBack, StorageFailsBriefly, StuckWriter,
+                             PartitionAndStorage, LateWrites, HostdDies, LibvirtdDies, KeeperDies, KeeperStaysDead, HostFreezes, KeeperFreezes)}
