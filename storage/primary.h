@@ -23,12 +23,21 @@ struct hf_capacity {
     uint64_t total_bytes, available_bytes;
 };
 
+/* An image server's pool in a Ceph cluster that is not the storage's, and a key that may read there. */
+struct hf_image_server {
+    char *const *monitors; /* ceph_spec.h */
+    size_t n_monitors;
+    const char *user, *key; /* user "": the cluster asks for no key */
+    const char *fsid, *pool;
+};
+
 struct hf_image_source {
     struct hf_uuid uuid;
-    const char *url;         /* http, https, file */
+    const char *url;         /* http, https, file; "": there is none, as it is there or has another source */
     const char *sha256;      /* 64 hex digits, of the file as fetched */
     const char *format;      /* "qcow2" or "raw" */
-    const char *server_pool; /* Ceph: cloned from this pool of its cluster; "" or NULL: from url */
+    const char *server_pool; /* Ceph: cloned from this pool of its cluster; "" or NULL: it is not */
+    const struct hf_image_server *server; /* Ceph: copied from there; NULL: it is not */
 };
 
 struct hf_image_info {
@@ -80,7 +89,8 @@ struct hf_primary_ops {
     /* Directory there, writable (a file is written, synced and read back), not "/" and not below /root. */
     void (*check)(struct hf_primary *p, unsigned deadline_ms, hf_primary_capacity_cb cb, void *arg);
     /* Has the template in the cache, verified; several hosts may do so at once on a shared one (a temporary
-     * name, then a rename). progress (may be NULL) is called on the loop. */
+     * name, then a rename). NOT_FOUND: also when it is not there and src names nothing to make it from.
+     * progress (may be NULL) is called on the loop. */
     void (*cache_image)(struct hf_primary *p, const struct hf_image_source *src, unsigned deadline_ms,
                         void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes),
                         hf_primary_image_cb cb, void *arg);

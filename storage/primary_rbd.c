@@ -45,6 +45,7 @@ static void end_call(struct hf_job *job)
     free(c->sha256);
     free(c->format);
     free(c->server_pool);
+    hf_rbd_call_forget_server(c);
     primary_unref(c->p);
     free(c);
 }

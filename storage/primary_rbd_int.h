@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/worker.h"
 #include "storage/primary_rbd.h"
+#include "storage/rados_conn.h"
 #include "storage/rbd_lib.h"
 
 struct hf_primary_rbd {
@@ -25,7 +26,7 @@ struct hf_primary_rbd {
     unsigned workers_open;
     bool closing;
     atomic_uint refs;     /* the owner's and one per call */
-    atomic_bool fetching; /* one template at a time: they share the scratch folder */
+    atomic_bool fetching; /* one template at a time: they share the scratch folder and unfinished names */
 };
 
 struct hf_rbd_call {
@@ -43,6 +44,7 @@ struct hf_rbd_call {
     void (*progress)(void *arg, uint64_t done_bytes, uint64_t total_bytes);
     struct hf_image_source src;
     char *url, *sha256, *format, *server_pool;
+    struct hf_rados_access server; /* own strings; of a cluster to copy from, else mon_host NULL */
     struct hf_image_info info;
     _Atomic uint64_t done_bytes, total_bytes;
     /* volumes */
@@ -79,6 +81,8 @@ hf_status hf_rbd_call_outcome(const struct hf_rbd_call *c, hf_status worker);
 /* A long call says how far it is (arg: the call), and the loop hears of it. */
 void hf_rbd_call_progress(void *arg, uint64_t done_bytes, uint64_t total_bytes);
 void hf_rbd_call_note(struct hf_job *job);
+
+void hf_rbd_call_forget_server(struct hf_rbd_call *c);
 
 /* --- verbs of primary.h --- */
 

@@ -22,7 +22,6 @@
 #define LOCK_TEXT_MAX 1024
 #define IMAGE_ID_MAX  64
 #define EVICTED_S     86400 /* far longer than anybody believes in a client that was stopped */
-#define KEY_FILE_SIZE "holdfast.file_bytes"
 
 static struct hf_rbd_lib *of(struct hf_rbd *r)
 {
@@ -115,7 +114,7 @@ static hf_status read_template(struct hf_rbd_lib *l, rbd_image_t image, const st
     ret->is_template = rc >= 0 && is != 0;
     char text[32] = "";
     size_t len = sizeof text - 1;
-    if (ret->is_template && rbd_metadata_get(image, KEY_FILE_SIZE, text, &len) >= 0)
+    if (ret->is_template && rbd_metadata_get(image, HF_RBD_KEY_FILE_SIZE, text, &len) >= 0)
         ret->file_bytes = strtoull(text, NULL, 10);
     return HF_STATUS_OK;
 }
@@ -218,7 +217,7 @@ static hf_status lib_protect(struct hf_rbd *r, const struct hf_rbd_name *n, uint
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, file_bytes);
     HF_TRY(hf_rbd_open_image(l, n, true, &i));
-    int rc = rbd_metadata_set(i.image, KEY_FILE_SIZE, text);
+    int rc = rbd_metadata_set(i.image, HF_RBD_KEY_FILE_SIZE, text);
     if (rc >= 0)
         rc = rbd_snap_create(i.image, HF_CEPH_TEMPLATE_SNAP);
     if (rc >= 0 || rc == -EEXIST)
@@ -232,10 +231,14 @@ static hf_status lib_import(struct hf_rbd *r, const struct hf_rbd_name *n, const
 {
     struct hf_rbd_lib *l = of(r);
     struct hf_rbd_open i;
+    char digest[HF_RBD_DIGEST_MAX];
     HF_TRY(hf_rbd_open_image(l, n, true, &i));
     struct hf_rbd_import how = {
         .image = i.image, .file = file, .stop = l->stop, .progress = l->progress, .arg = l->arg};
-    hf_status st = hf_wrap(hf_rbd_import(&how), "fill the image '%s/%s'", n->pool, n->image);
+    hf_status st = hf_wrap(hf_rbd_import(&how, digest), "fill the image '%s/%s'", n->pool, n->image);
+    int rc = hf_ok(st) ? rbd_metadata_set(i.image, HF_RBD_KEY_DIGEST, digest) : 0;
+    if (rc < 0)
+        st = hf_rbd_failed(l, rc, "note the checksum of", n);
     if (hf_status_code(st) == HF_PRECONDITION) /* on the blocklist */
         l->rc = -ESHUTDOWN;
     hf_rbd_close_image(&i);
@@ -478,6 +481,7 @@ static const struct hf_rbd_ops lib_ops = {
     .trash = lib_trash,
     .purge = lib_purge,
     .evict = lib_evict,
+    .copy = hf_rbd_lib_copy,
 };
 
 void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster)

@@ -1,5 +1,5 @@
-/* The verbs of rbd_volume.h and rbd_snapshot.h on a real cluster, by librbd. One struct, one thread at a time;
- * many structs may share a connection. */
+/* The verbs of rbd_volume.h and rbd_snapshot.h on a real cluster, by librbd. One struct, one thread at a
+ * time; many structs may share a connection. */
 #ifndef HF_STORAGE_RBD_LIB_H
 #define HF_STORAGE_RBD_LIB_H
 

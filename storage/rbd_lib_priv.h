@@ -21,6 +21,14 @@ void hf_rbd_close_image(struct hf_rbd_open *i);
 hf_status hf_rbd_drop_snapshots(struct hf_rbd_lib *l, rbd_image_t image,
                                 const struct hf_rbd_name *n) HF_MUST_USE;
 
+hf_status hf_rbd_lib_copy(struct hf_rbd *r, const struct hf_rbd_name *n,
+                          struct hf_rbd_source *from) HF_MUST_USE;
+
+/* What is written on a template: the size of the file that it was made from, and the digest of its content
+ * (rbd_import.h). */
+#define HF_RBD_KEY_FILE_SIZE "holdfast.file_bytes"
+#define HF_RBD_KEY_DIGEST    "holdfast.content_sha256"
+
 extern const struct hf_rbd_snap_ops hf_rbd_snap_lib_ops;
 
 #endif

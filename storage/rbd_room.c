@@ -56,18 +56,23 @@ hf_status hf_rbd_room_for_volume(rados_t cluster, const char *pool, uint64_t siz
     return HF_STATUS_OK;
 }
 
-hf_status hf_rbd_room_for_file(rados_t cluster, const char *pool, const char *file, uint64_t reserved_bytes)
+hf_status hf_rbd_room_for_content(rados_t cluster, const char *pool, uint64_t bytes, uint64_t reserved_bytes)
 {
     struct hf_capacity room;
-    struct stat s;
-    if (stat(file, &s) != 0)
-        return hf_errno(errno, "look at '%s'", file);
     HF_TRY(hf_rbd_room(cluster, pool, &room));
-    uint64_t needed = (uint64_t)s.st_blocks * 512 + reserved_bytes;
+    uint64_t needed = bytes + reserved_bytes;
     if (needed > room.available_bytes)
         return hf_error(HF_EXHAUSTED,
                         "the pool '%s' has %" PRIu64 " bytes of room, and the image needs %" PRIu64
                         " with the reserve: " WHAT_TO_DO,
                         pool, room.available_bytes, needed);
     return HF_STATUS_OK;
+}
+
+hf_status hf_rbd_room_for_file(rados_t cluster, const char *pool, const char *file, uint64_t reserved_bytes)
+{
+    struct stat s;
+    if (stat(file, &s) != 0)
+        return hf_errno(errno, "look at '%s'", file);
+    return hf_rbd_room_for_content(cluster, pool, (uint64_t)s.st_blocks * 512, reserved_bytes);
 }

@@ -14,7 +14,9 @@ hf_status hf_rbd_room(rados_t cluster, const char *pool, struct hf_capacity *ret
  * is written, so it may be larger than what is free, but not than the whole. */
 hf_status hf_rbd_room_for_volume(rados_t cluster, const char *pool, uint64_t size_bytes,
                                  uint64_t reserved_bytes) HF_MUST_USE;
-/* EXHAUSTED: what the file holds does not fit beside the reserve. */
+/* EXHAUSTED: so many bytes do not fit beside the reserve; or what the file holds. */
+hf_status hf_rbd_room_for_content(rados_t cluster, const char *pool, uint64_t bytes,
+                                  uint64_t reserved_bytes) HF_MUST_USE;
 hf_status hf_rbd_room_for_file(rados_t cluster, const char *pool, const char *file,
                                uint64_t reserved_bytes) HF_MUST_USE;
 

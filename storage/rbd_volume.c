@@ -16,11 +16,12 @@ hf_status hf_rbd_find_template(struct hf_rbd *r, const struct hf_rbd_name *n, st
 
 /* --- templates --- */
 
-/* What a template is made from: a raw file, or another template. */
+/* What a template is made from: a raw file, another template, or one of another cluster. */
 struct source {
-    const char *file; /* NULL: the template */
+    const char *file;
     const struct hf_rbd_name *template_;
-    uint64_t size_bytes, file_bytes; /* of the file's raw content, and of what was fetched */
+    struct hf_rbd_source *far;
+    uint64_t size_bytes, file_bytes; /* of the raw content, and of what was fetched; not of template_ */
 };
 
 /* Under a name of its maker's until it is whole. */
@@ -28,13 +29,13 @@ static hf_status fill_template(struct hf_rbd *r, const struct hf_rbd_name *temp,
 {
     struct hf_rbd_stat stat;
     HF_TRY(hf_rbd_delete(r, temp)); /* of an earlier try that ended in a crash */
-    if (from->file == NULL) {
+    if (from->template_ != NULL) {
         HF_TRY(hf_rbd_find_template(r, from->template_, &stat));
         HF_TRY(r->ops->clone(r, from->template_, temp));
         return r->ops->protect(r, temp, stat.file_bytes);
     }
     HF_TRY(r->ops->create(r, temp, from->size_bytes));
-    HF_TRY(r->ops->import(r, temp, from->file));
+    HF_TRY(from->far != NULL ? r->ops->copy(r, temp, from->far) : r->ops->import(r, temp, from->file));
     return r->ops->protect(r, temp, from->file_bytes);
 }
 
@@ -75,6 +76,13 @@ hf_status hf_rbd_have_template_clone(struct hf_rbd *r, const struct hf_rbd_name 
 {
     struct source from = {.template_ = template_};
     return have_template(r, n, maker, &from);
+}
+
+hf_status hf_rbd_have_template_copy(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                                    struct hf_rbd_source *from, uint64_t size_bytes, uint64_t file_bytes)
+{
+    struct source what = {.far = from, .size_bytes = size_bytes, .file_bytes = file_bytes};
+    return have_template(r, n, maker, &what);
 }
 
 /* --- volumes --- */

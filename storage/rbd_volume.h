@@ -31,6 +31,7 @@ struct hf_rbd_stat {
 };
 
 struct hf_rbd;
+struct hf_rbd_source; /* an image of another cluster: rbd_source.h */
 
 /* A TIMEOUT may have happened. NOT_FOUND: there is no such image (or pool: the sentence says which). */
 struct hf_rbd_ops {
@@ -48,6 +49,8 @@ struct hf_rbd_ops {
     hf_status (*purge)(struct hf_rbd *r, const struct hf_rbd_name *n); /* what of this name is in the trash */
     /* Every other client that has it open is refused by the cluster from here on; how many there were. */
     hf_status (*evict)(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n);
+    /* The content of another cluster's image into one that is as large, verified. */
+    hf_status (*copy)(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_source *from);
 };
 
 struct hf_rbd {
@@ -66,6 +69,11 @@ hf_status hf_rbd_have_template(struct hf_rbd *r, const struct hf_rbd_name *n, co
 /* The same as a clone of another template. NOT_FOUND: that is not there. */
 hf_status hf_rbd_have_template_clone(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
                                      const struct hf_rbd_name *template_) HF_MUST_USE;
+
+/* The same as a copy of an image of size_bytes in another cluster, which was made from file_bytes. */
+hf_status hf_rbd_have_template_copy(struct hf_rbd *r, const struct hf_rbd_name *n, const char *maker,
+                                    struct hf_rbd_source *from, uint64_t size_bytes,
+                                    uint64_t file_bytes) HF_MUST_USE;
 
 /* Has the volume, for a run that is about to start: a clone of the template, or empty with size_bytes
  * (template_ NULL). size_bytes 0: as large as the template. One that is there grows to size_bytes and is

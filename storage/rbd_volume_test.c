@@ -17,6 +17,12 @@
 #define IMAGES_MAX 16
 #define MIB        (1ull << 20)
 
+/* Only its address matters here. */
+struct hf_rbd_source {
+    int unused;
+};
+static struct hf_rbd_source far_image;
+
 struct fake_image {
     bool used, trashed;
     char pool[HF_CEPH_NAME_MAX], name[HF_CEPH_NAME_MAX];
@@ -154,6 +160,17 @@ static hf_status fake_import(struct hf_rbd *r, const struct hf_rbd_name *n, cons
     return end(of(r));
 }
 
+static hf_status fake_copy(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_source *from)
+{
+    struct fake_image *at;
+    HF_TRY(begin(of(r)));
+    assert_ptr_equal(from, &far_image);
+    HF_TRY(find_or_say(of(r), n, &at));
+    assert_false(at->filled);
+    at->filled = true;
+    return end(of(r));
+}
+
 static hf_status fake_trash(struct hf_rbd *r, const struct hf_rbd_name *n)
 {
     struct fake_image *at;
@@ -184,8 +201,9 @@ static hf_status fake_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsig
     return end(of(r));
 }
 
-static const struct hf_rbd_ops fake_ops = {fake_stat,    fake_create, fake_clone, fake_grow,  fake_rename,
-                                           fake_protect, fake_import, fake_trash, fake_purge, fake_evict};
+static const struct hf_rbd_ops fake_ops = {fake_stat,   fake_create,  fake_clone,  fake_grow,
+                                           fake_rename, fake_protect, fake_import, fake_trash,
+                                           fake_purge,  fake_evict,   fake_copy};
 
 static const struct hf_rbd_name template_ = {"images", "t1"}, other = {"images", "t2"},
                                 volume = {"vms", "v1"};
@@ -282,6 +300,17 @@ static void clones_of_templates(void **state)
     every_fault(have_clone, clone_is_whole);
     code(have_clone(&f), HF_NOT_FOUND); /* the image server has none */
     assert_int_equal(count(&f), 0);
+}
+
+static hf_status have_copy(struct fake *f)
+{
+    return hf_rbd_have_template_copy(&f->rbd, &template_, "host-1", &far_image, 4 * MIB, 1 * MIB);
+}
+
+static void copies_of_templates(void **state)
+{
+    (void)state;
+    every_fault(have_copy, template_is_whole);
 }
 
 static void another_host_is_faster(void **state)
@@ -381,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clones_of_templates),
         cmocka_unit_test(templates),
+        cmocka_unit_test(copies_of_templates),
         cmocka_unit_test(another_host_is_faster),
         cmocka_unit_test(volumes),
         cmocka_unit_test(deletes),

@@ -288,10 +288,13 @@ class Ceph:
     def thaw(self, daemon):
         self._signal(daemon, signal.SIGCONT)
 
-    def _signal(self, daemon, number):
+    def process(self, daemon):
         if daemon not in self._children:
             raise LabError(f"{daemon} does not run")
-        os.kill(self._children[daemon].pid, number)
+        return self._children[daemon].pid
+
+    def _signal(self, daemon, number):
+        os.kill(self.process(daemon), number)
 
     # What is asked of it, by its administrator
 

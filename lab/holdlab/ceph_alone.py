@@ -27,6 +27,13 @@ class Alone:
             netns.cable(self.fabric, f"m{number}", "mgmt", name, "eth0", f"{address}/24")
         return name, address
 
+    def far(self, number):
+        """Another cluster, on the machine of that number, with a pool of the same name."""
+        name, address = self.machine(number)
+        far = ceph.Ceph(os.path.join(self.directory, f"far-{number}"), name, self._spawn, address).create()
+        far.command({"prefix": "osd pool create", "pool": POOL, "pg_num": 8})
+        return far
+
     def _spawn(self, argv, log):
         with open(os.path.join(self.directory, f"{log}.log"), "ab") as out:
             return subprocess.Popen(self.group.joining(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
