@@ -9,7 +9,9 @@
 #include "control/ceph_storage.h"
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
+#include "control/conditions.h"
 #include "control/image_controller.h"
+#include "control/image_copy.h"
 #include "control/image_pairing.h"
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
@@ -194,16 +196,38 @@ static void add_l3(struct build *b, const char *uuid)
     add(b, false, HOLDFAST__V1__KIND__L3_NETWORK, n.uuid, &a.base);
 }
 
-/* The image may be gone from the store while volumes still lie over its cached template: then only its place
- * is known. */
-static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, char *image_uuid,
-                       char *storage_uuid)
+/* Of an image that is copied from another cluster: the host that does so is told how that is reached, when
+ * its key is there; all others that it is not there yet. access: what m points to. */
+static void fill_copy(const struct build *b, Holdfast__V1__ImageAssignment *m,
+                      const struct hf_world_object *o, const Holdfast__V1__ImageServer *server,
+                      Holdfast__V1__CephAccess *access)
 {
-    const Holdfast__V1__Image *image = HF_WORLD_GET(b->w, IMAGE, Image, image_uuid);
+    const Holdfast__V1__ImageStatus *st = ((const Holdfast__V1__Image *)(const void *)o->message)->status;
+    const struct hf_image_copy *copy = hf_image_copy(o);
+    bool here = copy != NULL && strcmp(copy->host_uuid, b->host->meta->uuid) == 0 &&
+                strcmp(copy->storage_uuid, m->primary_storage_uuid) == 0;
+    if (here && fill_access(server->spec->ceph, server->status->ceph, b->host->meta->uuid, access)) {
+        access->image_pool = server->spec->ceph->image_pool;
+        m->server = access;
+        return;
+    }
+    const char *said = hf_condition_message(st->conditions, st->n_conditions, HF_IMAGE_COPY_CONDITION);
+    m->waits = (char *)(here           ? "waits for the key to its image server"
+                        : said != NULL ? said
+                                       : "waits for a host to copy it from its image server");
+}
+
+/* The image may be gone from the store while volumes still lie over its cached template: then only its place
+ * is known. access: what m may point to. */
+static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, char *image_uuid,
+                       char *storage_uuid, Holdfast__V1__CephAccess *access)
+{
+    struct hf_world_object *o = hf_world_find(b->w, HOLDFAST__V1__KIND__IMAGE, image_uuid);
     m->uuid = image_uuid;
     m->primary_storage_uuid = storage_uuid;
-    if (image == NULL)
+    if (o == NULL)
         return;
+    const Holdfast__V1__Image *image = (const Holdfast__V1__Image *)(const void *)o->message;
     m->sha256 = image->spec->sha256;
     m->format = image->spec->format == HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW ? "raw" : "qcow2";
     const Holdfast__V1__ImageServer *server =
@@ -214,6 +238,8 @@ static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, 
         m->url = image->spec->url;
     else if (ps != NULL && ps->status != NULL && hf_image_server_has_cluster(server, ps->status->ceph))
         m->server_pool = server->spec->ceph->image_pool;
+    else if (ps != NULL && hf_image_is_copied(image, server, ps))
+        fill_copy(b, m, o, server, access);
 }
 
 /* An image server is to the host that brings an image in like a storage of which it uses the image cache. */
@@ -236,19 +262,29 @@ static void add_server(struct build *b, const Holdfast__V1__ImageServer *server)
     add(b, false, HOLDFAST__V1__KIND__PRIMARY_STORAGE, s.uuid, &a.base);
 }
 
+/* Where this host is to bring the image, or NULL. */
+static const char *image_target(const struct build *b, const struct hf_world_object *o)
+{
+    const struct hf_image_fetch *f = hf_image_fetch(o);
+    const struct hf_image_copy *copy = hf_image_copy(o);
+    if (f != NULL && strcmp(f->host_uuid, b->host->meta->uuid) == 0)
+        return f->storage_uuid;
+    return copy != NULL && strcmp(copy->host_uuid, b->host->meta->uuid) == 0 ? copy->storage_uuid : NULL;
+}
+
 static void add_images(struct build *b)
 {
     for (size_t i = 0; i < hf_world_count(b->w, HOLDFAST__V1__KIND__IMAGE); i++) {
         struct hf_world_object *o = hf_world_at(b->w, HOLDFAST__V1__KIND__IMAGE, i);
-        const struct hf_image_fetch *f = hf_image_fetch(o);
-        if (f == NULL || strcmp(f->host_uuid, b->host->meta->uuid) != 0)
+        const char *to = image_target(b, o);
+        if (to == NULL)
             continue;
-        const Holdfast__V1__ImageServer *server =
-            HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, f->storage_uuid);
+        const Holdfast__V1__ImageServer *server = HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, to);
         if (server != NULL)
             add_server(b, server);
+        Holdfast__V1__CephAccess access;
         Holdfast__V1__ImageAssignment m = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
-        fill_image(b, &m, hf_message_meta(o->message)->uuid, (char *)f->storage_uuid);
+        fill_image(b, &m, hf_message_meta(o->message)->uuid, (char *)to, &access);
         Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
         a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE;
         a.image = &m;
@@ -302,6 +338,7 @@ struct instance_parts {
     Holdfast__V1__InstanceAssignment m;
     Holdfast__V1__InstanceAssignment__Disk disks[DISKS_MAX], *disk_list[DISKS_MAX];
     Holdfast__V1__ImageAssignment templates[DISKS_MAX];
+    Holdfast__V1__CephAccess servers[DISKS_MAX];
     Holdfast__V1__InstanceAssignment__Nic nics[NICS_MAX], *nic_list[NICS_MAX];
     Holdfast__V1__InstanceAssignment__Migration migration;
     char hostname[64];
@@ -323,7 +360,7 @@ static void add_disk(const struct build *b, struct instance_parts *p, const char
     d->grow = v->status != NULL && v->status->growing_to_bytes > 0;
     if (v->spec->image_uuid[0] != '\0') {
         p->templates[i] = (Holdfast__V1__ImageAssignment)HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
-        fill_image(b, &p->templates[i], v->spec->image_uuid, v->spec->primary_storage_uuid);
+        fill_image(b, &p->templates[i], v->spec->image_uuid, v->spec->primary_storage_uuid, &p->servers[i]);
         d->template_ = &p->templates[i];
     }
     p->disk_list[i] = d;

@@ -10,6 +10,7 @@
 #include "control/ceph_storage.h"
 #include "control/conditions.h"
 #include "control/image_controller.h"
+#include "control/image_copy.h"
 #include "control/image_pairing.h"
 #include "control/storage_kind.h"
 #include "storage/ceph_spec.h"
@@ -177,6 +178,30 @@ static bool is_filling(const struct hf_controllers *c, const char *server_uuid)
     return false;
 }
 
+/* The host copies from the server, or did for the leader before this one, which has not chosen yet. */
+static bool reads(const struct hf_controllers *c, const struct user *u, const char *host_uuid)
+{
+    if (HF_WORLD_GET(c->world, HOST, Host, host_uuid) == NULL)
+        return false;
+    return hf_image_copy_reads(c, u->meta->uuid, host_uuid) ||
+           (!hf_controllers_settled(c) && hf_ceph_key_of(u->status, host_uuid) != NULL);
+}
+
+/* Which hosts shall have a key that may only read: those that copy from an image server. *ret_news: one of
+ * them has none yet. */
+static json_t *readers_wanted(const struct hf_controllers *c, const struct user *u, bool *ret_news)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; server_of(u) != NULL && !u->spec->cephx_off &&
+                       i < hf_world_count(c->world, HOLDFAST__V1__KIND__HOST);
+         i++) {
+        const Holdfast__V1__Host *h = HF_WORLD_AT(c->world, HOST, Host, i);
+        if (reads(c, u, h->meta->uuid))
+            want_key(u, h->meta->uuid, list, ret_news);
+    }
+    return list;
+}
+
 /* Who shall have a key: a storage's hosts; of an image server it is one key, while images are brought in.
  * *ret_news: one of them has none yet. */
 static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u, bool *ret_news)
@@ -197,12 +222,12 @@ static json_t *keys_wanted(const struct hf_controllers *c, const struct user *u,
 static bool still_wanted(const struct hf_controllers *c, const struct user *u, const char *key_uuid)
 {
     if (server_of(u) != NULL)
-        return is_filling(c, u->meta->uuid);
+        return strcmp(key_uuid, u->meta->uuid) == 0 ? is_filling(c, key_uuid) : reads(c, u, key_uuid);
     const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, key_uuid);
     return h != NULL && uses(c, h, u->meta->uuid);
 }
 
-/* The users of hosts that have left, and of image servers that are not being filled. */
+/* The users of hosts that have left, and of image servers that nobody fills or copies from. */
 static json_t *users_to_revoke(const struct hf_controllers *c, const struct user *u, bool *ret_news)
 {
     json_t *list = json_array();
@@ -287,10 +312,12 @@ static void ask(struct hf_controllers *c, struct hf_world_object *o, struct watc
 {
     struct user u = user_of(o);
     bool news = u.status == NULL || !u.status->prepared;
-    json_t *hosts = keys_wanted(c, &u, &news), *revoke = users_to_revoke(c, &u, &news);
+    json_t *hosts = keys_wanted(c, &u, &news), *readers = readers_wanted(c, &u, &news),
+           *revoke = users_to_revoke(c, &u, &news);
     int64_t now = hf_controllers_now_ms(c);
     if (now < w->due_ms && (w->failed || !news)) {
         json_decref(hosts);
+        json_decref(readers);
         json_decref(revoke);
         return;
     }
@@ -298,8 +325,8 @@ static void ask(struct hf_controllers *c, struct hf_world_object *o, struct watc
     json_object_set_new(q, "pools", pools_of(&u));
     json_object_set_new(q, "read", pools_to_read(c, &u));
     json_object_set_new(q, "hosts", hosts);
-    if (storage_of(&u) != NULL)
-        json_object_set_new(q, "storage", json_string(u.meta->uuid));
+    json_object_set_new(q, "readers", readers);
+    json_object_set_new(q, storage_of(&u) != NULL ? "storage" : "server", json_string(u.meta->uuid));
     json_object_set_new(q, "revoke", revoke);
     char *text = json_dumps(q, JSON_COMPACT);
     json_decref(q);

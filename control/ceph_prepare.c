@@ -69,9 +69,14 @@ static hf_status have_pool(rados_t c, const json_t *wanted)
 
 /* --- keys --- */
 
+struct caps {
+    const char *mon;
+    char *osd;
+};
+
 /* What a host may do: everything with images in these pools. The profile lets it break the locks of the dead.
  */
-static char *osd_caps(const json_t *pools, const json_t *read)
+static struct caps host_caps(const json_t *pools, const json_t *read)
 {
     char *caps = hf_strdup(""), *more;
     json_t *at;
@@ -88,31 +93,41 @@ static char *osd_caps(const json_t *pools, const json_t *read)
         free(caps);
         caps = more;
     }
-    return caps;
+    return (struct caps){"profile rbd", caps};
 }
 
-static json_t *auth_command(const char *prefix, const char *entity, const char *osd)
+/* What a host may do that copies an image server's images. The profiles rbd and rbd-read-only of the monitors
+ * would let it have any client refused, which only those need who break locks. */
+static struct caps reader_caps(const json_t *pools)
 {
-    if (!osd)
+    const char *pool = hf_ceph_text(json_array_get(pools, 0), "name");
+    return (struct caps){"profile simple-rados-client", hf_printf("profile rbd-read-only pool=%s", pool)};
+}
+
+/* caps NULL: they are not given. */
+static json_t *auth_command(const char *prefix, const char *entity, const struct caps *caps)
+{
+    if (!caps)
         return json_pack("{s:s, s:s}", "prefix", prefix, "entity", entity);
     return json_pack("{s:s, s:s, s:[s, s, s, s]}", "prefix", prefix, "entity", entity, "caps", "mon",
-                     "profile rbd", "osd", osd);
+                     caps->mon, "osd", caps->osd);
 }
 
 /* With exactly these caps, also where a user of that name was given others. */
-static hf_status have_user(rados_t c, const char *entity, const char *osd, json_t **ret)
+static hf_status have_user(rados_t c, const char *entity, const struct caps *caps, json_t **ret)
 {
-    hf_status st = hf_ceph_command(c, auth_command("auth get-or-create", entity, osd), ret);
+    hf_status st = hf_ceph_command(c, auth_command("auth get-or-create", entity, caps), ret);
     if (hf_status_code(st) != HF_INVALID)
         return st;
     hf_status_drop(st);
-    HF_TRY(hf_ceph_command(c, auth_command("auth caps", entity, osd), ret));
+    HF_TRY(hf_ceph_command(c, auth_command("auth caps", entity, caps), ret));
     json_decref(*ret);
     return hf_ceph_command(c, auth_command("auth get", entity, NULL), ret);
 }
 
 /* storage: "" of an image server, whose key is for whoever fills it. */
-static hf_status add_key(rados_t c, const char *host, const char *storage, const char *osd, json_t *keys)
+static hf_status add_key(rados_t c, const char *host, const char *storage, const struct caps *caps,
+                         json_t *keys)
 {
     struct hf_uuid uuid, owner;
     char user[HF_CEPH_NAME_MAX];
@@ -126,7 +141,7 @@ static hf_status add_key(rados_t c, const char *host, const char *storage, const
     else
         return hf_error(HF_INVALID, "'%s' is no UUID of a storage", storage);
     char *entity = hf_printf("client.%s", user);
-    hf_status st = hf_wrap(have_user(c, entity, osd, &found), "a key for '%s'", entity);
+    hf_status st = hf_wrap(have_user(c, entity, caps, &found), "a key for '%s'", entity);
     free(entity);
     if (!hf_ok(st))
         return st;
@@ -138,20 +153,30 @@ static hf_status add_key(rados_t c, const char *host, const char *storage, const
     return st;
 }
 
-static hf_status have_keys(rados_t c, const json_t *question, json_t *answer)
+/* Takes caps. */
+static hf_status add_keys(rados_t c, const json_t *hosts, const char *storage, struct caps caps, json_t *keys)
 {
-    json_t *keys = json_array(), *at;
+    json_t *at;
     size_t i;
-    char *osd = osd_caps(json_object_get(question, "pools"), json_object_get(question, "read"));
     hf_status st = HF_STATUS_OK;
-    json_object_set_new(answer, "keys", keys);
-    json_array_foreach(json_object_get(question, "hosts"), i, at)
+    json_array_foreach(hosts, i, at)
     {
         if (hf_ok(st))
-            st = add_key(c, json_string_value(at), hf_ceph_text(question, "storage"), osd, keys);
+            st = add_key(c, json_string_value(at), storage, &caps, keys);
     }
-    free(osd);
+    free(caps.osd);
     return st;
+}
+
+static hf_status have_keys(rados_t c, const json_t *question, json_t *answer)
+{
+    const json_t *pools = json_object_get(question, "pools");
+    json_t *keys = json_array();
+    json_object_set_new(answer, "keys", keys);
+    HF_TRY(add_keys(c, json_object_get(question, "hosts"), hf_ceph_text(question, "storage"),
+                    host_caps(pools, json_object_get(question, "read")), keys));
+    return add_keys(c, json_object_get(question, "readers"), hf_ceph_text(question, "server"),
+                    reader_caps(pools), keys);
 }
 
 static hf_status revoke_keys(rados_t c, const json_t *question)

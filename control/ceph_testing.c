@@ -53,20 +53,27 @@ static bool about_server(const json_t *question)
     return pool && strcmp(pool, SERVER_POOL) == 0;
 }
 
+static void add_keys(json_t *keys, const json_t *hosts, const char *prefix)
+{
+    const json_t *host;
+    size_t i;
+    json_array_foreach(hosts, i, host)
+    {
+        char user[64];
+        snprintf(user, sizeof user, "%s%s", prefix, json_string_value(host));
+        json_array_append_new(
+            keys, json_pack("{s:s, s:s, s:s}", "host", json_string_value(host), "user", user, "key", KEY));
+    }
+}
+
 /* The keys that hf-ceph would give: of each host its own. */
 static char *answer_of(const struct played_ceph *f, const json_t *question)
 {
     if (strcmp(member(question, "verb"), "remove-images") == 0)
         return removal_of(f, question);
-    json_t *keys = json_array(), *host;
-    size_t i;
-    json_array_foreach(json_object_get(question, "hosts"), i, host)
-    {
-        char user[64];
-        snprintf(user, sizeof user, "holdfast-%s", json_string_value(host));
-        json_array_append_new(
-            keys, json_pack("{s:s, s:s, s:s}", "host", json_string_value(host), "user", user, "key", KEY));
-    }
+    json_t *keys = json_array();
+    add_keys(keys, json_object_get(question, "hosts"), "holdfast-");
+    add_keys(keys, json_object_get(question, "readers"), "reader-");
     const char *fsid = about_server(question) && f->own_fsid ? f->own_fsid : FSID;
     json_t *answer =
         json_pack("{s:s, s:s, s:s, s:o, s:i, s:i}", "fsid", fsid, "health", "HEALTH_OK", "health_message", "",
@@ -163,6 +170,49 @@ void ceph_attach(struct cloud *c, bool yes)
 Holdfast__V1__PrimaryStorage *ceph_storage(struct cloud *c)
 {
     Holdfast__V1__PrimaryStorage *s = cloud_get(c, HOLDFAST__V1__KIND__PRIMARY_STORAGE, STORAGE);
+    assert_non_null(s);
+    return s;
+}
+
+void ceph_put_server(struct cloud *c)
+{
+    char *monitors[] = {(char *)"10.0.0.1"};
+    Holdfast__V1__Meta meta = meta_of(SERVER, "templates");
+    Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
+    Holdfast__V1__ImageServerSpec spec = HOLDFAST__V1__IMAGE_SERVER_SPEC__INIT;
+    Holdfast__V1__ImageServer s = HOLDFAST__V1__IMAGE_SERVER__INIT;
+    ceph.monitors = monitors;
+    ceph.n_monitors = 1;
+    ceph.user = (char *)"admin";
+    ceph.key = (char *)KEY;
+    ceph.image_pool = (char *)SERVER_POOL;
+    spec.type = HOLDFAST__V1__IMAGE_SERVER_SPEC__TYPE__CEPH;
+    spec.zone_uuid = (char *)ZONE;
+    spec.ceph = &ceph;
+    s.meta = &meta;
+    s.spec = &spec;
+    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+}
+
+void ceph_put_served(struct cloud *c)
+{
+    Holdfast__V1__Meta meta = meta_of(SERVED, "served");
+    Holdfast__V1__ImageSpec spec = HOLDFAST__V1__IMAGE_SPEC__INIT;
+    Holdfast__V1__ImageStatus status = HOLDFAST__V1__IMAGE_STATUS__INIT;
+    Holdfast__V1__Image m = HOLDFAST__V1__IMAGE__INIT;
+    spec.url = (char *)"http://10.0.0.9/image";
+    spec.format = HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW;
+    spec.image_server_uuid = (char *)SERVER;
+    status.state = HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
+    m.meta = &meta;
+    m.spec = &spec;
+    m.status = &status;
+    assert_int_equal(cloud_put(c, &m.base), HF_OK);
+}
+
+Holdfast__V1__ImageServer *ceph_server(struct cloud *c)
+{
+    Holdfast__V1__ImageServer *s = cloud_get(c, HOLDFAST__V1__KIND__IMAGE_SERVER, SERVER);
     assert_non_null(s);
     return s;
 }

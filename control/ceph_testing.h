@@ -13,6 +13,8 @@
 #define KEY         "AQDjKwRrMVMQLBAAdjUIjqw3S+wugzFZ/DzVlw=="
 #define FSID        "e1beaa76-80a0-4a2b-8986-0117f450b32f"
 
+#define FAR_FSID "e1beaa76-80a0-4a2b-8986-000000000000" /* of another cluster */
+
 struct played_ceph {
     struct hf_ceph_runner runner;
     struct cloud *cloud;
@@ -30,5 +32,9 @@ void ceph_play(struct cloud *c, struct played_ceph *f);
 void ceph_put_storage(struct cloud *c);
 void ceph_attach(struct cloud *c, bool yes);
 Holdfast__V1__PrimaryStorage *ceph_storage(struct cloud *c); /* to be freed */
+/* An image server, and an image there that is to be fetched. */
+void ceph_put_server(struct cloud *c);
+void ceph_put_served(struct cloud *c);
+Holdfast__V1__ImageServer *ceph_server(struct cloud *c); /* to be freed */
 
 #endif

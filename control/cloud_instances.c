@@ -38,7 +38,13 @@ static void put_with_operation(struct cloud *c, unsigned n, Holdfast__V1__Instan
     assert_int_equal(cloud_put_both(c, &i->base, verb != NULL ? &m.base : NULL), HF_OK);
 }
 
-static void put_root_volume(struct cloud *c, const char *uuid, const char *name, const char *instance)
+static const char *storage_of(const struct instance_wish *wish)
+{
+    return wish->storage != NULL ? wish->storage : SHARED;
+}
+
+static void put_root_volume(struct cloud *c, const char *uuid, const char *name, const char *instance,
+                            const struct instance_wish *wish)
 {
     Holdfast__V1__Meta meta = meta_of(uuid, name);
     Holdfast__V1__Volume m = HOLDFAST__V1__VOLUME__INIT;
@@ -48,8 +54,8 @@ static void put_root_volume(struct cloud *c, const char *uuid, const char *name,
     m.spec = &spec;
     m.status = &st;
     spec.type = HOLDFAST__V1__VOLUME_SPEC__TYPE__ROOT;
-    spec.primary_storage_uuid = SHARED;
-    spec.image_uuid = IMAGE;
+    spec.primary_storage_uuid = (char *)storage_of(wish);
+    spec.image_uuid = (char *)(wish->image != NULL ? wish->image : IMAGE);
     spec.instance_uuid = (char *)instance;
     st.state = HOLDFAST__V1__VOLUME_STATUS__STATE__NOT_INSTANTIATED;
     st.install_path = "rootVolumes/x.qcow2";
@@ -73,12 +79,12 @@ static void put_address(struct cloud *c, unsigned n, const char *instance, char 
 
 static void put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish, const char *verb)
 {
-    char uuid[HF_UUID_STR], volume[HF_UUID_STR], name[16], ip[24], *storages[] = {SHARED};
+    char uuid[HF_UUID_STR], volume[HF_UUID_STR], name[16], ip[24], *storages[] = {(char *)storage_of(wish)};
     char *groups[] = {(char *)wish->group};
     instance_uuid(n, uuid);
     snprintf(volume, sizeof volume, "b%031x", n);
     snprintf(name, sizeof name, "vm-%u", n);
-    put_root_volume(c, volume, name, uuid);
+    put_root_volume(c, volume, name, uuid, wish);
     put_address(c, n, uuid, ip);
     Holdfast__V1__Meta meta = meta_of(uuid, name);
     Holdfast__V1__Nic nic = HOLDFAST__V1__NIC__INIT, *nics[] = {&nic};
@@ -98,7 +104,7 @@ static void put_instance(struct cloud *c, unsigned n, const struct instance_wish
     spec.ha_level = wish->never_stop ? HOLDFAST__V1__HA_LEVEL__NEVER_STOP : HOLDFAST__V1__HA_LEVEL__HA_NONE;
     spec.restart_priority = (Holdfast__V1__InstanceSpec__RestartPriority)wish->priority;
     spec.root_volume_uuid = volume;
-    spec.primary_storage_uuid = SHARED;
+    spec.primary_storage_uuid = storages[0];
     spec.storage_uuids = storages;
     spec.n_storage_uuids = 1;
     spec.host_uuid = (char *)(wish->host != NULL ? wish->host : "");

@@ -85,6 +85,7 @@ struct fake_host {
     enum start_script script;
     bool image_fails;
     bool image_waits; /* it never says how the fetch goes */
+    const char *image_error; /* what keeps it from fetching for now, or NULL */
     bool hold_starts;    /* orders are taken, but nothing starts */
     bool hold_stops;     /* its guests take their time */
     bool hold_moves;     /* its guests are under way and do not arrive */
@@ -189,6 +190,7 @@ struct instance_wish {
     uint64_t memory_bytes;
     const char *group; /* UUID of an affinity group */
     const char *host;  /* started there */
+    const char *storage, *image; /* of its root disk; NULL: SHARED, IMAGE */
 };
 void cloud_put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish);
 /* Group number n, with its UUID. */
@@ -222,6 +224,7 @@ void host_hang(struct fake_host *h);
 void host_turn(struct fake_host *h); /* what is due now */
 void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest);
 struct fake_run *host_find_run(struct fake_host *h, const char *instance);
+void host_report_image(struct fake_host *h, const Holdfast__V1__ImageReport *r);
 /* The guest powers itself off (or crashes). */
 void host_guest_ends(struct fake_host *h, unsigned n);
 /* Its keeper has killed instance n, as the last good renewal on this storage began so long ago. */

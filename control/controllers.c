@@ -143,6 +143,16 @@ static void mark_failovers_of(struct hf_controllers *c, const char *instance_uui
     }
 }
 
+/* One that is on an image server may have to be copied for the instance. */
+static void mark_served_image(struct hf_controllers *c, const Holdfast__V1__Instance *i)
+{
+    const Holdfast__V1__Volume *root = HF_WORLD_GET(c->world, VOLUME, Volume, i->spec->root_volume_uuid);
+    struct hf_world_object *o =
+        root != NULL ? hf_world_find(c->world, HOLDFAST__V1__KIND__IMAGE, root->spec->image_uuid) : NULL;
+    if (o != NULL && ((const Holdfast__V1__Image *)(void *)o->message)->spec->image_server_uuid[0] != '\0')
+        hf_controllers_mark(c, o);
+}
+
 /* Whom else a change concerns. m: the object as it is, or was when it is deleted. */
 static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, uint32_t kind)
 {
@@ -174,6 +184,7 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
     case HOLDFAST__V1__KIND__INSTANCE:
         mark_object(c, HOLDFAST__V1__KIND__VOLUME,
                     ((const Holdfast__V1__Instance *)(const void *)m)->spec->root_volume_uuid);
+        mark_served_image(c, (const Holdfast__V1__Instance *)(const void *)m);
         mark_failovers_of(c, hf_message_meta(m)->uuid);
         break;
     case HOLDFAST__V1__KIND__VOLUME:
@@ -193,7 +204,8 @@ static void mark_concerned(struct hf_controllers *c, const ProtobufCMessage *m, 
     mark_operations_of(c, hf_message_meta(m)->uuid);
 }
 
-/* A host that is drained waits for what becomes of its instances, and of those that are on their way to it. */
+/* A host that is drained waits for what becomes of its instances, and of those that are on their way to it.
+ */
 static void mark_drained(struct hf_controllers *c, const char *host_uuid)
 {
     struct hf_world_object *o = hf_world_find(c->world, HOLDFAST__V1__KIND__HOST, host_uuid);

@@ -10,7 +10,7 @@ hf_library(hf_controllers
     host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
     host_assignments.c assignment_set.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c admission_controller.c ha_plan.c
     instance_controller.c instance_start.c instance_step.c instance_delete.c migration_controller.c migration_step.c
-    image_controller.c image_server_controller.c volume_controller.c volume_growth.c volume_work.c storage_controller.c ceph_controller.c
+    image_controller.c image_copy.c image_server_controller.c volume_controller.c volume_growth.c volume_work.c storage_controller.c ceph_controller.c
     operation_controller.c operation_verdict.c
     drain_controller.c drain_facts.c drain_plan.c
     ha_controller.c ha_fencing.c ha_restart.c failover.c ha_power.c ha_blocklist.c ha_unblock.c block_question.c ha_drill.c
@@ -40,3 +40,4 @@ hf_test(instance_step_test SOURCES instance_step_test.c LINK hf_controllers)
 hf_library(hf_ceph_testing SOURCES ceph_testing.c LINK hf_cloud_testing PkgConfig::JANSSON)
 hf_test(ceph_controller_test SOURCES ceph_controller_test.c LINK hf_ceph_testing)
 hf_test(image_server_test SOURCES image_server_test.c LINK hf_ceph_testing)
+hf_test(image_copy_test SOURCES image_copy_test.c LINK hf_ceph_testing)

@@ -364,6 +364,14 @@ static void report_storage(struct fake_host *h, const Holdfast__V1__StorageAssig
     send_body(h, &msg);
 }
 
+void host_report_image(struct fake_host *h, const Holdfast__V1__ImageReport *r)
+{
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE;
+    msg.image = (Holdfast__V1__ImageReport *)r;
+    send_body(h, &msg);
+}
+
 static void report_image(struct fake_host *h, const Holdfast__V1__ImageAssignment *a)
 {
     if (h->image_waits)
@@ -371,15 +379,15 @@ static void report_image(struct fake_host *h, const Holdfast__V1__ImageAssignmen
     Holdfast__V1__ImageReport m = HOLDFAST__V1__IMAGE_REPORT__INIT;
     m.image_uuid = a->uuid;
     m.primary_storage_uuid = a->primary_storage_uuid;
-    m.ready = !h->image_fails;
+    m.ready = !h->image_fails && h->image_error == NULL;
     m.failed = h->image_fails;
+    m.error = !m.ready;
     m.message = h->image_fails ? "its SHA-256 is another than the one given" : "";
+    if (h->image_error != NULL)
+        m.message = (char *)h->image_error;
     m.file_bytes = 1000;
     m.virtual_bytes = 2000;
-    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
-    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE;
-    msg.image = &m;
-    send_body(h, &msg);
+    host_report_image(h, &m);
 }
 
 static void report_volume(struct fake_host *h, const Holdfast__V1__VolumeAssignment *a)

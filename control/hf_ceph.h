@@ -4,12 +4,12 @@
  *
  *   {"verb": "prepare", "monitors": [...], "user": "", "key": "", "fsid": "",
  *    "pools": [{"name": "…", "make": true}, …], "read": ["<pool>", …], "hosts": ["<uuid>", …],
- *    "storage": "<uuid>", "revoke": ["<user>", …]}
+ *    "storage": "<uuid>", "server": "<uuid>", "readers": ["<uuid>", …], "revoke": ["<user>", …]}
  *   → {"fsid": "…", "health": "…", "health_message": "…", "keys": [{"host": "…", "user": "…", "key": "…"}],
  *      "total_bytes": 0, "available_bytes": 0}
  *   read: pools that the hosts may only read; the room is that of the first pool.
  *   hosts: each gets a user for this storage; without storage: an image server, whose own user whoever fills
- * it has.
+ * it has. readers: hosts that get a user for this image server, which may only read.
  *
  * The others have the same members that tell how the cluster is reached. fence has a host's clients refused;
  * addresses: of the host (with a client's number or without, ceph_fence_plan.h), others: of all other hosts and of control nodes;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/pb_copy.h"
 #include "control/conditions.h"
+#include "control/image_copy.h"
 #include "control/image_pairing.h"
 #include "control/storage_kind.h"
 
@@ -18,6 +19,7 @@ struct image_memory {
     struct hf_image_fetch fetch;     /* host "" : none */
     Holdfast__V1__ImageReport *seen; /* the fetching host's last word, or NULL */
     int64_t noted_ms;                /* loop clock of the last note */
+    struct hf_image_copy copy;
 };
 
 static void free_memory(void *memory)
@@ -25,6 +27,8 @@ static void free_memory(void *memory)
     struct image_memory *mem = memory;
     if (mem->seen != NULL)
         holdfast__v1__image_report__free_unpacked(mem->seen, NULL);
+    if (mem->copy.seen != NULL)
+        holdfast__v1__image_report__free_unpacked(mem->copy.seen, NULL);
     free(mem);
 }
 
@@ -58,6 +62,12 @@ const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o)
     return mem != NULL && mem->fetch.host_uuid[0] != '\0' ? &mem->fetch : NULL;
 }
 
+const struct hf_image_copy *hf_image_copy(const struct hf_world_object *o)
+{
+    const struct image_memory *mem = o->memory;
+    return mem != NULL && mem->copy.host_uuid[0] != '\0' ? &mem->copy : NULL;
+}
+
 /* --- where to --- */
 
 /* A storage that the host may use, a shared one if there is one: from there every host of it can use the
@@ -80,9 +90,8 @@ static const Holdfast__V1__PrimaryStorage *best_storage(struct hf_controllers *c
     return best;
 }
 
-/* Whether it uses a storage in the cluster of the image server: so it reaches that. */
-static bool is_near(struct hf_controllers *c, const Holdfast__V1__Host *h,
-                    const Holdfast__V1__ImageServer *server)
+bool hf_image_host_is_near(struct hf_controllers *c, const Holdfast__V1__Host *h,
+                           const Holdfast__V1__ImageServer *server)
 {
     const Holdfast__V1__Cluster *cl = HF_WORLD_GET(c->world, CLUSTER, Cluster, h->spec->cluster_uuid);
     bool near = false;
@@ -108,7 +117,7 @@ static bool choose_for_server(struct hf_controllers *c, const char *server_uuid,
         if (cl == NULL || strcmp(cl->spec->zone_uuid, server->spec->zone_uuid) != 0 ||
             !hf_controllers_host_usable(c, h))
             continue;
-        near = is_near(c, h, server);
+        near = hf_image_host_is_near(c, h, server);
         if (found && !near)
             continue;
         snprintf(ret->host_uuid, sizeof ret->host_uuid, "%s", h->meta->uuid);
@@ -144,8 +153,8 @@ static bool choose(struct hf_controllers *c, const Holdfast__V1__Image *image, s
 /* --- what came of it --- */
 
 /* LocalStorage: the template is in one host's cache only. */
-static bool note_cached(struct hf_controllers *c, Holdfast__V1__ImageStatus *st, const char *storage_uuid,
-                        const char *host_uuid)
+bool hf_image_note_cached(struct hf_controllers *c, Holdfast__V1__ImageStatus *st, const char *storage_uuid,
+                          const char *host_uuid)
 {
     const Holdfast__V1__PrimaryStorage *ps =
         HF_WORLD_GET(c->world, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
@@ -191,7 +200,7 @@ static bool take_report(struct hf_controllers *c, Holdfast__V1__Image *m, const 
         st->file_bytes = r->file_bytes;
         st->virtual_bytes = r->virtual_bytes;
         hf_condition_clear(&st->conditions, &st->n_conditions, CONDITION_FETCH);
-        note_cached(c, st, mem->fetch.storage_uuid, mem->fetch.host_uuid);
+        hf_image_note_cached(c, st, mem->fetch.storage_uuid, mem->fetch.host_uuid);
         return true;
     }
     return r->message[0] != '\0' &&
@@ -238,6 +247,7 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     if (!hf_image_is_fetching(m)) {
         if (mem->fetch.host_uuid[0] != '\0')
             forget_fetch(c, mem);
+        hf_image_copy_reconcile(c, o, &mem->copy);
     } else if (mem->fetch.host_uuid[0] == '\0') {
         if (choose(c, m, &mem->fetch))
             hf_host_assignments_mark(c->assignments, NULL);
@@ -256,7 +266,8 @@ void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Hold
     if (o == NULL)
         return;
     struct image_memory *mem = memory_of(o);
-    if (strcmp(mem->fetch.host_uuid, host_uuid) != 0 ||
+    if (hf_image_copy_report(c, o, &mem->copy, host_uuid, r) ||
+        strcmp(mem->fetch.host_uuid, host_uuid) != 0 ||
         strcmp(mem->fetch.storage_uuid, r->primary_storage_uuid) != 0)
         return; /* of an instance's own first use: it says itself when that fails */
     if (mem->seen != NULL)
@@ -270,6 +281,11 @@ void hf_image_host_lost(struct hf_controllers *c, const char *host_uuid)
     for (size_t i = 0; i < hf_world_count(c->world, HOLDFAST__V1__KIND__IMAGE); i++) {
         struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__IMAGE, i);
         const struct hf_image_fetch *f = hf_image_fetch(o);
+        struct hf_image_copy *copy = hf_image_copy(o) != NULL ? &memory_of(o)->copy : NULL;
+        if (copy != NULL && strcmp(copy->host_uuid, host_uuid) == 0) {
+            hf_image_copy_end(c, o, copy);
+            hf_controllers_mark(c, o);
+        }
         if (f == NULL || strcmp(f->host_uuid, host_uuid) != 0)
             continue;
         forget_fetch(c, o->memory);
@@ -287,7 +303,7 @@ void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char 
         hf_edit_create(&c->editor, "note where image '%s' is cached", hf_message_meta(o->message)->name);
     Holdfast__V1__Image *m = hf_edit_change(e, o);
     if (m->status != NULL && m->status->state == STATE(READY) &&
-        note_cached(c, m->status, storage_uuid, host_uuid))
+        hf_image_note_cached(c, m->status, storage_uuid, host_uuid))
         hf_edit_commit(e, NULL, NULL);
     else
         hf_edit_drop(e);

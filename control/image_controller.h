@@ -17,7 +17,7 @@ struct hf_image_fetch {
 /* It has neither been verified nor given up. */
 bool hf_image_is_fetching(const Holdfast__V1__Image *m);
 
-/* The fetch under way, or NULL. */
+/* The fetch under way, or NULL; copies between Ceph clusters are in image_copy.h. */
 const struct hf_image_fetch *hf_image_fetch(const struct hf_world_object *o);
 
 void hf_image_report(struct hf_controllers *c, const char *host_uuid, const Holdfast__V1__ImageReport *r);
@@ -26,5 +26,12 @@ void hf_image_host_lost(struct hf_controllers *c, const char *host_uuid);
 /* A disk over this template runs from that storage: so it lies in its cache. */
 void hf_image_used(struct hf_controllers *c, const char *image_uuid, const char *storage_uuid,
                    const char *host_uuid);
+
+/* Whether the host uses a storage in the cluster of the image server: so it reaches that. */
+bool hf_image_host_is_near(struct hf_controllers *c, const Holdfast__V1__Host *h,
+                           const Holdfast__V1__ImageServer *server);
+/* The template lies in that storage's cache; false: that is known. */
+bool hf_image_note_cached(struct hf_controllers *c, Holdfast__V1__ImageStatus *st, const char *storage_uuid,
+                          const char *host_uuid);
 
 #endif

@@ -12,6 +12,21 @@ bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
     return own != NULL && own->prepared && status != NULL && strcmp(own->fsid, status->fsid) == 0;
 }
 
+bool hf_image_is_copied(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
+                        const Holdfast__V1__PrimaryStorage *ps)
+{
+    const Holdfast__V1__CephStatus *own = server->status != NULL ? server->status->ceph : NULL,
+                                   *other = ps->status != NULL ? ps->status->ceph : NULL;
+    if (!hf_storage_is_ceph(ps) || own == NULL || !own->prepared || other == NULL || !other->prepared ||
+        strcmp(own->fsid, other->fsid) == 0 || image->status == NULL ||
+        image->status->state != HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
+        return false;
+    for (size_t i = 0; i < image->status->n_cached; i++)
+        if (strcmp(image->status->cached[i]->primary_storage_uuid, ps->meta->uuid) == 0)
+            return false;
+    return true;
+}
+
 char *hf_image_pairing_objection(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
                                  const Holdfast__V1__PrimaryStorage *ps)
 {
@@ -27,11 +42,5 @@ char *hf_image_pairing_objection(const Holdfast__V1__Image *image, const Holdfas
             "image '%s' is on image server '%s', and it is not known yet whether primary storage '%s' "
             "is in the same Ceph cluster: look at the conditions of both",
             image->meta->name, server->meta->name, ps->meta->name);
-    if (strcmp(own->fsid, other->fsid) == 0)
-        return NULL;
-    return hf_printf(
-        "image '%s' is on image server '%s' of the Ceph cluster %s, primary storage '%s' is in the "
-        "cluster %s, and images are not copied between clusters: add the image to an image server of "
-        "that cluster",
-        image->meta->name, server->meta->name, own->fsid, ps->meta->name, other->fsid);
+    return NULL;
 }

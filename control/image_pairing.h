@@ -10,6 +10,11 @@
 bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
                                  const Holdfast__V1__CephStatus *status);
 
+/* The server is ready in another cluster than the storage, and the storage is not known to have the image: it
+ * is copied there before it is used. */
+bool hf_image_is_copied(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
+                        const Holdfast__V1__PrimaryStorage *ps);
+
 /* Why an image of this server cannot be used on that storage, a sentence to be freed; NULL: it can. */
 char *hf_image_pairing_objection(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
                                  const Holdfast__V1__PrimaryStorage *ps);

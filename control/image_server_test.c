@@ -19,52 +19,9 @@
 #include "control/image_pairing.h"
 #include "control/pb_list.h"
 
-static void put_server(struct cloud *c)
-{
-    char *monitors[] = {(char *)"10.0.0.1"};
-    Holdfast__V1__Meta meta = meta_of(SERVER, "templates");
-    Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
-    Holdfast__V1__ImageServerSpec spec = HOLDFAST__V1__IMAGE_SERVER_SPEC__INIT;
-    Holdfast__V1__ImageServer s = HOLDFAST__V1__IMAGE_SERVER__INIT;
-    ceph.monitors = monitors;
-    ceph.n_monitors = 1;
-    ceph.user = (char *)"admin";
-    ceph.key = (char *)KEY;
-    ceph.image_pool = (char *)SERVER_POOL;
-    spec.type = HOLDFAST__V1__IMAGE_SERVER_SPEC__TYPE__CEPH;
-    spec.zone_uuid = (char *)ZONE;
-    spec.ceph = &ceph;
-    s.meta = &meta;
-    s.spec = &spec;
-    assert_int_equal(cloud_put(c, &s.base), HF_OK);
-}
-
-static void put_served(struct cloud *c)
-{
-    Holdfast__V1__Meta meta = meta_of(SERVED, "served");
-    Holdfast__V1__ImageSpec spec = HOLDFAST__V1__IMAGE_SPEC__INIT;
-    Holdfast__V1__ImageStatus status = HOLDFAST__V1__IMAGE_STATUS__INIT;
-    Holdfast__V1__Image m = HOLDFAST__V1__IMAGE__INIT;
-    spec.url = (char *)"http://10.0.0.9/image";
-    spec.format = HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW;
-    spec.image_server_uuid = (char *)SERVER;
-    status.state = HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
-    m.meta = &meta;
-    m.spec = &spec;
-    m.status = &status;
-    assert_int_equal(cloud_put(c, &m.base), HF_OK);
-}
-
-static Holdfast__V1__ImageServer *server(struct cloud *c)
-{
-    Holdfast__V1__ImageServer *s = cloud_get(c, HOLDFAST__V1__KIND__IMAGE_SERVER, SERVER);
-    assert_non_null(s);
-    return s;
-}
-
 static void order_removal(struct cloud *c)
 {
-    Holdfast__V1__ImageServer *s = server(c);
+    Holdfast__V1__ImageServer *s = ceph_server(c);
     hf_pb_list_add(&s->status->removing_image_uuids, &s->status->n_removing_image_uuids, SERVED);
     assert_int_equal(cloud_put(c, &s->base), HF_OK);
     free_message(s);
@@ -99,11 +56,11 @@ static void a_host_brings_an_image_in(void **state)
     ceph_play(c, &f);
     ceph_put_storage(c);
     ceph_attach(c, true);
-    put_server(c);
+    ceph_put_server(c);
     c->hosts[0].image_waits = c->hosts[1].image_waits = true;
-    put_served(c);
+    ceph_put_served(c);
     cloud_run(c, 15000);
-    Holdfast__V1__ImageServer *s = server(c);
+    Holdfast__V1__ImageServer *s = ceph_server(c);
     assert_string_equal(s->status->ceph->fsid, FSID);
     assert_int_equal(s->status->available_bytes, 900);
     assert_int_equal(s->status->ceph->n_host_keys, 1);
@@ -134,7 +91,7 @@ static void a_host_brings_an_image_in(void **state)
     assert_int_equal(m->status->state, HOLDFAST__V1__IMAGE_STATUS__STATE__READY);
     assert_int_equal(m->status->n_cached, 0);
     free_message(m);
-    s = server(c);
+    s = ceph_server(c);
     assert_int_equal(s->status->ceph->n_host_keys, 0); /* the key was for that alone */
     free_message(s);
     assert_int_equal(bringer(c, SERVER, &told_of), -1);
@@ -148,13 +105,13 @@ static void deleted_images_leave_the_pool(void **state)
     struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
-    put_server(c);
+    ceph_put_server(c);
     cloud_run(c, 5000);
     f.kept = "it lies under 2 images";
     order_removal(c);
     cloud_run(c, 25000);
     assert_in_range(f.removing, 2, 4); /* again, but not at once */
-    Holdfast__V1__ImageServer *s = server(c);
+    Holdfast__V1__ImageServer *s = ceph_server(c);
     assert_int_equal(s->status->n_removing_image_uuids, 1);
     assert_int_equal(s->status->n_conditions, 1);
     assert_string_equal(s->status->conditions[0]->type, "Removal");
@@ -163,7 +120,7 @@ static void deleted_images_leave_the_pool(void **state)
     f.kept = NULL;
     cloud_new_leader(c);
     cloud_run(c, 15000);
-    s = server(c);
+    s = ceph_server(c);
     assert_int_equal(s->status->n_removing_image_uuids, 0);
     assert_int_equal(s->status->n_conditions, 0);
     free_message(s);
@@ -177,10 +134,10 @@ static void the_pairing(void **state)
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
     ceph_put_storage(c);
-    put_server(c);
-    put_served(c);
+    ceph_put_server(c);
+    ceph_put_served(c);
     Holdfast__V1__Image *m = cloud_get(c, HOLDFAST__V1__KIND__IMAGE, SERVED);
-    Holdfast__V1__ImageServer *s = server(c);
+    Holdfast__V1__ImageServer *s = ceph_server(c);
     Holdfast__V1__PrimaryStorage *ps = ceph_storage(c),
                                  *shared = cloud_get(c, HOLDFAST__V1__KIND__PRIMARY_STORAGE, SHARED);
     char *why = hf_image_pairing_objection(m, s, ps);
@@ -192,13 +149,15 @@ static void the_pairing(void **state)
     free_message(s);
     free_message(ps);
     cloud_run(c, 8000);
-    s = server(c);
+    s = ceph_server(c);
     ps = ceph_storage(c);
     assert_null(hf_image_pairing_objection(m, s, ps));
-    hf_pb_set(&s->status->ceph->fsid, "e1beaa76-80a0-4a2b-8986-000000000000");
-    why = hf_image_pairing_objection(m, s, ps);
-    assert_non_null(strstr(why, "not copied between clusters"));
-    free(why);
+    m->status->state = HOLDFAST__V1__IMAGE_STATUS__STATE__READY;
+    assert_false(hf_image_is_copied(m, s, ps)); /* but cloned */
+    hf_pb_set(&s->status->ceph->fsid, FAR_FSID);
+    assert_null(hf_image_pairing_objection(m, s, ps));
+    assert_true(hf_image_is_copied(m, s, ps));
+    assert_false(hf_image_is_copied(m, s, shared));
     free_message(s);
     free_message(ps);
     free_message(shared);
@@ -213,10 +172,10 @@ static void servers_of_other_clusters_are_not_read(void **state)
     struct played_ceph f;
     struct cloud *c = cloud_ready(1);
     ceph_play(c, &f);
-    f.own_fsid = "e1beaa76-80a0-4a2b-8986-000000000000";
+    f.own_fsid = FAR_FSID;
     ceph_put_storage(c);
     ceph_attach(c, true);
-    put_server(c);
+    ceph_put_server(c);
     cloud_run(c, 30000);
     assert_string_equal(f.read_pool, "");
     cloud_free(c);

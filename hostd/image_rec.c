@@ -8,6 +8,7 @@
 #include "base/pb_copy.h"
 #include "hostd/image_rec.h"
 #include "hostd/storage_rec.h"
+#include "storage/ceph_spec.h"
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
@@ -22,8 +23,8 @@ struct hf_image_rec {
     uint64_t sync;
     /* the work */
     bool fetching, stale, dead; /* stale: the answer under way is for an earlier source */
-    bool ready, failed;
-    char *message; /* error, or NULL */
+    bool ready, failed, gone;   /* gone: there was nothing to make it from */
+    char *message;              /* error, or NULL */
     char progress[64];
     int64_t progress_ms;
     struct hf_image_info info;
@@ -33,15 +34,36 @@ struct hf_image_rec {
 
 static void fetch(void *arg);
 
+/* Also in how it is reached: a key that was revoked is of no use. */
+static bool same_server(const Holdfast__V1__CephAccess *a, const Holdfast__V1__CephAccess *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    bool same = a->n_monitors == b->n_monitors && strcmp(a->user, b->user) == 0 &&
+                strcmp(a->key, b->key) == 0 && strcmp(a->fsid, b->fsid) == 0 &&
+                strcmp(a->image_pool, b->image_pool) == 0;
+    for (size_t i = 0; same && i < a->n_monitors; i++)
+        same = strcmp(a->monitors[i], b->monitors[i]) == 0;
+    return same;
+}
+
 static bool same_source(const Holdfast__V1__ImageAssignment *a, const Holdfast__V1__ImageAssignment *b)
 {
     return strcmp(a->url, b->url) == 0 && strcmp(a->sha256, b->sha256) == 0 &&
-           strcmp(a->format, b->format) == 0 && strcmp(a->server_pool, b->server_pool) == 0;
+           strcmp(a->format, b->format) == 0 && strcmp(a->server_pool, b->server_pool) == 0 &&
+           same_server(a->server, b->server) && (a->waits[0] != '\0') == (b->waits[0] != '\0');
+}
+
+static void forget_source(struct hf_image_rec *r)
+{
+    if (r->source->server != NULL)
+        explicit_bzero(r->source->server->key, strlen(r->source->server->key));
+    holdfast__v1__image_assignment__free_unpacked(r->source, NULL);
 }
 
 static void image_free(struct hf_image_rec *r)
 {
-    holdfast__v1__image_assignment__free_unpacked(r->source, NULL);
+    forget_source(r);
     free(r->message);
     free(r);
 }
@@ -54,7 +76,7 @@ bool hf_image_rec_ready(const struct hf_image_rec *r)
 const char *hf_image_rec_message(const struct hf_image_rec *r, bool *ret_error)
 {
     *ret_error = r->message != NULL;
-    return r->message ? r->message : r->progress;
+    return r->message ? r->message : r->source->waits[0] != '\0' ? r->source->waits : r->progress;
 }
 
 static void report(struct hf_image_rec *r)
@@ -66,6 +88,8 @@ static void report(struct hf_image_rec *r)
     i.ready = r->ready;
     i.failed = r->failed;
     i.message = r->message ? r->message : r->progress;
+    i.error = r->message != NULL;
+    i.gone = r->gone;
     i.file_bytes = r->info.file_bytes;
     i.virtual_bytes = r->info.virtual_bytes;
     m.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE;
@@ -104,8 +128,14 @@ static void fetched(struct hf_image_rec *r, const struct hf_image_info *info)
     r->ready = true;
     r->info = *info;
     r->progress[0] = 0;
+    r->gone = false;
     set_message(r, NULL);
     hf_backoff_reset(&r->backoff);
+}
+
+static bool has_source(const Holdfast__V1__ImageAssignment *a)
+{
+    return a->url[0] != '\0' || a->server_pool[0] != '\0' || a->server != NULL;
 }
 
 static void on_fetched(void *arg, hf_status st, const struct hf_image_info *info)
@@ -130,13 +160,24 @@ static void on_fetched(void *arg, hf_status st, const struct hf_image_info *info
         hf_warn("image %s on storage %s: %s", r->source->uuid, r->source->primary_storage_uuid,
                 hf_status_message(st));
         set_message(r, hf_status_message(st));
-        r->failed = hf_status_code(st) == HF_INVALID;
+        r->failed = hf_status_code(st) == HF_INVALID && r->source->server == NULL;
+        r->gone = hf_status_code(st) == HF_NOT_FOUND && !has_source(r->source);
         if (!r->failed)
             hf_timer_start(h->d.env, &r->timer,
                            hf_backoff_next(&r->backoff, h->d.env, RETRY_FIRST_MS, RETRY_MAX_MS), fetch, r);
     }
     report(r);
     hf_host_tick_instances(h);
+}
+
+static struct hf_image_server server_of(const Holdfast__V1__CephAccess *a)
+{
+    return (struct hf_image_server){.monitors = a->monitors,
+                                    .n_monitors = a->n_monitors,
+                                    .user = a->user,
+                                    .key = a->key,
+                                    .fsid = a->fsid,
+                                    .pool = a->image_pool};
 }
 
 static void fetch(void *arg)
@@ -151,10 +192,15 @@ static void fetch(void *arg)
         .format = r->source->format,
         .server_pool = r->source->server_pool,
     };
-    if (r->fetching || r->ready || r->failed || hf_timer_running(&r->timer))
+    if (r->fetching || r->ready || r->failed || r->source->waits[0] != '\0' || hf_timer_running(&r->timer))
         return;
     if (!s || !hf_storage_rec_ok(s, &why))
         return; /* the storage ticks when it is there */
+    struct hf_image_server server;
+    if (r->source->server != NULL) {
+        server = server_of(r->source->server);
+        src.server = &server;
+    }
     src.uuid = r->uuid;
     snprintf(r->progress, sizeof r->progress, "fetching the image");
     r->fetching = true;
@@ -187,13 +233,19 @@ static struct hf_image_rec *image_new(struct hf_host *h, const struct hf_uuid *u
 
 static void new_source(struct hf_image_rec *r, const Holdfast__V1__ImageAssignment *a)
 {
-    holdfast__v1__image_assignment__free_unpacked(r->source, NULL);
+    forget_source(r);
     r->source = hf_pb_copy(&a->base);
-    r->ready = r->failed = false;
+    r->ready = r->failed = r->gone = false;
     r->stale = r->fetching;
     hf_timer_stop(&r->timer);
     hf_backoff_reset(&r->backoff);
     set_message(r, NULL);
+}
+
+static void say_waits(struct hf_image_rec *r, const char *waits)
+{
+    free(r->source->waits);
+    r->source->waits = hf_strdup(waits);
 }
 
 hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignment *a, bool assigned,
@@ -204,6 +256,9 @@ hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignme
     if (!hf_uuid_parse(a->uuid, &uuid) || !hf_uuid_parse(a->primary_storage_uuid, &storage))
         return hf_error(HF_INVALID, "image '%s' on storage '%s': not two UUIDs", a->uuid,
                         a->primary_storage_uuid);
+    if (a->server != NULL)
+        HF_TRY(hf_wrap(hf_ceph_monitors_check(a->server->monitors, a->server->n_monitors),
+                       "image %s: its image server", a->uuid));
     while (r && !(hf_uuid_equal(&r->uuid, &uuid) && hf_uuid_equal(&r->storage, &storage)))
         r = r->next;
     if (!r && h->n_images >= HF_HOST_RECORDS_MAX)
@@ -213,6 +268,8 @@ hf_status hf_image_rec_want(struct hf_host *h, const Holdfast__V1__ImageAssignme
         r = image_new(h, &uuid, &storage, a);
     else if (!same_source(r->source, a))
         new_source(r, a);
+    else if (strcmp(r->source->waits, a->waits) != 0)
+        say_waits(r, a->waits);
     if (assigned) {
         bool again = r->assigned;
         r->assigned = true;

@@ -113,7 +113,9 @@ static hf_status bring(struct hf_rbd_call *c, struct hf_rbd_lib *l, const struct
                         "another image is being brought into the cluster by this host: it is next");
     hf_status st = far ? copy_from_server(c, l, n) : fetch_and_import(c, l, n);
     atomic_store(&c->p->fetching, false);
-    return hf_wrap(st, "image %s", n->image);
+    return far ? hf_wrap(st, "image %s from the image server in the cluster at %s", n->image,
+                         c->server.mon_host)
+               : hf_wrap(st, "image %s", n->image);
 }
 
 static hf_status run_image(struct hf_rbd_call *c, struct hf_rbd_lib *l)
