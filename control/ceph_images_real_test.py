@@ -44,8 +44,9 @@ class Images(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
-    def prepare(self, pools, hosts, read=()):
-        return self.ask("prepare", pools=[{"name": p, "make": True} for p in pools], hosts=hosts, revoke=[], read=list(read))
+    def prepare(self, pools, hosts, read=(), **more):
+        return self.ask("prepare", pools=[{"name": p, "make": True} for p in pools], hosts=hosts, read=list(read),
+                        **{"revoke": [], **more})
 
     def remove(self, *images):
         return self.ask("remove-images", pool="bak", images=list(images))
@@ -78,6 +79,15 @@ class Images(unittest.TestCase):
         self.assertEqual(ceph.entities()[f"client.holdfast-{SERVER}"]["osd"], "profile rbd pool=bak")
         self.assertEqual(answer["fsid"], ceph.fsid)
         self.assertGreaterEqual(answer["total_bytes"], answer["available_bytes"])
+
+        # A host of another cluster's storage reads, until its copy is done (what its caps allow: storage/ceph_copy_test.c).
+        reader = f"holdfast-{HOST}-{SERVER}"
+        answer = self.prepare(["bak"], [SERVER], server=SERVER, readers=[HOST])
+        self.assertEqual([(k["host"], k["user"]) for k in answer["keys"]], [(SERVER, f"holdfast-{SERVER}"), (HOST, reader)])
+        self.assertEqual(ceph.entities()[f"client.{reader}"],
+                         {"mon": "profile simple-rados-client", "osd": "profile rbd-read-only pool=bak"})
+        self.assertEqual([k["host"] for k in self.prepare(["bak"], [SERVER], server=SERVER, revoke=[reader])["keys"]], [SERVER])
+        self.assertNotIn(f"client.{reader}", ceph.entities())
 
         answer = self.prepare(["cache", "root"], [HOST], read=["bak"])
         self.assertEqual(ceph.entities()[f"client.holdfast-{HOST}"]["osd"],

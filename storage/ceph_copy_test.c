@@ -221,7 +221,7 @@ static void tear_out(void *arg, uint64_t done, uint64_t total)
     if (e->seen++ != 6)
         return;
     hf_rbd_lib_init(&l, e->far);
-    ok(hf_rbd_delete(&l.rbd, &(struct hf_rbd_name){POOL, "torn"}));
+    ok(hf_rbd_delete(&l.rbd, &(struct hf_rbd_name){POOL, "going"}));
 }
 
 static void an_image_that_goes(void **state)
@@ -231,11 +231,11 @@ static void an_image_that_goes(void **state)
     struct event e = {.far = far_connected()};
     struct hf_rbd_lib l;
     hf_rbd_lib_init(&l, c);
-    put_image(e.far, "torn");
+    put_image(e.far, "going");
     l.progress = tear_out;
     l.arg = &e;
-    is(copy(&l, "torn"), HF_UNAVAILABLE, "has gone while it was read");
-    nothing_is_here(c, "torn");
+    is(copy(&l, "going"), HF_UNAVAILABLE, "has gone while it was read");
+    nothing_is_here(c, "going");
     rados_shutdown(e.far);
     rados_shutdown(c);
 }
