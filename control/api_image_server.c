@@ -38,18 +38,25 @@ static hf_status update_server(struct hf_draft *d, const ProtobufCMessage *befor
     return hf_ceph_cluster_check(((const Server *)m)->spec->ceph);
 }
 
-/* What it still removes would stay for ever; a cluster that does not answer any more is no reason to wait. */
+/* What it still removes would stay for ever, also keys; a cluster that does not answer any more is no reason
+ * to wait. */
 static hf_status remove_server(struct hf_draft *d, ProtobufCMessage *m)
 {
     (void)d;
     const Holdfast__V1__ImageServerStatus *st = ((const Server *)m)->status;
-    if (st == NULL || st->n_removing_image_uuids == 0 ||
-        hf_condition_message(st->conditions, st->n_conditions, HF_CEPH_CONDITION) != NULL)
+    if (st == NULL || hf_condition_message(st->conditions, st->n_conditions, HF_CEPH_CONDITION) != NULL)
         return HF_STATUS_OK;
-    return hf_error(
-        HF_PRECONDITION,
-        "it still removes %zu deleted images from its pool: wait, or do what its condition 'Removal' says",
-        st->n_removing_image_uuids);
+    if (st->n_removing_image_uuids > 0)
+        return hf_error(HF_PRECONDITION,
+                        "it still removes %zu deleted images from its pool: wait, or do what its condition "
+                        "'Removal' says",
+                        st->n_removing_image_uuids);
+    if (st->ceph != NULL && st->ceph->n_host_keys > 0)
+        return hf_error(
+            HF_PRECONDITION,
+            "its cluster is just being asked to revoke the keys of %zu hosts: try again in a moment",
+            st->ceph->n_host_keys);
+    return HF_STATUS_OK;
 }
 
 static const char *const paths[] = {"spec.disabled", "spec.ceph.monitors", "spec.ceph.user", "spec.ceph.key",

@@ -14,10 +14,13 @@ static void send_assignment(struct world *w, Holdfast__V1__Assignment *a)
     world_send(w, &m);
 }
 
-static void assign_image(struct world *w, const char *url)
+static void assign_image_of(struct world *w, const char *url, Holdfast__V1__CephAccess *server,
+                            const char *waits)
 {
     Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
     Holdfast__V1__ImageAssignment i = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
+    i.server = server;
+    i.waits = (char *)waits;
     i.uuid = (char *)IMAGE;
     i.primary_storage_uuid = (char *)SHARED;
     i.url = (char *)url;
@@ -25,6 +28,11 @@ static void assign_image(struct world *w, const char *url)
     a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE;
     a.image = &i;
     send_assignment(w, &a);
+}
+
+static void assign_image(struct world *w, const char *url)
+{
+    assign_image_of(w, url, NULL, "");
 }
 
 static void delete_volume(struct world *w, const char *uuid)
@@ -43,7 +51,7 @@ static void delete_volume(struct world *w, const char *uuid)
 }
 
 #define WORK(x) HOLDFAST__V1__VOLUME_SPEC__WORK__KIND__##x
-#define SNAP   "e0000000000000000000000000000001"
+#define SNAP    "e0000000000000000000000000000001"
 
 static void work_on_volume(struct world *w, Holdfast__V1__VolumeSpec__Work__Kind kind, uint64_t sequence)
 {
@@ -183,6 +191,56 @@ static void an_image_server_that_is_away_is_asked_again(void **state)
     world_step(w, 3500);
     assert_false(world_image(w, IMAGE)->failed);
     assert_non_null(strstr(world_image(w, IMAGE)->message, "connection refused"));
+    world_step(w, 20000);
+    assert_true(world_image(w, IMAGE)->ready);
+    world_free(w);
+}
+
+static int image_tries(struct world *w)
+{
+    return (int)hf_sim_calls(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE);
+}
+
+/* From an image server of another cluster: nothing is tried before the key is there; what is wrong then may
+ * pass. */
+static void an_image_that_is_to_be_copied(void **state)
+{
+    struct world *w = world_attached();
+    char *monitors[] = {(char *)"10.0.0.1"};
+    Holdfast__V1__CephAccess server = HOLDFAST__V1__CEPH_ACCESS__INIT;
+    (void)state;
+    server.monitors = monitors;
+    server.n_monitors = 1;
+    server.image_pool = (char *)"bak";
+    assign_image_of(w, "", NULL, "waits for the key to its image server");
+    assign_image_of(w, "", NULL, "waits for it still");
+    world_step(w, 5000);
+    assert_int_equal(image_tries(w), 0);
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_INVALID, "no monitor answers",
+                     1);
+    assign_image_of(w, "", &server, "");
+    world_step(w, 2200);
+    assert_false(world_image(w, IMAGE)->failed);
+    assert_true(world_image(w, IMAGE)->error);
+    assert_false(world_image(w, IMAGE)->gone);
+    world_step(w, 20000);
+    assert_true(world_image(w, IMAGE)->ready);
+    assert_false(world_image(w, IMAGE)->error);
+    world_free(w);
+}
+
+/* The control plane is told that a template is not where it was, when it named nothing to make it from. */
+static void a_template_that_is_gone(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_CACHE, HF_NOT_FOUND, "it is not there", 2);
+    assign_image(w, "");
+    world_step(w, 2200);
+    assert_true(world_image(w, IMAGE)->gone);
+    assign_image(w, "http://images/one.qcow2");
+    world_step(w, 2200);
+    assert_true(world_image(w, IMAGE)->error && !world_image(w, IMAGE)->gone); /* the file behind the URL is */
     world_step(w, 20000);
     assert_true(world_image(w, IMAGE)->ready);
     world_free(w);
@@ -448,6 +506,8 @@ int main(void)
         cmocka_unit_test(an_image_is_fetched_and_reported),
         cmocka_unit_test(an_image_that_is_wrong_for_good),
         cmocka_unit_test(an_image_server_that_is_away_is_asked_again),
+        cmocka_unit_test(an_image_that_is_to_be_copied),
+        cmocka_unit_test(a_template_that_is_gone),
         cmocka_unit_test(a_template_that_was_lost_is_fetched_again),
         cmocka_unit_test(volumes_are_deleted_unless_used),
         cmocka_unit_test(work_on_a_volume_is_done),
