@@ -55,8 +55,11 @@ struct hf_api_hosts_ops {
     /* Adds the fence of a drill and the drill to t, which is its answer. */
     hf_status (*drill)(void *arg, const struct hf_store *s, struct hf_txn *t, const char *host_uuid,
                        bool force);
-    /* Opens the migration of this instance, to that host ("": to any), by changing it. */
-    hf_status (*migrate)(void *arg, struct Holdfast__V1__Instance *i, const char *host_uuid);
+    /* Opens the migration of this instance, to that host ("": to any), by changing it. The room there is kept
+     * for the call, which may ask again, until migrate_over: told once the fate of its write is known. */
+    hf_status (*migrate)(void *arg, struct Holdfast__V1__Instance *i, const char *host_uuid,
+                         const void *call);
+    void (*migrate_over)(void *arg, const void *call);
 };
 
 /* All live as long as the API. */

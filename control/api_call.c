@@ -200,6 +200,8 @@ static void write_done(void *arg, hf_status st, const struct hf_txn_result *res)
 {
     struct hf_api_call *c = arg;
     struct hf_api *api = c->api;
+    if (c->on_written != NULL)
+        c->on_written(c);
     if (!hf_ok(st)) {
         hf_call_end(c, hf_status_copy(st));
     } else if (res != NULL && res->answer != NULL) {

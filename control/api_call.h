@@ -44,6 +44,9 @@ struct hf_api_call {
     unsigned n_made;
 
     hf_command_build build; /* of its write */
+    /* The write's fate is known, or with leadership lost for others to find out; the call still lives. May be
+     * NULL. */
+    void (*on_written)(struct hf_api_call *call);
     struct hf_room_guest guest;
 
     /* For handlers that wait or stream: state of their own. */

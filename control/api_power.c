@@ -182,12 +182,19 @@ static const char *resume_step(const VerbRequest *r, const Instance *i)
 
 /* --- migrate --- */
 
+static void migrate_over(struct hf_api_call *c)
+{
+    const struct hf_api_plugs *p = &c->api->plugs;
+    p->hosts->migrate_over(p->hosts_arg, c);
+}
+
 static hf_status migrate(struct hf_draft *d, const VerbRequest *r, Instance *i)
 {
     const struct hf_api_plugs *p = &d->call->api->plugs;
     if (p->hosts == NULL)
         return hf_error(HF_UNAVAILABLE, "this node runs without controllers");
-    return p->hosts->migrate(p->hosts_arg, i, r->host_uuid);
+    d->call->on_written = migrate_over;
+    return p->hosts->migrate(p->hosts_arg, i, r->host_uuid, d->call);
 }
 
 static const char *migrate_step(const VerbRequest *r, const Instance *i)

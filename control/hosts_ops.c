@@ -38,7 +38,7 @@ static hf_status drill(void *arg, const struct hf_store *s, struct hf_txn *t, co
     return hf_drill_order(arg, s, t, host_uuid, force);
 }
 
-static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_uuid)
+static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_uuid, const void *call)
 {
     const struct hf_control *c = arg;
     const Holdfast__V1__Host *h;
@@ -46,9 +46,16 @@ static hf_status migrate(void *arg, Holdfast__V1__Instance *i, const char *host_
     struct hf_world_object *o =
         hf_world_find(c->controllers->world, HOLDFAST__V1__KIND__INSTANCE, i->meta->uuid);
     if (o != NULL)
-        HF_TRY(hf_instance_keep_room(c->controllers, o, h->meta->uuid));
+        HF_TRY(hf_instance_keep_room(o, h->meta->uuid, call));
     hf_migration_open_intent(i, h->meta->uuid, h->status->epoch, hf_env_wall_ms(c->env));
     return HF_STATUS_OK;
+}
+
+static void migrate_over(void *arg, const void *call)
+{
+    const struct hf_control *c = arg;
+    if (c->controllers != NULL)
+        hf_instance_give_up_room(c->controllers, call);
 }
 
 static hf_status admit(void *arg, const struct hf_store *s, const Holdfast__V1__Instance *i)
@@ -75,4 +82,5 @@ const struct hf_api_hosts_ops hf_hosts_ops = {
     .contact = in_contact,
     .drill = drill,
     .migrate = migrate,
+    .migrate_over = migrate_over,
 };

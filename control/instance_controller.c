@@ -19,8 +19,6 @@
 #include "control/settings.h"
 #include "control/volume_controller.h"
 
-#define ROOM_KEPT_MS 2000 /* a call's transaction is through by then */
-
 typedef Holdfast__V1__Instance Instance;
 typedef Holdfast__V1__InstanceReport InstanceReport;
 
@@ -51,27 +49,50 @@ const char *hf_instance_planned_host(const struct hf_world_object *o)
     return mem != NULL && mem->planned_host[0] != '\0' ? mem->planned_host : NULL;
 }
 
+/* Of a call that has kept room for it and sees it unplaced by now nothing can come. */
 void hf_instance_plan_host(struct hf_world_object *o, const char *host_uuid)
 {
-    snprintf(hf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", host_uuid);
+    struct hf_instance_memory *mem = hf_instance_memory(o);
+    snprintf(mem->planned_host, HF_UUID_STR, "%s", host_uuid);
+    mem->room_kept_by = NULL;
 }
 
-/* What is planned for it is committed or has failed by now. */
-static bool plan_is_over(const struct hf_controllers *c, struct hf_world_object *o)
+static const void *kept_by(const struct hf_world_object *o)
 {
-    const Instance *i = (const Instance *)(void *)o->message;
-    return hf_migration_open(i->placement) ||
-           hf_controllers_now_ms(c) >= hf_instance_memory(o)->room_kept_until_ms;
+    const struct hf_instance_memory *mem = o->memory;
+    return mem != NULL ? mem->room_kept_by : NULL;
 }
 
-hf_status hf_instance_keep_room(struct hf_controllers *c, struct hf_world_object *o, const char *host_uuid)
+hf_status hf_instance_check_unplanned(const struct hf_world_object *o, const void *call)
 {
-    if (!plan_is_over(c, o) && hf_instance_planned_host(o) != NULL)
+    const void *keeper = kept_by(o);
+    if (keeper != NULL && keeper != call)
         return hf_error(HF_UNAVAILABLE, "another call has it migrated just now");
-    hf_instance_plan_host(o, host_uuid);
-    hf_instance_memory(o)->room_kept_until_ms = hf_controllers_now_ms(c) + ROOM_KEPT_MS;
-    hf_controllers_wake(c, o, ROOM_KEPT_MS); /* the look that gives it up */
+    if (keeper == NULL && o->busy && hf_instance_planned_host(o) != NULL)
+        return hf_error(HF_UNAVAILABLE, "it is being placed or migrated just now");
     return HF_STATUS_OK;
+}
+
+hf_status hf_instance_keep_room(struct hf_world_object *o, const char *host_uuid, const void *call)
+{
+    HF_TRY(hf_instance_check_unplanned(o, call));
+    hf_instance_plan_host(o, host_uuid);
+    hf_instance_memory(o)->room_kept_by = call;
+    return HF_STATUS_OK;
+}
+
+void hf_instance_give_up_room(struct hf_controllers *c, const void *call)
+{
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__INSTANCE); k++) {
+        struct hf_world_object *o = hf_world_at(c->world, HOLDFAST__V1__KIND__INSTANCE, k);
+        if (kept_by(o) != call)
+            continue;
+        hf_instance_memory(o)->planned_host[0] = '\0';
+        hf_instance_memory(o)->room_kept_by = NULL;
+        const struct hf_uuid uuid = o->uuid;
+        hf_world_refresh(c->world, HOLDFAST__V1__KIND__INSTANCE, &uuid); /* what the call wrote */
+        return;
+    }
 }
 
 bool hf_instance_never_stop(const struct hf_controllers *c, const Instance *i)
@@ -237,8 +258,8 @@ static bool is_placed(const struct hf_controllers *c, const Instance *i)
 void hf_instance_reconcile(struct hf_controllers *c, struct hf_world_object *o)
 {
     const Instance *i = (const Instance *)(void *)o->message;
-    if (plan_is_over(c, o))
-        hf_instance_memory(o)->planned_host[0] = '\0';
+    if (kept_by(o) == NULL)
+        hf_instance_memory(o)->planned_host[0] = '\0'; /* the edit that planned it has ended */
     bool migrates = hf_migration_reconcile(c, o);
     if (migrates)
         return;

@@ -13,13 +13,19 @@
 void hf_instance_take_report(struct hf_controllers *c, const char *host_uuid,
                              const Holdfast__V1__InstanceReport *r);
 
-/* The host that an edit under way places it on, or NULL. */
+/* The host that an edit or a call under way places it on, or NULL. */
 const char *hf_instance_planned_host(const struct hf_world_object *o);
 
-/* A call has it migrated there: until its transaction is through, which may fail, the room is kept for it.
- * UNAVAILABLE: another call has done so a moment ago. */
-hf_status hf_instance_keep_room(struct hf_controllers *c, struct hf_world_object *o,
-                                const char *host_uuid) HF_MUST_USE;
+/* A call has it migrated there: from now on the room is kept for it, however long its transaction hangs,
+ * until it is given up. The same call may choose again. UNAVAILABLE: another call, or an edit, moves it just
+ * now. */
+hf_status hf_instance_keep_room(struct hf_world_object *o, const char *host_uuid,
+                                const void *call) HF_MUST_USE;
+/* Whether the call (NULL: an edit, when o is not busy) may move it: else UNAVAILABLE, as above. */
+hf_status hf_instance_check_unplanned(const struct hf_world_object *o, const void *call) HF_MUST_USE;
+/* The fate of the call's transaction is known, and the store shows it, or this node does not lead any more.
+ */
+void hf_instance_give_up_room(struct hf_controllers *c, const void *call);
 
 /* NeverStop, and HA is switched on. */
 bool hf_instance_never_stop(const struct hf_controllers *c, const Holdfast__V1__Instance *i);

@@ -11,8 +11,9 @@ struct hf_instance_memory {
     char seen_host[HF_UUID_STR];          /* who said it */
     Holdfast__V1__InstanceReport *target; /* of the copy at the target of its migration, or NULL */
     char target_host[HF_UUID_STR];
-    char planned_host[HF_UUID_STR]; /* the edit under way places it, or a copy of it, there; "": none */
-    int64_t room_kept_until_ms;     /* a call may have it moved to planned_host until then */
+    char planned_host[HF_UUID_STR]; /* the edit or call under way places it, or a copy of it, there; "": none
+                                     */
+    const void *room_kept_by;       /* the call; NULL: an edit */
     struct hf_migration_orders orders;
 };
 

@@ -65,8 +65,9 @@ hf_status hf_migration_start(struct hf_controllers *c, struct hf_world_object *o
     const Holdfast__V1__Host *h;
     if (o->busy)
         return hf_error(HF_UNAVAILABLE, "it is being changed just now");
+    HF_TRY(hf_instance_check_unplanned(o, NULL));
     HF_TRY(hf_migration_choose(c, i, host_uuid, &h));
-    snprintf(hf_instance_memory(o)->planned_host, HF_UUID_STR, "%s", h->meta->uuid);
+    hf_instance_plan_host(o, h->meta->uuid);
     struct hf_edit *e =
         hf_edit_create(&c->editor, "migrate instance '%s' to host '%s'", i->meta->name, h->meta->name);
     hf_migration_open_intent(hf_edit_change(e, o), h->meta->uuid, h->status->epoch,

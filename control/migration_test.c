@@ -1,8 +1,11 @@
 /* Live migration through three replicas and scripted hosts (docs/migration.md): the steps, each failure and
  * what it ends in; never two copies that execute. */
 #include "base/log.h"
+#include "control/api.h"
 #include "control/cloud_testing.h"
+#include "control/controllers.h"
 #include "control/controllers_state.h"
+#include "control/instance_controller.h"
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
 
@@ -185,6 +188,45 @@ static void what_cannot_migrate_is_refused_with_a_sentence(void **state)
     cloud_set_power(b.c, 1, HOLDFAST__V1__POWER_STATE__POWER_STOPPED, NULL);
     cloud_run(b.c, 3000);
     refused(&b, NULL, "does not run");
+    stop(&b);
+}
+
+static hf_status call_to(struct bench *b, const void *call)
+{
+    Instance *i = cloud_get(b->c, HOLDFAST__V1__KIND__INSTANCE, cloud_instance(1));
+    hf_status st = hf_hosts_ops.migrate(leader_control(b->c), i, target(b)->uuid, call);
+    free_message(i);
+    return st;
+}
+
+static void expect(hf_status st, enum hf_code code)
+{
+    assert_int_equal(hf_status_code(st), code);
+    hf_status_drop(st);
+}
+
+/* The write of the call hangs for much longer than writes do: what it may place there has its room all the
+ * same. */
+static void a_call_keeps_its_room_until_its_fate_is_known(void **state)
+{
+    (void)state;
+    struct bench b;
+    start(&b, false);
+    const char call, another;
+    expect(call_to(&b, &call), HF_OK);
+    cloud_run(b.c, 60000);
+    assert_string_equal(hf_instance_planned_host(object(&b)), target(&b)->uuid);
+    expect(call_to(&b, &another), HF_UNAVAILABLE);
+    expect(migrate_to(&b, NULL), HF_UNAVAILABLE); /* a drain's */
+    expect(call_to(&b, &call), HF_OK);            /* its next attempt */
+    hf_hosts_ops.migrate_over(leader_control(b.c), &another);
+    assert_string_equal(hf_instance_planned_host(object(&b)), target(&b)->uuid);
+    hf_hosts_ops.migrate_over(leader_control(b.c), &call);
+    assert_null(hf_instance_planned_host(object(&b)));
+    expect(migrate_to(&b, target(&b)->uuid), HF_OK);
+    expect(call_to(&b, &call), HF_UNAVAILABLE); /* the drain's edit is under way */
+    cloud_run(b.c, 4000);
+    assert_int_equal(phase(&b), PHASE(COMPLETED));
     stop(&b);
 }
 
@@ -454,6 +496,7 @@ int main(void)
         cmocka_unit_test(the_next_leader_goes_on_with_it),
         cmocka_unit_test(the_record_tells_of_the_hand_over),
         cmocka_unit_test(what_cannot_migrate_is_refused_with_a_sentence),
+        cmocka_unit_test(a_call_keeps_its_room_until_its_fate_is_known),
         cmocka_unit_test(a_target_without_contact_is_refused),
         cmocka_unit_test(a_source_that_fails_keeps_it),
         cmocka_unit_test(a_target_that_does_not_get_ready_is_given_up),
