@@ -459,6 +459,8 @@ static void add_instance(struct build *b, const struct hf_world_object *o, bool 
     m->reboot_generation = i->spec->reboot_generation;
     m->reboot_force_generation = i->spec->reboot_force_generation;
     m->stop_grace_ms = (uint32_t)(hf_setting_int(b->store, "vm.stopGrace") * 1000);
+    m->end_when_refused =
+        i->spec->ha_level == HOLDFAST__V1__HA_LEVEL__NEVER_STOP && hf_setting_bool(b->store, "ha.enable");
     m->zone_uuid = b->cluster != NULL ? b->cluster->spec->zone_uuid : "";
     m->disks = p.disk_list;
     m->nics = p.nic_list;

@@ -84,15 +84,15 @@ struct fake_host {
     int64_t dial_ms, lease_ms;
     enum start_script script;
     bool image_fails;
-    bool image_waits; /* it never says how the fetch goes */
+    bool image_waits;        /* it never says how the fetch goes */
     const char *image_error; /* what keeps it from fetching for now, or NULL */
-    bool hold_starts;    /* orders are taken, but nothing starts */
-    bool hold_stops;     /* its guests take their time */
-    bool hold_moves;     /* its guests are under way and do not arrive */
-    bool move_fails;     /* libvirt does not take the order */
-    bool leaves;         /* its machine is about to be switched off */
-    unsigned shut_downs; /* orders to shut down that it has obeyed */
-    unsigned starts;     /* runs that it let begin */
+    bool hold_starts;        /* orders are taken, but nothing starts */
+    bool hold_stops;         /* its guests take their time */
+    bool hold_moves;         /* its guests are under way and do not arrive */
+    bool move_fails;         /* libvirt does not take the order */
+    bool leaves;             /* its machine is about to be switched off */
+    unsigned shut_downs;     /* orders to shut down that it has obeyed */
+    unsigned starts;         /* runs that it let begin */
     uint32_t cpus;
     uint64_t memory_bytes;
     const char *watchdog, *accelerator;
@@ -110,8 +110,8 @@ struct fake_host {
         uint64_t epoch;
     } marks[HOSTS_MAX]; /* that it was told to write; written at once where its storage answers */
     size_t n_marks;
-    char client_address[24]; /* where a Ceph cluster sees it, or "" */
-    bool cut_off;            /* no storage takes its writes: its copies do not count */
+    char client_address[24];          /* where a Ceph cluster sees it, or "" */
+    bool cut_off;                     /* no storage takes its writes: its copies do not count */
     uint64_t session, closed_session; /* of SHARED: as assigned; what its keeper says that it has closed */
     char images[8][HF_UUID_STR];
     size_t n_images;
@@ -139,8 +139,8 @@ struct cloud {
     const char *second;      /* another storage whose lease records are as those of SHARED, or NULL */
     struct fake_ceph *ceph;  /* fake_ceph_play(), or NULL */
     struct hf_txn *gathered; /* of cloud_gather(), or NULL */
-    bool copies_changed; /* a run has begun since copies were counted */
-    int running_max;     /* most live runs of one instance that were ever seen at once */
+    bool copies_changed;     /* a run has begun since copies were counted */
+    int running_max;         /* most live runs of one instance that were ever seen at once */
 };
 
 static inline Holdfast__V1__Meta meta_of(const char *uuid, const char *name)
@@ -188,8 +188,8 @@ struct instance_wish {
     bool never_stop, stopped;
     int priority;
     uint64_t memory_bytes;
-    const char *group; /* UUID of an affinity group */
-    const char *host;  /* started there */
+    const char *group;           /* UUID of an affinity group */
+    const char *host;            /* started there */
     const char *storage, *image; /* of its root disk; NULL: SHARED, IMAGE */
 };
 void cloud_put_instance(struct cloud *c, unsigned n, const struct instance_wish *wish);
@@ -229,6 +229,8 @@ void host_report_image(struct fake_host *h, const Holdfast__V1__ImageReport *r);
 void host_guest_ends(struct fake_host *h, unsigned n);
 /* Its keeper has killed instance n, as the last good renewal on this storage began so long ago. */
 void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uuid, int64_t age_ms);
+/* It has killed instance n, as a cluster refuses its client. */
+void host_client_refused(struct fake_host *h, unsigned n);
 void host_drop_stream(struct fake_host *h);
 /* Its operating system shuts down. */
 void host_asks_to_leave(struct fake_host *h);

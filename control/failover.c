@@ -83,3 +83,24 @@ void hf_failover_add_storage_lost(struct hf_controllers *c, struct hf_edit *e,
                      (unsigned long long)f->run_before);
     hf_edit_add(e, &f->base);
 }
+
+/* --- a client that is refused --- */
+
+void hf_failover_add_client_refused(struct hf_controllers *c, struct hf_edit *e,
+                                    const Holdfast__V1__Instance *i, const InstanceReport *report,
+                                    bool restarts)
+{
+    Failover *f = hf_failover_create(c, i, HF_FAILOVER_CLIENT_REFUSED);
+    const Holdfast__V1__Host *h = HF_WORLD_GET(c->world, HOST, Host, f->from_host_uuid);
+    bool stood_still = i->status->state == HOLDFAST__V1__INSTANCE_STATUS__STATE__PAUSED;
+    f->detected_at_ms = f->fenced_at_ms = hf_controllers_wall_ms(c);
+    f->lost_at_ms = stood_still ? i->status->state_since_ms : f->detected_at_ms;
+    hf_pb_set(&f->outcome, restarts ? "waiting: looks for a host" : "stopped with its client");
+    hf_timeline_add(&f->timeline, &f->n_timeline, f->detected_at_ms,
+                    h != NULL ? h->meta->name : f->from_host_uuid, "killed run %llu and saw it gone: %s",
+                    (unsigned long long)f->run_before, report->message);
+    hf_failover_note(c, f,
+                     restarts ? "run %llu is over; looks for a host" : "run %llu is over; stays stopped",
+                     (unsigned long long)f->run_before);
+    hf_edit_add(e, &f->base);
+}

@@ -155,7 +155,7 @@ int host_live_runs(const struct fake_host *h, const char *instance)
 }
 
 static void report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed,
-                   bool guest, Holdfast__V1__InstanceReport__LostLease *lost)
+                   bool guest, Holdfast__V1__InstanceReport__LostLease *lost, bool refused)
 {
     Holdfast__V1__InstanceReport__Move move;
     Holdfast__V1__InstanceReport m = report_of(r, &move);
@@ -163,6 +163,7 @@ static void report(struct fake_host *h, const struct fake_run *r, const char *me
     m.failed = failed;
     m.guest_initiated = guest;
     m.lost_lease = lost;
+    m.client_refused = refused;
     if (h->script == START_BLOCKED && r->state == HOLDFAST__V1__INSTANCE_REPORT__STATE__PREPARING)
         m.blocked = "bridge br_em01 is missing";
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
@@ -173,7 +174,7 @@ static void report(struct fake_host *h, const struct fake_run *r, const char *me
 
 void host_report(struct fake_host *h, const struct fake_run *r, const char *message, bool failed, bool guest)
 {
-    report(h, r, message, failed, guest, NULL);
+    report(h, r, message, failed, guest, NULL, false);
 }
 
 static void tombstone(struct fake_host *h, struct fake_run *r, const char *message, bool failed, bool guest)
@@ -203,7 +204,18 @@ void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uui
     lost.age_ms = age_ms;
     r->live = r->incoming = r->filled = false;
     r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
-    report(h, r, "ended by the keeper", false, false, &lost);
+    report(h, r, "ended by the keeper", false, false, &lost, false);
+}
+
+void host_client_refused(struct fake_host *h, unsigned n)
+{
+    char uuid[HF_UUID_STR];
+    instance_uuid(n, uuid);
+    struct fake_run *r = host_find_run(h, uuid);
+    assert_non_null(r);
+    r->live = r->incoming = r->filled = false;
+    r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    report(h, r, "the cluster refuses it", false, false, NULL, true);
 }
 
 /* --- migration --- */

@@ -421,6 +421,26 @@ static void a_lost_storage_leaves_a_record(void **state)
     assert_false(is_fenced(c, 0, 1));
 }
 
+static void a_refused_client_leaves_a_record(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    cloud_run(c, 20000);
+    host_client_refused(&c->hosts[0], 1);
+    cloud_run(c, 5000);
+    assert_int_equal(instance_run(c, 1), 2);
+    assert_int_equal(instance_state(c, 1), STATE(RUNNING));
+    Holdfast__V1__Failover *f = failover_of(c, 1);
+    assert_string_equal(f->evidence, "client refused");
+    assert_string_equal(f->outcome, "restarted");
+    assert_string_equal(f->fence_uuid, "");
+    assert_true(event_at(f->timeline, f->n_timeline, "host-1",
+                         "killed run 1 and saw it gone: the cluster refuses it") <=
+                event_at(f->timeline, f->n_timeline, "leader (node ", "run 2 is placed on host-"));
+    free_message(f);
+    assert_false(is_fenced(c, 0, 1));
+}
+
 static void many_hosts_lost_at_once_hold_and_alarm(void **state)
 {
     struct cloud *c = *state;
@@ -512,6 +532,7 @@ int main(void)
         TEST(silence_counts_only_behind_the_mark),
         TEST(a_closed_storage_gets_a_new_session),
         TEST(a_lost_storage_leaves_a_record),
+        TEST(a_refused_client_leaves_a_record),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),
         TEST(many_hosts_lost_at_once_hold_and_alarm),

@@ -224,9 +224,11 @@ static void follow(struct hf_controllers *c, struct hf_world_object *o)
     struct hf_edit *e = hf_edit_create(&c->editor, "follow instance '%s'", i->meta->name);
     Instance *after = hf_edit_change(e, o);
     if (hf_instance_follow(after, &f)) {
+        bool restarts = after->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING;
         if (hf_instance_lost_storage(i, &f))
-            hf_failover_add_storage_lost(c, e, i, f.seen,
-                                         after->spec->power == HOLDFAST__V1__POWER_STATE__POWER_RUNNING);
+            hf_failover_add_storage_lost(c, e, i, f.seen, restarts);
+        else if (hf_instance_was_refused(i, &f))
+            hf_failover_add_client_refused(c, e, i, f.seen, restarts);
         hf_edit_commit(e, NULL, NULL);
     } else {
         hf_edit_drop(e);

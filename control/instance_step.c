@@ -144,6 +144,12 @@ bool hf_instance_lost_storage(const Holdfast__V1__Instance *i, const struct hf_i
            !wanted_stopped(i);
 }
 
+bool hf_instance_was_refused(const Holdfast__V1__Instance *i, const struct hf_instance_facts *f)
+{
+    return f->seen != NULL && f->seen->state == SEEN(STOPPED) && f->seen->client_refused && !f->drained &&
+           !wanted_stopped(i);
+}
+
 /* The run is over. Was it to be? Else it starts again when it is NeverStop (or a user's start still tries),
  * and is left stopped when it is not. */
 static void take_stopped(Holdfast__V1__Instance *i, const struct hf_instance_facts *f)

@@ -48,6 +48,10 @@ bool hf_instance_follow(Holdfast__V1__Instance *i, const struct hf_instance_fact
  * instance, which starts elsewhere without a pause. */
 bool hf_instance_lost_storage(const Holdfast__V1__Instance *i, const struct hf_instance_facts *f);
 
+/* It ends a run that was to go on, as a cluster refuses its client: nothing that the guest did, and no crash;
+ * it starts again after the pause that follows a failed start. */
+bool hf_instance_was_refused(const Holdfast__V1__Instance *i, const struct hf_instance_facts *f);
+
 /* Without one, and nothing is to be started: stopped, or deleting. */
 bool hf_instance_rest(Holdfast__V1__Instance *i, int64_t wall_ms);
 

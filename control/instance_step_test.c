@@ -194,6 +194,17 @@ static void the_last_of_too_many_ends_holds_it(void **state)
     }
     assert_int_equal(i->spec->power, POWER(RUNNING));
     holdfast__v1__instance__free_unpacked(i, NULL);
+    Holdfast__V1__InstanceReport refused = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    refused.client_refused = true;
+    i = placed();
+    for (int k = 0; k < 9;
+         k++) { /* by its host: a cluster refuses its client. No crash, but it does not spin */
+        assert_true(see(i, SEEN(STOPPED), NOW, &f, &refused));
+        assert_int_equal(hf_start_pause_ms(i, NOW), hf_start_backoff_ms((uint32_t)k + 1));
+        hf_instance_place(i, HOST, 2, NOW);
+    }
+    assert_int_equal(i->spec->power, POWER(RUNNING));
+    holdfast__v1__instance__free_unpacked(i, NULL);
     f.crash_tries = 0;
     i = ended(9, 1, &f);
     assert_int_equal(i->spec->power, POWER(RUNNING));

@@ -384,6 +384,7 @@ void world_instance_at(struct world *w, struct order o, uint64_t term)
     i.epoch = o.epoch ? o.epoch : w->epoch;
     i.power = o.power ? o.power : POWER(RUNNING);
     i.force_stop = o.force_stop;
+    i.end_when_refused = o.end_when_refused;
     i.stop_grace_ms = o.grace_ms;
     i.cpus = 1;
     i.memory_bytes = 96ull << 20;

@@ -89,7 +89,7 @@ struct order {
     uint64_t run;               /* 0: 1 */
     int power;                  /* 0: RUNNING */
     uint64_t epoch;             /* 0: w->epoch */
-    bool force_stop, no_nic;
+    bool force_stop, no_nic, end_when_refused;
     unsigned grace_ms;
     uint64_t reboot, reset;
     uint64_t migration; /* run of the target's copy; 0: none */

@@ -504,6 +504,57 @@ static void a_disk_that_refuses_the_guest(void **state)
     world_free(w);
 }
 
+/* What starts again does not wait for a person: the run ends, as soon as the cluster has said that it refuses
+ * its client, and its storage is good. */
+static void a_refused_guest_that_starts_again_is_ended(void **state)
+{
+    struct world *w = world_running((struct order){.end_when_refused = true});
+    struct hf_sim_faults *faults = hf_disk_sim_faults(w->shared);
+    struct hf_uuid vm = uuid_of(VM1);
+    (void)state;
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_HELD, HF_UNAVAILABLE, "no client has it open", UINT_MAX);
+    stopped_by_an_error(w);
+    assert_state(w, VM1, STATE(PAUSED)); /* no answer, or none that says it: nothing is ended */
+    hf_sim_clear_faults(faults);
+    hf_sim_set_fault(faults, HF_PRIMARY_SIM_HELD, HF_SIM_LOST_ANSWER, UINT_MAX);
+    world_step(w, 120000);
+    assert_state(w, VM1, STATE(PAUSED));
+    hf_sim_clear_faults(faults);
+    world_step(w, 120000);
+    assert_state(w, VM1, STATE(RUNNING));
+
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_HELD, HF_PRECONDITION, "the cluster refuses it", UINT_MAX);
+    world_step(w, 120000);
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_CHECK, HF_IO, "it is out", UINT_MAX);
+    world_step(w, 15000);
+    stopped_by_an_error(w);
+    world_step(w, 60000);
+    assert_state(w, VM1, STATE(PAUSED)); /* not while the storage is out */
+    hf_sim_clear_faults(faults);
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_HELD, HF_PRECONDITION, "the cluster refuses it", UINT_MAX);
+    world_step(w, 15000);
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_true(world_report(w, VM1)->client_refused);
+    assert_false(world_report(w, VM1)->guest_initiated || world_report(w, VM1)->failed);
+    assert_non_null(strstr(world_report(w, VM1)->message, "the cluster refuses it"));
+    assert_false(hf_vm_machine_runs(w->machine, &vm));
+    world_free(w);
+}
+
+/* What is to stand still, or stops meanwhile, is not ended for it. */
+static void a_refused_guest_that_is_to_be_paused_stays(void **state)
+{
+    struct world *w = world_running((struct order){.end_when_refused = true});
+    (void)state;
+    hf_sim_set_error(hf_disk_sim_faults(w->shared), HF_PRIMARY_SIM_HELD, HF_PRECONDITION,
+                     "the cluster refuses it", UINT_MAX);
+    world_instance(w, (struct order){.end_when_refused = true, .power = POWER(PAUSED)});
+    stopped_by_an_error(w);
+    world_step(w, 60000);
+    assert_state(w, VM1, STATE(PAUSED));
+    world_free(w);
+}
+
 /* One that fails again and again is let go on ever more rarely; one that ran well meanwhile is a new case. */
 static void a_disk_that_fails_again_and_again(void **state)
 {
@@ -566,6 +617,8 @@ int main(void)
         cmocka_unit_test(a_disk_failed_for_a_while),
         cmocka_unit_test(a_disk_failed_and_the_lease_is_in_doubt),
         cmocka_unit_test(a_disk_that_refuses_the_guest),
+        cmocka_unit_test(a_refused_guest_that_starts_again_is_ended),
+        cmocka_unit_test(a_refused_guest_that_is_to_be_paused_stays),
         cmocka_unit_test(a_disk_that_fails_again_and_again),
         cmocka_unit_test(an_unassigned_guest_ends),
     };

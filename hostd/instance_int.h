@@ -25,6 +25,7 @@ enum hf_end {
     HF_END_GUEST,
     HF_END_KEEPER,
     HF_END_START_FAILED,
+    HF_END_REFUSED, /* by this host: the cluster of a disk refuses its client */
     HF_END_HANDED_OVER
 };
 
@@ -99,6 +100,7 @@ struct hf_instance_rec {
     bool io_stopped;       /* QEMU has stopped the guest for it; with HF_SEEN_PAUSED */
     int64_t io_resumed_ms; /* when it was let go on last; 0: never */
     size_t io_held;        /* the disks before this one are still open here */
+    bool io_refused;       /* a cluster has said that it refuses the client of a disk; blocked tells */
     struct hf_backoff io_backoff;
 
     /* disks that grow under the guest */

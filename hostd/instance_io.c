@@ -4,7 +4,9 @@
  * 1. each of its storages was good at the last check and is not closed, and the keeper does not have it
  *    stand still for a lease in doubt;
  * 2. where a cluster can refuse single clients, each disk is still open here: a client that is refused once
- *    never writes again, so that its guest would only stop at its next write;
+ *    never writes again, so that its guest would only stop at its next write. Where the cluster says that it
+ *    refuses it, and the instance is one that starts again, the run is ended; a question without an answer
+ *    ends nothing;
  * 3. it is resumed. One that stops again soon waits longer each time.
  */
 #include <stdlib.h>
@@ -87,6 +89,12 @@ static void on_held(void *arg, hf_status st)
     struct hf_instance_rec *r = arg;
     if (!hf_instance_call_end(r))
         return;
+    if (hf_status_code(st) == HF_PRECONDITION && r->want && r->want->end_when_refused) {
+        r->io_refused = true;
+        say(r, hf_status_copy(st));
+        hf_instance_tick(r); /* what is wanted may be another thing by now */
+        return;
+    }
     if (!hf_ok(st)) {
         r->io_held = 0;
         wait_longer(r, hf_status_copy(st));
@@ -122,6 +130,8 @@ void hf_instance_io_step(struct hf_instance_rec *r)
     if (r->io_resumed_ms != 0 && !again)
         hf_backoff_reset(&r->io_backoff);
     r->io_resumed_ms = 0;
+    bool refused = r->io_refused;
+    r->io_refused = false;
     hf_status st = check(r);
     if (!hf_ok(st)) {
         r->io_held = 0;
@@ -131,6 +141,10 @@ void hf_instance_io_step(struct hf_instance_rec *r)
     }
     if (again) {
         wait_longer(r, hf_error(HF_UNAVAILABLE, "it failed again soon after it had gone on"));
+        return;
+    }
+    if (refused) {
+        hf_instance_end_run(r, true, HF_END_REFUSED, r->blocked);
         return;
     }
     if (ask_held(r))

@@ -157,6 +157,7 @@ void hf_instance_report(struct hf_instance_rec *r)
     i.blocked = r->blocked ? r->blocked : (char *)protobuf_c_empty_string;
     i.failed = r->state == STATE(STOPPED) && r->end == HF_END_START_FAILED;
     i.guest_initiated = r->state == STATE(STOPPED) && r->end == HF_END_GUEST;
+    i.client_refused = r->state == STATE(STOPPED) && r->end == HF_END_REFUSED;
     i.handed_over = r->state == STATE(STOPPED) && r->end == HF_END_HANDED_OVER;
     i.reboot_done = r->reboot_done;
     if (r->move.run) {

@@ -92,7 +92,10 @@ static const char *gone_text(const struct hf_instance_rec *r)
 
 void hf_instance_gone_step(struct hf_instance_rec *r)
 {
-    hf_instance_end_run(r, false, HF_END_GUEST, gone_text(r));
+    if (r->end == HF_END_REFUSED) /* killed for that, and the answer was lost */
+        hf_instance_end_run(r, false, HF_END_REFUSED, r->end_reason);
+    else
+        hf_instance_end_run(r, false, HF_END_GUEST, gone_text(r));
 }
 
 static bool needs(const struct hf_instance_rec *r, const struct hf_uuid *storage)

@@ -43,9 +43,23 @@ static void on_blocklist(void *arg, const char *entry, enum sim_listed what)
         sim_storage_kick(s, i);
 }
 
+static bool refuses(void *arg, const char *install_path)
+{
+    const struct sim_host_way *way = arg;
+    const struct sim_storage *s = way->storage;
+    const struct sim_ceph_client *owner = sim_ceph_owner(s->ceph, install_path);
+    const char *here = sim_ceph_host_address(s->ceph, (unsigned)(way - s->ways));
+    return owner && strcmp(owner->address, here) == 0 && sim_ceph_blocks(s->ceph, owner);
+}
+
 void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster)
 {
     s->ceph = take_cluster;
+    for (unsigned i = 0; i < SIM_HOSTS_MAX; i++) {
+        s->ways[i].storage = s;
+        s->ways[i].files.refuses = refuses;
+        s->ways[i].files.arg = &s->ways[i];
+    }
     sim_ceph_watch(s->ceph, on_blocklist, s);
 }
 

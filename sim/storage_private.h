@@ -11,6 +11,7 @@ struct sim_io;
 struct sim_stale_records;
 
 struct sim_host_way {
+    struct sim_storage *storage;
     struct sim_storage_way way;
     struct hf_primary_sim_way files;
     struct sim_io *ios;
@@ -22,7 +23,7 @@ struct sim_storage {
     struct hf_uuid uuid;
     char name[SIM_PROC_NAME], path[SIM_PROC_NAME + HF_UUID_STR];
     bool shared;
-    struct sim_ceph *ceph;           /* NULL: files */
+    struct sim_ceph *ceph; /* NULL: files */
     struct sim_ceph_client record_client[SIM_HOSTS_MAX];
     uint64_t written[SIM_HOSTS_MAX]; /* on Ceph: the epoch of each host's last record */
     struct sim_rng rng;

@@ -107,7 +107,8 @@ struct hf_primary_ops {
      * qcow2. Valid until close. */
     const struct hf_rbd_access *(*rbd)(struct hf_primary *p);
     /* OK: a client of this host still has the volume open, so that its guest can write to it. PRECONDITION:
-     * none has, and none of a guest that runs will again: the cluster refuses it. NULL: nothing to ask. */
+     * the cluster has said that it refuses the one which had, for good. Else nobody has it open now, which
+     * may pass, or there was no answer. NULL: nothing to ask. */
     void (*held)(struct hf_primary *p, const char *install_path, unsigned deadline_ms, hf_primary_cb cb,
                  void *arg);
     /* At which addresses the cluster has seen this host until the last check ended: more with time, never

@@ -150,22 +150,31 @@ static bool is_here(const struct hf_ceph_seen *seen, const char *client)
     return n > 0 && one.n == n && n < HF_CEPH_SEEN_MAX;
 }
 
-/* A client that was refused does not watch its image again, one that was cut off for a while does. */
+/* A client that was refused does not watch its image again, one that was cut off for a while does. The lock
+ * stays with its last owner until somebody breaks it, and what is on the blocklist is cut off for good. */
 static hf_status run_held(struct hf_rbd_call *c, struct hf_rbd_lib *l)
 {
     struct hf_rbd_name n = {c->pool, c->image};
-    char watchers[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX];
+    char watchers[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX], owner[HF_RBD_CLIENT_MAX];
     size_t n_watchers = 0;
+    bool refused;
     HF_TRY(check_path(c));
+    HF_TRY(hf_rbd_lib_lock_owner(l, &n, owner, &refused));
+    if (refused && is_here(&c->seen, owner))
+        return hf_error(
+            HF_PRECONDITION,
+            "the client %s of this host, which had the volume 'ceph://%s/%s' open, is on the "
+            "cluster's blocklist: the cluster refuses it, and the guest cannot write again before "
+            "it is stopped and started",
+            owner, c->pool, c->image);
     HF_TRY(hf_rbd_lib_watchers(l, &n, watchers, &n_watchers));
     for (size_t i = 0; i < n_watchers; i++)
         if (is_here(&c->seen, watchers[i]))
             return HF_STATUS_OK;
-    return hf_error(
-        HF_PRECONDITION,
-        "no client of this host has the volume 'ceph://%s/%s' open any more: the cluster refuses it, "
-        "and the guest cannot write again before it is stopped and started",
-        c->pool, c->image);
+    return hf_error(HF_UNAVAILABLE,
+                    "no client of this host has the volume 'ceph://%s/%s' open any more, and the cluster's "
+                    "blocklist does not tell why: if it does not come back, stop the instance and start it",
+                    c->pool, c->image);
 }
 
 void hf_primary_rbd_held(struct hf_primary *p, const char *install_path, unsigned deadline_ms,

@@ -118,7 +118,12 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
 {
     switch (c->op) {
     case HF_PRIMARY_SIM_CHECK:
+        break;
     case HF_PRIMARY_SIM_HELD:
+        if (c->p->way && c->p->way->refuses && c->p->way->refuses(c->p->way->arg, c->name))
+            return hf_error(HF_PRECONDITION,
+                            "the client that has '%s' open is on the blocklist: the cluster refuses it",
+                            c->name);
         break;
     case HF_PRIMARY_SIM_CACHE:
         add(&d->images, c->name);
@@ -273,8 +278,7 @@ static void p_change_volume(struct hf_primary *p, const char *path, const struct
 {
     if (progress && change->kind == HF_VOLUME_FLATTEN)
         progress(arg, VOLUME_BYTES / 2, VOLUME_BYTES);
-    send(p,
-         (struct call){.op = HF_PRIMARY_SIM_CHANGE, .name = hf_strdup(path), .change_cb = cb, .arg = arg},
+    send(p, (struct call){.op = HF_PRIMARY_SIM_CHANGE, .name = hf_strdup(path), .change_cb = cb, .arg = arg},
          CALL_MS, deadline_ms);
 }
 

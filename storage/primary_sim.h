@@ -27,9 +27,12 @@ struct hf_primary *hf_primary_sim_open(struct hf_disk_sim *d, const char *root);
 
 /* How one host reaches it at this moment. */
 struct hf_primary_sim_way {
-    bool hangs; /* calls wait: until it ends, or their deadline comes, then they do nothing */
-    bool fails; /* calls fail at once and do nothing */
+    bool hangs;               /* calls wait: until it ends, or their deadline comes, then they do nothing */
+    bool fails;               /* calls fail at once and do nothing */
     struct hf_ceph_seen seen; /* a Ceph cluster's addresses of the host; none: files */
+    /* The cluster refuses this host's client that has the volume open. NULL: it refuses none. */
+    bool (*refuses)(void *arg, const char *install_path);
+    void *arg;
 };
 /* As hf_primary_sim_open, for a host whose time is not the disk's. way lives as long as the disk. */
 struct hf_primary *hf_primary_sim_open_at(struct hf_disk_sim *d, struct hf_env *env,

@@ -31,5 +31,9 @@ void hf_rbd_lib_init(struct hf_rbd_lib *l, rados_t cluster);
 #define HF_RBD_CLIENT_MAX   256
 hf_status hf_rbd_lib_watchers(struct hf_rbd_lib *l, const struct hf_rbd_name *n,
                               char ret[HF_RBD_WATCHERS_MAX][HF_RBD_CLIENT_MAX], size_t *ret_n) HF_MUST_USE;
+/* The client that has its exclusive lock, or had it when it was lost; "": nobody, or this connection.
+ * *ret_refused: the blocklist was read, and it is on it. */
+hf_status hf_rbd_lib_lock_owner(struct hf_rbd_lib *l, const struct hf_rbd_name *n,
+                                char ret[HF_RBD_CLIENT_MAX], bool *ret_refused) HF_MUST_USE;
 
 #endif

@@ -1,4 +1,5 @@
-/* What rbd_lib.c (templates and volumes) and rbd_snap_lib.c (snapshots) share. */
+/* What rbd_lib.c (templates and volumes), rbd_clients.c (who has them open) and rbd_snap_lib.c (snapshots)
+ * share. */
 #ifndef HF_STORAGE_RBD_LIB_PRIV_H
 #define HF_STORAGE_RBD_LIB_PRIV_H
 
@@ -16,6 +17,9 @@ hf_status hf_rbd_failed(struct hf_rbd_lib *l, int rc, const char *doing,
 hf_status hf_rbd_open_image(struct hf_rbd_lib *l, const struct hf_rbd_name *n, bool writable,
                             struct hf_rbd_open *ret) HF_MUST_USE;
 void hf_rbd_close_image(struct hf_rbd_open *i);
+
+/* struct hf_rbd_ops. */
+hf_status hf_rbd_lib_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n) HF_MUST_USE;
 
 /* Removes all snapshots of an image that is about to go. CONFLICT: one has clones. */
 hf_status hf_rbd_drop_snapshots(struct hf_rbd_lib *l, rbd_image_t image,

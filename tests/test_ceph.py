@@ -376,6 +376,22 @@ def test_a_guest_that_the_cluster_refuses(cloud, ceph, storage):
     cloud.delete("refused")
 
 
+def test_a_refused_guest_that_never_stops(cloud, ceph, storage):
+    """It starts again by itself: its host ends the run that can write no more, and its timeline says why."""
+    before = cloud.create("mistaken", "--storage", storage, "--ha", "NeverStop")
+    run, volume = cloud.run_of("mistaken"), cloud.instance("mistaken")["spec"]["rootVolumeUuid"]
+    for client in ceph.watchers(pool(cloud, "pri-v-r-"), volume):
+        ceph.block_client(client)
+    cloud.wait_new_run("mistaken", run)
+    cloud.wait_new_boot("mistaken", before)
+    assert cloud.copies("mistaken") == 1
+    cloud.cli.wait("its record", lambda: any(
+        f["instanceName"] == "mistaken" and (f["evidence"], f["outcome"]) == ("client refused", "restarted")
+        for f in cloud.cli.json("ha", "history")), 60)
+    assert "the cluster refuses it" in cloud.cli.json("ha", "timeline", "--instance", "mistaken")[0]["what"]
+    cloud.delete("mistaken")
+
+
 def fence_of(cloud, uuid, epoch):
     return next(f for f in cloud.cli.json("ha", "fences") if f["hostUuid"] == uuid and int(f["epoch"]) == epoch)
 
