@@ -1,10 +1,12 @@
 /* Hosts: a daemon that dialled in is adopted, and its host enabled, disabled, deleted. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_operation.h"
+#include "control/blocklist.h"
 #include "control/fence_object.h"
 #include "control/host_link.h"
 #include "holdfast/v1/infra.pb-c.h"
@@ -36,18 +38,46 @@ static hf_status create_host(struct hf_draft *d, ProtobufCMessage *m)
     return HF_STATUS_OK;
 }
 
+/* Once it is deleted it lives no later epoch that would show this one to be over: what nothing else proves
+ * would stay on the blocklist for ever, and so would whoever gets its address next. */
+static hf_status check_blocklists(struct hf_draft *d, const Host *h, const Holdfast__V1__Fence *f)
+{
+    for (size_t i = 0; i < f->n_blocklists; i++) {
+        const Holdfast__V1__Fence__Blocklist *b = f->blocklists[i];
+        ProtobufCMessage *ps =
+            hf_object_find(d->store, HOLDFAST__V1__KIND__PRIMARY_STORAGE, b->primary_storage_uuid, NULL);
+        bool stays = ps != NULL && b->state != HF_BLOCKLIST_STATE(REMOVED) &&
+                     !hf_fence_covers(f, (char *const *)&b->primary_storage_uuid, 1);
+        hf_status st = HF_STATUS_OK;
+        if (stays)
+            st = hf_error(
+                HF_PRECONDITION,
+                "the cluster of storage '%s' refuses it, and nothing but that proves its epoch %" PRIu64
+                " over: make sure that it is off, say so with 'holdfast ha confirm-down --host %s "
+                "--epoch %" PRIu64 " --statement \"…\"', and delete it then, so that its addresses "
+                "are served again",
+                hf_message_meta(ps)->name, f->epoch, h->meta->name, f->epoch);
+        if (ps != NULL)
+            protobuf_c_message_free_unpacked(ps, NULL);
+        HF_TRY(st);
+    }
+    return HF_STATUS_OK;
+}
+
 /* The fence is what is left of the host: a keeper that comes back with this epoch is told to end it, and a
  * host of the same UUID that is added later lives under a higher number, so that no old record or mark is
  * about it. */
-static void fence_last_epoch(struct hf_draft *d, const Host *h)
+static hf_status fence_last_epoch(struct hf_draft *d, const Host *h)
 {
     Holdfast__V1__Fence *f = hf_fence_find(d->store, h->meta->uuid, h->status->epoch);
+    hf_status st = f != NULL ? check_blocklists(d, h, f) : HF_STATUS_OK;
     if (f == NULL) {
         f = hf_fence_new(hf_call_env(d->call), h->meta->uuid, h->status->epoch, "the host was deleted",
                          "operator");
         hf_txn_put_message(d->txn, hf_call_env(d->call), &f->base);
     }
     holdfast__v1__fence__free_unpacked(f, NULL);
+    return st;
 }
 
 static hf_status delete_host(struct hf_draft *d, ProtobufCMessage *m)
@@ -55,9 +85,7 @@ static hf_status delete_host(struct hf_draft *d, ProtobufCMessage *m)
     const Host *h = (const Host *)m;
     if (h->status != NULL && h->status->state == HOLDFAST__V1__HOST_STATUS__STATE__CONNECTED)
         return hf_error(HF_PRECONDITION, "it is connected; stop hostd on it first");
-    if (h->status != NULL && h->status->epoch > 0)
-        fence_last_epoch(d, h);
-    return HF_STATUS_OK;
+    return h->status != NULL && h->status->epoch > 0 ? fence_last_epoch(d, h) : HF_STATUS_OK;
 }
 
 static const char *const host_paths[] = {"spec.disabled", NULL};

@@ -1,12 +1,14 @@
 /* Hosts through the API, with controllers and scripted daemons: adoption, enabling, what is left of a deleted
  * one. */
 #include "control/api_testing.h"
+#include "control/blocklist.h"
 #include "control/fence_object.h"
 
 #define STATE(name)     HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
 #define HOST(name)      HOLDFAST__V1__HOST_STATUS__STATE__##name
 #define OPERATION(name) HOLDFAST__V1__OPERATION__STATE__##name
 #define KIND(name)      HOLDFAST__V1__KIND__##name
+#define CEPH            "50000000000000000000000000000007"
 
 typedef Holdfast__V1__Operation Operation;
 
@@ -180,6 +182,80 @@ static void a_deleted_host_that_is_added_again_counts_on(void **state)
     assert_false(is_fenced(w->cloud, 1, 2));
 }
 
+/* The fence of its present life has it refused by the cluster of a Ceph storage, which is there or gone. */
+static void block(struct api_world *w, unsigned host)
+{
+    struct cloud *c = w->cloud;
+    Holdfast__V1__Host *h = cloud_get(c, KIND(HOST), c->hosts[host].uuid);
+    Holdfast__V1__Fence *f = hf_fence_find(leader_store(c), h->meta->uuid, h->status->epoch);
+    if (f == NULL)
+        f = hf_fence_new(leader_control(c)->env, h->meta->uuid, h->status->epoch, "no contact", "leader");
+    hf_blocklist_add(f, CEPH);
+    hf_storage_block_add(h->status, CEPH, h->status->epoch);
+    assert_int_equal(cloud_put_both(c, &f->base, &h->base), HF_OK);
+    free_message(f);
+    free_message(h);
+}
+
+static void put_ceph(struct cloud *c)
+{
+    char *monitors[] = {(char *)"10.0.0.1"};
+    Holdfast__V1__Meta meta = meta_of(CEPH, "ceph-1");
+    Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
+    Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
+    Holdfast__V1__PrimaryStorage s = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
+    ceph.monitors = monitors;
+    ceph.n_monitors = 1;
+    spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
+    spec.zone_uuid = (char *)ZONE;
+    spec.ceph = &ceph;
+    s.meta = &meta;
+    s.spec = &spec;
+    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+}
+
+static void refused_deletion(struct api_world *w, unsigned host, const char *says)
+{
+    struct answer a;
+    Holdfast__V1__DeleteRequest r = HOLDFAST__V1__DELETE_REQUEST__INIT;
+    r.uuid = w->cloud->hosts[host].uuid;
+    assert_int_equal(call_leader(w, "Host", "DeleteHost", &r.base, &a), HF_PRECONDITION);
+    assert_non_null(strstr(a.sentence, says));
+    answer_done(&a);
+}
+
+/* Nobody would ever take it off the blocklist. */
+static void one_that_only_a_blocklist_holds_off_is_not_deleted(void **state)
+{
+    struct api_world *w = *state;
+    struct answer a;
+    put_ceph(w->cloud);
+    host_power_off(&w->cloud->hosts[1]);
+    cloud_run(w->cloud, 10000);
+    block(w, 1);
+    refused_deletion(
+        w, 1, "the cluster of storage 'ceph-1' refuses it, and nothing but that proves its epoch 1 over");
+    refused_deletion(w, 1, "'holdfast ha confirm-down --host host-2 --epoch 1 --statement ");
+    Holdfast__V1__ConfirmHostDownRequest r = HOLDFAST__V1__CONFIRM_HOST_DOWN_REQUEST__INIT;
+    r.host_uuid = w->cloud->hosts[1].uuid;
+    r.statement = "it is in the skip";
+    assert_int_equal(call_leader(w, "Ha", "ConfirmHostDown", &r.base, &a), HF_OK);
+    answer_done(&a);
+    delete_host(w, 1);
+}
+
+/* There is no cluster left that would refuse anybody. */
+static void a_blocklist_of_a_storage_that_is_gone_is_in_nobodys_way(void **state)
+{
+    struct api_world *w = *state;
+    put_ceph(w->cloud);
+    host_power_off(&w->cloud->hosts[1]);
+    cloud_run(w->cloud, 10000);
+    block(w, 1);
+    assert_int_equal(cloud_delete(w->cloud, KIND(PRIMARY_STORAGE), CEPH), HF_OK);
+    delete_host(w, 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -189,6 +265,8 @@ int main(void)
         TEST(an_operators_word_is_refused_while_the_host_lives),
         TEST(a_deleted_host_that_lives_on_ends_its_life),
         TEST(a_deleted_host_that_is_added_again_counts_on),
+        TEST(one_that_only_a_blocklist_holds_off_is_not_deleted),
+        TEST(a_blocklist_of_a_storage_that_is_gone_is_in_nobodys_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
