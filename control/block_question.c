@@ -211,10 +211,11 @@ json_t *hf_block_removals(const struct hf_world *w, const Storage *ps, const Fen
     return list;
 }
 
-char *hf_block_unfence_question(const struct hf_world *w, const Storage *ps, const Fence *f)
+char *hf_block_unfence_question(const struct hf_world *w, const Storage *ps, const Fence *f, int64_t until_ms)
 {
     json_t *q = hf_ceph_question(ps, "unfence");
     json_object_set_new(q, "entries", hf_block_removals(w, ps, f));
+    json_object_set_new(q, "until_ms", json_integer(until_ms));
     return text_of(q);
 }
 

@@ -30,9 +30,9 @@ char *hf_block_fence_question(const struct hf_world *w, const struct hf_store *s
  * put there of the same addresses. The fence has a blocklist of that storage. A new array of texts. */
 json_t *hf_block_removals(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
                           const Holdfast__V1__Fence *f);
-/* {"verb": "unfence", …} of that */
+/* {"verb": "unfence", …} of that; until_ms: on env's clock, nothing is sent from then on */
 char *hf_block_unfence_question(const struct hf_world *w, const Holdfast__V1__PrimaryStorage *ps,
-                                const Holdfast__V1__Fence *f);
+                                const Holdfast__V1__Fence *f, int64_t until_ms);
 
 /* The storages are of one Ceph cluster: it has one blocklist. */
 bool hf_block_same_cluster(const Holdfast__V1__PrimaryStorage *a, const Holdfast__V1__PrimaryStorage *b);

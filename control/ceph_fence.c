@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -41,6 +42,7 @@ struct crew {
     rados_t c;
     struct hf_ceph_fence_plan *plan;
     const char *self;
+    int64_t until_ms;
 };
 
 static void *crew_member(void *arg)
@@ -297,6 +299,17 @@ hf_status hf_ceph_fence(rados_t c, const json_t *question, json_t *answer)
 
 /* --- and back --- */
 
+/* Who asked may stand still as a whole before this is sent, and a host be fenced by the next leader
+ * meanwhile. */
+static hf_status check_in_time(int64_t until_ms)
+{
+    struct timespec t;
+    HF_ASSERT(clock_gettime(CLOCK_BOOTTIME, &t) == 0); /* counts what a machine sleeps */
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 < until_ms
+               ? HF_STATUS_OK
+               : hf_error(HF_UNAVAILABLE, "it is too late for what was asked: nothing is sent");
+}
+
 static hf_status remove_entry(struct crew *crew, const json_t *item)
 {
     const char *entry = json_is_string(item) ? json_string_value(item) : "?";
@@ -304,6 +317,7 @@ static hf_status remove_entry(struct crew *crew, const json_t *item)
     json_t *nothing = NULL;
     if (!hf_ceph_client_parse(entry, &client))
         return hf_error(HF_INVALID, "'%s' is no entry of a blocklist", entry);
+    HF_TRY(check_in_time(crew->until_ms));
     hf_status st = hf_ceph_command(
         crew->c, json_pack("{s:s, s:s, s:s}", "prefix", "osd blocklist", "blocklistop", "rm", "addr", entry),
         &nothing);
@@ -318,10 +332,12 @@ static hf_status remove_entry(struct crew *crew, const json_t *item)
 hf_status hf_ceph_unfence(rados_t c, const json_t *question, json_t *answer)
 {
     json_t *entries = json_object_get(question, "entries"), *dump = NULL;
+    int64_t until_ms =
+        json_integer_value(json_object_get(question, "until_ms")); /* 0: it is missing, and over */
     uint64_t epoch = 0;
     if (!json_is_array(entries) || json_array_size(entries) > HF_CEPH_ENTRIES_MAX)
         return hf_error(HF_INVALID, "unfence needs a list of at most %d entries", HF_CEPH_ENTRIES_MAX);
-    HF_TRY(crew_run(&(struct crew){.list = entries, .work = remove_entry, .c = c}));
+    HF_TRY(crew_run(&(struct crew){.list = entries, .work = remove_entry, .c = c, .until_ms = until_ms}));
     HF_TRY(newest_map(c, &dump));
     hf_status st = hf_ceph_blocklist_lacks(dump, entries, &epoch);
     json_decref(dump);

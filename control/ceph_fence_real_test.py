@@ -121,6 +121,9 @@ class Fencing(unittest.TestCase):
         self.assertLessEqual(set(answer["entries"]), set(self.alone.ceph.blocklist()))
         return answer
 
+    def unfence(self, entries, in_s=60):
+        return self.ask("unfence", entries=entries, until_ms=int((time.clock_gettime(time.CLOCK_BOOTTIME) + in_s) * 1000))
+
     def test_a_whole_address(self):
         """Every client of it, present, stopped and to come, and nobody else; until it is taken off again."""
         images = [self.image("whole-1"), self.image("whole-2"), self.image("whole-3")]
@@ -147,12 +150,21 @@ class Fencing(unittest.TestCase):
         until = self.alone.ceph.command({"prefix": "osd dump"})["blocklist"][f"{self.h1_ip}:0/0"]
         self.assertGreater(int(until[:4]), time.gmtime().tm_year + 8)
         for _ in range(2):
-            removed, err = self.ask("unfence", entries=[f"{self.h1_ip}:0/0"])
+            removed, err = self.unfence([f"{self.h1_ip}:0/0"])
             self.assertEqual(err, "")
             self.assertGreater(removed["osdmap_epoch"], answer["osdmap_epoch"])
         self.assertNotIn(f"{self.h1_ip}:0/0", self.alone.ceph.blocklist())
         fresh = self.client(self.h1, images[2])
         self.assertEqual(fresh.ask("e"), "ok")
+
+    def test_a_removal_that_comes_too_late(self):
+        """Who asked for it stood still meanwhile, or has not said how long it counts."""
+        entry = f"{self.h1_ip}:0/0"
+        self.fence(self.h1_ip)
+        for answer, err in (self.unfence([entry], in_s=-0.001), self.ask("unfence", entries=[entry])):
+            self.assertIsNone(answer)
+            self.assertIn("too late", err)
+        self.assertIn(entry, self.alone.ceph.blocklist())
 
     def test_nothing_lands_behind_the_next_owners_first_write(self):
         """The victim writes without pause while it is fenced. What the next owner has written stays, whenever the fence fell."""
@@ -182,7 +194,7 @@ class Fencing(unittest.TestCase):
             self.assertEqual(said[-1] if said[-1] != "ok" else victim.ask("v"), "refused")
             taker.leave()
             victim.end()
-            self.assertIsNotNone(self.ask("unfence", entries=[f"{self.h1_ip}:0/0"])[0])
+            self.assertIsNotNone(self.unfence([f"{self.h1_ip}:0/0"])[0])
 
     def test_addresses_that_nobody_told(self):
         """The host moved: one is found by an open volume, one by the lease record."""
@@ -250,7 +262,7 @@ class Fencing(unittest.TestCase):
             self.assertIsNone(answer)
             self.assertIn(says, err)
         for entries in (None, ["10.0.0.1:0/0", "x"], ["10.0.0.1:0/0"] * 257):
-            self.assertIsNone(self.ask("unfence", entries=entries)[0])
+            self.assertIsNone(self.unfence(entries)[0])
         self.assertEqual(self.alone.ceph.blocklist(), [])
 
 

@@ -186,7 +186,8 @@ static void barrier_passed(void *arg, hf_status st)
         b->due_ms = 0;
     } else if (f != NULL && ps != NULL && is_wanted(b, f) &&
                hf_ha_block_conflict(c, f, ps, b->unfence, why, sizeof why) == NULL) {
-        char *q = b->unfence ? hf_block_unfence_question(c->world, ps, f)
+        char *q = b->unfence ? hf_block_unfence_question(c->world, ps, f,
+                                                         b->begun_ms + HF_BLOCK_BARRIER_MS + HF_BLOCK_ASK_MS)
                              : hf_block_fence_question(c->world, hf_control_store(c->control), ps, f);
         b->phase = HF_BLOCK_ASKED;
         c->control->ceph->ops->ask(c->control->ceph, q, HF_BLOCK_ASK_MS, answered, b);

@@ -47,7 +47,7 @@ struct scene {
     struct cloud *cloud;
     struct fake_cluster clusters[2]; /* of SHARED and SECOND */
     char last[4096];                 /* question to "fence" */
-    bool add_while_removing, removed_unlogged, added_unlogged;
+    bool add_while_removing, removed_unlogged, added_unlogged, removal_without_end;
 };
 
 struct question {
@@ -256,6 +256,10 @@ static void ask(struct hf_ceph_runner *r, const char *text, unsigned timeout_ms,
         snprintf(s->last, sizeof s->last, "%s", text);
     if (fence)
         read_record(s, q->text);
+    if (removal) {
+        int64_t left_ms = json_integer_value(json_object_get(q->text, "until_ms")) - hf_env_now_ms(env);
+        s->removal_without_end |= left_ms <= 0 || left_ms > HF_BLOCK_BARRIER_MS + HF_BLOCK_ASK_MS;
+    }
     if (fence || removal)
         check_logged(s, q->text, second ? SECOND : SHARED);
     if (q->script == LOSES)
@@ -339,7 +343,7 @@ static void begin(struct scene *s, Holdfast__V1__Takeover takeover, const char *
 static int teardown(void **state)
 {
     struct scene *s = *state;
-    assert_false(s->removed_unlogged || s->added_unlogged || s->add_while_removing);
+    assert_false(s->removed_unlogged || s->added_unlogged || s->add_while_removing || s->removal_without_end);
     for (unsigned i = 0; i < 2; i++)
         s->clusters[i].fence = s->clusters[i].unfence = WORKS;
     cloud_run(s->cloud, 40000); /* what is under way ends */

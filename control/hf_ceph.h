@@ -21,8 +21,9 @@
  *    "record": {"pool": "…", "object": "…"}, "images": [{"pool": "…", "image": "…"}]}
  *   → {"entries": ["10.0.0.5:0/0"], "by_clients": false, "shared_with": "", "osdmap_epoch": 57}
  *
- *   {"verb": "unfence", "entries": ["10.0.0.5:0/0"]}   those that are there
+ *   {"verb": "unfence", "entries": ["10.0.0.5:0/0"], "until_ms": 123456}   those that are there
  *   → {"osdmap_epoch": 58}
+ *   until_ms: of CLOCK_BOOTTIME; from then on no removal is sent, so that none undoes a later fence.
  *
  *   {"verb": "remove-images", "pool": "…", "images": ["<uuid>", …]}   it may be repeated
  *   → {"removed": ["<uuid>", …], "kept": [{"image": "<uuid>", "why": "a sentence"}, …]}

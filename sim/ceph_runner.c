@@ -173,11 +173,22 @@ static void at_mon(void *arg)
     }
 }
 
+static bool is_too_late(const struct question *q)
+{
+    const json_t *until = json_object_get(q->asked, "until_ms");
+    return until && hf_env_now_ms(&q->runner->proc->env) >= json_integer_value(until);
+}
+
 /* The process begins: an act of the node, which may be lost or come late. */
 static void begin(void *arg)
 {
     struct question *q = arg;
     struct sim *s = q->runner->world->sim;
+    if (is_too_late(q)) {
+        snprintf(q->error, sizeof q->error, "it is too late for what was asked: nothing is sent");
+        sim_after(s, BACK_LOW_NS, enter, on_dropped, q);
+        return;
+    }
     const struct sim_ceph_mons *mons = sim_ceph_mons(q->cluster);
     int64_t ns = sim_rng_skewed(&q->runner->rng, ASK_LOW_NS, ASK_HIGH_NS);
     if (mons->delay_ms > 0)
