@@ -77,7 +77,7 @@ static const Fence *fence_of(const struct hf_ha_block *b)
     return o != NULL ? (const Fence *)(void *)o->message : NULL;
 }
 
-static const Storage *storage_of(const struct hf_controllers *c, const struct hf_uuid *uuid)
+const Storage *hf_ha_storage_of(const struct hf_controllers *c, const struct hf_uuid *uuid)
 {
     struct hf_world_object *o = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, uuid);
     return o != NULL ? (const Storage *)(void *)o->message : NULL;
@@ -179,7 +179,7 @@ static void barrier_passed(void *arg, hf_status st)
     }
     struct hf_controllers *c = b->c;
     const Fence *f = fence_of(b);
-    const Storage *ps = storage_of(c, &b->storage);
+    const Storage *ps = hf_ha_storage_of(c, &b->storage);
     if (!hf_ok(st)) {
         fail(b, hf_status_message(st), false);
     } else if (hf_controllers_now_ms(c) - b->begun_ms > HF_BLOCK_BARRIER_MS) {
@@ -201,7 +201,7 @@ void hf_ha_block_ask(struct hf_ha_block *b, bool unfence)
     char why[HF_FENCE_TEXT_MAX];
     int64_t now = hf_controllers_now_ms(c);
     const Fence *f = fence_of(b);
-    const Storage *ps = storage_of(c, &b->storage);
+    const Storage *ps = hf_ha_storage_of(c, &b->storage);
     if (b->phase != HF_BLOCK_IDLE || f == NULL || ps == NULL)
         return;
     if (c->control->ceph == NULL) {
@@ -298,7 +298,7 @@ void hf_ha_block_confirm(struct hf_controllers *c, Fence *f, const struct hf_uui
     Blocklist *list = hf_blocklist_find(f, hf_uuid_format(storage, uuid));
     hf_uuid_parse(f->meta->uuid, &fence);
     struct hf_ha_block *b = hf_ha_block_of(c, &fence, storage);
-    const Storage *ps = storage_of(c, storage);
+    const Storage *ps = hf_ha_storage_of(c, storage);
     const struct hf_block_answer *a = &b->answer;
     set_entries(list, a, list->state == STATE(ADDED));
     list->osdmap_epoch = a->osdmap_epoch;

@@ -58,6 +58,10 @@ void hf_ha_blocks_stop(struct hf_ha_controller *ha);
 
 /* --- for the plan (ha_fencing.c) --- */
 
+/* As the world has it, or NULL. */
+const Holdfast__V1__PrimaryStorage *hf_ha_storage_of(const struct hf_controllers *c,
+                                                     const struct hf_uuid *uuid);
+
 /* Fills in s->block; f may be NULL. The texts live until the next look. */
 void hf_ha_block_view(struct hf_controllers *c, const Holdfast__V1__Fence *f,
                       const Holdfast__V1__PrimaryStorage *ps, struct hf_fence_storage *s);

@@ -94,13 +94,6 @@ static bool has_write_fenced(const struct hf_controllers *c, const Host *h)
     return false;
 }
 
-static const Holdfast__V1__PrimaryStorage *storage_of(const struct hf_controllers *c,
-                                                      const struct hf_uuid *uuid)
-{
-    struct hf_world_object *o = hf_world_find_uuid(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, uuid);
-    return o != NULL ? (const Holdfast__V1__PrimaryStorage *)(void *)o->message : NULL;
-}
-
 /* It was seen there, has a record there, or a run with a disk there. */
 static bool has_clients(const Host *h, const struct hf_fence_storage *s)
 {
@@ -115,14 +108,14 @@ static void judge_blocks(struct hf_controllers *c, const Host *h, const Fence *f
                          struct hf_fence_storage *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const Holdfast__V1__PrimaryStorage *ps = storage_of(c, &list[i].uuid);
+        const Holdfast__V1__PrimaryStorage *ps = hf_ha_storage_of(c, &list[i].uuid);
         if (hf_storage_is_ceph(ps))
             hf_ha_block_view(c, f, ps, &list[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        const Holdfast__V1__PrimaryStorage *ps = storage_of(c, &list[i].uuid);
+        const Holdfast__V1__PrimaryStorage *ps = hf_ha_storage_of(c, &list[i].uuid);
         for (size_t k = 0; hf_storage_is_ceph(ps) && k < n; k++) {
-            const Holdfast__V1__PrimaryStorage *other = storage_of(c, &list[k].uuid);
+            const Holdfast__V1__PrimaryStorage *other = hf_ha_storage_of(c, &list[k].uuid);
             list[i].block.possible |=
                 hf_storage_is_ceph(other) && has_clients(h, &list[k]) && hf_block_same_cluster(ps, other);
         }
@@ -275,7 +268,7 @@ static void want_blocks(struct hf_controllers *c, struct hf_edit *e, const struc
 {
     for (size_t i = 0; i < h->n_storages; i++)
         if (h->storages[i].block.possible && (only == NULL || hf_uuid_equal(&h->storages[i].uuid, only)))
-            hf_ha_block_want(c, f, hf_edit_change(e, host), storage_of(c, &h->storages[i].uuid));
+            hf_ha_block_want(c, f, hf_edit_change(e, host), hf_ha_storage_of(c, &h->storages[i].uuid));
 }
 
 static void add_fence(struct hf_controllers *c, struct hf_edit *e, const struct hf_fence_host *h,

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "storage/fake_calls.h"
 
 #define MIB (1ull << 20)
 
@@ -21,9 +22,7 @@ struct fake {
     uint64_t size_bytes, snapped_bytes;
     bool has_snap, has_clones, held, open_elsewhere;
     uint64_t mark;
-    int calls;   /* so far */
-    int lose_at; /* the answer of this call is lost after it was done; 0: none */
-    int fail_at; /* this call is not done */
+    struct fake_calls calls;
 };
 
 static const struct hf_rbd_name volume = {"vms", "v1"};
@@ -33,42 +32,31 @@ static struct fake *of(struct hf_rbd_snaps *s)
     return hf_container_of(s, struct fake, snaps);
 }
 
-static hf_status begin(struct fake *f)
-{
-    return ++f->calls == f->fail_at ? hf_error(HF_IO, "call %d fails", f->calls) : HF_STATUS_OK;
-}
-
-static hf_status end(struct fake *f)
-{
-    return f->calls == f->lose_at ? hf_error(HF_TIMEOUT, "the answer of call %d is lost", f->calls)
-                                  : HF_STATUS_OK;
-}
-
 static hf_status fake_create(struct hf_rbd_snaps *s, const struct hf_rbd_name *n, const char *snap)
 {
     struct fake *f = of(s);
     (void)n;
     assert_string_equal(snap, "s1");
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     if (f->has_snap)
         return hf_error(HF_EXISTS, "the snapshot is there");
     f->has_snap = true;
     f->snapped = f->content;
     f->snapped_bytes = f->size_bytes;
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static hf_status fake_remove(struct hf_rbd_snaps *s, const struct hf_rbd_name *n, const char *snap)
 {
     struct fake *f = of(s);
     (void)n, (void)snap;
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     if (!f->has_snap)
         return hf_error(HF_NOT_FOUND, "no such snapshot");
     if (f->has_clones)
         return hf_error(HF_CONFLICT, "it has clones");
     f->has_snap = false;
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static hf_status fake_hold(struct hf_rbd_snaps *s, const struct hf_rbd_name *n)
@@ -76,10 +64,10 @@ static hf_status fake_hold(struct hf_rbd_snaps *s, const struct hf_rbd_name *n)
     struct fake *f = of(s);
     (void)n;
     assert_false(f->held);
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     if (f->open_elsewhere)
         return hf_error(HF_UNAVAILABLE, "it is open in another client");
-    hf_status st = end(f);
+    hf_status st = fake_end(&f->calls);
     f->held = hf_ok(st);
     return st;
 }
@@ -87,9 +75,9 @@ static hf_status fake_hold(struct hf_rbd_snaps *s, const struct hf_rbd_name *n)
 static hf_status fake_read_mark(struct hf_rbd_snaps *s, uint64_t *ret)
 {
     assert_true(of(s)->held);
-    HF_TRY(begin(of(s)));
+    HF_TRY(fake_begin(&of(s)->calls));
     *ret = of(s)->mark;
-    return end(of(s));
+    return fake_end(&of(s)->calls);
 }
 
 static hf_status fake_roll_back(struct hf_rbd_snaps *s, const char *snap)
@@ -97,20 +85,20 @@ static hf_status fake_roll_back(struct hf_rbd_snaps *s, const char *snap)
     struct fake *f = of(s);
     (void)snap;
     assert_true(f->held);
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     if (!f->has_snap)
         return hf_error(HF_NOT_FOUND, "no such snapshot");
     f->content = f->snapped;
     f->size_bytes = f->snapped_bytes;
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static hf_status fake_write_mark(struct hf_rbd_snaps *s, uint64_t mark)
 {
     assert_true(of(s)->held && mark > of(s)->mark);
-    HF_TRY(begin(of(s)));
+    HF_TRY(fake_begin(&of(s)->calls));
     of(s)->mark = mark;
-    return end(of(s));
+    return fake_end(&of(s)->calls);
 }
 
 static void fake_release(struct hf_rbd_snaps *s)
@@ -131,9 +119,9 @@ static hf_status fake_stat(struct hf_rbd *r, const struct hf_rbd_name *n, struct
 {
     struct fake *f = hf_container_of(r, struct fake, rbd);
     (void)n;
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     *ret = (struct hf_rbd_stat){.size_bytes = f->size_bytes};
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static hf_status fake_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
@@ -141,10 +129,10 @@ static hf_status fake_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64
     struct fake *f = hf_container_of(r, struct fake, rbd);
     (void)n;
     assert_false(f->held); /* the lock is its holder's alone */
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     assert_true(size_bytes > f->size_bytes);
     f->size_bytes = size_bytes;
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static const struct hf_rbd_ops fake_ops = {.stat = fake_stat, .grow = fake_grow};
@@ -190,7 +178,7 @@ static struct fake written(void)
     ok(snapshot(&f));
     f.content = 'b';
     f.size_bytes = 8 * MIB;
-    f.calls = 0;
+    f.calls.n = 0;
     return f;
 }
 
@@ -202,10 +190,10 @@ static void every_fault(struct fake (*make)(void), hf_status (*act)(struct fake 
     for (int lost = 0; lost < 2; lost++) {
         for (int at = 1;; at++) {
             struct fake f = make();
-            *(lost ? &f.lose_at : &f.fail_at) = at;
+            *(lost ? &f.calls.lose_at : &f.calls.fail_at) = at;
             hf_status_drop(act(&f));
-            bool reached = f.calls >= at;
-            f.lose_at = f.fail_at = 0;
+            bool reached = f.calls.n >= at;
+            f.calls.lose_at = f.calls.fail_at = 0;
             assert_false(f.held);
             ok(act(&f));
             check(&f);

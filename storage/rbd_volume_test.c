@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "storage/fake_calls.h"
 
 #define IMAGES_MAX 16
 #define MIB        (1ull << 20)
@@ -34,25 +35,12 @@ struct fake_image {
 struct fake {
     struct hf_rbd rbd;
     struct fake_image images[IMAGES_MAX];
-    int calls;   /* so far */
-    int lose_at; /* the answer of this call is lost after it was done; 0: none */
-    int fail_at; /* this call is not done */
+    struct fake_calls calls;
 };
 
 static struct fake *of(struct hf_rbd *r)
 {
     return hf_container_of(r, struct fake, rbd);
-}
-
-static hf_status begin(struct fake *f)
-{
-    return ++f->calls == f->fail_at ? hf_error(HF_IO, "call %d fails", f->calls) : HF_STATUS_OK;
-}
-
-static hf_status end(struct fake *f)
-{
-    return f->calls == f->lose_at ? hf_error(HF_TIMEOUT, "the answer of call %d is lost", f->calls)
-                                  : HF_STATUS_OK;
 }
 
 static struct fake_image *find(struct fake *f, const char *pool, const char *name)
@@ -89,116 +77,116 @@ static hf_status add(struct fake *f, const struct hf_rbd_name *n, uint64_t size,
 static hf_status fake_stat(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_stat *ret)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     *ret = (struct hf_rbd_stat){0};
     HF_TRY(find_or_say(of(r), n, &at));
     *ret = at->stat;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_create(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(add(of(r), n, size_bytes, &at));
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_clone(struct hf_rbd *r, const struct hf_rbd_name *t, const struct hf_rbd_name *n)
 {
     struct fake_image *from, *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), t, &from));
     assert_true(from->stat.is_template);
     HF_TRY(add(of(r), n, from->stat.size_bytes, &at));
     snprintf(at->stat.parent_pool, sizeof at->stat.parent_pool, "%s", t->pool);
     snprintf(at->stat.parent_image, sizeof at->stat.parent_image, "%s", t->image);
     at->filled = true;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_grow(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t size_bytes)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), n, &at));
     assert_true(size_bytes > at->stat.size_bytes);
     at->stat.size_bytes = size_bytes;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_rename(struct hf_rbd *r, const struct hf_rbd_name *n, const char *to)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), n, &at));
     if (find(of(r), n->pool, to))
         return hf_error(HF_EXISTS, "'%s/%s' is there", n->pool, to);
     assert_true(at->filled && at->stat.is_template); /* the final name is only for what is whole */
     snprintf(at->name, sizeof at->name, "%s", to);
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_protect(struct hf_rbd *r, const struct hf_rbd_name *n, uint64_t file_bytes)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), n, &at));
     at->stat.is_template = true;
     at->stat.file_bytes = file_bytes;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_import(struct hf_rbd *r, const struct hf_rbd_name *n, const char *file)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     assert_string_equal(file, "/scratch/file");
     HF_TRY(find_or_say(of(r), n, &at));
     assert_false(at->filled); /* only into a fresh one: what is zero is not written */
     at->filled = true;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_copy(struct hf_rbd *r, const struct hf_rbd_name *n, struct hf_rbd_source *from)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     assert_ptr_equal(from, &far_image);
     HF_TRY(find_or_say(of(r), n, &at));
     assert_false(at->filled);
     at->filled = true;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_trash(struct hf_rbd *r, const struct hf_rbd_name *n)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), n, &at));
     at->trashed = true;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static hf_status fake_purge(struct hf_rbd *r, const struct hf_rbd_name *n)
 {
     struct fake *f = of(r);
-    HF_TRY(begin(f));
+    HF_TRY(fake_begin(&f->calls));
     for (size_t i = 0; i < IMAGES_MAX; i++)
         if (f->images[i].trashed && strcmp(f->images[i].pool, n->pool) == 0 &&
             strcmp(f->images[i].name, n->image) == 0)
             f->images[i] = (struct fake_image){0};
-    return end(f);
+    return fake_end(&f->calls);
 }
 
 static hf_status fake_evict(struct hf_rbd *r, const struct hf_rbd_name *n, unsigned *ret_n)
 {
     struct fake_image *at;
-    HF_TRY(begin(of(r)));
+    HF_TRY(fake_begin(&of(r)->calls));
     HF_TRY(find_or_say(of(r), n, &at));
     *ret_n = at->open_by;
     at->open_by = 0;
-    return end(of(r));
+    return fake_end(&of(r)->calls);
 }
 
 static const struct hf_rbd_ops fake_ops = {fake_stat,   fake_create,  fake_clone,  fake_grow,
@@ -249,10 +237,10 @@ static void every_fault(hf_status (*act)(struct fake *f), void (*check)(const st
         for (int at = 1;; at++) {
             struct fake f = {.rbd.ops = &fake_ops};
             put_template(&f, &other);
-            *(lost ? &f.lose_at : &f.fail_at) = at;
+            *(lost ? &f.calls.lose_at : &f.calls.fail_at) = at;
             hf_status_drop(act(&f));
-            bool reached = f.calls >= at;
-            f.lose_at = f.fail_at = 0;
+            bool reached = f.calls.n >= at;
+            f.calls.lose_at = f.calls.fail_at = 0;
             ok(act(&f));
             check(&f);
             if (!reached)
@@ -391,17 +379,17 @@ static void clients_of_an_earlier_run(void **state)
     ok(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted));
     assert_int_equal(evicted, 0); /* nobody knows of a fresh one */
     find(&f, "vms", "v1")->open_by = 2;
-    f.calls = 0;
-    f.lose_at = 2;
+    f.calls.n = 0;
+    f.calls.lose_at = 2;
     code(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted), HF_TIMEOUT);
     assert_int_equal(find(&f, "vms", "v1")->open_by, 0);
     find(&f, "vms", "v1")->open_by = 1;
-    f.lose_at = 0;
+    f.calls.lose_at = 0;
     ok(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted));
     assert_int_equal(evicted, 1);
     find(&f, "vms", "v1")->open_by = 1;
-    f.calls = 0;
-    f.fail_at = 2; /* not known to be refused: no start */
+    f.calls.n = 0;
+    f.calls.fail_at = 2; /* not known to be refused: no start */
     code(hf_rbd_have_volume(&f.rbd, &volume, &other, 8 * MIB, &evicted), HF_IO);
 }
 

@@ -1,8 +1,6 @@
 """Ceph primary storage on a real cluster in the lab's fabric: pools, keys, images as protected snapshots, volumes as clones,
 guests on them, and what is said when something is wrong with the cluster."""
 import json
-import os
-import subprocess
 import time
 
 import pytest
@@ -14,22 +12,13 @@ from holdlab.cloud import CLUSTER, IMAGE, L3, OFFERING, STORAGE as SHARED, ZONE
 STORAGE = "ceph-1"
 
 
-def spawn_in(lab):
-    """Daemons in the lab's cgroup for what stands outside of its hosts."""
-    def spawn(argv, log):
-        with open(os.path.join(lab.config.log_dir, f"{log}.log"), "ab") as out:
-            return subprocess.Popen(lab.outside.joining(argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
-                                    start_new_session=True)
-    return spawn
-
-
 @pytest.fixture(scope="module")
 def ceph(cloud):
     why = ceph_lab.available()
     if why:
         pytest.skip(why)
     config = cloud.lab.config
-    cluster = ceph_lab.Ceph(config.dir, config.fabric, spawn_in(cloud.lab), config.fabric_address)
+    cluster = ceph_lab.Ceph(config.dir, config.fabric, cloud.lab.spawn, config.fabric_address)
     try:
         yield cluster.create()
     finally:
