@@ -6,6 +6,7 @@
 
 #include "base/env.h"
 #include "base/mem.h"
+#include "base/pb_copy.h"
 #include "base/uuid.h"
 #include "cli/cli.h"
 #include "google/protobuf/field_mask.pb-c.h"
@@ -17,6 +18,13 @@
 static uv_loop_t loop;
 static struct hf_env *env;
 static struct hf_leader_client *client;
+static struct hf_grpc_channel *node; /* of cli_call_node(), to node_address */
+static char *node_address;
+
+static struct hf_tls_files tls_files(void)
+{
+    return (struct hf_tls_files){cli_options.tls_cert, cli_options.tls_key, cli_options.tls_ca};
+}
 
 static void connect_once(void)
 {
@@ -30,15 +38,25 @@ static void connect_once(void)
     while (n < NODES_MAX && (word = strsep(&rest, ", ")) != NULL)
         if (*word)
             nodes[n++] = word;
-    struct hf_tls_files tls = {cli_options.tls_cert, cli_options.tls_key, cli_options.tls_ca};
+    struct hf_tls_files tls = tls_files();
     client = hf_leader_client_create(&loop, nodes, n, &tls);
     free(list);
+}
+
+static void leave_node(void)
+{
+    if (node)
+        hf_grpc_channel_close(node);
+    node = NULL;
+    free(node_address);
+    node_address = NULL;
 }
 
 void cli_call_done(void)
 {
     if (!client)
         return;
+    leave_node();
     hf_leader_client_close(client);
     hf_env_uv_close(env);
     uv_run(&loop, UV_RUN_DEFAULT);
@@ -116,6 +134,40 @@ hf_status cli_call(const ProtobufCServiceDescriptor *service, const char *method
                    json_t **ret)
 {
     return cli_call_masked(service, method, request, NULL, 0, deadline_ms, ret);
+}
+
+struct node_answer {
+    bool done;
+    hf_status st;
+    ProtobufCMessage *reply;
+};
+
+static void on_node_answer(hf_status st, const ProtobufCMessage *reply, struct hf_grpc_stream *stream, void *arg)
+{
+    (void)stream;
+    struct node_answer *a = arg;
+    a->done = true;
+    a->st = hf_status_copy(st);
+    a->reply = hf_ok(st) ? hf_pb_copy(reply) : NULL;
+}
+
+hf_status cli_call_node(const char *address, const ProtobufCServiceDescriptor *service, const char *method,
+                        const ProtobufCMessage *request, unsigned deadline_ms, ProtobufCMessage **ret)
+{
+    connect_once();
+    if (!node || strcmp(node_address, address) != 0) {
+        leave_node();
+        struct hf_grpc_channel_options o = {.address = address, .tls = tls_files()};
+        node = hf_grpc_channel_create(&loop, &o);
+        node_address = hf_strdup(address);
+    }
+    struct node_answer a = {.done = false};
+    hf_grpc_unary(node, service, method, request, deadline_ms, on_node_answer, &a);
+    while (!a.done && uv_run(&loop, UV_RUN_ONCE)) {
+    }
+    if (hf_ok(a.st))
+        *ret = a.reply;
+    return a.st;
 }
 
 struct stream {

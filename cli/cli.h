@@ -48,6 +48,7 @@ enum cli_flag_type {
     CLI_RANGE,  /* FIRST-LAST, to path.start_ip and path.end_ip */
     CLI_PAIR,   /* NAME=VALUE, or NAME=@FILE for what the file's first line says; to path.name and path.value */
     CLI_SECRET, /* VALUE, or @FILE for what the file's first line says */
+    CLI_FILE,   /* a file of this machine; its length in bytes goes to the path */
 };
 
 struct cli_noun;
@@ -64,7 +65,7 @@ struct cli_flag {
 };
 
 enum cli_shape {
-    CLI_CREATE,  /* NAME; answers with the object or an operation */
+    CLI_CREATE,  /* NAME; answers with the object or an operation; run, if set, makes it */
     CLI_GET,
     CLI_LIST,
     CLI_UPDATE,
@@ -87,6 +88,7 @@ struct cli_verb {
     const char *second_path;        /* its request field; with second_ref NULL: plain text */
     const char *second_label;
     const char *second_list;        /* plain text: list in the subject whose items' names it may be, as a lowerCamelCase path */
+    bool second_file;         /* plain text: it names a file of this machine */
     const struct cli_column *columns; /* CLI_SHOW: of the answer's rows; default the noun's */
     enum cli_exit (*run)(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
     const char *help;
@@ -142,6 +144,9 @@ hf_status cli_call_masked(const ProtobufCServiceDescriptor *service, const char 
 /* A server stream from the leader: calls back with each message until it says false or the stream ends. */
 hf_status cli_stream(const ProtobufCServiceDescriptor *service, const char *method, json_t *request, unsigned deadline_ms,
                      bool (*on_message)(void *arg, const ProtobufCMessage *message), void *arg) HF_MUST_USE;
+/* One call to the node at this address, whether it leads or not. *ret is the answer (the caller's). */
+hf_status cli_call_node(const char *address, const ProtobufCServiceDescriptor *service, const char *method,
+                        const ProtobufCMessage *request, unsigned deadline_ms, ProtobufCMessage **ret) HF_MUST_USE;
 void cli_call_done(void);
 
 /* A fresh request id, so that a repeated call is answered once. */
@@ -186,6 +191,13 @@ hf_status cli_get_list(const struct cli_noun *noun, const struct cli_verb *verb,
                        json_t **ret_list) HF_MUST_USE;
 enum cli_exit cli_volume_snapshots(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_host_power_devices(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+/* The parts of CLI_CREATE, for nouns that add to it: the object of a request, and the request with it (which is taken) to the end. */
+hf_status cli_create_object(const struct cli_args *args, json_t **ret) HF_MUST_USE;
+enum cli_exit cli_create(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+/* Follows an operation (taken) to its end and prints what came of it. */
+enum cli_exit cli_finish_operation(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, json_t *take_op);
+enum cli_exit cli_image_create(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
+enum cli_exit cli_image_upload(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args);
 enum cli_exit cli_complete(int argc, char **argv);
 enum cli_exit cli_completion_script(const char *shell);
 void cli_help_top(void);

@@ -78,6 +78,8 @@ static void every_flag_names_a_field(void **state)
                     snprintf(choice, sizeof choice, "%.*s", (int)strcspn(f->choices, "="), f->choices);
                     args.given[0].value = choice;
                 }
+                if (f->type == CLI_FILE)
+                    args.given[0].value = "/proc/self/exe";
                 if (f->type == CLI_REF)
                     args.given[0].value = "0123456789abcdef0123456789abcdef";
                 hf_status st = cli_request_fill(&args, root, NULL, NULL);

@@ -1,4 +1,6 @@
 /* Shell completion: the shell asks "holdfast __complete WORD…" and gets one candidate a line. */
+#include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +57,19 @@ static void offer_choices(const struct cli_flag *f, const char *typed)
     }
 }
 
+/* Of this machine. */
+static void offer_files(const char *typed)
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s*", typed);
+    if (glob(pattern, GLOB_MARK, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        puts(found.gl_pathv[i]);
+    globfree(&found);
+}
+
 static const struct cli_flag *flag_before(const struct cli_verb *verb, const char *word)
 {
     if (strncmp(word, "--", 2) != 0)
@@ -74,11 +89,15 @@ static void offer_in_verb(const struct cli_noun *noun, const struct cli_verb *ve
             offer_names(open->ref, typed);
         if (open->type == CLI_CHOICE)
             offer_choices(open, typed);
+        if (open->type == CLI_FILE)
+            offer_files(typed);
         return;
     }
-    bool second = argc > 3 && verb->second_path && !verb->second_ref;
+    bool second = argc > 3 && verb->second_label && !verb->second_ref;
     if (typed[0] != '-' && second && verb->second_list)
         offer_parts(noun, argv[2], verb->second_list, typed);
+    else if (typed[0] != '-' && second && verb->second_file)
+        offer_files(typed);
     else if (typed[0] != '-' && !second && verb->shape != CLI_CREATE)
         offer_names(argc > 3 && verb->second_ref ? verb->second_ref : verb->subject_ref ? verb->subject_ref : noun->name, typed);
     for (const struct cli_flag *f = verb->flags; f && f->name; f++)

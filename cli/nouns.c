@@ -29,8 +29,10 @@ static const struct cli_flag delete_flags[] = {
     {"revision", CLI_INT, "revision", N_("N"), N_("only if it is still at this revision"), NULL, NULL, false}, END_FLAGS};
 
 /* The five standard verbs of a noun: create, get, list, update, delete. */
-#define STANDARD(One, Many, create, update)                                                                  \
-    {.name = "create", .shape = CLI_CREATE, .method = "Create" One, .flags = create, .help = N_("make a new one")}, \
+#define STANDARD(One, Many, create, update) STANDARD_RUN(One, Many, create, update, NULL)
+/* The same, with a function of its own that creates. */
+#define STANDARD_RUN(One, Many, create, update, creates)                                                     \
+    {.name = "create", .shape = CLI_CREATE, .method = "Create" One, .flags = create, .run = creates, .help = N_("make a new one")}, \
         {.name = "get", .shape = CLI_GET, .method = "Get" One, .help = N_("show one, whole")},                 \
         {.name = "list", .shape = CLI_LIST, .method = "List" Many, .flags = list_flags, .help = N_("show all, a line each")}, \
         {.name = "update", .shape = CLI_UPDATE, .method = "Update" One, .flags = update, .help = N_("change some fields")}, \
@@ -209,13 +211,18 @@ static const struct cli_column server_columns[] = {{"NAME", "meta.name", NULL, N
 
 /* ---- image ---- */
 static const struct cli_flag image_create[] = {
-    {"url", CLI_STRING, "spec.url", N_("URL"), N_("http, https or file"), NULL, NULL, true},
-    {"sha256", CLI_STRING, "spec.sha256", N_("HEX"), N_("checksum of the file behind the URL"), NULL, NULL, true},
+    {"url", CLI_STRING, "spec.url", N_("URL"), N_("where the file is fetched from: http, https or file"), NULL, NULL, false},
+    {"upload", CLI_FILE, "spec.upload_bytes", N_("FILE"), N_("instead of a URL: a file of this machine, uploaded to the image server"), NULL, NULL, false},
+    {"sha256", CLI_STRING, "spec.sha256", N_("HEX"), N_("checksum of the file (of an uploaded one it is found out)"), NULL, NULL, false},
     {"format", CLI_CHOICE, "spec.format", N_("FORMAT"), N_("of the file"), NULL, "qcow2=QCOW2 raw=RAW", true},
     {"image-server", CLI_REF, "spec.image_server_uuid", N_("SERVER"), N_("where it is kept (default: nowhere, each storage fetches it)"), "image-server", NULL, false},
     DESCRIPTION,
     END_FLAGS};
-static const struct cli_verb image_verbs[] = {STANDARD("Image", "Images", image_create, update_flags), END_VERBS};
+static const struct cli_verb image_verbs[] = {
+    STANDARD_RUN("Image", "Images", image_create, update_flags, cli_image_create),
+    {.name = "upload", .shape = CLI_RUN, .method = "FinishImageUpload", .second_label = N_("FILE"), .second_file = true,
+     .run = cli_image_upload, .help = N_("go on with the upload of its file, or begin it anew")},
+    END_VERBS};
 static const struct cli_column image_columns[] = {{"NAME", "meta.name", NULL, NULL},
                                                   {"STATE", "status.state", NULL, NULL},
                                                   {"FORMAT", "spec.format", NULL, NULL},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -147,6 +148,17 @@ static hf_status fill_range(const struct cli_flag *f, const char *text, json_t *
     return HF_STATUS_OK;
 }
 
+static hf_status file_bytes(const char *path, long long *ret)
+{
+    struct stat s;
+    if (stat(path, &s) != 0)
+        return hf_errno(errno, _("look at '%s'"), path);
+    if (!S_ISREG(s.st_mode) || s.st_size == 0)
+        return hf_error(HF_INVALID, _("'%s' is not a file with something in it"), path);
+    *ret = s.st_size;
+    return HF_STATUS_OK;
+}
+
 static hf_status flag_value(const struct cli_given *g, json_t **ret)
 {
     long long bytes;
@@ -155,6 +167,10 @@ static hf_status flag_value(const struct cli_given *g, json_t **ret)
         return int_value(g->flag, g->value, ret);
     case CLI_SIZE:
         HF_TRY(hf_wrap(cli_size_parse(g->value, &bytes), "--%s", g->flag->name));
+        *ret = json_integer(bytes);
+        return HF_STATUS_OK;
+    case CLI_FILE:
+        HF_TRY(hf_wrap(file_bytes(g->value, &bytes), "--%s", g->flag->name));
         *ret = json_integer(bytes);
         return HF_STATUS_OK;
     case CLI_BOOL:

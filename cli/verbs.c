@@ -84,16 +84,11 @@ static void report(const struct cli_noun *noun, const struct cli_verb *verb, con
         cli_note(_("%s '%s': %s done"), noun->name, subject, verb->name);
 }
 
-/* Sends, follows an operation if one came back, prints; takes request. */
-static enum cli_exit finish(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, json_t *request,
-                            const char *const *mask, size_t n_mask)
+/* Prints what came of a call, or of the operation that it started; takes reply. */
+static enum cli_exit conclude(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, json_t *reply,
+                              bool op)
 {
-    const ProtobufCMethodDescriptor *m = method_of(noun, verb->method);
-    json_t *reply = NULL;
-    hf_status st = cli_call_masked(noun->service, verb->method, request, mask, n_mask, deadline_ms(), &reply);
-    bool op = is_operation(m);
-    if (hf_ok(st) && op)
-        st = follow(&reply);
+    hf_status st = op ? follow(&reply) : HF_STATUS_OK;
     if (hf_status_code(st) == HF_CANCELLED && strcmp(verb->method, "CancelOperation") == 0) {
         hf_status_drop(st); /* which is what was asked for */
         st = HF_STATUS_OK;
@@ -104,16 +99,40 @@ static enum cli_exit finish(const struct cli_noun *noun, const struct cli_verb *
     return hf_ok(st) ? CLI_OK : cli_fail(st); /* the control plane's sentence names the subject */
 }
 
-static enum cli_exit run_create(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args)
+/* Sends, follows an operation if one came back, prints; takes request. */
+static enum cli_exit finish(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, json_t *request,
+                            const char *const *mask, size_t n_mask)
+{
+    const ProtobufCMethodDescriptor *m = method_of(noun, verb->method);
+    json_t *reply = NULL;
+    hf_status st = cli_call_masked(noun->service, verb->method, request, mask, n_mask, deadline_ms(), &reply);
+    return hf_ok(st) ? conclude(noun, verb, subject, reply, is_operation(m)) : cli_fail(st);
+}
+
+enum cli_exit cli_finish_operation(const struct cli_noun *noun, const struct cli_verb *verb, const char *subject, json_t *take_op)
+{
+    return conclude(noun, verb, subject, take_op, true);
+}
+
+hf_status cli_create_object(const struct cli_args *args, json_t **ret)
 {
     json_t *object = json_pack("{s:{s:s}}", "meta", "name", args->subject);
     if (!object)
-        return cli_fail(hf_error(HF_INVALID, _("the name is not UTF-8")));
+        return hf_error(HF_INVALID, _("the name is not UTF-8"));
     hf_status st = cli_request_fill(args, object, NULL, NULL);
-    if (!hf_ok(st)) {
+    if (hf_ok(st))
+        *ret = object;
+    else
         json_decref(object);
+    return st;
+}
+
+enum cli_exit cli_create(const struct cli_noun *noun, const struct cli_verb *verb, struct cli_args *args)
+{
+    json_t *object;
+    hf_status st = cli_create_object(args, &object);
+    if (!hf_ok(st))
         return cli_fail(hf_wrap(st, "%s %s '%s'", verb->name, noun->name, args->subject));
-    }
     json_t *request = json_object();
     json_object_set_new(request, "requestId", cli_request_id());
     cli_json_set(request, object_field(method_of(noun, verb->method)), object);
@@ -278,7 +297,7 @@ enum cli_exit cli_run_verb(const struct cli_noun *noun, const struct cli_verb *v
 {
     switch (verb->shape) {
     case CLI_CREATE:
-        return run_create(noun, verb, args);
+        return verb->run ? verb->run(noun, verb, args) : cli_create(noun, verb, args);
     case CLI_GET:
         return run_get(noun, verb, args);
     case CLI_LIST:

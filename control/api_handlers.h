@@ -34,6 +34,11 @@ void hf_handle_delete_volume(struct hf_api_call *c);
 void hf_handle_attach_volume(struct hf_api_call *c);
 void hf_handle_detach_volume(struct hf_api_call *c);
 
+/* api_image_upload.c */
+void hf_handle_begin_image_upload(struct hf_api_call *c);
+void hf_handle_put_image_upload(struct hf_api_call *c);
+void hf_handle_finish_image_upload(struct hf_api_call *c);
+
 /* api_volume_resize.c */
 void hf_handle_resize_volume(struct hf_api_call *c);
 

@@ -91,7 +91,9 @@ static hf_status check_image(struct hf_draft *d, const Spec *spec, uint64_t *ret
     if (i->spec->disabled)
         st = hf_error(HF_PRECONDITION, "image '%s' is disabled", i->meta->name);
     else if (i->status != NULL && i->status->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED)
-        st = hf_error(HF_PRECONDITION, "image '%s' has failed: its checksum or format is wrong",
+        st = hf_error(HF_PRECONDITION, i->spec->upload_bytes > 0
+                                           ? "image '%s' has failed: look at its conditions"
+                                           : "image '%s' has failed: its checksum or format is wrong",
                       i->meta->name);
     *ret_bytes = i->status != NULL ? i->status->virtual_bytes : 0;
     holdfast__v1__image__free_unpacked(i, NULL);

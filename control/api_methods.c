@@ -70,6 +70,9 @@ static const struct hf_api_method methods[] = {
     ROW(image_service, "ListImages", list, &hf_image_rules),
     ROW(image_service, "UpdateImage", update, &hf_image_rules),
     ROW(image_service, "DeleteImage", delete, &hf_image_rules),
+    ROW(image_service, "BeginImageUpload", begin_image_upload, &hf_image_rules),
+    ROW(image_service, "PutImageUpload", put_image_upload, &hf_image_rules),
+    ROW(image_service, "FinishImageUpload", finish_image_upload, &hf_image_rules),
 
     ROW(volume_service, "CreateVolume", create, &hf_volume_rules),
     ROW(volume_service, "GetVolume", get, &hf_volume_rules),

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "control/api_handlers.h"
+#include "control/api_image_upload.h"
 #include "control/api_image_server.h"
 #include "control/api_operation.h"
 #include "control/ceph_storage.h"
@@ -104,6 +105,8 @@ static bool starts_with(const char *s, const char *prefix)
 
 static hf_status check_url(const char *url)
 {
+    if (url[0] == '\0')
+        return hf_error(HF_INVALID, "spec.url is missing (an image whose file is uploaded has spec.upload_bytes)");
     if (strlen(url) > URL_MAX)
         return hf_error(HF_INVALID, "spec.url is longer than %d bytes", URL_MAX);
     for (const char *p = url; *p != '\0'; p++)
@@ -129,14 +132,16 @@ static hf_status check_sha256(char *hex)
 static hf_status create_image(struct hf_draft *d, ProtobufCMessage *m)
 {
     Image *i = (Image *)m;
-    HF_TRY(check_url(i->spec->url));
+    bool uploaded = i->spec->upload_bytes > 0;
+    HF_TRY(uploaded ? hf_image_upload_check(i) : check_url(i->spec->url));
     if (i->spec->sha256[0] == '\0')
         return hf_error(HF_INVALID, "spec.sha256 is missing");
     HF_TRY(check_sha256(i->spec->sha256));
     if (i->spec->format != HOLDFAST__V1__IMAGE_SPEC__FORMAT__QCOW2 &&
         i->spec->format != HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW)
         return hf_error(HF_INVALID, "spec.format is missing: QCOW2 or RAW");
-    i->status->state = HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
+    i->status->state = uploaded ? HOLDFAST__V1__IMAGE_STATUS__STATE__UPLOADING
+                                : HOLDFAST__V1__IMAGE_STATUS__STATE__FETCHING;
     return hf_image_server_check(d->store, i);
 }
 
@@ -159,7 +164,8 @@ static hf_status build_create_image(void *arg, const struct hf_store *s, struct 
     Image *i = (Image *)hf_request_object(c->request);
     HF_TRY(hf_draft_create(&d, &hf_image_rules, hf_call_uuid(c, 0), &i->base));
     struct hf_operation_target target = {HOLDFAST__V1__KIND__IMAGE, i->meta->uuid, i->meta->name, 0};
-    hf_draft_operation(&d, 1, "CreateImage", &target, "waiting for a host to fetch it", false);
+    hf_draft_operation(&d, 1, "CreateImage", &target,
+                       i->spec->upload_bytes > 0 ? "waiting for its file" : "waiting for a host to fetch it", false);
     return HF_STATUS_OK;
 }
 

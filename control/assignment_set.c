@@ -13,6 +13,7 @@
 #include "control/image_controller.h"
 #include "control/image_copy.h"
 #include "control/image_pairing.h"
+#include "control/image_upload.h"
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
@@ -285,10 +286,14 @@ static void add_images(struct build *b)
         Holdfast__V1__CephAccess access;
         Holdfast__V1__ImageAssignment m = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
         fill_image(b, &m, hf_message_meta(o->message)->uuid, (char *)to, &access);
+        char *uploaded = hf_image_upload_url((const Holdfast__V1__Image *)(const void *)o->message);
+        if (uploaded != NULL)
+            m.url = uploaded;
         Holdfast__V1__Assignment a = HOLDFAST__V1__ASSIGNMENT__INIT;
         a.object_case = HOLDFAST__V1__ASSIGNMENT__OBJECT_IMAGE;
         a.image = &m;
         add(b, false, HOLDFAST__V1__KIND__IMAGE, m.uuid, &a.base);
+        free(uploaded);
     }
 }
 

@@ -11,6 +11,7 @@ struct hf_host_link;
 struct hf_controllers;
 struct hf_power_runner;
 struct hf_ceph_runner;
+struct hf_upload_keeper;
 
 struct hf_control {
     struct hf_env *env;
@@ -19,6 +20,7 @@ struct hf_control {
     struct hf_controllers *controllers; /* scheduler, instances, HA, operations; work on the leader only */
     struct hf_power_runner *power;      /* runs fence agents; NULL: this node cannot */
     struct hf_ceph_runner *ceph;        /* asks Ceph clusters; NULL: this node cannot */
+    struct hf_upload_keeper *uploads;   /* keeps files of images that are uploaded; NULL: this node cannot */
     const char *profile;                /* timing profile name, see ha/ha_timing.h */
 };
 

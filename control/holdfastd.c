@@ -25,6 +25,8 @@
 #include "control/fence_agents.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/upload_spool.h"
+#include "control/upload_sweep.h"
 
 #define TRANSFER_MS 1000 /* for another node to take over before this one closes */
 #define GRACE_MS    500  /* for calls under way */
@@ -43,6 +45,7 @@ struct node {
     struct hf_grpc_server *server;
     struct hf_api_grpc *api_grpc;
     struct hf_daemon_controllers *controllers;
+    struct hf_upload_sweep *sweep;
     uv_signal_t signals[2];
     struct hf_timer timer; /* of the closing */
     enum hf_role role;     /* last told */
@@ -122,6 +125,16 @@ static void raft_closed(void *arg)
     hf_timer_start(n->env, &n->timer, SETTLE_MS, settled, n);
 }
 
+static void uploads_closed(void *arg)
+{
+    struct node *n = arg;
+    n->control.uploads = NULL;
+    if (n->raft != NULL)
+        hf_raft_uv_close(n->raft, raft_closed, n);
+    else
+        raft_closed(n);
+}
+
 static void server_closed(void *arg)
 {
     struct node *n = arg;
@@ -129,10 +142,12 @@ static void server_closed(void *arg)
         hf_api_grpc_free(n->api_grpc);
     n->api_grpc = NULL;
     n->server = NULL;
-    if (n->raft != NULL)
-        hf_raft_uv_close(n->raft, raft_closed, n);
-    else
-        raft_closed(n);
+    if (n->control.uploads == NULL) {
+        uploads_closed(n);
+        return;
+    }
+    hf_upload_sweep_stop(n->sweep);
+    hf_upload_spool_close(n->control.uploads, uploads_closed, n);
 }
 
 static void close_server(void *arg)
@@ -223,6 +238,15 @@ static hf_status start_raft(struct node *n)
     return hf_raft_uv_start(&n->loop, n->control.replica, &r, &n->raft);
 }
 
+/* In the data directory, which is this node's own by now. */
+static void start_uploads(struct node *n)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s/uploads", n->options.data_dir);
+    n->control.uploads = hf_upload_spool_create(n->env, dir, HF_UPLOAD_ROOM_KEPT);
+    n->sweep = hf_upload_sweep_start(&n->control);
+}
+
 static hf_status start_server(struct node *n)
 {
     struct hf_grpc_server_options o = {.address = n->options.api_address, .tls = n->options.tls};
@@ -238,6 +262,7 @@ static hf_status start(struct node *n)
 {
     HF_TRY(hf_api_check());
     HF_TRY(start_raft(n));
+    start_uploads(n);
     HF_TRY(start_server(n));
     hf_info("node %" PRIu64 " serves the API on %s, its log is in %s", n->options.id, n->options.api_address,
             n->options.data_dir);

@@ -1,5 +1,7 @@
 #include "control/host_link_grpc.h"
 
+#include "control/upload_grpc.h"
+
 #define HF_LEADER_TRAILER "holdfast-leader"
 #define ADDRESS_MAX       256
 
@@ -56,4 +58,5 @@ void hf_host_link_register(struct hf_grpc_server *server, struct hf_control *con
     static const struct hf_grpc_handler handler = {
         .message = message_cb, .half_close = half_close_cb, .closed = closed_cb};
     hf_grpc_server_add(server, &holdfast__v1__host_link_service__descriptor, "Attach", &handler, control);
+    hf_upload_register(server, control);
 }

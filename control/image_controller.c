@@ -9,10 +9,10 @@
 #include "control/conditions.h"
 #include "control/image_copy.h"
 #include "control/image_pairing.h"
+#include "control/image_upload.h"
 #include "control/storage_kind.h"
 
-#define STATE(name)     HOLDFAST__V1__IMAGE_STATUS__STATE__##name
-#define CONDITION_FETCH "Fetch"
+#define STATE(name) HOLDFAST__V1__IMAGE_STATUS__STATE__##name
 
 /* What is remembered of an image besides the store. */
 struct image_memory {
@@ -192,19 +192,21 @@ static bool take_report(struct hf_controllers *c, Holdfast__V1__Image *m, const 
     int64_t now = hf_controllers_wall_ms(c);
     if (r->failed) {
         st->state = STATE(FAILED);
-        hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false, r->message, now);
+        hf_image_upload_end(st);
+        hf_condition_set(&st->conditions, &st->n_conditions, HF_CONDITION_FETCH, false, r->message, now);
         return true;
     }
     if (r->ready) {
         st->state = STATE(READY);
+        hf_image_upload_end(st);
         st->file_bytes = r->file_bytes;
         st->virtual_bytes = r->virtual_bytes;
-        hf_condition_clear(&st->conditions, &st->n_conditions, CONDITION_FETCH);
+        hf_condition_clear(&st->conditions, &st->n_conditions, HF_CONDITION_FETCH);
         hf_image_note_cached(c, st, mem->fetch.storage_uuid, mem->fetch.host_uuid);
         return true;
     }
     return r->message[0] != '\0' &&
-           hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false, r->message, now);
+           hf_condition_set(&st->conditions, &st->n_conditions, HF_CONDITION_FETCH, false, r->message, now);
 }
 
 static void say_waiting(struct hf_controllers *c, struct hf_world_object *o)
@@ -215,7 +217,7 @@ static void say_waiting(struct hf_controllers *c, struct hf_world_object *o)
     const char *what = ((const Holdfast__V1__Image *)(void *)o->message)->spec->image_server_uuid[0] != '\0'
                            ? "waits for its image server, or for a connected host in the server's zone"
                            : "waits for a connected host with an enabled primary storage";
-    if (hf_condition_set(&st->conditions, &st->n_conditions, CONDITION_FETCH, false, what,
+    if (hf_condition_set(&st->conditions, &st->n_conditions, HF_CONDITION_FETCH, false, what,
                          hf_controllers_wall_ms(c)))
         hf_edit_commit(e, NULL, NULL);
     else
@@ -247,7 +249,10 @@ void hf_image_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     if (!hf_image_is_fetching(m)) {
         if (mem->fetch.host_uuid[0] != '\0')
             forget_fetch(c, mem);
-        hf_image_copy_reconcile(c, o, &mem->copy);
+        if (m->status->state == STATE(UPLOADING))
+            hf_image_upload_reconcile(c, o);
+        else
+            hf_image_copy_reconcile(c, o, &mem->copy);
     } else if (mem->fetch.host_uuid[0] == '\0') {
         if (choose(c, m, &mem->fetch))
             hf_host_assignments_mark(c->assignments, NULL);

@@ -6,6 +6,7 @@
 
 #include "base/mutant.h"
 #include "control/conditions.h"
+#include "control/image_controller.h"
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
 
@@ -60,15 +61,17 @@ static void host(const Operation *op, const Holdfast__V1__Host *h, struct hf_ver
 static void create_image(const Holdfast__V1__Image *m, struct hf_verdict *v)
 {
     const Holdfast__V1__ImageStatus *st = m->status;
-    const char *note = st != NULL ? hf_condition_message(st->conditions, st->n_conditions, "Fetch") : NULL;
+    const char *note = st != NULL ? hf_condition_message(st->conditions, st->n_conditions, HF_CONDITION_FETCH) : NULL;
     if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
         v->kind = HF_VERDICT_SUCCEEDED;
     else if (st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__FAILED)
         failed(v, HF_INVALID, "image '%s': %s", m->meta->name,
                note != NULL ? note : "it could not be fetched");
     else
-        running(v, "fetches image '%s'%s%s", m->meta->name, note != NULL ? ": " : "",
-                note != NULL ? note : "");
+        running(v, "%s image '%s'%s%s",
+                st != NULL && st->state == HOLDFAST__V1__IMAGE_STATUS__STATE__UPLOADING ? "waits for the file of"
+                                                                                        : "fetches",
+                m->meta->name, note != NULL ? ": " : "", note != NULL ? note : "");
 }
 
 static void delete_volume(const Holdfast__V1__Volume *m, struct hf_verdict *v)
@@ -306,7 +309,7 @@ static void cancel(const Operation *op, struct hf_verdict *v)
     if (strcmp(op->verb, "MigrateInstance") == 0)
         return; /* its controller has heard it */
     if (strcmp(op->verb, "CreateHost") == 0 || strcmp(op->verb, "CreateImage") == 0 ||
-        strcmp(op->verb, "ResizeVolume") == 0) {
+        strcmp(op->verb, "UploadImage") == 0 || strcmp(op->verb, "ResizeVolume") == 0) {
         v->kind = HF_VERDICT_CANCELLED;
         return;
     }

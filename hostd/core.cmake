@@ -31,7 +31,10 @@ hf_test(hostd_options_test SOURCES hostd_options_test.c LINK hf_hostd_options)
 hf_library(hf_control_link SOURCES control_link.c LINK hf_hostd_core hf_rpc)
 hf_test(control_link_test SOURCES control_link_test.c LINK hf_control_link hf_hostd_sim hf_base_uv)
 
+hf_library(hf_upload_reader SOURCES upload_reader.c LINK hf_rpc hf_storage)
+hf_test(upload_reader_test SOURCES upload_reader_test.c LINK hf_upload_reader)
+
 if(TARGET hf_accel)
-  hf_program(hostd INSTALL SOURCES hostd.c host_addresses.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_identity hf_vm_libvirt
+  hf_program(hostd INSTALL SOURCES hostd.c host_addresses.c LINK hf_hostd_options hf_daemon_lock hf_hostd_core hf_control_link hf_upload_reader hf_identity hf_vm_libvirt
     hf_keeper_client hf_lease_reader hf_storage hf_primary_rbd hf_net hf_accel hf_rpc hf_base_uv)
 endif()

@@ -19,6 +19,7 @@
 #include "hostd/hostd_options.h"
 #include "hostd/identity.h"
 #include "hostd/shut_down_call.h"
+#include "hostd/upload_reader.h"
 #include "hostd/vm_libvirt.h"
 #include "storage/ceph_access.h"
 #include "storage/nfs_sweeper.h"
@@ -45,6 +46,8 @@ struct daemon {
     struct hf_host_net *net;
     struct hf_control_link *link;
     struct hf_nfs_sweeper *sweeper;
+    struct hf_upload_reader reader;
+    struct hf_upload_opener uploads;
     char nfs_client_id[sizeof "holdfast-" + HF_UUID_STR];
     bool ending;
 };
@@ -84,7 +87,8 @@ static hf_status open_ceph(struct daemon *d, const struct hf_storage_place *plac
                                  .root_pool = a->root_pool,
                                  .data_pool = a->data_pool,
                                  .record = hf_lease_file_name(&d->identity.uuid, record),
-                                 .scratch = scratch};
+                                 .scratch = scratch,
+                                 .uploads = &d->uploads};
     if (place->heartbeat)
         HF_TRY(write_access(place)); /* before anybody is told of a lease there */
     HF_TRY(hf_primary_rbd_create(d->env, &ceph, place->reserved_bytes, ret));
@@ -332,6 +336,9 @@ static hf_status start(struct daemon *d)
     const char *accel = accelerator(&d->o); /* before the loop: it blocks */
     d->host = make_core(d, accel);
     HF_TRY(open_drivers(d, accel));
+    d->reader = (struct hf_upload_reader){
+        .tls = d->o.tls, .host = d->identity.uuid, .secret = d->identity.secret, .secret_len = sizeof d->identity.secret};
+    d->uploads = hf_upload_reader_opener(&d->reader);
     if (access(d->o.keeper_socket, F_OK) != 0)
         hf_warn("hf-lease does not listen on %s yet: waiting for it", d->o.keeper_socket);
     struct hf_host_drivers drivers = {

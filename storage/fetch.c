@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -17,14 +18,18 @@
 #define REDIRECTS_MAX  5L
 #define STALL_S        30L /* without this many bytes per second a download has failed */
 #define STALL_BYTES    1024L
+#define UPLOAD         "upload://"
+#define READ_MS        10000 /* for one part of an upload */
+#define AGAIN_MS       500   /* before the next try of one */
 
 struct transfer {
     const struct hf_fetch *f;
-    CURL *curl;
+    CURL *curl; /* NULL: from a control node */
     EVP_MD_CTX *hash;
     int fd;
     uint64_t done_bytes;
-    hf_status why; /* why we broke it off */
+    uint64_t total_bytes; /* of an upload */
+    hf_status why;        /* why we broke it off */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -36,7 +41,7 @@ static void init_curl(void)
 
 bool hf_fetch_url_ok(const char *url)
 {
-    static const char *const schemes[] = {"http://", "https://", "file:///"};
+    static const char *const schemes[] = {"http://", "https://", "file:///", UPLOAD};
     for (size_t i = 0; url && i < sizeof schemes / sizeof schemes[0]; i++)
         if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
             return true;
@@ -55,6 +60,8 @@ static hf_status check_room(const struct transfer *t, uint64_t bytes)
 static uint64_t content_length(struct transfer *t)
 {
     curl_off_t total = -1;
+    if (!t->curl)
+        return t->total_bytes;
     curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &total);
     return total > 0 ? (uint64_t)total : 0;
 }
@@ -153,21 +160,90 @@ static void format_hash(struct transfer *t, char out[HF_SHA256_HEX])
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-hf_status hf_fetch(const struct hf_fetch *f, int fd, char ret_sha256[HF_SHA256_HEX])
+static hf_status download(struct transfer *t)
 {
     char detail[CURL_ERROR_SIZE] = "";
-    struct transfer t = {.f = f, .fd = fd};
     pthread_once(&curl_once, init_curl);
-    t.curl = curl_easy_init();
+    t->curl = curl_easy_init();
+    HF_ASSERT(t->curl);
+    set_up(t);
+    curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, detail);
+    CURLcode rc = curl_easy_perform(t->curl);
+    hf_status st = judge(t, rc, detail);
+    curl_easy_cleanup(t->curl);
+    return st;
+}
+
+/* --- from a control node --- */
+
+static int64_t clock_ms(void)
+{
+    struct timespec now;
+    HF_ASSERT(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void wait_ms(long ms)
+{
+    struct timespec pause = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+static bool may_pass(hf_status st)
+{
+    enum hf_class class = hf_status_class(st);
+    return class == HF_CLASS_RETRY || class == HF_CLASS_UNKNOWN;
+}
+
+/* A node that is away for a moment costs nothing of what is there; one that stays away is as good as a
+ * stalled server. */
+static hf_status read_part(const struct transfer *t, struct hf_upload_source *s, const void **ret_data,
+                           size_t *ret_len, uint64_t *ret_total)
+{
+    for (int64_t since_ms = clock_ms();;) {
+        if (t->f->stop && t->f->stop(t->f->arg))
+            return hf_error(HF_CANCELLED, "broken off");
+        hf_status st = s->ops->read(s, t->done_bytes, READ_MS, ret_data, ret_len, ret_total);
+        if (hf_ok(st) || !may_pass(st) || clock_ms() - since_ms > STALL_S * 1000)
+            return st;
+        hf_status_drop(st);
+        wait_ms(AGAIN_MS);
+    }
+}
+
+static hf_status read_all(struct transfer *t, struct hf_upload_source *s)
+{
+    for (;;) {
+        const void *data;
+        size_t len;
+        HF_TRY(read_part(t, s, &data, &len, &t->total_bytes));
+        if (len == 0)
+            return HF_STATUS_OK;
+        HF_TRY(take(t, data, len));
+        if (t->f->progress)
+            t->f->progress(t->f->arg, t->done_bytes, t->total_bytes);
+    }
+}
+
+static hf_status read_upload(struct transfer *t)
+{
+    struct hf_upload_source *s;
+    if (!t->f->uploads)
+        return hf_error(HF_INVALID, "uploaded files are kept by image servers only");
+    HF_TRY(t->f->uploads->open(t->f->uploads->arg, t->f->url, &s));
+    hf_status st = read_all(t, s);
+    s->ops->close(s);
+    return st;
+}
+
+hf_status hf_fetch(const struct hf_fetch *f, int fd, char ret_sha256[HF_SHA256_HEX])
+{
+    struct transfer t = {.f = f, .fd = fd};
     t.hash = EVP_MD_CTX_new();
-    HF_ASSERT(t.curl && t.hash && EVP_DigestInit_ex(t.hash, EVP_sha256(), NULL) == 1);
-    set_up(&t);
-    curl_easy_setopt(t.curl, CURLOPT_ERRORBUFFER, detail);
-    CURLcode rc = curl_easy_perform(t.curl);
-    hf_status st = judge(&t, rc, detail);
+    HF_ASSERT(t.hash && EVP_DigestInit_ex(t.hash, EVP_sha256(), NULL) == 1);
+    hf_status st = strncmp(f->url, UPLOAD, strlen(UPLOAD)) == 0 ? read_upload(&t) : download(&t);
     if (hf_ok(st))
         format_hash(&t, ret_sha256);
-    curl_easy_cleanup(t.curl);
     EVP_MD_CTX_free(t.hash);
     return hf_wrap(st, "fetch '%s'", f->url);
 }

@@ -232,6 +232,7 @@ static void copy_place(struct hf_primary_rbd *p, const struct hf_ceph_place *pla
     p->root_pool = hf_strdup(place->root_pool);
     p->data_pool = hf_strdup(place->data_pool);
     p->scratch = hf_strdup(place->scratch);
+    p->uploads = place->uploads;
     p->record = hf_strdup(place->record ? place->record : "");
     hf_uuid_format(&place->host, p->maker);
     p->access = (struct hf_rbd_access){.secret = place->uuid,

@@ -8,6 +8,8 @@
 #include "storage/ceph_spec.h"
 #include "storage/primary.h"
 
+struct hf_upload_opener;
+
 struct hf_ceph_place {
     struct hf_uuid uuid, host;
     char *const *monitors;
@@ -17,6 +19,7 @@ struct hf_ceph_place {
     const char *image_pool, *root_pool, *data_pool;
     const char *record;  /* this host's lease record in the root pool; NULL: none */
     const char *scratch; /* an absolute folder of its own: made when it is needed */
+    const struct hf_upload_opener *uploads; /* fetch.h; borrowed as long as a fetch lasts. NULL: none can be read */
 };
 
 /* place is copied. */

@@ -53,7 +53,8 @@ static hf_status fetch_and_import(struct hf_rbd_call *c, struct hf_rbd_lib *l, c
     struct hf_fetch how = {.deadline_ms = hf_job_left_ms(&c->job),
                            .stop = image_stop,
                            .progress = hf_rbd_call_progress,
-                           .arg = c};
+                           .arg = c,
+                           .uploads = c->p->uploads};
     if (mkdir(scratch, 0700) != 0 && errno != EEXIST)
         return hf_errno(errno, "make the folder '%s'", scratch);
     HF_TRY(hf_image_cache_have(&cache, &c->src, &how, &c->info));

@@ -20,6 +20,7 @@ struct hf_primary_rbd {
     char maker[HF_UUID_STR];
     uint64_t reserved_bytes;
     struct hf_rbd_access access;
+    const struct hf_upload_opener *uploads;
     struct hf_ceph_seen seen; /* loop only */
     struct hf_ceph_session *session;
     struct hf_worker *calls, *fetches, *changes; /* changes: of volumes, some of which are long */
