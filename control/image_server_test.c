@@ -17,7 +17,34 @@
 #include "control/ceph_testing.h"
 #include "control/controllers_state.h"
 #include "control/image_pairing.h"
+#include "control/image_upload.h"
 #include "control/pb_list.h"
+
+/* One whose file is uploaded; node 0: nothing of it has come. */
+static void put_uploaded(struct cloud *c, Holdfast__V1__ImageStatus__State state, uint64_t node,
+                         int64_t age_ms)
+{
+    int64_t noted_ms = hf_env_wall_ms(leader_control(c)->env) - age_ms;
+    Holdfast__V1__Meta meta = meta_of(SERVED, "served");
+    Holdfast__V1__ImageSpec spec = HOLDFAST__V1__IMAGE_SPEC__INIT;
+    Holdfast__V1__ImageStatus status = HOLDFAST__V1__IMAGE_STATUS__INIT;
+    Holdfast__V1__ImageUpload upload = HOLDFAST__V1__IMAGE_UPLOAD__INIT;
+    Holdfast__V1__Image m = HOLDFAST__V1__IMAGE__INIT;
+    meta.created_at_ms = noted_ms;
+    spec.upload_bytes = 4 << 20;
+    spec.format = HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW;
+    spec.image_server_uuid = (char *)SERVER;
+    upload.node_id = node;
+    upload.address = (char *)"10.0.0.2:7480";
+    upload.bytes = 3 << 20;
+    upload.noted_at_ms = noted_ms;
+    status.state = state;
+    status.upload = node > 0 ? &upload : NULL;
+    m.meta = &meta;
+    m.spec = &spec;
+    m.status = &status;
+    assert_int_equal(cloud_put(c, &m.base), HF_OK);
+}
 
 static void order_removal(struct cloud *c)
 {
@@ -95,6 +122,73 @@ static void a_host_brings_an_image_in(void **state)
     assert_int_equal(s->status->ceph->n_host_keys, 0); /* the key was for that alone */
     free_message(s);
     assert_int_equal(bringer(c, SERVER, &told_of), -1);
+    cloud_free(c);
+}
+
+static void expect_image(struct cloud *c, Holdfast__V1__ImageStatus__State state, const char *words)
+{
+    Holdfast__V1__Image *m = cloud_get(c, HOLDFAST__V1__KIND__IMAGE, SERVED);
+    assert_int_equal(m->status->state, state);
+    assert_int_equal(m->status->n_conditions, words != NULL);
+    if (words != NULL && strstr(m->status->conditions[0]->message, words) == NULL)
+        fail_msg("%s", m->status->conditions[0]->message);
+    free_message(m);
+}
+
+#define IMAGE_STATE(x) HOLDFAST__V1__IMAGE_STATUS__STATE__##x
+
+/* While it comes no host hears of it; then one reads it from the node that keeps it. */
+static void an_upload_is_fetched_from_its_node(void **state)
+{
+    (void)state;
+    struct played_ceph f;
+    struct cloud *c = cloud_ready(1);
+    Holdfast__V1__Assignment *told_of;
+    ceph_play(c, &f);
+    ceph_put_server(c);
+    put_uploaded(c, IMAGE_STATE(UPLOADING), 2, 0);
+    cloud_run(c, 10000);
+    expect_image(c, IMAGE_STATE(UPLOADING), "75 % of 4 MiB have arrived at control node 2");
+    assert_int_equal(bringer(c, SERVED, &told_of), -1);
+
+    c->hosts[0].image_waits = true;
+    put_uploaded(c, IMAGE_STATE(FETCHING), 2, 0);
+    cloud_run(c, 10000);
+    assert_int_equal(bringer(c, SERVED, &told_of), 0);
+    assert_string_equal(told_of->image->url, "upload://10.0.0.2:7480/" SERVED);
+    free_message(told_of);
+    c->hosts[0].image_waits = false;
+    cloud_new_leader(c);
+    cloud_run(c, 15000);
+    expect_image(c, IMAGE_STATE(READY), NULL);
+    Holdfast__V1__Image *m = cloud_get(c, HOLDFAST__V1__KIND__IMAGE, SERVED);
+    assert_null(m->status->upload); /* nobody need keep it any more */
+    free_message(m);
+    cloud_free(c);
+}
+
+/* What stops in the middle says how it goes on, and is given up in the end; so is what never began. */
+static void a_half_upload_expires(void **state)
+{
+    (void)state;
+    struct played_ceph f;
+    struct cloud *c = cloud_ready(1);
+    ceph_play(c, &f);
+    ceph_put_server(c);
+    put_uploaded(c, IMAGE_STATE(UPLOADING), 2, HF_UPLOAD_SILENT_MS - 5000);
+    cloud_run(c, 1000);
+    expect_image(c, IMAGE_STATE(UPLOADING), "have arrived at control node 2");
+    cloud_run(c, 8000);
+    expect_image(c, IMAGE_STATE(UPLOADING), "'holdfast image upload' goes on with it");
+    put_uploaded(c, IMAGE_STATE(UPLOADING), 2, HF_UPLOAD_EXPIRES_MS - 5000);
+    cloud_run(c, 8000);
+    expect_image(c, IMAGE_STATE(FAILED), "upload it again");
+    Holdfast__V1__Image *m = cloud_get(c, HOLDFAST__V1__KIND__IMAGE, SERVED);
+    assert_null(m->status->upload);
+    free_message(m);
+    put_uploaded(c, IMAGE_STATE(UPLOADING), 0, HF_UPLOAD_EXPIRES_MS);
+    cloud_run(c, 2000);
+    expect_image(c, IMAGE_STATE(FAILED), "nothing of its file has arrived");
     cloud_free(c);
 }
 
@@ -185,6 +279,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_host_brings_an_image_in),
+        cmocka_unit_test(an_upload_is_fetched_from_its_node),
+        cmocka_unit_test(a_half_upload_expires),
         cmocka_unit_test(deleted_images_leave_the_pool),
         cmocka_unit_test(the_pairing),
         cmocka_unit_test(servers_of_other_clusters_are_not_read),

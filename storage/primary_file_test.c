@@ -374,6 +374,8 @@ static void refuses_bad_images(void **state)
     assert_answer(&a, HF_INVALID, "the format 'vmdk' is neither");
     a = cache("ftp://127.0.0.1/x", fx->sha256, "qcow2");
     assert_answer(&a, HF_INVALID, "is not of http, https or file");
+    a = cache("upload://127.0.0.1:1/11111111111111111111111111111111", fx->sha256, "qcow2");
+    assert_answer(&a, HF_INVALID, "kept by image servers only");
     a = cache_http("/to-file");
     assert_int_not_equal(a.code, HF_OK);
     a = cache_http("/nothing");

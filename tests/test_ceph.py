@@ -158,6 +158,22 @@ def said(cloud, kind, name):
     return " ".join(c["message"] for c in cloud.cli.get(kind, name).get("status", {}).get("conditions", []))
 
 
+def upload_an_image(cloud, ceph, bak, served):
+    """The same file from this machine becomes the same image, and no control node keeps it afterwards."""
+    words = ("--upload", cloud.image, "--format", "qcow2")
+    assert "Name an image server" in cloud.refused("image", "create", "uploaded", *words)
+    cloud.cli.run("image", "create", "uploaded", "--image-server", "templates", *words)
+    shown = cloud.cli.get("image", "uploaded")
+    image = shown["meta"]["uuid"]
+    assert shown["spec"]["sha256"] == cloud.checksum and "upload" not in shown["status"]
+    assert ceph.image(bak, image)["protected"] == ["holdfast"]
+    assert ceph.peek(bak, image, 0, 1 << 20) == ceph.peek(bak, served, 0, 1 << 20)
+    kept = [os.path.join(control.dir, "uploads", image) for control in cloud.lab.controls]
+    cloud.cli.wait("the end of the file at the control nodes", lambda: not any(map(os.path.exists, kept)), 60)
+    assert "it is there already" in cloud.refused("image", "upload", "uploaded", cloud.image)
+    cloud.cli.run("image", "delete", "uploaded")
+
+
 def test_an_image_server(cloud, ceph, storage):
     """An image is brought into the server's pool once; a storage of the same cluster clones it, and an instance lives on that."""
     create_server(cloud, ceph, "templates")
@@ -182,6 +198,7 @@ def test_an_image_server(cloud, ceph, storage):
     volume = cloud.instance("of-served")["spec"]["rootVolumeUuid"]
     assert ceph.image(pool(cloud, "pri-v-r-"), volume)["parent"] == (cache, image, "holdfast")
 
+    upload_an_image(cloud, ceph, bak, image)
     for words in (("image", "delete", "served"), ("image-server", "delete", "templates")):
         assert "in use by" in cloud.refused(*words)
     cloud.delete("of-served")
