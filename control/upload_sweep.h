@@ -5,9 +5,8 @@
 
 #include "control/control.h"
 
-#define HF_UPLOAD_SWEEP_MS 5000 /* between two looks */
-#define HF_UPLOAD_SETTLE_MS                                                                                  \
-    10000 /* with a leader, before the first look: until then the store may be behind */
+#define HF_UPLOAD_SWEEP_MS  2000 /* between two looks */
+#define HF_UPLOAD_SETTLE_MS 5000 /* before the first, with a leader: the store may be behind */
 
 struct hf_upload_sweep;
 
