@@ -18,7 +18,7 @@ foreach(test ceph_fence_real_test ceph_images_real_test ceph_mons_real_test)
   set_tests_properties(${test} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
 # The files of images that are being uploaded.
-hf_library(hf_upload_spool SOURCES upload_spool.c upload_sweep.c LINK hf_control_store hf_base_uv PkgConfig::OPENSSL)
+hf_library(hf_upload_spool SOURCES upload_spool.c upload_disk.c upload_sweep.c LINK hf_control_store hf_base_uv PkgConfig::OPENSSL)
 hf_test(upload_spool_test SOURCES upload_spool_test.c LINK hf_upload_spool)
 hf_library(hf_fence_agents SOURCES fence_agents.c LINK hf_ha hf_base_uv)
 hf_library(hf_control_api

@@ -11,9 +11,9 @@
 #include "base/status.h"
 #include "base/uuid.h"
 
-#define HF_UPLOAD_BYTES_MAX (256ULL << 30) /* of one file */
-#define HF_UPLOADS_MAX      64             /* files at once on one node */
-#define HF_UPLOAD_PART_MAX  (2u << 20)     /* of one put; a read gives not more than half of it */
+#define HF_UPLOAD_BYTES_MAX (64ULL << 30) /* of one file */
+#define HF_UPLOADS_MAX      64            /* files at once on one node */
+#define HF_UPLOAD_PART_MAX  (2u << 20)    /* of one put; a read gives not more than half of it */
 
 /* The file that is meant, as the image declares it. */
 struct hf_upload_file {

@@ -1,7 +1,6 @@
 #include "control/upload_spool.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -9,22 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
-#include <openssl/evp.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
+#include "control/upload_disk.h"
 
 #define THREADS_MAX     3
 #define QUEUE_MAX       64 /* so many parts wait in memory at most */
 #define PUT_LIMIT_MS    30000
 #define CHECK_LIMIT_MS  (60 * 60 * 1000) /* reads all of it */
 #define REMOVE_LIMIT_MS (60 * 1000)
-#define CHECK_BYTES     ((size_t)1 << 20)
 #define READ_BYTES      (HF_UPLOAD_PART_MAX / 2)
 
 /* One file. Of the loop; a job has copies of what it needs. */
@@ -54,7 +49,7 @@ struct spool_job {
     struct spool *spool;
     struct hf_uuid image;
     char path[PATH_MAX];
-    uint64_t total_bytes, offset, room_kept;
+    uint64_t total_bytes, offset;
     char sha256[65];
     uint8_t *data; /* to write, or read */
     size_t len;
@@ -113,142 +108,36 @@ static void forget_file(struct spool *s, const struct spooled *f)
 
 /* --- on threads --- */
 
-static hf_status write_all(int fd, const uint8_t *data, size_t len, uint64_t offset)
-{
-    while (len > 0) {
-        ssize_t n = pwrite(fd, data, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return hf_errno(n < 0 ? errno : ENOSPC, "write it");
-        data += n;
-        offset += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return HF_STATUS_OK;
-}
-
-/* Asks for room and takes it at once for all of the file, so that several uploads do not count on the same.
- */
-static hf_status take_room(const struct spool_job *j, int fd)
-{
-    struct statvfs v;
-    if (fstatvfs(fd, &v) != 0)
-        return hf_errno(errno, "ask for the room there");
-    uint64_t room = (uint64_t)v.f_bavail * v.f_frsize;
-    if (room < j->total_bytes + j->room_kept)
-        return hf_error(HF_EXHAUSTED,
-                        "there are %" PRIu64 " bytes of room, and it needs %" PRIu64 ", with %" PRIu64
-                        " to be left free: make room on this control node",
-                        room, j->total_bytes, j->room_kept);
-    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)j->total_bytes) != 0 && errno != EOPNOTSUPP)
-        return hf_errno(errno, "take room for it");
-    return HF_STATUS_OK;
-}
-
 static hf_status work_write(struct spool_job *j)
 {
-    if (j->offset == 0 && mkdir(j->spool->dir, 0700) != 0 && errno != EEXIST)
-        return hf_errno(errno, "make the folder '%s'", j->spool->dir);
-    int fd = open(j->path, O_WRONLY | O_CLOEXEC | (j->offset == 0 ? O_CREAT | O_TRUNC : 0), 0600);
-    if (fd < 0)
-        return hf_errno(errno, "open '%s'", j->path);
-    hf_status st = j->offset == 0 ? take_room(j, fd) : HF_STATUS_OK;
-    if (hf_ok(st))
-        st = write_all(fd, j->data, j->len, j->offset);
-    if (!hf_ok(st) && j->offset == 0)
-        unlink(j->path); /* nothing of it is there, and its room is free again */
-    else if (!hf_ok(st) && ftruncate(fd, (off_t)j->offset) != 0)
-        hf_warn("cut '%s' back to what was there: %s", j->path, strerror(errno));
-    else /* written behind soon: no flood of it waits in memory when the log is to be synced */
-        sync_file_range(fd, (off_t)j->offset, (off_t)j->len, SYNC_FILE_RANGE_WRITE);
-    close(fd);
-    return st;
+    struct hf_upload_part part = {.offset = j->offset,
+                                  .data = j->data,
+                                  .len = j->len,
+                                  .total_bytes = j->total_bytes,
+                                  .room_kept = j->spool->room_kept};
+    return hf_upload_disk_write(j->path, &part);
 }
 
-static hf_status hash_file(struct spool_job *j, int fd, EVP_MD_CTX *hash)
+static bool nobody_waits(void *arg)
 {
-    uint8_t *buf = hf_alloc(CHECK_BYTES);
-    hf_status st = HF_STATUS_OK;
-    for (uint64_t at = 0; hf_ok(st);) {
-        ssize_t n = pread(fd, buf, CHECK_BYTES, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            break;
-        if (n < 0)
-            st = hf_errno(errno, "read '%s'", j->path);
-        else if (hf_job_expired(&j->job) || atomic_load(&j->spool->closing))
-            st = hf_error(HF_UNAVAILABLE, "this control node is stopping");
-        else
-            HF_ASSERT(EVP_DigestUpdate(hash, buf, (size_t)n) == 1);
-        at += n > 0 ? (uint64_t)n : 0;
-    }
-    free(buf);
-    return st;
-}
-
-static hf_status compare_hash(struct spool_job *j, EVP_MD_CTX *hash)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char hex[2 * EVP_MAX_MD_SIZE + 1];
-    unsigned n = 0;
-    HF_ASSERT(EVP_DigestFinal_ex(hash, digest, &n) == 1);
-    for (unsigned i = 0; i < n; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    if (strcmp(hex, j->sha256) == 0)
-        return HF_STATUS_OK;
-    unlink(j->path);
-    return hf_error(
-        HF_INVALID,
-        "what has arrived has the checksum %s, not %s: the file was changed meanwhile, or damaged "
-        "on its way; it was thrown away, upload it again",
-        hex, j->sha256);
+    struct spool_job *j = arg;
+    return hf_job_expired(&j->job) || atomic_load(&j->spool->closing);
 }
 
 static hf_status work_check(struct spool_job *j)
 {
-    int fd = open(j->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return hf_errno(errno, "open '%s'", j->path);
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    HF_ASSERT(hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1);
-    hf_status st = fsync(fd) == 0 ? HF_STATUS_OK : hf_errno(errno, "write '%s' to the disk", j->path);
-    if (hf_ok(st))
-        st = hash_file(j, fd, hash);
-    if (hf_ok(st))
-        st = compare_hash(j, hash);
-    EVP_MD_CTX_free(hash);
-    close(fd);
-    return st;
+    return hf_upload_disk_check(j->path, j->sha256, nobody_waits, j);
 }
 
 static hf_status work_read(struct spool_job *j)
 {
-    int fd = open(j->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return hf_errno(errno, "open '%s'", j->path);
     j->data = hf_alloc(READ_BYTES);
-    hf_status st = HF_STATUS_OK;
-    while (j->len < READ_BYTES) {
-        ssize_t n = pread(fd, j->data + j->len, READ_BYTES - j->len, (off_t)(j->offset + j->len));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            st = hf_errno(errno, "read '%s'", j->path);
-        if (n <= 0)
-            break;
-        j->len += (size_t)n;
-    }
-    close(fd);
-    return st;
+    return hf_upload_disk_read(j->path, j->offset, j->data, READ_BYTES, &j->len);
 }
 
 static hf_status work_remove(struct spool_job *j)
 {
-    if (unlink(j->path) != 0 && errno != ENOENT)
-        return hf_errno(errno, "remove '%s'", j->path);
-    return HF_STATUS_OK;
+    return hf_upload_disk_remove(j->path);
 }
 
 static void job_work(struct hf_job *job)
@@ -278,7 +167,6 @@ static struct spool_job *job_new(struct spool *s, const struct hf_uuid *image,
     j->spool = s;
     atomic_fetch_add(&s->refs, 1);
     j->image = *image;
-    j->room_kept = s->room_kept;
     j->work = work;
     snprintf(j->path, sizeof j->path, "%s/%s", s->dir, hf_uuid_format(image, name));
     return j;

@@ -1,6 +1,7 @@
 """Ceph primary storage on a real cluster in the lab's fabric: pools, keys, images as protected snapshots, volumes as clones,
 guests on them, and what is said when something is wrong with the cluster."""
 import json
+import os
 import time
 
 import pytest
