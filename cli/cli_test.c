@@ -60,6 +60,28 @@ static void a_secret_from_a_file(void **state)
     json_decref(root);
 }
 
+static void a_file_gives_its_length(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/hf-cli-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "seven b", 7) == 7);
+    close(fd);
+    struct cli_args args = {.n_given = 1};
+    args.given[0] = (struct cli_given){flag_of("image", "create", "upload"), path};
+    json_t *root = json_object();
+    assert_true(hf_ok(cli_request_fill(&args, root, NULL, NULL)));
+    assert_int_equal(json_integer_value(cli_json_at(root, "spec.uploadBytes")), 7);
+    unlink(path);
+    for (size_t i = 0; i < 2; i++) {
+        args.given[0].value = i == 0 ? path : "/tmp";
+        hf_status st = cli_request_fill(&args, root, NULL, NULL);
+        assert_non_null(strstr(hf_status_message(st), "--upload"));
+        hf_status_drop(st);
+    }
+    json_decref(root);
+}
+
 /* Every flag's path exists in the schema: a filled request converts into its message. */
 static void every_flag_names_a_field(void **state)
 {
@@ -192,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_names_a_method), cmocka_unit_test(every_flag_names_a_field),
         cmocka_unit_test(a_secret_from_a_file),
+        cmocka_unit_test(a_file_gives_its_length),
         cmocka_unit_test(words_become_flags),       cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(sizes_have_units),         cmocka_unit_test(paths_become_objects),
         cmocka_unit_test(a_verb_may_have_two_words),

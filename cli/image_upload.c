@@ -234,6 +234,10 @@ enum cli_exit cli_image_create(const struct cli_noun *noun, const struct cli_ver
     char uuid[33];
     json_t *op = NULL;
     const char *path = cli_args_get(args, "upload");
+    if (!path && !cli_args_get(args, "url")) {
+        fprintf(stderr, _("holdfast: image create: an option is missing: --url or --upload\n"));
+        return CLI_USAGE;
+    }
     if (!path)
         return cli_create(noun, verb, args);
     hf_status st = cli_image_file_open(&f, path);

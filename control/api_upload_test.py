@@ -47,7 +47,8 @@ class Upload(ApiTest):
 
     def image(self, **more):
         """Its UUID."""
-        return self.call("ImageService/CreateImage", image={"meta": {"name": self.fresh("up")}, "spec": self.spec(**more)}).target_uuid
+        image = {"meta": {"name": self.fresh("up")}, "spec": self.spec(**more)}
+        return self.call("ImageService/CreateImage", image=image).target_uuid
 
     def get(self, uuid):
         return cloud().call("ImageService/GetImage", patience=PATIENCE_S, uuid=uuid)
@@ -257,6 +258,8 @@ class Zz_Cli(Upload):
 
     def test_a_file_is_uploaded(self):
         self.file.write_bytes(self.content)
+        code, said = self.run_cli("image", "create", "nothing", "--format", "raw")
+        self.assertEqual((code, "--url or --upload" in said), (2, True))
         code, said = self.run_cli(*self.create("--sha256", "00" * 32))
         self.assertEqual(code, 1)
         self.assertIn(f"has the checksum {hashlib.sha256(self.content).hexdigest()}, not 00", said)
@@ -284,10 +287,11 @@ class Zz_Cli(Upload):
         uuid, node = self.eventually("the upload", under_way)
         p.kill()
         p.communicate()
-        p = self.start("--no-wait", "image", "upload", self.name, str(self.file))
+        both = [self.start("--no-wait", "image", "upload", self.name, str(self.file)) for _ in range(2)]
         node.kill()
-        out, _ = p.communicate(timeout=120)
-        self.assertEqual(p.returncode, 0, out)
+        for p in both:
+            out, _ = p.communicate(timeout=120)
+            self.assertEqual(p.returncode, 0, out)
         kept = cloud().by_api(self.get(uuid).status.upload.address)
         if kept is not node:    # else it had all before it ended
             self.assertEqual((kept.folder / "uploads" / uuid).stat().st_size, len(self.content))
