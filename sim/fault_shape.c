@@ -91,6 +91,8 @@ static const struct sim_fault_shape shapes[SIM_FAULT_KINDS] = {
         .words = {"crash", "hand-over", "pause"}, .number = "ms", .limits = {0, 60000},
         .about = "so long after the cluster has changed its blocklist the control node that asked for it dies, hands "
                  "over, or stands still for a while"},
+    [SIM_FAULT_CLIENT_REFUSED] = {.subject = SIM_SUBJECT_HOST, .lasts = true,
+        .about = "somebody has put the clients of the guests that are there on their Ceph clusters' blocklists, each alone"},
 };
 /* clang-format on */
 

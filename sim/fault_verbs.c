@@ -198,6 +198,12 @@ static void crash_guest(struct sim_armed *a)
     sim_host_guest_ends(h, &pick.instance);
 }
 
+static void refuse_clients(struct sim_armed *a)
+{
+    if (host_of(a))
+        sim_host_refuse_guests(host_of(a), a->fault->for_ns);
+}
+
 /* --- levels: computed from all faults that hold --- */
 
 /* On the storages that hosts share. */
@@ -424,6 +430,7 @@ static const struct {
     [SIM_FAULT_RUN_FULL] = {begin_run_full, end_run_full},
     [SIM_FAULT_CEPH_MONS] = {sim_fault_set_mons, sim_fault_set_mons},
     [SIM_FAULT_CEPH_ASKER] = {sim_fault_set_mons, sim_fault_set_mons},
+    [SIM_FAULT_CLIENT_REFUSED] = {refuse_clients, NULL}, /* the entries lapse */
 };
 
 void sim_fault_begin(struct sim_armed *a)

@@ -60,6 +60,9 @@ void sim_host_crash(struct sim_host *h, enum sim_host_proc which);
 void sim_host_hypervisor_fault(struct sim_host *h, unsigned op, unsigned fault, unsigned times);
 /* The guest of this instance ends by itself (crash or power off), if it runs here. */
 bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance);
+/* Somebody puts the clients that its guests are on the blocklists of their Ceph clusters, each alone, for so
+ * long. */
+void sim_host_refuse_guests(struct sim_host *h, int64_t for_ns);
 /* QEMU processes of this host cannot be killed (stuck in the kernel) while set. */
 void sim_host_set_unkillable(struct sim_host *h, bool unkillable);
 /* The keeper's state cannot be saved. */

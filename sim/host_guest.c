@@ -128,6 +128,20 @@ static void open_image(const struct sim_host *h, struct sim_ceph *cluster, const
     sim_ceph_opened(cluster, disk, &me);
 }
 
+void sim_host_refuse_guests(struct sim_host *h, int64_t for_ns)
+{
+    char entry[SIM_CEPH_ENTRY];
+    for (struct sim_guest *g = h->guests; g; g = g->next)
+        for (unsigned i = 0; i < g->n_storages; i++) {
+            struct sim_ceph *cluster = sim_storage_ceph(g->storages[i]);
+            if (!cluster)
+                continue;
+            snprintf(entry, sizeof entry, "%s:0/%u", sim_ceph_host_address(cluster, h->number),
+                     sim_ceph_guest_number(&g->uuid, g->run));
+            sim_ceph_block(cluster, entry, for_ns);
+        }
+}
+
 static struct sim_guest *guest_new(struct sim_host *h, const struct hf_vm_sim_guest *v)
 {
     struct sim_guest *g = HF_NEW(struct sim_guest);

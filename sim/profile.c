@@ -41,6 +41,7 @@ static const char *const kind_names[SIM_FAULT_KINDS] = {
     [SIM_FAULT_RUN_FULL] = "run-full",
     [SIM_FAULT_CEPH_MONS] = "ceph-mons",
     [SIM_FAULT_CEPH_ASKER] = "ceph-asker",
+    [SIM_FAULT_CLIENT_REFUSED] = "client-refused",
 };
 
 const char *sim_fault_name(enum sim_fault_kind k)
@@ -107,6 +108,7 @@ static const struct sim_profile default_profile = {
         [SIM_FAULT_RUN_FULL]      = {150000,  20, {  500,  60000}},
         [SIM_FAULT_CEPH_MONS]     = {500000,  40, {  500,  60000}},
         [SIM_FAULT_CEPH_ASKER]    = {500000,  30, { 5000,  60000}},
+        [SIM_FAULT_CLIENT_REFUSED] = {200000, 20, {20000, 180000}},
     },
 };
 /* clang-format on */

@@ -57,6 +57,8 @@ enum sim_fault_kind {
     SIM_FAULT_CEPH_MONS,  /* ceph-mons: what control nodes ask of a Ceph cluster fails, hangs, comes late */
     SIM_FAULT_CEPH_ASKER, /* ceph-asker: control nodes that have somebody refused, or served again, are struck
                            */
+    SIM_FAULT_CLIENT_REFUSED, /* client-refused: a host's guests are on their clusters' blocklists by mistake
+                               */
     SIM_FAULT_KINDS,
 };
 const char *sim_fault_name(enum sim_fault_kind k);

@@ -246,7 +246,7 @@ static bool possible(enum sim_fault_kind kind, const struct sim_sizes *sizes)
 {
     if (kind == SIM_FAULT_STORAGE_OUT || kind == SIM_FAULT_STORAGE_SICK || kind == SIM_FAULT_RECORDS_GONE)
         return sizes->shared_storages > 0;
-    if (kind == SIM_FAULT_CEPH_MONS || kind == SIM_FAULT_CEPH_ASKER)
+    if (kind == SIM_FAULT_CEPH_MONS || kind == SIM_FAULT_CEPH_ASKER || kind == SIM_FAULT_CLIENT_REFUSED)
         return sizes->ceph != 0;
     return kind != SIM_FAULT_NET_ONE_WAY || sizes->hosts + sizes->nodes > 1;
 }

@@ -23,6 +23,7 @@ struct sim_host {
     struct sim_host_exec exec;
     unsigned pauses, crashes[SIM_HOST_PROCS], ended;
     unsigned call, call_fault, call_times;
+    int64_t refused_ns;
     struct sim_proc procs[SIM_HOST_PROCS];
 };
 
@@ -117,6 +118,11 @@ bool sim_host_guest_ends(struct sim_host *h, const struct hf_uuid *instance)
 {
     h->ended = instance->b[0];
     return true;
+}
+
+void sim_host_refuse_guests(struct sim_host *h, int64_t for_ns)
+{
+    h->refused_ns = for_ns;
 }
 
 void sim_host_set_unkillable(struct sim_host *h, bool unkillable)
@@ -374,7 +380,7 @@ static void processes_are_struck(void **state)
         "for 1\n"
         "6 node-crash n3\n7 leader-change\n8 unkillable h1 for 5\n9 unkillable h1 for 2\n10 guest-crash h1 "
         "guest 4\n"
-        "11 guest-crash h2 guest 4\n");
+        "11 guest-crash h2 guest 4\n12 client-refused h3 for 7\n");
     run_to(5);
     assert_int_equal(t.hosts[0].crashes[SIM_HOSTD], 1);
     assert_int_equal(t.hosts[0].crashes[SIM_KEEPER], 1);
@@ -390,6 +396,7 @@ static void processes_are_struck(void **state)
     assert_int_equal(t.hosts[1].ended, 0);
     run_to(14);
     assert_false(t.hosts[0].unkillable);
+    assert_true(t.hosts[2].refused_ns == 7 * HF_S_NS && t.disturbed);
 }
 
 static void calls_fail_until_the_fault_ends(void **state)

@@ -25,3 +25,4 @@ storage-out = 20 per hour for 1..20 in 50%
 at-act = 120 per hour for 1..30 in 100%
 ceph-mons = 120 per hour for 1..40 in 100%
 ceph-asker = 120 per hour for 5..40 in 100%
+client-refused = 60 per hour for 20..180 in 50%
