@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from holdlab import ceph as ceph_lab
+from holdlab import ceph as ceph_lab, netns
 from holdlab.cli import CommandFailed
 from holdlab.cloud import CLUSTER, IMAGE, L3, OFFERING, STORAGE as SHARED, ZONE
 
@@ -208,6 +208,56 @@ def test_an_image_server(cloud, ceph, storage):
     cloud.cli.wait("the server's word on that", lambda: not cloud.cli.get("image-server", "templates")["status"].get(
         "removingImageUuids"), 60)
     cloud.cli.run("image-server", "delete", "templates")
+
+
+@pytest.fixture
+def far(cloud, ceph):
+    """Another cluster, on a machine of its own in the management network."""
+    config, address = cloud.lab.config, f"10.{cloud.lab.config.octet}.0.253"
+    name = f"{config.fabric}-far"
+    netns.create(name)
+    try:
+        netns.cable(config.fabric, "far", "mgmt", name, "eth0", f"{address}/24")
+        cluster = ceph_lab.Ceph(os.path.join(config.dir, "far"), name, spawn_in(cloud.lab), address)
+        try:
+            yield cluster.create()
+        finally:
+            cluster.stop()
+    finally:
+        netns.delete(name)
+
+
+def test_an_image_server_of_another_cluster(cloud, ceph, far, storage):
+    """An image of the server is copied when it is first needed; who copies it has a key for that alone."""
+    create_server(cloud, far, "elsewhere")
+    server = cloud.cli.get("image-server", "elsewhere")["meta"]["uuid"]
+    bak, cache, mine = f"bak-t-{server}", pool(cloud, "pri-c-"), set(ceph.images(pool(cloud, "pri-c-")))
+    cloud.create_image("from-afar", words=("--image-server", "elsewhere"))
+    image = cloud.cli.get("image", "from-afar")["meta"]["uuid"]
+    assert far.images(bak) == [image] and image not in ceph.images(cache)
+    cloud.cli.run("instance", "create", "far-1", "--image", "from-afar", "--offering", OFFERING, "--network", L3, "--storage", storage)
+    cloud.guest("far-1").wait_status()
+    copy = ceph.image(cache, image)
+    assert (copy["parent"], copy["protected"], copy["size"]) == (None, ["holdfast"], far.image(bak, image)["size"])
+    assert set(ceph.images(cache)) - mine == {image}
+    volume = cloud.instance("far-1")["spec"]["rootVolumeUuid"]
+    assert ceph.image(pool(cloud, "pri-v-r-"), volume)["parent"] == (cache, image, "holdfast")
+    cloud.cli.wait("the end of the keys at the server's cluster", lambda: not any(
+        e.startswith("client.holdfast-") for e in far.entities()), 60)
+
+    cloud.delete("far-1")
+    cloud.cli.run("image", "delete", "from-afar")
+    cloud.cli.wait("the end of the image at its server", lambda: far.images(bak) == [], 60)
+    cloud.cli.wait("the end of the server", lambda: gone(cloud, "image-server", "elsewhere"), 60)
+
+
+def gone(cloud, kind, name):
+    """It can be deleted now, and is."""
+    try:
+        cloud.cli.run(kind, "delete", name)
+    except CommandFailed:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("flags, says", [
