@@ -83,7 +83,37 @@ hf_status hf_image_server_check(const struct hf_store *s, const Image *image)
     return st;
 }
 
-/* The order to remove it is written with the image's end, so that no crash forgets it. */
+static hf_status order_removal(char ***uuids, size_t *n, const Image *image, const char *kind,
+                               const char *name)
+{
+    if (*n >= REMOVALS_MAX)
+        return hf_error(HF_EXHAUSTED,
+                        "%s '%s' has %d deleted images to remove already: wait for some of them", kind, name,
+                        REMOVALS_MAX);
+    hf_pb_list_add(uuids, n, image->meta->uuid);
+    return HF_STATUS_OK;
+}
+
+/* Storages of other clusters may have copies, also unfinished ones. */
+static hf_status remove_copies(struct hf_draft *d, const Image *image, const Server *server)
+{
+    hf_status st = HF_STATUS_OK;
+    const struct hf_object *o = hf_store_next(d->store, HOLDFAST__V1__KIND__PRIMARY_STORAGE, "");
+    for (; o != NULL && hf_ok(st); o = hf_store_next(d->store, o->kind, o->name)) {
+        Holdfast__V1__PrimaryStorage *ps = (Holdfast__V1__PrimaryStorage *)hf_object_decode(o);
+        HF_ASSERT(ps != NULL);
+        if (hf_image_server_is_far(server, ps)) {
+            st = order_removal(&ps->status->removing_image_uuids, &ps->status->n_removing_image_uuids, image,
+                               "primary storage", ps->meta->name);
+            if (hf_ok(st))
+                hf_txn_put_message(d->txn, hf_call_env(d->call), &ps->base);
+        }
+        holdfast__v1__primary_storage__free_unpacked(ps, NULL);
+    }
+    return st;
+}
+
+/* The orders to remove it are written with the image's end, so that no crash forgets them. */
 hf_status hf_image_server_remove(struct hf_draft *d, const Image *image)
 {
     hf_status st = HF_STATUS_OK;
@@ -93,14 +123,12 @@ hf_status hf_image_server_remove(struct hf_draft *d, const Image *image)
     HF_ASSERT(server != NULL);
     Holdfast__V1__ImageServerStatus *status = server->status;
     HF_ASSERT(status != NULL);
-    if (status->n_removing_image_uuids >= REMOVALS_MAX)
-        st = hf_error(HF_EXHAUSTED,
-                      "image server '%s' has %d deleted images to remove already: wait for some of them",
-                      server->meta->name, REMOVALS_MAX);
-    if (hf_ok(st)) {
-        hf_pb_list_add(&status->removing_image_uuids, &status->n_removing_image_uuids, image->meta->uuid);
+    st = order_removal(&status->removing_image_uuids, &status->n_removing_image_uuids, image, "image server",
+                       server->meta->name);
+    if (hf_ok(st))
         hf_txn_put_message(d->txn, hf_call_env(d->call), &server->base);
-    }
+    if (hf_ok(st))
+        st = remove_copies(d, image, server);
     holdfast__v1__image_server__free_unpacked(server, NULL);
     return st;
 }

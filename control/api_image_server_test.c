@@ -114,9 +114,20 @@ static void a_server_that_is_copied_from(void **state)
     assert_int_equal(op->state, HOLDFAST__V1__OPERATION__STATE__SUCCEEDED);
     answer_done(&a);
     answer_done(&ended);
+    f.kept = "it is open somewhere";
     deleted(w, "Image", SERVED);
     cloud_run(c, 15000);
     assert_false(has_key(c));
+    Holdfast__V1__PrimaryStorage *ps = ceph_storage(c);
+    assert_int_equal(ps->status->n_removing_image_uuids, 1);
+    assert_string_equal(ps->status->conditions[0]->type, "Removal");
+    free_message(ps);
+    f.kept = NULL;
+    cloud_run(c, 15000);
+    assert_true(f.removing > 0 && f.removing_copies > 0);
+    ps = ceph_storage(c); /* what is copied goes from there, whole or not */
+    assert_int_equal(ps->status->n_removing_image_uuids + ps->status->n_conditions, 0);
+    free_message(ps);
     deleted(w, "ImageServer", SERVER);
     world_free(w);
 }

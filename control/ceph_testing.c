@@ -109,8 +109,10 @@ static void ask(struct hf_ceph_runner *r, const char *text, unsigned timeout_ms,
     assert_non_null(q->text);
     assert_string_equal(member(q->text, "key"), KEY);
     if (strcmp(member(q->text, "verb"), "remove-images") == 0) {
-        assert_string_equal(member(q->text, "pool"), SERVER_POOL);
-        f->removing++;
+        bool server = strcmp(member(q->text, "pool"), SERVER_POOL) == 0;
+        if (!server)
+            assert_string_equal(member(q->text, "pool"), "pri-c-" STORAGE);
+        (*(server ? &f->removing : &f->removing_copies))++;
     } else if (!about_server(q->text)) {
         const json_t *read = json_object_get(q->text, "read");
         const char *pool = json_string_value(json_array_get(read, 0));

@@ -20,10 +20,11 @@ struct played_ceph {
     struct cloud *cloud;
     const char *fails; /* what every question ends with, or NULL */
     unsigned asked, revoked, at_once, at_once_max;
-    unsigned removing;    /* questions to remove images */
-    const char *kept;     /* why images stay, or NULL */
-    char read_pool[64];   /* that hosts of the storage may read, as last asked for; "": none */
-    const char *own_fsid; /* of the image server's cluster, or NULL: the storage's */
+    unsigned removing;        /* questions to remove images from the server's pool */
+    unsigned removing_copies; /* and from the storage's */
+    const char *kept;         /* why images stay, or NULL */
+    char read_pool[64];       /* that hosts of the storage may read, as last asked for; "": none */
+    const char *own_fsid;     /* of the image server's cluster, or NULL: the storage's */
 };
 
 /* All control nodes ask it from now on. */

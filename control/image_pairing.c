@@ -12,13 +12,18 @@ bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
     return own != NULL && own->prepared && status != NULL && strcmp(own->fsid, status->fsid) == 0;
 }
 
-bool hf_image_is_copied(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
-                        const Holdfast__V1__PrimaryStorage *ps)
+bool hf_image_server_is_far(const Holdfast__V1__ImageServer *server, const Holdfast__V1__PrimaryStorage *ps)
 {
     const Holdfast__V1__CephStatus *own = server->status != NULL ? server->status->ceph : NULL,
                                    *other = ps->status != NULL ? ps->status->ceph : NULL;
-    if (!hf_storage_is_ceph(ps) || own == NULL || !own->prepared || other == NULL || !other->prepared ||
-        strcmp(own->fsid, other->fsid) == 0 || image->status == NULL ||
+    return hf_storage_is_ceph(ps) && own != NULL && own->prepared && other != NULL && other->prepared &&
+           strcmp(own->fsid, other->fsid) != 0;
+}
+
+bool hf_image_is_copied(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,
+                        const Holdfast__V1__PrimaryStorage *ps)
+{
+    if (!hf_image_server_is_far(server, ps) || image->status == NULL ||
         image->status->state != HOLDFAST__V1__IMAGE_STATUS__STATE__READY)
         return false;
     for (size_t i = 0; i < image->status->n_cached; i++)

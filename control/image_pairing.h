@@ -10,6 +10,9 @@
 bool hf_image_server_has_cluster(const Holdfast__V1__ImageServer *server,
                                  const Holdfast__V1__CephStatus *status);
 
+/* The server and the storage are ready, in two clusters: images are copied from one to the other. */
+bool hf_image_server_is_far(const Holdfast__V1__ImageServer *server, const Holdfast__V1__PrimaryStorage *ps);
+
 /* The server is ready in another cluster than the storage, and the storage is not known to have the image: it
  * is copied there before it is used. */
 bool hf_image_is_copied(const Holdfast__V1__Image *image, const Holdfast__V1__ImageServer *server,

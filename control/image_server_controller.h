@@ -1,14 +1,9 @@
 /* Image servers on the leader: their cluster is followed (ceph_controller.h), and deleted images are removed
- * from their pools. The list of those is in the server's status; an image leaves it when the cluster has
- * confirmed that it is gone.
- */
+ * from their pools (image_removal.h). */
 #ifndef HF_CONTROL_IMAGE_SERVER_CONTROLLER_H
 #define HF_CONTROL_IMAGE_SERVER_CONTROLLER_H
 
 #include "control/controllers_state.h"
-
-#define HF_IMAGE_REMOVAL_MS       10000  /* between two tries */
-#define HF_IMAGE_REMOVAL_LIMIT_MS 120000 /* of one; what is half done goes on with the next */
 
 void hf_image_server_reconcile(struct hf_controllers *c, struct hf_world_object *o);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "control/blocklist.h"
 #include "control/ceph_controller.h"
+#include "control/image_removal.h"
 #include "control/pb_list.h"
 #include "control/settings.h"
 #include "control/storage_kind.h"
@@ -29,6 +30,7 @@ struct storage_memory {
     struct host_word *words; /* the last report of each host */
     size_t n;
     int64_t noted_ms; /* loop clock of the last write; 0: none by this leader */
+    struct hf_image_removal *removal;
 };
 
 static void free_memory(void *memory)
@@ -41,6 +43,7 @@ static void free_memory(void *memory)
         hf_pb_list_clear(&mem->words[i].clients, &mem->words[i].n_clients);
     }
     free(mem->words);
+    hf_image_removal_free(mem->removal);
     free(mem);
 }
 
@@ -303,6 +306,8 @@ void hf_storage_reconcile(struct hf_controllers *c, struct hf_world_object *o)
     if (hf_storage_is_ceph(ps) && hf_ceph_reconcile(c, o))
         return;
     struct storage_memory *mem = memory_of(o);
+    if (hf_storage_is_ceph(ps) && hf_image_removal_reconcile(c, o, &mem->removal))
+        return;
     for (size_t i = 0; i < mem->n; i++)
         note_clients(c, o, &mem->words[i]);
     enum news news = news_of_storage(c, ps, mem);

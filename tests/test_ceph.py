@@ -218,7 +218,7 @@ def far(cloud, ceph):
     netns.create(name)
     try:
         netns.cable(config.fabric, "far", "mgmt", name, "eth0", f"{address}/24")
-        cluster = ceph_lab.Ceph(os.path.join(config.dir, "far"), name, spawn_in(cloud.lab), address)
+        cluster = ceph_lab.Ceph(os.path.join(config.dir, "far"), name, cloud.lab.spawn, address)
         try:
             yield cluster.create()
         finally:
@@ -247,7 +247,7 @@ def test_an_image_server_of_another_cluster(cloud, ceph, far, storage):
 
     cloud.delete("far-1")
     cloud.cli.run("image", "delete", "from-afar")
-    cloud.cli.wait("the end of the image at its server", lambda: far.images(bak) == [], 60)
+    cloud.cli.wait("the end of the image and its copy", lambda: far.images(bak) == [] and image not in ceph.images(cache), 60)
     cloud.cli.wait("the end of the server", lambda: gone(cloud, "image-server", "elsewhere"), 60)
 
 
