@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "control/api_handlers.h"
 #include "control/api_operation.h"
+#include "control/conditions.h"
 #include "control/upload_record.h"
 
 typedef Holdfast__V1__Image Image;
@@ -180,6 +181,7 @@ static hf_status finish(struct hf_draft *d, Image *m)
         return hf_error(HF_PRECONDITION, "nothing of its file is there: begin with it");
     if (m->status->state == STATE(UPLOADING)) {
         m->status->state = STATE(FETCHING);
+        hf_condition_clear(&m->status->conditions, &m->status->n_conditions, HF_CONDITION_FETCH);
         m->status->upload->bytes = m->spec->upload_bytes;
         m->status->upload->noted_at_ms = d->wall_ms;
         hf_txn_put_message(d->txn, hf_call_env(d->call), &m->base);

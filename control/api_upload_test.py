@@ -128,6 +128,7 @@ class Calls(Upload):
         operation = self.call(FINISH, uuid=image)
         self.assertEqual((operation.verb, operation.target_uuid), ("UploadImage", image))
         self.assertEqual(self.get(image).status.state, 1)
+        self.assertNotIn("have arrived", self.fetch_note(image))
         self.call(FINISH, uuid=image)
         self.call("ImageService/DeleteImage", uuid=image)
         self.eventually("the end of its file", lambda: not self.spooled(node, image))

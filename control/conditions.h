@@ -6,6 +6,8 @@
 
 #include "holdfast/v1/common.pb-c.h"
 
+#define HF_CONDITION_FETCH "Fetch" /* of an image: how its file comes in, or why it does not */
+
 /* Sets the condition of that type; `since_ms` moves only when ok or message change. True: something changed.
  */
 bool hf_condition_set(Holdfast__V1__Condition ***list, size_t *n, const char *type, bool ok,

@@ -9,8 +9,6 @@
 
 #define HF_IMAGE_NOTE_MS 5000 /* between two notes of what keeps a fetch from ending */
 
-#define HF_CONDITION_FETCH "Fetch" /* how its file comes in, or why it does not */
-
 /* Who fetches it, into which storage; or to which image server, by its UUID. */
 struct hf_image_fetch {
     char host_uuid[HF_UUID_STR], storage_uuid[HF_UUID_STR];

@@ -6,7 +6,6 @@
 
 #include "base/mem.h"
 #include "control/conditions.h"
-#include "control/image_controller.h"
 
 typedef Holdfast__V1__Image Image;
 

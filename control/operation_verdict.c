@@ -6,7 +6,6 @@
 
 #include "base/mutant.h"
 #include "control/conditions.h"
-#include "control/image_controller.h"
 #include "control/instance_step.h"
 #include "control/placement_guard.h"
 
