@@ -5,14 +5,10 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "control/assignment_image.h"
 #include "control/blocklist.h"
-#include "control/ceph_storage.h"
 #include "control/drain_record.h"
 #include "control/host_assignments.h"
-#include "control/conditions.h"
-#include "control/image_controller.h"
-#include "control/image_copy.h"
-#include "control/image_pairing.h"
 #include "control/image_upload.h"
 #include "control/migration_controller.h"
 #include "control/placement_guard.h"
@@ -85,32 +81,11 @@ static void add(struct build *b, bool observe, uint32_t kind, const char *uuid, 
 
 /* --- storages, networks, images, volumes --- */
 
-/* How the cluster is reached with the key that was made for uuid, without its pools. False: the pools or the
- * key are not there yet. */
-static bool fill_access(const Holdfast__V1__CephCluster *spec, const Holdfast__V1__CephStatus *st,
-                        const char *uuid, Holdfast__V1__CephAccess *a)
-{
-    if (spec == NULL || st == NULL || !st->prepared)
-        return false;
-    const Holdfast__V1__CephStatus__HostKey *key = hf_ceph_key_of(st, uuid);
-    if (key == NULL && !spec->cephx_off)
-        return false;
-    *a = (Holdfast__V1__CephAccess)HOLDFAST__V1__CEPH_ACCESS__INIT;
-    a->n_monitors = spec->n_monitors;
-    a->monitors = spec->monitors;
-    if (!spec->cephx_off) {
-        a->user = key->user;
-        a->key = key->key;
-    }
-    a->fsid = st->fsid;
-    return true;
-}
-
 static bool fill_ceph(const struct build *b, const Holdfast__V1__PrimaryStorage *ps,
                       Holdfast__V1__CephAccess *a)
 {
     const Holdfast__V1__CephCluster *spec = ps->spec->ceph;
-    if (!fill_access(spec, ps->status != NULL ? ps->status->ceph : NULL, b->host->meta->uuid, a))
+    if (!hf_assignment_access(spec, ps->status != NULL ? ps->status->ceph : NULL, b->host->meta->uuid, a))
         return false;
     a->image_pool = spec->image_pool;
     a->root_pool = spec->root_pool;
@@ -197,52 +172,6 @@ static void add_l3(struct build *b, const char *uuid)
     add(b, false, HOLDFAST__V1__KIND__L3_NETWORK, n.uuid, &a.base);
 }
 
-/* Of an image that is copied from another cluster: the host that does so is told how that is reached, when
- * its key is there; all others that it is not there yet. access: what m points to. */
-static void fill_copy(const struct build *b, Holdfast__V1__ImageAssignment *m,
-                      const struct hf_world_object *o, const Holdfast__V1__ImageServer *server,
-                      Holdfast__V1__CephAccess *access)
-{
-    const Holdfast__V1__ImageStatus *st = ((const Holdfast__V1__Image *)(const void *)o->message)->status;
-    const struct hf_image_copy *copy = hf_image_copy(o);
-    bool here = copy != NULL && strcmp(copy->host_uuid, b->host->meta->uuid) == 0 &&
-                strcmp(copy->storage_uuid, m->primary_storage_uuid) == 0;
-    if (here && fill_access(server->spec->ceph, server->status->ceph, b->host->meta->uuid, access)) {
-        access->image_pool = server->spec->ceph->image_pool;
-        m->server = access;
-        return;
-    }
-    const char *said = hf_condition_message(st->conditions, st->n_conditions, HF_IMAGE_COPY_CONDITION);
-    m->waits = (char *)(here           ? "waits for the key to its image server"
-                        : said != NULL ? said
-                                       : "waits for a host to copy it from its image server");
-}
-
-/* The image may be gone from the store while volumes still lie over its cached template: then only its place
- * is known. access: what m may point to. */
-static void fill_image(const struct build *b, Holdfast__V1__ImageAssignment *m, char *image_uuid,
-                       char *storage_uuid, Holdfast__V1__CephAccess *access)
-{
-    struct hf_world_object *o = hf_world_find(b->w, HOLDFAST__V1__KIND__IMAGE, image_uuid);
-    m->uuid = image_uuid;
-    m->primary_storage_uuid = storage_uuid;
-    if (o == NULL)
-        return;
-    const Holdfast__V1__Image *image = (const Holdfast__V1__Image *)(const void *)o->message;
-    m->sha256 = image->spec->sha256;
-    m->format = image->spec->format == HOLDFAST__V1__IMAGE_SPEC__FORMAT__RAW ? "raw" : "qcow2";
-    const Holdfast__V1__ImageServer *server =
-        HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, image->spec->image_server_uuid);
-    const Holdfast__V1__PrimaryStorage *ps =
-        HF_WORLD_GET(b->w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
-    if (server == NULL || strcmp(server->meta->uuid, storage_uuid) == 0)
-        m->url = image->spec->url;
-    else if (ps != NULL && ps->status != NULL && hf_image_server_has_cluster(server, ps->status->ceph))
-        m->server_pool = server->spec->ceph->image_pool;
-    else if (ps != NULL && hf_image_is_copied(image, server, ps))
-        fill_copy(b, m, o, server, access);
-}
-
 /* An image server is to the host that brings an image in like a storage of which it uses the image cache. */
 static void add_server(struct build *b, const Holdfast__V1__ImageServer *server)
 {
@@ -250,7 +179,7 @@ static void add_server(struct build *b, const Holdfast__V1__ImageServer *server)
     const Holdfast__V1__CephStatus *st = server->status != NULL ? server->status->ceph : NULL;
     Holdfast__V1__CephAccess access;
     if (hf_assignment_set_find(b->set, false, server->meta->uuid) != NULL ||
-        !fill_access(spec, st, server->meta->uuid, &access))
+        !hf_assignment_access(spec, st, server->meta->uuid, &access))
         return;
     access.image_pool = access.root_pool = access.data_pool = spec->image_pool;
     Holdfast__V1__StorageAssignment s = HOLDFAST__V1__STORAGE_ASSIGNMENT__INIT;
@@ -263,21 +192,11 @@ static void add_server(struct build *b, const Holdfast__V1__ImageServer *server)
     add(b, false, HOLDFAST__V1__KIND__PRIMARY_STORAGE, s.uuid, &a.base);
 }
 
-/* Where this host is to bring the image, or NULL. */
-static const char *image_target(const struct build *b, const struct hf_world_object *o)
-{
-    const struct hf_image_fetch *f = hf_image_fetch(o);
-    const struct hf_image_copy *copy = hf_image_copy(o);
-    if (f != NULL && strcmp(f->host_uuid, b->host->meta->uuid) == 0)
-        return f->storage_uuid;
-    return copy != NULL && strcmp(copy->host_uuid, b->host->meta->uuid) == 0 ? copy->storage_uuid : NULL;
-}
-
 static void add_images(struct build *b)
 {
     for (size_t i = 0; i < hf_world_count(b->w, HOLDFAST__V1__KIND__IMAGE); i++) {
         struct hf_world_object *o = hf_world_at(b->w, HOLDFAST__V1__KIND__IMAGE, i);
-        const char *to = image_target(b, o);
+        const char *to = hf_assignment_image_target(b->host, o);
         if (to == NULL)
             continue;
         const Holdfast__V1__ImageServer *server = HF_WORLD_GET(b->w, IMAGE_SERVER, ImageServer, to);
@@ -285,7 +204,7 @@ static void add_images(struct build *b)
             add_server(b, server);
         Holdfast__V1__CephAccess access;
         Holdfast__V1__ImageAssignment m = HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
-        fill_image(b, &m, hf_message_meta(o->message)->uuid, (char *)to, &access);
+        hf_assignment_fill_image(b->w, b->host, &m, hf_message_meta(o->message)->uuid, (char *)to, &access);
         char *uploaded = hf_image_upload_url((const Holdfast__V1__Image *)(const void *)o->message);
         if (uploaded != NULL)
             m.url = uploaded;
@@ -365,7 +284,8 @@ static void add_disk(const struct build *b, struct instance_parts *p, const char
     d->grow = v->status != NULL && v->status->growing_to_bytes > 0;
     if (v->spec->image_uuid[0] != '\0') {
         p->templates[i] = (Holdfast__V1__ImageAssignment)HOLDFAST__V1__IMAGE_ASSIGNMENT__INIT;
-        fill_image(b, &p->templates[i], v->spec->image_uuid, v->spec->primary_storage_uuid, &p->servers[i]);
+        hf_assignment_fill_image(b->w, b->host, &p->templates[i], v->spec->image_uuid,
+                                 v->spec->primary_storage_uuid, &p->servers[i]);
         d->template_ = &p->templates[i];
     }
     p->disk_list[i] = d;

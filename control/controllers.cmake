@@ -8,7 +8,7 @@ hf_library(hf_drain_record SOURCES drain_record.c LINK hf_api hf_base)
 hf_library(hf_controllers
   SOURCES controllers.c world.c edit.c uuid_map.c conditions.c
     host_link.c host_pending.c host_grant.c hosts_ops.c fence_confirm.c host_controller.c
-    host_assignments.c assignment_set.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c admission_controller.c ha_plan.c
+    host_assignments.c assignment_set.c assignment_image.c host_facts.c affinity_facts.c scheduler.c restart_input.c host_loss.c admission.c admission_controller.c ha_plan.c
     instance_controller.c instance_start.c instance_step.c instance_delete.c migration_controller.c migration_step.c
     image_controller.c image_copy.c image_removal.c image_upload.c image_server_controller.c volume_controller.c volume_growth.c volume_work.c storage_controller.c ceph_controller.c
     operation_controller.c operation_verdict.c
