@@ -12,7 +12,8 @@
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
-#define PROGRESS_MS    1000 /* between two reports of progress */
+#define PROGRESS_MS    1000  /* between two reports of progress */
+#define ABANDON_MS     30000 /* what nobody waits for any more is broken off */
 
 struct hf_image_rec {
     struct hf_image_rec *next;
@@ -23,6 +24,7 @@ struct hf_image_rec {
     uint64_t sync;
     /* the work */
     bool fetching, stale, dead; /* stale: the answer under way is for an earlier source */
+    int64_t dead_ms;            /* dead: since when */
     bool ready, failed, gone;   /* gone: there was nothing to make it from */
     char *message;              /* error, or NULL */
     char progress[64];
@@ -180,6 +182,19 @@ static struct hf_image_server server_of(const Holdfast__V1__CephAccess *a)
                                     .pool = a->image_pool};
 }
 
+/* A record that was forgotten may be made anew, by a new leader or an instance: that finds what this one has
+ * begun. */
+static bool is_wanted(void *arg)
+{
+    const struct hf_image_rec *r = arg;
+    if (!r->dead || hf_env_now_ms(r->host->d.env) - r->dead_ms < ABANDON_MS)
+        return true;
+    for (const struct hf_image_rec *at = r->host->images; at; at = at->next)
+        if (hf_uuid_equal(&at->uuid, &r->uuid) && hf_uuid_equal(&at->storage, &r->storage))
+            return true;
+    return false;
+}
+
 static void fetch(void *arg)
 {
     struct hf_image_rec *r = arg;
@@ -191,6 +206,7 @@ static void fetch(void *arg)
         .sha256 = r->source->sha256,
         .format = r->source->format,
         .server_pool = r->source->server_pool,
+        .wanted = is_wanted,
     };
     if (r->fetching || r->ready || r->failed || r->source->waits[0] != '\0' || hf_timer_running(&r->timer))
         return;
@@ -287,6 +303,7 @@ static void image_end(struct hf_image_rec *r)
 {
     hf_timer_stop(&r->timer);
     r->dead = true;
+    r->dead_ms = hf_env_now_ms(r->host->d.env);
     if (!r->fetching)
         image_free(r);
 }

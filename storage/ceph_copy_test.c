@@ -213,6 +213,28 @@ static void a_cluster_that_hangs(void **state)
     rados_shutdown(c);
 }
 
+static bool after_a_while(void *arg)
+{
+    struct event *e = arg;
+    return e->seen++ > 6;
+}
+
+static void nobody_wants_it_any_more(void **state)
+{
+    (void)state;
+    rados_t c = connected(), far = far_connected();
+    struct event e = {.seen = 0};
+    struct hf_rbd_lib l;
+    hf_rbd_lib_init(&l, c);
+    put_image(far, "dropped");
+    l.stop = after_a_while;
+    l.arg = &e;
+    is(copy(&l, "dropped"), HF_CANCELLED, "nobody waits for it");
+    nothing_is_here(c, "dropped");
+    rados_shutdown(far);
+    rados_shutdown(c);
+}
+
 static void tear_out(void *arg, uint64_t done, uint64_t total)
 {
     struct event *e = arg;
@@ -272,7 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_is_copied),       cmocka_unit_test(what_is_not_what_was_brought_in),
         cmocka_unit_test(who_reads_writes_nothing), cmocka_unit_test(an_image_that_goes),
-        cmocka_unit_test(a_cluster_that_hangs),
+        cmocka_unit_test(nobody_wants_it_any_more), cmocka_unit_test(a_cluster_that_hangs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,9 @@ struct hf_image_source {
     const char *format;      /* "qcow2" or "raw" */
     const char *server_pool; /* Ceph: cloned from this pool of its cluster; "" or NULL: it is not */
     const struct hf_image_server *server; /* Ceph: copied from there; NULL: it is not */
+    /* On the loop, now and then, with the callbacks' arg; false: what takes long may end with CANCELLED.
+     * NULL: it is wanted. */
+    bool (*wanted)(void *arg);
 };
 
 struct hf_image_info {

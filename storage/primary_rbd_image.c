@@ -19,7 +19,7 @@
 static bool image_stop(void *arg)
 {
     struct hf_rbd_call *c = arg;
-    return hf_job_expired(&c->job);
+    return hf_job_expired(&c->job) || atomic_load(&c->unwanted);
 }
 
 /* The pool keeps raw content: what is compressed or sparse in a qcow2 is unfolded beside it. */
@@ -142,6 +142,14 @@ static void image_done(struct hf_job *job, hf_status st)
     c->image_cb(c->arg, st, hf_ok(st) ? &c->info : NULL);
 }
 
+static void image_note(struct hf_job *job)
+{
+    struct hf_rbd_call *c = hf_rbd_call_of(job);
+    hf_rbd_call_note(job);
+    if (c->wanted && !c->wanted(c->arg))
+        atomic_store(&c->unwanted, true);
+}
+
 static void keep_server(struct hf_rbd_call *c, const struct hf_image_server *s)
 {
     char mon_host[HF_CEPH_MON_HOST_MAX];
@@ -168,7 +176,8 @@ void hf_primary_rbd_cache_image(struct hf_primary *p, const struct hf_image_sour
                                 hf_primary_image_cb cb, void *arg)
 {
     struct hf_rbd_call *c = hf_rbd_call_new(p, run_image, image_done, arg);
-    c->job.note = hf_rbd_call_note;
+    c->job.note = image_note;
+    c->wanted = src->wanted;
     c->image_cb = cb;
     c->progress = progress;
     c->url = hf_strdup(src->url);

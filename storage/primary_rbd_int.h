@@ -48,6 +48,8 @@ struct hf_rbd_call {
     struct hf_rados_access server; /* own strings; of a cluster to copy from, else mon_host NULL */
     struct hf_image_info info;
     _Atomic uint64_t done_bytes, total_bytes;
+    bool (*wanted)(void *arg);
+    atomic_bool unwanted;
     /* volumes */
     hf_primary_cb cb;
     bool path_ok;
