@@ -227,7 +227,8 @@ struct fake_run *host_find_run(struct fake_host *h, const char *instance);
 void host_report_image(struct fake_host *h, const Holdfast__V1__ImageReport *r);
 /* The guest powers itself off (or crashes). */
 void host_guest_ends(struct fake_host *h, unsigned n);
-/* Its keeper has killed instance n, as the last good renewal on this storage began so long ago. */
+/* Its keeper has killed instance n, as the last good renewal on this storage began so long ago; the storage is
+ * not good there until it is assigned anew. */
 void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uuid, int64_t age_ms);
 /* It has killed instance n, as a cluster refuses its client. */
 void host_client_refused(struct fake_host *h, unsigned n);

@@ -193,6 +193,24 @@ void host_guest_ends(struct fake_host *h, unsigned n)
     tombstone(h, r, "the guest powered off", false, true);
 }
 
+static void report_storage(struct fake_host *h, const char *uuid, bool ok)
+{
+    Holdfast__V1__StorageReport m = HOLDFAST__V1__STORAGE_REPORT__INIT;
+    m.primary_storage_uuid = (char *)uuid;
+    m.ok = ok;
+    if (!ok)
+        m.message = (char *)"its lease was lost here";
+    m.total_bytes = 100 * GIB;
+    m.available_bytes = 80 * GIB;
+    char *client = h->client_address;
+    m.client_addresses = &client;
+    m.n_client_addresses = client[0] != '\0';
+    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
+    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
+    msg.storage = &m;
+    send_body(h, &msg);
+}
+
 void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uuid, int64_t age_ms)
 {
     char uuid[HF_UUID_STR];
@@ -204,6 +222,7 @@ void host_loses_storage(struct fake_host *h, unsigned n, const char *storage_uui
     lost.age_ms = age_ms;
     r->live = r->incoming = r->filled = false;
     r->state = HOLDFAST__V1__INSTANCE_REPORT__STATE__STOPPED;
+    report_storage(h, storage_uuid, false);
     report(h, r, "ended by the keeper", false, false, &lost, false);
 }
 
@@ -360,22 +379,6 @@ static void turn_run(struct fake_host *h, struct fake_run *r)
 
 /* --- what the leader says --- */
 
-static void report_storage(struct fake_host *h, const Holdfast__V1__StorageAssignment *a)
-{
-    Holdfast__V1__StorageReport m = HOLDFAST__V1__STORAGE_REPORT__INIT;
-    m.primary_storage_uuid = a->uuid;
-    m.ok = true;
-    m.total_bytes = 100 * GIB;
-    m.available_bytes = 80 * GIB;
-    char *client = h->client_address;
-    m.client_addresses = &client;
-    m.n_client_addresses = client[0] != '\0';
-    Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
-    msg.body_case = HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE;
-    msg.storage = &m;
-    send_body(h, &msg);
-}
-
 void host_report_image(struct fake_host *h, const Holdfast__V1__ImageReport *r)
 {
     Holdfast__V1__HostMessage msg = HOLDFAST__V1__HOST_MESSAGE__INIT;
@@ -431,7 +434,7 @@ static void take_assignment(struct fake_host *h, const Holdfast__V1__Assignment 
 {
     switch (a->object_case) {
     case HOLDFAST__V1__ASSIGNMENT__OBJECT_STORAGE:
-        report_storage(h, a->storage);
+        report_storage(h, a->storage->uuid, true);
         if (strcmp(a->storage->uuid, SHARED) == 0)
             h->session = a->storage->session;
         break;

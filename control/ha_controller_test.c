@@ -5,6 +5,8 @@
 #include "control/cloud_testing.h"
 #include "control/fence_confirm.h"
 #include "control/fence_object.h"
+#include "control/host_facts.h"
+#include "control/storage_controller.h"
 #include "ha/ha_timing.h"
 
 #define STATE(name) HOLDFAST__V1__INSTANCE_STATUS__STATE__##name
@@ -395,6 +397,7 @@ static void a_lost_storage_leaves_a_record(void **state)
     host_loses_storage(&c->hosts[0], 4, SHARED, age_ms);
     cloud_run(c, 5000);
     assert_int_equal(instance_run(c, 1), 2);
+    assert_int_not_equal(instance_host(c, 1), 0); /* though that is the emptiest */
     assert_int_equal(instance_state(c, 1), STATE(RUNNING));
     Holdfast__V1__Failover *f = failover_of(c, 1);
     assert_string_equal(f->evidence, "storage lost");
@@ -419,6 +422,26 @@ static void a_lost_storage_leaves_a_record(void **state)
     assert_string_equal(f->outcome, "stopped with its storage");
     free_message(f);
     assert_false(is_fenced(c, 0, 1));
+}
+
+/* What a host says of a storage counts before it is written: what was lost there is placed in the same
+ * breath. */
+static void a_storage_that_was_just_lost_is_not_placed_on(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    struct hf_controllers *leader = leader_control(c)->controllers;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(leader->world, HOST, Host, c->hosts[0].uuid);
+    Holdfast__V1__StorageReport r = HOLDFAST__V1__STORAGE_REPORT__INIT;
+    assert_null(hf_facts_storage_objection(leader->world, h, SHARED));
+    r.primary_storage_uuid = (char *)SHARED;
+    r.message = (char *)"its lease was lost here";
+    hf_storage_report(leader, h->meta->uuid, h->status->epoch, &r);
+    char *why = hf_facts_storage_objection(leader->world, h, SHARED);
+    assert_string_equal(why, "primary storage 'shared': its lease was lost here");
+    free(why);
+    h = HF_WORLD_GET(leader->world, HOST, Host, c->hosts[1].uuid);
+    assert_null(hf_facts_storage_objection(leader->world, h, SHARED));
 }
 
 static void a_refused_client_leaves_a_record(void **state)
@@ -532,6 +555,7 @@ int main(void)
         TEST(silence_counts_only_behind_the_mark),
         TEST(a_closed_storage_gets_a_new_session),
         TEST(a_lost_storage_leaves_a_record),
+        TEST(a_storage_that_was_just_lost_is_not_placed_on),
         TEST(a_refused_client_leaves_a_record),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),

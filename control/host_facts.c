@@ -11,6 +11,7 @@
 #include "control/drain_record.h"
 #include "control/placement_guard.h"
 #include "control/settings.h"
+#include "control/storage_controller.h"
 #include "control/storage_kind.h"
 #include "holdfast/v1/infra.pb-c.h"
 #include "holdfast/v1/network.pb-c.h"
@@ -236,11 +237,13 @@ char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__H
     const Holdfast__V1__PrimaryStorageStatus__HostView *v = view_of(ps, h->meta->uuid);
     if (v == NULL)
         return hf_printf("it has not reported primary storage '%s' yet", ps->meta->name);
-    return v->ok ? NULL : hf_printf("primary storage '%s': %s", ps->meta->name, v->message);
+    const char *bad = v->ok ? hf_storage_said_bad(w, storage_uuid, h->meta->uuid) : v->message;
+    return bad == NULL ? NULL : hf_printf("primary storage '%s': %s", ps->meta->name, bad);
 }
 
 /* Rule 15: once a run is there, a fence must be able to tell the cluster whom to refuse. */
-static char *clients_objection(const struct hf_world *w, const Holdfast__V1__Host *h, const char *storage_uuid)
+static char *clients_objection(const struct hf_world *w, const Holdfast__V1__Host *h,
+                               const char *storage_uuid)
 {
     const Holdfast__V1__PrimaryStorage *ps = HF_WORLD_GET(w, PRIMARY_STORAGE, PrimaryStorage, storage_uuid);
     const Holdfast__V1__HostStatus__StorageClients *c = hf_storage_clients(h->status, storage_uuid);

@@ -108,6 +108,16 @@ void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t
     hf_controllers_mark(c, o);
 }
 
+const char *hf_storage_said_bad(const struct hf_world *w, const char *storage_uuid, const char *host_uuid)
+{
+    const struct hf_world_object *o = hf_world_find(w, HOLDFAST__V1__KIND__PRIMARY_STORAGE, storage_uuid);
+    const struct storage_memory *mem = o != NULL ? o->memory : NULL;
+    for (size_t i = 0; mem != NULL && i < mem->n; i++)
+        if (strcmp(mem->words[i].host_uuid, host_uuid) == 0)
+            return mem->words[i].ok ? NULL : mem->words[i].message;
+    return NULL;
+}
+
 /* --- where the hosts are seen --- */
 
 static bool all_known(const Holdfast__V1__HostStatus *st, const char *storage_uuid, const struct host_word *w)

@@ -312,6 +312,33 @@ static void the_keeper_closes_the_epoch_by_itself(void **state)
     world_free(w);
 }
 
+/* What a check found before a storage was lost is not what the next life begins with. */
+static void a_lost_storage_is_not_good_before_the_next_check(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_sim_faults *faults = hf_disk_sim_faults(w->shared);
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    assert_true(world_storage(w, SHARED)->ok);
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_CHECK, HF_TIMEOUT, "it does not answer", UINT_MAX);
+    hf_keeper_sim_lose_leases(w->keeper_sim);
+    world_step(w, 100);
+    assert_false(world_storage(w, SHARED)->ok);
+    world_step(w, 1000);
+    world_forget(w);
+    world_welcome(w, 2);
+    world_base(w);
+    world_synced(w);
+    world_step(w, 1100);
+    assert_int_equal(hf_keeper_sim_epoch(w->keeper_sim), 2);
+    assert_false(world_storage(w, SHARED)->ok);
+    hf_sim_clear_faults(faults);
+    world_step(w, 20000);
+    assert_true(world_storage(w, SHARED)->ok);
+    world_free(w);
+}
+
 static void everything_is_reported_anew_on_a_new_stream(void **state)
 {
     struct world *w = world_attached();
@@ -505,6 +532,7 @@ int main(void)
         cmocka_unit_test(end_epoch_waits_for_a_start_under_way),
         cmocka_unit_test(end_epoch_waits_for_a_start_that_hangs),
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
+        cmocka_unit_test(a_lost_storage_is_not_good_before_the_next_check),
         cmocka_unit_test(everything_is_reported_anew_on_a_new_stream),
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),
         cmocka_unit_test(a_changed_watchdog_is_said_at_once),

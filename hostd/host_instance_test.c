@@ -128,6 +128,34 @@ static void a_lost_volume_holds_the_start(void **state)
     world_free(w);
 }
 
+/* The storage went bad between the leader's choice and the start: elsewhere it may be good. */
+static void a_start_that_waits_long_for_its_storage_is_given_back(void **state)
+{
+    struct world *w = world_attached();
+    struct hf_sim_faults *faults = hf_disk_sim_faults(w->shared);
+    (void)state;
+    hf_sim_set_error(faults, HF_PRIMARY_SIM_CHECK, HF_IO, "it is out", UINT_MAX);
+    world_step(w, 15000);
+    assert_false(world_storage(w, SHARED)->ok);
+    world_instance(w, (struct order){0});
+    world_step(w, 15000);
+    assert_state(w, VM1, STATE(PREPARING));
+    assert_non_null(strstr(world_report(w, VM1)->blocked, "it is out"));
+    world_step(w, 15000);
+    assert_state(w, VM1, STATE(STOPPED));
+    assert_true(world_report(w, VM1)->failed);
+    assert_non_null(strstr(world_report(w, VM1)->message, "it is out"));
+    assert_promise(w, 1);
+    assert_int_equal(world_starts(w), 0);
+    /* One that comes back in time is waited for. */
+    world_instance(w, (struct order){.run = 2});
+    world_step(w, 5000);
+    hf_sim_clear_faults(faults);
+    world_step(w, 25000);
+    assert_state(w, VM1, STATE(RUNNING));
+    world_free(w);
+}
+
 static void a_start_that_fails(void **state)
 {
     struct world *w = world_attached();
@@ -275,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_closed_storage_is_opened_in_its_next_session),
         cmocka_unit_test(a_start_that_hangs_is_not_stopped),
         cmocka_unit_test(a_start_that_hangs_outlives_a_lease),
+        cmocka_unit_test(a_start_that_waits_long_for_its_storage_is_given_back),
         cmocka_unit_test(a_start_that_fails),
         cmocka_unit_test(a_start_that_fails_behind_the_gate_is_not_tried_again),
         cmocka_unit_test(a_permit_that_is_forgotten_is_asked_for_again),

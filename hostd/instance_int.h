@@ -113,7 +113,8 @@ struct hf_instance_rec {
     unsigned side_calls; /* under way beside the step */
     bool starting;       /* the order to start is under way */
     bool unverified;     /* tombstoned while the order was under way: verified once more before it counts */
-    bool waits_for_records; /* a wake ends the wait */
+    bool waits_for_records;    /* a wake ends the wait */
+    int64_t storage_wanted_ms; /* its start has waited for a storage to be good since then; 0: it does not */
     struct hf_timer timer;
     struct hf_backoff backoff;
 

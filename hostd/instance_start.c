@@ -23,6 +23,7 @@
 #include "hostd/storage_rec.h"
 
 #define VOLUME_DEADLINE_MS 60000
+#define STORAGE_WAIT_MS    20000 /* for one that is not good; two checks go by */
 #define RECORDS_RECHECK_MS 10000 /* records tell when they change; this is for the case that nobody did */
 #define PATH_LEN           4096
 
@@ -46,11 +47,22 @@ static struct hf_storage_rec *storage_of(struct hf_instance_rec *r, const char *
 }
 
 /* It could wait here for as long as the host's other instances live; elsewhere it can run. */
-static void give_back(struct hf_instance_rec *r, const char *storage)
+static void give_back(struct hf_instance_rec *r, const char *storage, const char *why)
 {
-    char *why = hf_printf("primary storage %s: %s", storage, HF_STORAGE_CLOSED);
-    hf_instance_end_run(r, false, HF_END_START_FAILED, why);
-    free(why);
+    char *text = hf_printf("primary storage %s: %s", storage, why);
+    hf_instance_end_run(r, false, HF_END_START_FAILED, text);
+    free(text);
+}
+
+static enum outcome wait_for_storage(struct hf_instance_rec *r, const char *storage, const char *why)
+{
+    int64_t now = hf_env_now_ms(r->host->d.env);
+    if (r->storage_wanted_ms == 0)
+        r->storage_wanted_ms = now;
+    if (now - r->storage_wanted_ms < STORAGE_WAIT_MS)
+        return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s: %s", storage, why));
+    give_back(r, storage, why);
+    return WAITS;
 }
 
 static enum outcome storages_ready(struct hf_instance_rec *r)
@@ -62,12 +74,13 @@ static enum outcome storages_ready(struct hf_instance_rec *r)
             return wait_for_records(
                 r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s is not assigned to this host", id));
         if (hf_storage_rec_closed(s)) {
-            give_back(r, id);
+            give_back(r, id, HF_STORAGE_CLOSED);
             return WAITS;
         }
         if (!hf_storage_rec_ok(s, &why))
-            return wait_for_records(r, NULL, hf_error(HF_UNAVAILABLE, "primary storage %s: %s", id, why));
+            return wait_for_storage(r, id, why);
     }
+    r->storage_wanted_ms = 0;
     return READY;
 }
 

@@ -16,7 +16,7 @@ struct hf_storage_rec {
     struct hf_primary *primary; /* NULL: could not be opened (message says why) */
     /* the check */
     bool checking, checked, ok, dead;
-    bool check_again; /* right after the one under way: it is reached in another way now */
+    bool check_again; /* what the one under way finds does not count, and another one follows */
     bool was_ok;      /* at least once */
     unsigned calls;
     char *message;
@@ -26,6 +26,7 @@ struct hf_storage_rec {
     struct hf_timer timer;
     /* the lease */
     bool leased, leasing;
+    bool lost;   /* the keeper says so, in this session or this life */
     bool closed; /* in its session: no start here before the next one */
     struct hf_timer lease_timer;
     struct hf_backoff backoff;
@@ -44,6 +45,8 @@ bool hf_storage_call_end(struct hf_storage_rec *r);
 
 /* What the leader is to know of it now. */
 void hf_storage_rec_report(struct hf_storage_rec *r);
+/* What was found of it does not count any more: it is not good until a check from now on has found it so. */
+void hf_storage_rec_doubt(struct hf_storage_rec *r);
 
 /* --- storage_lease.c --- */
 

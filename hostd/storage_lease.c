@@ -60,17 +60,21 @@ void hf_storage_want_lease(struct hf_storage_rec *r)
 }
 
 /* The keeper has lost its lease: it permits nothing there any more. Said, so that the leader places what
- * needs it elsewhere. */
+ * needs it elsewhere. In the next session, or the next life, what a check had found before is not believed
+ * any more either: that may have been long before the storage was lost. */
 void hf_storage_see_closed(struct hf_storage_rec *r)
 {
     const struct hf_host_view *v = &r->host->view;
-    bool closed = false;
-    for (size_t i = 0; i < v->n_storages && r->place.heartbeat && !v->epoch_closed; i++)
-        closed |= v->storages[i].closed && hf_uuid_equal(&v->storages[i].uuid, &r->place.uuid);
-    if (closed == r->closed)
-        return;
+    bool lost = false;
+    for (size_t i = 0; i < v->n_storages && r->place.heartbeat; i++)
+        lost |= v->storages[i].closed && hf_uuid_equal(&v->storages[i].uuid, &r->place.uuid);
+    bool closed = lost && !v->epoch_closed, news = closed != r->closed || (lost && !r->lost);
+    if (lost && !r->lost)
+        hf_storage_rec_doubt(r);
+    r->lost = lost;
     r->closed = closed;
-    hf_storage_rec_report(r);
+    if (news)
+        hf_storage_rec_report(r);
 }
 
 /* Nobody waits for the answer: a lease that stays a little longer harms nothing. */

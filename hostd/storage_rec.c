@@ -129,6 +129,11 @@ static void on_check(void *arg, hf_status st, const struct hf_capacity *c)
     if (!hf_storage_call_end(r))
         return;
     r->checking = false;
+    if (r->check_again) {
+        r->check_again = false;
+        check(r);
+        return;
+    }
     r->checked = true;
     r->ok = hf_ok(st);
     bool same_text = r->message && strcmp(r->message, hf_status_message(st)) == 0;
@@ -141,8 +146,7 @@ static void on_check(void *arg, hf_status st, const struct hf_capacity *c)
     bool moved = judge_addresses(r);
     if (!was_known || was_ok != r->ok || (!r->ok && !same_text) || moved || worth_a_report(r))
         hf_storage_rec_report(r);
-    hf_timer_start(r->host->d.env, &r->timer, r->check_again ? 0 : HF_STORAGE_CHECK_MS, check, r);
-    r->check_again = false;
+    hf_timer_start(r->host->d.env, &r->timer, HF_STORAGE_CHECK_MS, check, r);
     r->was_ok |= r->ok;
     if (r->ok && (!was_known || !was_ok))
         hf_host_tick_all(r->host);
@@ -157,6 +161,17 @@ static void check(void *arg)
     r->checking = true;
     hf_storage_call_begin(r);
     r->primary->ops->check(r->primary, HF_STORAGE_CHECK_DEADLINE_MS, on_check, r);
+}
+
+void hf_storage_rec_doubt(struct hf_storage_rec *r)
+{
+    if (!r->checked || !r->primary)
+        return;
+    r->ok = false;
+    free(r->message);
+    r->message = hf_strdup("its lease was lost here, and no check since then has found it good");
+    r->check_again = r->checking;
+    check(r);
 }
 
 /* --- assignments --- */
@@ -318,10 +333,16 @@ void hf_storage_recs_report(struct hf_host *h)
         hf_storage_rec_report(r);
 }
 
+void hf_storage_recs_see_closed(struct hf_host *h)
+{
+    for (struct hf_storage_rec *r = h->storages; r; r = r->next)
+        hf_storage_see_closed(r);
+}
+
 void hf_storage_recs_tick(struct hf_host *h)
 {
+    hf_storage_recs_see_closed(h);
     for (struct hf_storage_rec *r = h->storages; r; r = r->next) {
-        hf_storage_see_closed(r);
         hf_storage_want_lease(r);
         hf_storage_want_reader(r);
     }

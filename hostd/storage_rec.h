@@ -30,6 +30,7 @@ bool hf_storage_rec_heartbeat(const struct hf_storage_rec *r);
 void hf_storage_recs_sweep(struct hf_host *h, uint64_t sync);
 void hf_storage_recs_report(struct hf_host *h);
 void hf_storage_recs_report_leases(struct hf_host *h);
+void hf_storage_recs_see_closed(struct hf_host *h);
 void hf_storage_recs_tick(struct hf_host *h);
 void hf_storage_recs_stop(struct hf_host *h);
 void hf_storage_recs_free(struct hf_host *h);

@@ -31,6 +31,7 @@ static void a_pool_that_vanishes(void **state)
     ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
     assert_int_equal(rados_wait_for_latest_osdmap(admin), 0);
     assert_int_equal(rados_pool_delete(admin, v.pool), 0);
+    assert_int_equal(rados_wait_for_latest_osdmap(c), 0); /* before that it may still be served */
     is(lib.rbd.ops->stat(&lib.rbd, &v, &stat), HF_UNAVAILABLE, "no pool 'short-lived'");
     is(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted), HF_UNAVAILABLE, "no pool 'short-lived'");
     is(hf_rbd_delete(&lib.rbd, &v), HF_UNAVAILABLE, "no pool 'short-lived'");
