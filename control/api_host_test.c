@@ -199,19 +199,8 @@ static void block(struct api_world *w, unsigned host)
 
 static void put_ceph(struct cloud *c)
 {
-    char *monitors[] = {(char *)"10.0.0.1"};
-    Holdfast__V1__Meta meta = meta_of(CEPH, "ceph-1");
     Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
-    Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
-    Holdfast__V1__PrimaryStorage s = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
-    ceph.monitors = monitors;
-    ceph.n_monitors = 1;
-    spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
-    spec.zone_uuid = (char *)ZONE;
-    spec.ceph = &ceph;
-    s.meta = &meta;
-    s.spec = &spec;
-    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+    cloud_put_ceph(c, CEPH, "ceph-1", "10.0.0.1", &ceph);
 }
 
 static void refused_deletion(struct api_world *w, unsigned host, const char *says)

@@ -93,8 +93,10 @@ static hf_status check_state(const Image *m)
     return HF_STATUS_OK;
 }
 
-static hf_status begin(struct hf_draft *d, const Holdfast__V1__BeginImageUploadRequest *r, Image *m)
+static hf_status begin(struct hf_draft *d, Image *m)
 {
+    const Holdfast__V1__BeginImageUploadRequest *r =
+        (const Holdfast__V1__BeginImageUploadRequest *)d->call->request;
     HF_TRY(check_state(m));
     have_upload(d->call, m, r->lost_node_id);
     Upload *u = m->status->upload;
@@ -109,12 +111,18 @@ static hf_status begin(struct hf_draft *d, const Holdfast__V1__BeginImageUploadR
     return HF_STATUS_OK;
 }
 
-static Image *find_image(const struct hf_store *s, const char *uuid, hf_status *ret_st)
+/* What a call makes of the image that it names. */
+static hf_status change_image(struct hf_api_call *c, const struct hf_store *s, struct hf_txn *t,
+                              const char *uuid, hf_status (*change)(struct hf_draft *d, Image *m))
 {
-    Image *m = (Image *)hf_lookup_message(s, HOLDFAST__V1__KIND__IMAGE, uuid, "", ret_st);
+    struct hf_draft d = hf_draft_begin(c, s, t);
+    hf_status st = HF_STATUS_OK;
+    Image *m = (Image *)hf_lookup_message(s, HOLDFAST__V1__KIND__IMAGE, uuid, "", &st);
     if (m == NULL)
-        *ret_st = hf_wrap(*ret_st, "upload image");
-    return m;
+        return hf_wrap(st, "upload image");
+    st = hf_wrap(change(&d, m), "upload image '%s'", m->meta->name);
+    holdfast__v1__image__free_unpacked(m, NULL);
+    return st;
 }
 
 static hf_status build_begin(void *arg, const struct hf_store *s, struct hf_txn *t)
@@ -122,14 +130,7 @@ static hf_status build_begin(void *arg, const struct hf_store *s, struct hf_txn 
     struct hf_api_call *c = arg;
     const Holdfast__V1__BeginImageUploadRequest *r =
         (const Holdfast__V1__BeginImageUploadRequest *)c->request;
-    struct hf_draft d = hf_draft_begin(c, s, t);
-    hf_status st = HF_STATUS_OK;
-    Image *m = find_image(s, r->uuid, &st);
-    if (m == NULL)
-        return st;
-    st = hf_wrap(begin(&d, r, m), "upload image '%s'", m->meta->name);
-    holdfast__v1__image__free_unpacked(m, NULL);
-    return st;
+    return change_image(c, s, t, r->uuid, begin);
 }
 
 void hf_handle_begin_image_upload(struct hf_api_call *c)
@@ -196,14 +197,7 @@ static hf_status build_finish(void *arg, const struct hf_store *s, struct hf_txn
     struct hf_api_call *c = arg;
     const Holdfast__V1__FinishImageUploadRequest *r =
         (const Holdfast__V1__FinishImageUploadRequest *)c->request;
-    struct hf_draft d = hf_draft_begin(c, s, t);
-    hf_status st = HF_STATUS_OK;
-    Image *m = find_image(s, r->uuid, &st);
-    if (m == NULL)
-        return st;
-    st = hf_wrap(finish(&d, m), "upload image '%s'", m->meta->name);
-    holdfast__v1__image__free_unpacked(m, NULL);
-    return st;
+    return change_image(c, s, t, r->uuid, finish);
 }
 
 void hf_handle_finish_image_upload(struct hf_api_call *c)

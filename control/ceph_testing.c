@@ -130,24 +130,13 @@ static const struct hf_ceph_runner_ops played_ops = {.ask = ask};
 
 void ceph_put_storage(struct cloud *c)
 {
-    char *monitors[] = {(char *)"10.0.0.1"};
-    Holdfast__V1__Meta meta = meta_of(STORAGE, "ceph");
     Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
-    Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
-    Holdfast__V1__PrimaryStorage s = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
-    ceph.monitors = monitors;
-    ceph.n_monitors = 1;
     ceph.user = (char *)"admin";
     ceph.key = (char *)KEY;
     ceph.image_pool = (char *)"pri-c-" STORAGE;
     ceph.root_pool = (char *)"mine";
     ceph.data_pool = (char *)"pri-v-d-" STORAGE;
-    spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
-    spec.zone_uuid = (char *)ZONE;
-    spec.ceph = &ceph;
-    s.meta = &meta;
-    s.spec = &spec;
-    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+    cloud_put_ceph(c, STORAGE, "ceph", "10.0.0.1", &ceph);
 }
 
 void ceph_attach(struct cloud *c, bool yes)

@@ -176,6 +176,23 @@ enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m)
     return cloud_put_both(c, m, NULL);
 }
 
+void cloud_put_ceph(struct cloud *c, const char *uuid, const char *name, const char *monitor,
+                    Holdfast__V1__CephCluster *ceph)
+{
+    char *monitors[] = {(char *)monitor};
+    Holdfast__V1__Meta meta = meta_of(uuid, name);
+    Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
+    Holdfast__V1__PrimaryStorage s = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
+    ceph->monitors = monitors;
+    ceph->n_monitors = 1;
+    spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
+    spec.zone_uuid = (char *)ZONE;
+    spec.ceph = ceph;
+    s.meta = &meta;
+    s.spec = &spec;
+    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+}
+
 enum hf_code cloud_delete(struct cloud *c, uint32_t kind, const char *uuid)
 {
     (void)kind;

@@ -170,6 +170,9 @@ const struct hf_store *leader_store(struct cloud *c);
 /* Applies a transaction with this object: created, or replaced whatever its revision. Returns how apply
  * decided. */
 enum hf_code cloud_put(struct cloud *c, ProtobufCMessage *m);
+/* A primary storage of type Ceph, reached by one monitor; what else ceph says stays. */
+void cloud_put_ceph(struct cloud *c, const char *uuid, const char *name, const char *monitor,
+                    Holdfast__V1__CephCluster *ceph);
 enum hf_code cloud_put_both(struct cloud *c, ProtobufCMessage *a,
                             ProtobufCMessage *b); /* in one transaction */
 /* Between these, puts are gathered and applied as one transaction at the end. */

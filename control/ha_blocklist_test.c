@@ -276,25 +276,15 @@ static const struct hf_ceph_runner_ops ops = {.ask = ask};
 
 static void put_ceph(struct cloud *c, const char *uuid, const char *name, const char *monitor)
 {
-    char *monitors[] = {(char *)monitor}, fsid[40];
+    char fsid[40];
     snprintf(fsid, sizeof fsid, "fsid-of-%s", monitor);
-    Holdfast__V1__Meta meta = meta_of(uuid, name);
     Holdfast__V1__CephCluster ceph = HOLDFAST__V1__CEPH_CLUSTER__INIT;
-    Holdfast__V1__PrimaryStorageSpec spec = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__INIT;
-    Holdfast__V1__PrimaryStorage s = HOLDFAST__V1__PRIMARY_STORAGE__INIT;
-    ceph.monitors = monitors;
-    ceph.n_monitors = 1;
     ceph.cephx_off = true;
     ceph.fsid = fsid;
     ceph.image_pool = "images";
     ceph.root_pool = "roots";
     ceph.data_pool = "datas";
-    spec.type = HOLDFAST__V1__PRIMARY_STORAGE_SPEC__TYPE__CEPH;
-    spec.zone_uuid = (char *)ZONE;
-    spec.ceph = &ceph;
-    s.meta = &meta;
-    s.spec = &spec;
-    assert_int_equal(cloud_put(c, &s.base), HF_OK);
+    cloud_put_ceph(c, uuid, name, monitor, &ceph);
 }
 
 static void put_on_disk(struct scene *s, Holdfast__V1__Takeover takeover, const char *second)
