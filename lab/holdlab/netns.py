@@ -49,7 +49,9 @@ def unmount_if_unused():
 
 
 def bridge(namespace, name, address=None):
-    run("ip", "-n", namespace, "link", "add", name, "type", "bridge", "forward_delay", "0", "stp_state", "0",
+    """Its MAC is its own: one that follows the lowest of its ports changes with them, and who knew the old one loses it for half a minute."""
+    mac = ":".join(f"{b:02x}" for b in (0x02, *os.urandom(5)))
+    run("ip", "-n", namespace, "link", "add", name, "address", mac, "type", "bridge", "forward_delay", "0", "stp_state", "0",
         "mcast_snooping", "0")
     if address:
         run("ip", "-n", namespace, "addr", "add", address, "dev", name)
