@@ -411,11 +411,18 @@ static void ask_wait(struct sim_setup_slot *slot)
     sim_setup_call(slot, "Operation", "WaitOperation", &r.base);
 }
 
+/* A host that has just been added may have to attach once more, and the operation does not wait for it. */
+static bool starts_later(const Operation *op)
+{
+    return op->state == HOLDFAST__V1__OPERATION__STATE__FAILED &&
+           strstr(op->error_message, "being NeverStop, it starts as soon as there is room") != NULL;
+}
+
 static bool took_end(struct sim_setup *s, unsigned i, const ProtobufCMessage *m)
 {
     (void)i;
     const Operation *op = (const Operation *)(const void *)m;
-    if (op->state == HOLDFAST__V1__OPERATION__STATE__SUCCEEDED)
+    if (op->state == HOLDFAST__V1__OPERATION__STATE__SUCCEEDED || starts_later(op))
         return true;
     snprintf(s->waits_for, sizeof s->waits_for, "%s of '%s': %s", op->verb, op->target_name, op->step);
     if (op->state != HOLDFAST__V1__OPERATION__STATE__RUNNING)
