@@ -38,11 +38,14 @@ static Holdfast__V1__InstanceStatus *status_of(Holdfast__V1__Instance *i)
     return i->status;
 }
 
+/* A guest that ran well and was then stopped by its disk, or seen no more, begins again with short pauses. */
 static bool set_state(Holdfast__V1__Instance *i, state_t state, int64_t wall_ms)
 {
     Holdfast__V1__InstanceStatus *st = status_of(i);
     if (st->state == state)
         return false;
+    if (st->state == STATE(RUNNING) && wall_ms - st->state_since_ms >= HF_RUN_GOOD_MS)
+        st->start_failures = 0;
     st->state = state;
     st->state_since_ms = wall_ms;
     return true;

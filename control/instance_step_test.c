@@ -234,6 +234,27 @@ static void back_off_grows_and_a_good_run_clears_it(void **state)
     holdfast__v1__instance__free_unpacked(i, NULL);
 }
 
+/* A disk that fails stops the guest first (PAUSED), and its run is ended soon after. */
+static void a_good_run_counts_though_it_ended_paused(void **state)
+{
+    (void)state;
+    struct hf_instance_facts f = {.never_stop = true};
+    Holdfast__V1__InstanceReport refused = HOLDFAST__V1__INSTANCE_REPORT__INIT;
+    refused.client_refused = true;
+    Instance *i = placed();
+    i->status->start_failures = 5;
+    see(i, SEEN(RUNNING), NOW, &f, NULL);
+    see(i, SEEN(PAUSED), NOW + HF_RUN_GOOD_MS, &f, NULL);
+    see(i, SEEN(STOPPED), NOW + HF_RUN_GOOD_MS + 1, &f, &refused);
+    assert_int_equal(i->status->start_failures, 1);
+    hf_instance_place(i, HOST, 2, NOW);
+    see(i, SEEN(RUNNING), NOW, &f, NULL);
+    see(i, SEEN(PAUSED), NOW + HF_RUN_GOOD_MS - 1, &f, NULL);
+    see(i, SEEN(STOPPED), NOW + HF_RUN_GOOD_MS, &f, &refused);
+    assert_int_equal(i->status->start_failures, 2);
+    holdfast__v1__instance__free_unpacked(i, NULL);
+}
+
 static void a_wall_clock_that_jumps_holds_no_start_up(void **state)
 {
     (void)state;
@@ -362,6 +383,7 @@ int main(void)
         cmocka_unit_test(an_end_leaves_power_on_only_when_it_is_to_start_again),
         cmocka_unit_test(the_last_of_too_many_ends_holds_it),
         cmocka_unit_test(back_off_grows_and_a_good_run_clears_it),
+        cmocka_unit_test(a_good_run_counts_though_it_ended_paused),
         cmocka_unit_test(a_wall_clock_that_jumps_holds_no_start_up),
         cmocka_unit_test(the_pin_of_a_host_ends_with_its_start),
         cmocka_unit_test(a_sentence_is_said_again_for_a_new_start),
