@@ -79,6 +79,8 @@
     X(MASS_LOSS_FENCED,        "rule 18",  "Many hosts lost at once are fenced like one.") \
     X(MAINTENANCE_IS_LOSS,     "rule 18",  "An empty host in maintenance is fenced for its silence like any other.") \
     X(NEVER_STOP_FORGOTTEN,    "ha",       "A NeverStop instance stays stopped when its host was fenced.") \
+    X(OLD_CHECK_BELIEVED,      "ha",       "A host that has lost a lease goes on saying what its last check had found of that storage.") \
+    X(OLD_WORD_BELIEVED,       "ha",       "What a host said of a storage before it attached again counts until it says something else.") \
     X(ADOPTS_NOTHING,          "restarts", "A host daemon that starts again does not ask the keeper which runs there are.") \
     /* the inequalities (ha/ha_timing_mutant.c) */ \
     X(TIMING_T_IS_FENCE,       "timing",   "T = L + K: the proof does not wait for the watchdog.") \

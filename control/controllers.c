@@ -278,6 +278,7 @@ static void attached(void *arg, const char *host_uuid, uint64_t epoch)
     if (!c->working)
         return;
     hf_ha_attached(c, host_uuid);
+    hf_storage_host_attached(c, host_uuid); /* before its runs are heard of */
     hf_host_assignments_attached(c->assignments, host_uuid, epoch);
     host_changed(c, host_uuid);
 }
@@ -304,7 +305,8 @@ static void report(void *arg, const char *host_uuid, uint64_t epoch, const Holdf
         hf_instance_take_report(c, host_uuid, m->instance);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_STORAGE:
-        hf_storage_report(c, host_uuid, epoch, m->storage);
+        if (hf_storage_report(c, host_uuid, epoch, m->storage))
+            host_changed(c, host_uuid);
         hf_image_server_report(c, host_uuid, m->storage);
         break;
     case HOLDFAST__V1__HOST_MESSAGE__BODY_IMAGE:

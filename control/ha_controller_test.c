@@ -444,6 +444,25 @@ static void a_storage_that_was_just_lost_is_not_placed_on(void **state)
     assert_null(hf_facts_storage_objection(leader->world, h, SHARED));
 }
 
+/* It may have lost the storage meanwhile, and its runs with it: those are told first. */
+static void a_word_on_a_storage_ends_with_the_stream(void **state)
+{
+    struct cloud *c = *state;
+    four_instances(c);
+    struct hf_controllers *leader = leader_control(c)->controllers;
+    const Holdfast__V1__Host *h = HF_WORLD_GET(leader->world, HOST, Host, c->hosts[0].uuid);
+    assert_null(hf_facts_storage_objection(leader->world, h, SHARED));
+    hf_storage_host_attached(leader, h->meta->uuid);
+    char *why = hf_facts_storage_objection(leader->world, h, SHARED);
+    assert_string_equal(why, "it has not reported primary storage 'shared' since it attached");
+    free(why);
+    Holdfast__V1__StorageReport r = HOLDFAST__V1__STORAGE_REPORT__INIT;
+    r.primary_storage_uuid = (char *)SHARED;
+    r.ok = true;
+    hf_storage_report(leader, h->meta->uuid, h->status->epoch, &r);
+    assert_null(hf_facts_storage_objection(leader->world, h, SHARED));
+}
+
 static void a_refused_client_leaves_a_record(void **state)
 {
     struct cloud *c = *state;
@@ -556,6 +575,7 @@ int main(void)
         TEST(a_closed_storage_gets_a_new_session),
         TEST(a_lost_storage_leaves_a_record),
         TEST(a_storage_that_was_just_lost_is_not_placed_on),
+        TEST(a_word_on_a_storage_ends_with_the_stream),
         TEST(a_refused_client_leaves_a_record),
         TEST(an_operators_word_frees_the_instances),
         TEST(a_host_that_hung_and_was_fenced_kills_and_returns),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/affinity_facts.h"
 #include "control/blocklist.h"
 #include "control/drain_record.h"
@@ -235,9 +236,12 @@ char *hf_facts_storage_objection(const struct hf_world *w, const Holdfast__V1__H
         return hf_printf("primary storage '%s': its epoch %" PRIu64 " is on the cluster's blocklist",
                          ps->meta->name, blocked);
     const Holdfast__V1__PrimaryStorageStatus__HostView *v = view_of(ps, h->meta->uuid);
-    if (v == NULL)
-        return hf_printf("it has not reported primary storage '%s' yet", ps->meta->name);
-    const char *bad = v->ok ? hf_storage_said_bad(w, storage_uuid, h->meta->uuid) : v->message;
+    const char *bad;
+    bool said = hf_storage_said(w, storage_uuid, h->meta->uuid, &bad) || HF_MUTANT(OLD_WORD_BELIEVED);
+    if (v == NULL || !said)
+        return hf_printf("it has not reported primary storage '%s' since it attached", ps->meta->name);
+    if (!v->ok)
+        bad = v->message;
     return bad == NULL ? NULL : hf_printf("primary storage '%s': %s", ps->meta->name, bad);
 }
 

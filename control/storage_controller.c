@@ -17,6 +17,7 @@ typedef Holdfast__V1__PrimaryStorageStatus__HostView View;
 
 struct host_word {
     char host_uuid[HF_UUID_STR];
+    bool old; /* the host has attached again since */
     bool ok;
     char *message;
     char *address, *network_problem;
@@ -79,23 +80,36 @@ static void take_clients(struct host_word *w, const Holdfast__V1__StorageReport 
         hf_pb_list_add(&w->clients, &w->n_clients, r->client_addresses[i]);
 }
 
-void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
+static struct host_word *word_of(const struct hf_world_object *o, const char *host_uuid)
+{
+    struct storage_memory *mem = o != NULL ? o->memory : NULL;
+    for (size_t i = 0; mem != NULL && i < mem->n; i++)
+        if (strcmp(mem->words[i].host_uuid, host_uuid) == 0)
+            return &mem->words[i];
+    return NULL;
+}
+
+static struct host_word *add_word(struct storage_memory *mem, const char *host_uuid)
+{
+    mem->words = hf_realloc_array(mem->words, mem->n + 1, sizeof *mem->words);
+    struct host_word *w = &mem->words[mem->n++];
+    *w = (struct host_word){0};
+    snprintf(w->host_uuid, HF_UUID_STR, "%s", host_uuid);
+    return w;
+}
+
+bool hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t epoch,
                        const Holdfast__V1__StorageReport *r)
 {
     struct hf_world_object *o =
         hf_world_find(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, r->primary_storage_uuid);
     if (o == NULL)
-        return;
-    struct storage_memory *mem = memory_of(o);
-    size_t i = 0;
-    while (i < mem->n && strcmp(mem->words[i].host_uuid, host_uuid) != 0)
-        i++;
-    if (i == mem->n) {
-        mem->words = hf_realloc_array(mem->words, mem->n + 1, sizeof *mem->words);
-        mem->words[mem->n++] = (struct host_word){0};
-        snprintf(mem->words[i].host_uuid, HF_UUID_STR, "%s", host_uuid);
-    }
-    struct host_word *w = &mem->words[i];
+        return false;
+    struct host_word *w = word_of(o, host_uuid);
+    bool first = w == NULL || w->old;
+    if (w == NULL)
+        w = add_word(memory_of(o), host_uuid);
+    w->old = false;
     w->ok = r->ok;
     take_text(&w->message, r->message);
     take_text(&w->address, r->address);
@@ -106,16 +120,27 @@ void hf_storage_report(struct hf_controllers *c, const char *host_uuid, uint64_t
     w->epoch = epoch;
     take_clients(w, r);
     hf_controllers_mark(c, o);
+    return first;
 }
 
-const char *hf_storage_said_bad(const struct hf_world *w, const char *storage_uuid, const char *host_uuid)
+void hf_storage_host_attached(struct hf_controllers *c, const char *host_uuid)
 {
-    const struct hf_world_object *o = hf_world_find(w, HOLDFAST__V1__KIND__PRIMARY_STORAGE, storage_uuid);
-    const struct storage_memory *mem = o != NULL ? o->memory : NULL;
-    for (size_t i = 0; mem != NULL && i < mem->n; i++)
-        if (strcmp(mem->words[i].host_uuid, host_uuid) == 0)
-            return mem->words[i].ok ? NULL : mem->words[i].message;
-    return NULL;
+    for (size_t k = 0; k < hf_world_count(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE); k++) {
+        struct host_word *w =
+            word_of(hf_world_at(c->world, HOLDFAST__V1__KIND__PRIMARY_STORAGE, k), host_uuid);
+        if (w != NULL)
+            w->old = true;
+    }
+}
+
+bool hf_storage_said(const struct hf_world *w, const char *storage_uuid, const char *host_uuid,
+                     const char **ret_bad)
+{
+    const struct host_word *word =
+        word_of(hf_world_find(w, HOLDFAST__V1__KIND__PRIMARY_STORAGE, storage_uuid), host_uuid);
+    bool said = word != NULL && !word->old;
+    *ret_bad = said && !word->ok ? word->message : NULL;
+    return said;
 }
 
 /* --- where the hosts are seen --- */
@@ -220,15 +245,6 @@ static enum news news_of_storage(const struct hf_controllers *c, const PrimarySt
         if (!attached_here(c, ps, st->hosts[i]->host_uuid))
             news = NEWS_NOW;
     return news;
-}
-
-static const struct host_word *word_of(const struct hf_world_object *o, const char *host_uuid)
-{
-    const struct storage_memory *mem = o->memory;
-    for (size_t i = 0; mem != NULL && i < mem->n; i++)
-        if (strcmp(mem->words[i].host_uuid, host_uuid) == 0)
-            return &mem->words[i];
-    return NULL;
 }
 
 char *hf_storage_network_problem(const struct hf_controllers *c, const Holdfast__V1__Host *h)

@@ -339,6 +339,31 @@ static void a_lost_storage_is_not_good_before_the_next_check(void **state)
     world_free(w);
 }
 
+/* Nor is it unknown when a daemon that has just started cannot end its first check. */
+static void a_lost_storage_is_said_before_the_first_check_ends(void **state)
+{
+    struct world *w = world_attached();
+    (void)state;
+    world_instance(w, (struct order){0});
+    world_step(w, 10000);
+    hf_disk_sim_hang(w->shared, true);
+    world_restart_hostd(w);
+    world_forget(w);
+    world_open(w);
+    world_welcome(w, 1);
+    world_base(w);
+    world_synced(w);
+    world_step(w, 1000);
+    assert_null(world_storage(w, SHARED));
+    hf_keeper_sim_lose_leases(w->keeper_sim);
+    world_step(w, 100);
+    assert_non_null(world_storage(w, SHARED));
+    assert_false(world_storage(w, SHARED)->ok);
+    hf_disk_sim_hang(w->shared, false);
+    world_step(w, 30000);
+    world_free(w);
+}
+
 static void everything_is_reported_anew_on_a_new_stream(void **state)
 {
     struct world *w = world_attached();
@@ -533,6 +558,7 @@ int main(void)
         cmocka_unit_test(end_epoch_waits_for_a_start_that_hangs),
         cmocka_unit_test(the_keeper_closes_the_epoch_by_itself),
         cmocka_unit_test(a_lost_storage_is_not_good_before_the_next_check),
+        cmocka_unit_test(a_lost_storage_is_said_before_the_first_check_ends),
         cmocka_unit_test(everything_is_reported_anew_on_a_new_stream),
         cmocka_unit_test(what_is_not_assigned_any_more_is_let_go_but_runs_live),
         cmocka_unit_test(a_changed_watchdog_is_said_at_once),

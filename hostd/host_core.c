@@ -202,8 +202,8 @@ static void on_view(void *arg, hf_status st, const struct hf_keeper_view *v)
     copy_view(h, v);
     h->view.known = true;
     note_foreign(h, was_foreign);
-    hf_storage_recs_see_closed(
-        h); /* before the runs there are told to be over: they are to start elsewhere */
+    /* Before the runs there are told to be over: they are to start elsewhere. */
+    hf_storage_recs_see_closed(h);
     if (!h->view.epoch_closed && !h->view.foreign)
         hf_instance_recs_see_runs(h);
     hf_attach_view(h);

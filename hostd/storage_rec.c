@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "hostd/storage_int.h"
 
 #define REPORT_CHANGE_SHARE 200 /* a change of the free space below 1/200 of the storage is not reported */
@@ -165,8 +166,11 @@ static void check(void *arg)
 
 void hf_storage_rec_doubt(struct hf_storage_rec *r)
 {
-    if (!r->checked || !r->primary)
+    if (!r->primary || HF_MUTANT(OLD_CHECK_BELIEVED))
         return;
+    if (!r->checked) /* it is known to be bad before the first check has ended: that may hang, too */
+        judge_addresses(r);
+    r->checked = true;
     r->ok = false;
     free(r->message);
     r->message = hf_strdup("its lease was lost here, and no check since then has found it good");

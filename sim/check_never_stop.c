@@ -187,6 +187,43 @@ static int64_t clock_of(const struct sim_checks *c, const struct sim_instance *i
     return clock;
 }
 
+/* --- starts --- */
+
+/* Where the last run before its placement executed, and until when; NULL: unknown. */
+static const struct sim_copy *copy_before(const struct sim_instance *i)
+{
+    const struct sim_copy *last = NULL;
+    size_t n = i->n_past < SIM_PAST_MAX ? i->n_past : SIM_PAST_MAX;
+    for (size_t k = 0; k < n; k++)
+        if (i->past[k].run < i->placement.run && (last == NULL || i->past[k].run > last->run))
+            last = &i->past[k];
+    return last;
+}
+
+/* Its last run there outlived the lease, so that the keeper ended it, and the host reaches nothing since. */
+static bool was_killed_for(const struct sim_checks *c, int64_t now_ns, struct sim_known_host *h,
+                           const struct sim_copy *last, const struct sim_store_storage *s)
+{
+    const struct sim_lease *l = sim_lease_of(&h->facts, &s->uuid);
+    int64_t unreached_ns = s->unreached_since_ns[h->facts.number];
+    return l != NULL && last->host == h->facts.number &&
+           last->at_ns - l->started_ns >= c->timing->lease_ms * SIM_MS_NS &&
+           now_ns - l->started_ns >= c->timing->fence_ms * SIM_MS_NS && unreached_ns != 0 &&
+           unreached_ns < last->at_ns;
+}
+
+void sim_judge_reach(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
+                     struct sim_known_host *h)
+{
+    const struct sim_copy *last = copy_before(i);
+    for (size_t k = 0; last != NULL && k < i->n_storages && h->facts.known; k++)
+        if (was_killed_for(c, now_ns, h, last, i->storages[k]))
+            sim_violated(c, now_ns, SIM_RULE_NEVER_STOP, sim_subject(&i->uuid),
+                         "instance '%s' was placed on host %s again, which killed its run %llu when it lost "
+                         "storage '%s' and has not reached that since",
+                         i->name, sim_host_text(h), (ull)last->run, i->storages[k]->name);
+}
+
 /* --- clocks --- */
 
 void sim_never_stop_before(struct sim_checks *c, int64_t now_ns)

@@ -318,6 +318,52 @@ BENCH_TEST(excused_without_room)
     assert_only(b, SIM_RULE_NEVER_STOP, "is NeverStop and wanted running");
 }
 
+static void set_unreached(struct bench *b, unsigned host, bool on)
+{
+    struct hf_uuid storage = storage_id(0);
+    sim_checks_storage_unreached(b->c, b->now, &storage, host, on);
+}
+
+/* The instance's run on host 0 is killed so long after the last renewal there. */
+static void killed_for_its_storage(struct bench *b, int64_t after_ms)
+{
+    renew(b, 0);
+    set_unreached(b, 0, true);
+    pass(b, after_ms);
+    copy(b, 0, VM, 1, false);
+}
+
+BENCH_TEST(placed_again_where_its_storage_was_lost)
+{
+    killed_for_its_storage(b, b->t->fence_ms);
+    stopped_and_placed(b, 0, 0, 1);
+    tell_nothing(b);
+    assert_only(b, SIM_RULE_NEVER_STOP, "was placed on host host-1 again, which killed its run 1");
+}
+BENCH_TEST(placed_where_that_storage_was_not_lost)
+{
+    killed_for_its_storage(b, b->t->fence_ms);
+    stopped_and_placed(b, 0, 1, 1);
+    tell_nothing(b);
+    assert_fine(b);
+}
+BENCH_TEST(placed_again_where_its_storage_is_back)
+{
+    killed_for_its_storage(b, b->t->fence_ms);
+    set_unreached(b, 0, false);
+    stopped_and_placed(b, 0, 0, 1);
+    tell_nothing(b);
+    assert_fine(b);
+}
+BENCH_TEST(placed_again_where_it_ended_by_itself)
+{
+    killed_for_its_storage(b, b->t->lease_ms - 100);
+    pass(b, b->t->fence_ms);
+    stopped_and_placed(b, 0, 0, 1);
+    tell_nothing(b);
+    assert_fine(b);
+}
+
 BENCH_TEST(a_new_leader_counts_anew)
 {
     power_cut(b, 0);
@@ -353,6 +399,10 @@ int main(void)
         cmocka_unit_test(excused_by_an_operation),
         cmocka_unit_test(excused_by_a_faulty_host_that_lives),
         cmocka_unit_test(excused_without_room),
+        cmocka_unit_test(placed_again_where_its_storage_was_lost),
+        cmocka_unit_test(placed_where_that_storage_was_not_lost),
+        cmocka_unit_test(placed_again_where_its_storage_is_back),
+        cmocka_unit_test(placed_again_where_it_ended_by_itself),
         cmocka_unit_test(a_new_leader_counts_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -376,6 +376,7 @@ void sim_judge_pending(struct sim_checks *c, int64_t now_ns, const struct sim_pe
                    f != NULL ? "it was placed in a fenced epoch" : "its host does not live this epoch");
         sim_judge_apart(c, now_ns, p->instance, h);
         sim_judge_priority(c, now_ns, p->instance, h);
+        sim_judge_reach(c, now_ns, p->instance, p->host);
         break;
     case SIM_LEFT_FENCED:
         if (h->epoch <= p->epoch)

@@ -268,6 +268,14 @@ void sim_checks_power_cut(struct sim_checks *c, int64_t now_ns, unsigned host)
                      (unsigned long long)h->epoch);
 }
 
+void sim_checks_storage_unreached(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage,
+                                  unsigned host, bool unreached)
+{
+    int64_t *since_ns = &sim_storage_of(c, storage)->unreached_since_ns[host];
+    if ((*since_ns != 0) != unreached)
+        *since_ns = unreached ? now_ns : 0;
+}
+
 void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, bool out)
 {
     struct sim_store_storage *s = sim_storage_of(c, storage);

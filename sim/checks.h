@@ -20,7 +20,7 @@
 enum sim_rule {
     SIM_RULE_TWO_COPIES,    /* two unfrozen copies of one instance at one instant */
     SIM_RULE_OLD_WRITE,     /* a write of an older run landed after the first of a newer one */
-    SIM_RULE_NEVER_STOP,    /* a NeverStop instance did not run again within the bound, or was given up */
+    SIM_RULE_NEVER_STOP,    /* did not run again in time, was given up, or placed again where it was killed */
     SIM_RULE_NEEDLESS_KILL, /* a guest was killed, or a host fenced, without need */
     SIM_RULE_LOST,          /* acknowledged, and not there any more; or nodes that applied different things */
     SIM_RULE_LINEARIZABLE,  /* the API's history has no order that explains it */
@@ -143,6 +143,9 @@ void sim_checks_power_cut(struct sim_checks *c, int64_t now_ns, unsigned host);
 /* Something is wrong with this host (or is not any more): power, pause, a process, its ways to network or
  * storage. While false it is healthy. */
 void sim_checks_host_faulty(struct sim_checks *c, int64_t now_ns, unsigned host, bool faulty);
+/* Nothing of what this host asks of this shared storage is done, or some is again. */
+void sim_checks_storage_unreached(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage,
+                                  unsigned host, bool unreached);
 /* No host reaches this shared storage, or some do again. */
 void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, bool out);
 /* A majority of the control nodes can work together, or not. */

@@ -47,6 +47,7 @@ struct sim_store_storage {
     bool shared, deleted, ceph;
     bool out; /* for every host */
     int64_t out_since_ns;
+    int64_t unreached_since_ns[SIM_HOSTS_MAX]; /* nothing of what this host asks there is done; 0: some is */
     struct sim_store_storage *next;
 };
 
@@ -375,6 +376,9 @@ void sim_never_stop_instance(struct sim_checks *c, int64_t now_ns, struct sim_in
 void sim_never_stop_host(struct sim_checks *c, int64_t now_ns, struct sim_known_host *h);
 void sim_never_stop_restart(struct sim_checks *c, int64_t now_ns); /* every clock begins anew */
 void sim_never_stop_look(struct sim_checks *c, int64_t now_ns);
+/* It was just placed there: not where it was killed for a storage that is out of reach there since. */
+void sim_judge_reach(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i,
+                     struct sim_known_host *h);
 static inline void sim_never_stop_tick(struct sim_checks *c, int64_t now_ns)
 {
     if (now_ns >= c->next_look_ns)

@@ -108,10 +108,24 @@ static void look_at_host(struct sim_arm *arm, unsigned i)
 
 /* --- storages --- */
 
+static void look_at_way(struct sim_arm *arm, unsigned i, unsigned host)
+{
+    struct sim_world *w = arm->w;
+    const struct sim_storage_way *way = sim_storage_way(w->shared[i], host);
+    bool unreached = way->hangs || way->fails || way->cut;
+    if (unreached == arm->unreached[i][host])
+        return;
+    arm->unreached[i][host] = unreached;
+    sim_checks_storage_unreached(w->checks, sim_now_ns(w->sim), sim_storage_uuid(w->shared[i]), host,
+                                 unreached);
+}
+
 static void look_at_storage(struct sim_arm *arm, unsigned i)
 {
     struct sim_world *w = arm->w;
     bool out = true;
+    for (unsigned h = 0; h < w->sizes.hosts; h++)
+        look_at_way(arm, i, h);
     for (unsigned h = 0; out && h < w->sizes.hosts; h++) {
         const struct sim_storage_way *way = sim_storage_way(w->shared[i], h);
         out = !sim_host_powered(w->hosts[h]) || sim_storage_way_is_bad(way);

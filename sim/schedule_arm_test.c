@@ -52,7 +52,7 @@ static struct {
     struct sim_host hosts[HOSTS];
     struct sim_node nodes[NODES];
     struct sim_storage shared, local[HOSTS];
-    bool faulty[HOSTS], out, quorum, disturbed;
+    bool faulty[HOSTS], unreached[HOSTS], out, quorum, disturbed;
 } t;
 
 unsigned sim_host_place(const struct sim_host *h)
@@ -243,6 +243,16 @@ void sim_checks_host_faulty(struct sim_checks *c, int64_t now_ns, unsigned host,
     (void)now_ns;
     assert_true(t.faulty[host] != faulty);
     t.faulty[host] = faulty;
+}
+
+void sim_checks_storage_unreached(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage,
+                                  unsigned host, bool unreached)
+{
+    (void)c;
+    (void)now_ns;
+    assert_ptr_equal(storage, &t.shared.uuid);
+    assert_true(t.unreached[host] != unreached);
+    t.unreached[host] = unreached;
 }
 
 void sim_checks_storage_out(struct sim_checks *c, int64_t now_ns, const struct hf_uuid *storage, bool out)

@@ -40,6 +40,7 @@ struct sim_arm {
     bool host_recordless[SIM_HOSTS_MAX]; /* lost when its record was: nothing can be read of it till it is
                                             back */
     bool host_faulty[SIM_HOSTS_MAX], storage_out[SIM_STORAGES_MAX], no_quorum, disturbed;
+    bool unreached[SIM_STORAGES_MAX][SIM_HOSTS_MAX];
     int64_t echoes_until_ns; /* what was disturbed comes to rest */
 };
 
