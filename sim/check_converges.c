@@ -5,12 +5,19 @@
 
 typedef unsigned long long ull;
 
+/* It waits for a host to go to, and says so. */
+static bool waits_for_room(const struct sim_checks *c, const struct sim_instance *i)
+{
+    const struct sim_placement *p = &i->placement;
+    return i->wanted && !(p->host != NULL && p->end == SIM_OPEN) && !sim_room_for(c, i);
+}
+
 static void judge_running(struct sim_checks *c, int64_t now_ns, const struct sim_instance *i)
 {
     const struct sim_placement *p = &i->placement;
     bool open = p->host != NULL && p->end == SIM_OPEN;
-    if (!open && !sim_room_for(c, i))
-        return; /* it waits, and says so */
+    if (waits_for_room(c, i))
+        return;
     if (!open || i->n_copies != 1)
         sim_violated(c, now_ns, SIM_RULE_CONVERGES, sim_subject(&i->uuid),
                      "instance '%s' is wanted running, but %zu copies of it execute; its run %llu on %s is "
@@ -58,6 +65,8 @@ static void judge_host(struct sim_checks *c, int64_t now_ns, const struct sim_kn
 static void judge_operation(struct sim_checks *c, int64_t now_ns, const struct sim_operation *o)
 {
     char uuid[HF_UUID_STR];
+    if (o->instance != NULL && o->instance->never_stop && waits_for_room(c, o->instance))
+        return; /* so does what was asked of it; without NeverStop that has failed */
     if (!o->ended && !o->deleted)
         sim_violated(c, now_ns, SIM_RULE_OPERATIONS, sim_subject(&o->uuid),
                      "operation %s (%s of '%s') has not ended", hf_uuid_format(&o->uuid, uuid), o->verb,

@@ -178,6 +178,46 @@ BENCH_TEST(an_operation_that_never_ends)
     assert_only(b, SIM_RULE_OPERATIONS, "has not ended");
 }
 
+static void tell_start_of(struct bench *b, unsigned vm)
+{
+    struct text uuid = text_of(vm_id(vm));
+    Holdfast__V1__Operation o = HOLDFAST__V1__OPERATION__INIT;
+    o.verb = (char *)"StartInstance";
+    o.target_kind = KIND(INSTANCE);
+    o.target_uuid = uuid.s;
+    o.state = OPERATION(RUNNING);
+    tell(b, KIND(OPERATION), id("operation", 1), &o.base);
+}
+
+static void stop_it_without_a_host_to_go_to(struct bench *b, bool no_ha)
+{
+    struct vm v = vm_on(b, VM, 0, 1);
+    copy(b, 0, VM, 1, false);
+    v.end = END(STOPPED);
+    v.no_ha = no_ha;
+    tell_vm(b, v);
+    for (unsigned n = 0; n < HOSTS; n++) {
+        sim_checks_host_lost(b->c, b->now, n, true);
+        tell_host(b, n, false);
+    }
+}
+
+BENCH_TEST(an_operation_that_waits_for_a_host)
+{
+    stop_it_without_a_host_to_go_to(b, false);
+    tell_start_of(b, VM);
+    sim_checks_end(b->c, b->now, b->now);
+    assert_fine(b);
+}
+
+BENCH_TEST(an_operation_that_waits_although_nothing_tries_again)
+{
+    stop_it_without_a_host_to_go_to(b, true);
+    tell_start_of(b, VM);
+    sim_checks_end(b->c, b->now, b->now);
+    assert_only(b, SIM_RULE_OPERATIONS, "has not ended");
+}
+
 /* --- the end --- */
 
 BENCH_TEST(all_is_as_asked_for)
@@ -244,6 +284,8 @@ int main(void)
         cmocka_unit_test(operations_end_once),
         cmocka_unit_test(an_operation_that_goes_before_its_end),
         cmocka_unit_test(an_operation_that_never_ends),
+        cmocka_unit_test(an_operation_that_waits_for_a_host),
+        cmocka_unit_test(an_operation_that_waits_although_nothing_tries_again),
         cmocka_unit_test(all_is_as_asked_for),
         cmocka_unit_test(it_does_not_run_in_the_end),
         cmocka_unit_test(it_runs_in_the_end_and_should_not),
