@@ -252,6 +252,19 @@ static int64_t now_ms(void)
     return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* A client of the machine is listed by itself, whatever becomes of the entry of its address. */
+static bool is_listed_alone(rados_t c, const char *ip)
+{
+    char *list = NULL, *end;
+    bool alone = false;
+    size_t len = strlen(ip);
+    ok(hf_rados_command(c, "{\"prefix\":\"osd blocklist ls\",\"format\":\"json\"}", &list));
+    for (const char *at = strstr(list, ip); at; at = strstr(at + len, ip))
+        alone |= strncmp(at + len, ":0/", 3) == 0 && strtoull(at + len + 3, &end, 10) != 0;
+    free(list);
+    return alone;
+}
+
 #define WATCH_LIVES_MS 30000 /* how long the cluster believes in a client that is gone */
 
 /* Its power is cut while it owns the image's lock, and its whole address is refused then: the next run opens,
@@ -274,9 +287,11 @@ static void the_lock_of_a_lost_machine(void **state)
     snprintf(entry, sizeof entry, "%s:0/0", getenv("HF_CEPH_MACHINE_IP"));
     assert_int_equal(rados_blocklist_add(c, entry, 600), 0);
     assert_int_equal(rados_wait_for_latest_osdmap(c), 0);
+    assert_false(is_listed_alone(c, getenv("HF_CEPH_MACHINE_IP")));
     int64_t since = now_ms();
     ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
     int64_t taken = now_ms();
+    assert_true(is_listed_alone(c, getenv("HF_CEPH_MACHINE_IP")));
     assert_int_equal(rbd_open(io, "lost", &image, NULL), 0);
     assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
     int64_t written = now_ms();

@@ -79,8 +79,6 @@ static int see_owner(struct hf_rbd_lib *l, rbd_image_t image, struct others *o)
     return n < 0 && n != -ENOENT ? (int)n : 0;
 }
 
-/* Where a whole address is refused already, by the fence of its host, its clients need no entries of their
- * own: each costs up to a second. */
 static json_t *read_blocklist(struct hf_rbd_lib *l)
 {
     char *answer = NULL;
@@ -92,8 +90,8 @@ static json_t *read_blocklist(struct hf_rbd_lib *l)
     return list;
 }
 
-/* The whole address; or this client alone, if that counts. */
-static bool is_refused(const json_t *blocklist, const char *addr, bool alone_counts)
+/* The whole address, or this client alone. */
+static bool is_refused(const json_t *blocklist, const char *addr)
 {
     struct hf_ceph_client wanted, c;
     json_t *at;
@@ -104,7 +102,7 @@ static bool is_refused(const json_t *blocklist, const char *addr, bool alone_cou
     {
         const char *entry = json_string_value(json_object_get(at, "addr"));
         if (entry && hf_ceph_client_parse(entry, &c) && c.ip == wanted.ip &&
-            (c.nonce == 0 || (alone_counts && c.nonce == wanted.nonce)))
+            (c.nonce == 0 || c.nonce == wanted.nonce))
             return true;
     }
     return false;
@@ -122,19 +120,19 @@ hf_status hf_rbd_lib_lock_owner(struct hf_rbd_lib *l, const struct hf_rbd_name *
         return hf_rbd_failed(l, rc, "see who has the lock of", n);
     snprintf(ret, HF_RBD_CLIENT_MAX, "%s", o.n > 0 ? o.addrs[0] : "");
     json_t *blocklist = o.n > 0 ? read_blocklist(l) : NULL;
-    *ret_refused = is_refused(blocklist, ret, true);
+    *ret_refused = is_refused(blocklist, ret);
     json_decref(blocklist);
     return HF_STATUS_OK;
 }
 
+/* Each gets an entry of its own, also where the fence of its host has its whole address refused: that entry
+ * goes when the host is back, and what a killed client wrote may still lie in that machine's send queues and
+ * arrive after that, when its network works again. */
 static int refuse(struct hf_rbd_lib *l, struct others *o)
 {
-    json_t *blocklist = read_blocklist(l);
     int rc = 0;
     for (size_t i = 0; i < o->n && rc >= 0; i++)
-        if (!is_refused(blocklist, o->addrs[i], false))
-            rc = rados_blocklist_add(l->cluster, o->addrs[i], EVICTED_S);
-    json_decref(blocklist);
+        rc = rados_blocklist_add(l->cluster, o->addrs[i], EVICTED_S);
     return rc < 0 ? rc
                   : rados_wait_for_latest_osdmap(l->cluster); /* the call's return is not yet the fence */
 }
