@@ -71,6 +71,8 @@
     X(UNBLOCK_BEFORE_NEXT_EPOCH, "rule 15", "A host is taken off a blocklist before it lives a later epoch, and the guard lets it.") \
     X(STRICT_IS_WRITE_FENCED,  "rule 15",  "A strict instance leaves as a write-fenced one does, and the guard lets it.") \
     X(BLOCKLIST_NOT_AWAITED,   "rule 15",  "An instance leaves by silence or power although a Ceph cluster was not seen to refuse its host.") \
+    X(LAST_CLIENT_NOT_REFUSED, "rule 15",  "A start has nobody refused who had its volumes open before: it counts on the fence of that host, whose address is served again when it is back.") \
+    X(CLIENTS_TAKEN_OFF,       "rule 15",  "With a host's address the single clients are taken off the blocklist, too, of which something may still be under way.") \
     X(ADD_WHILE_REMOVING,      "rule 15",  "A host is put on a blocklist while a removal is under way whose end nobody knows.") \
     X(F_NOT_AWAITED,           "rule 13",  "Nobody waits for a guest's last writes: neither the keeper before its word, nor the leader behind another's, nor a start after an outage.") \
     X(LOST_START_FAILED,       "rule 17",  "A start whose answer was lost counts as one that failed.") \

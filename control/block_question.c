@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/mutant.h"
 #include "control/blocklist.h"
 #include "control/ceph_controller.h"
 #include "control/placement_guard.h"
@@ -187,7 +188,8 @@ char *hf_block_fence_question(const struct hf_world *w, const struct hf_store *s
 }
 
 /* A question whose answer was lost may have had a whole address refused of which only clients are confirmed.
- */
+ * Those stay refused until their entries lapse: what a killed one wrote may still lie in a send queue there,
+ * and whoever serves the host from now on is a new client. */
 json_t *hf_block_removals(const struct hf_world *w, const Storage *ps, const Fence *f)
 {
     const Holdfast__V1__Fence__Blocklist *b = hf_blocklist_find(f, ps->meta->uuid);
@@ -196,7 +198,8 @@ json_t *hf_block_removals(const struct hf_world *w, const Storage *ps, const Fen
     char whole[80];
     size_t i;
     for (i = 0; i < b->n_entries; i++) {
-        add_once(list, b->entries[i]);
+        if (hf_blocklist_entry_is_whole(b->entries[i]) || HF_MUTANT(CLIENTS_TAKEN_OFF))
+            add_once(list, b->entries[i]);
         snprintf(whole, sizeof whole, "%.*s", (int)strcspn(b->entries[i], ":"), b->entries[i]);
         add_once(seen, whole);
     }

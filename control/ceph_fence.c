@@ -5,8 +5,9 @@
  * when it answers. All may be repeated.
  *
  * A command that adds an entry which is there is answered with a new end, but the entry keeps the one it had:
- * Ceph prolongs nothing. So that none ends while somebody counts on it, each is to last until it is taken
- * off.
+ * Ceph prolongs nothing. So that none ends while somebody counts on it, that of a whole address is to last
+ * until it is taken off. Those of single clients lapse: nobody counts on them, what lapses while the host is
+ * unknown is added again, and none is taken off when it is back (storage/ceph_client.h).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +25,6 @@
 #include "control/hf_ceph.h"
 #include "storage/rados_lease.h"
 
-#define EXPIRE_S      (10u * 365 * 86400)
 #define THREADS_MAX   16 /* each waits for an answer */
 #define IMAGES_MAX    4096
 #define WATCHERS_MAX  64
@@ -219,7 +219,7 @@ static hf_status see_record(rados_t c, const json_t *question, struct hf_ceph_fe
 static hf_status add_entry(struct crew *crew, const json_t *item)
 {
     char *entry = hf_strdup(json_string_value(item)); /* librados takes no const */
-    int rc = rados_blocklist_add(crew->c, entry, EXPIRE_S);
+    int rc = rados_blocklist_add(crew->c, entry, hf_ceph_fence_entry_s(entry));
     hf_status st = rc < 0 ? hf_rados_error(rc, "put '%s' on the cluster's blocklist", entry) : HF_STATUS_OK;
     free(entry);
     return st;

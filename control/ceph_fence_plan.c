@@ -10,6 +10,7 @@
 
 #define TENANT_NAME_MAX 64
 #define DEPTH_MAX       8 /* of a daemon's own part of a dump */
+#define WHOLE_S         (10u * 365 * 86400)
 
 enum tenant_kind { DAEMON, OTHER_HOST, SELF };
 
@@ -224,6 +225,12 @@ json_t *hf_ceph_fence_plan_entries(const struct hf_ceph_fence_plan *p)
             json_array_append_new(entries, json_string(text));
     }
     return entries;
+}
+
+unsigned hf_ceph_fence_entry_s(const char *entry)
+{
+    struct hf_ceph_client c;
+    return hf_ceph_client_parse(entry, &c) && c.nonce != 0 ? HF_CEPH_CLIENT_REFUSED_S : WHOLE_S;
 }
 
 void hf_ceph_fence_plan_shared(const struct hf_ceph_fence_plan *p, char *out, size_t out_len)

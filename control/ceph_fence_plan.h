@@ -49,6 +49,8 @@ hf_status hf_ceph_fence_plan_watcher(struct hf_ceph_fence_plan *p, const char *a
 
 /* The entries, each once, as strings; a new array. */
 json_t *hf_ceph_fence_plan_entries(const struct hf_ceph_fence_plan *p);
+/* For how many seconds one of them is added: a whole address's counts until it is taken off. */
+unsigned hf_ceph_fence_entry_s(const char *entry);
 /* With whom an address of the host is shared, "osd.0 at 10.0.0.5"; "" when it has all of its addresses for
  * itself. */
 void hf_ceph_fence_plan_shared(const struct hf_ceph_fence_plan *p, char *out, size_t out_len);

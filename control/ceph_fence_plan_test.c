@@ -124,6 +124,8 @@ static void shared_with_a_host_or_with_us(void **state)
     ok(hf_ceph_fence_plan_watcher(&p, "10.0.0.6:0/8"));
     ok(hf_ceph_fence_plan_watcher(&p, "10.0.0.2:0/9"));
     expect(&p, "10.0.0.6:0/8 10.0.0.2:0/9", "another host or control node at 10.0.0.6");
+    assert_int_equal(hf_ceph_fence_entry_s("10.0.0.6:0/8"), HF_CEPH_CLIENT_REFUSED_S);
+    assert_true(hf_ceph_fence_entry_s("10.0.0.6:0/0") > 9u * 365 * 86400);
     hf_ceph_fence_plan_done(&p);
     hf_ceph_fence_plan_init(&p);
     hf_ceph_fence_plan_self(&p, "10.0.0.2:0/77");

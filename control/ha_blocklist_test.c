@@ -609,6 +609,12 @@ static void a_control_node_of_that_address_goes_on(void **state)
     assert_true(f->blocklists[0]->by_clients);
     assert_string_equal(f->blocklists[0]->entries[0], "10.1.0.1:0/77");
     free_message(f);
+    /* It is back: a whole entry of an answer that was lost goes; what a killed client sent may yet come. */
+    add(&s->clusters[0], "10.1.0.1:0/0");
+    host_power_on(&s->cloud->hosts[0]);
+    assert_true(wait_list(s, 1, LIST(REMOVED), HF_BLOCK_LATE_MS + 10000));
+    assert_false(listed(&s->clusters[0], "10.1.0.1:0/0"));
+    assert_true(listed(&s->clusters[0], "10.1.0.1:0/77"));
 }
 
 /* --- two storages --- */

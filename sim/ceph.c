@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-#define ENTRIES_MAX       1024
+#define ENTRIES_MAX       8192
 #define MOVES_PPM         300000 /* hosts that have another address after each boot */
 #define FIRST_OSDMAP      50
 #define SHARED_WITH_KINDS 3
@@ -147,7 +147,7 @@ uint32_t sim_ceph_guest_number(const struct hf_uuid *instance, uint64_t run)
 
 /* --- images --- */
 
-void sim_ceph_opened(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who)
+void sim_ceph_locked(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who)
 {
     size_t i = 0;
     while (i < c->n_owners && strcmp(c->owners[i].image, image) != 0)
@@ -224,6 +224,13 @@ void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t for_ns)
         sim_at(c->sim, c->entries[i].expire_ns, on_lapse, free, l);
     }
     new_map(c, entry, SIM_LISTED);
+}
+
+void sim_ceph_block_client(struct sim_ceph *c, const struct sim_ceph_client *who, int64_t for_ns)
+{
+    char entry[SIM_CEPH_ENTRY];
+    snprintf(entry, sizeof entry, "%s:0/%u", who->address, who->number);
+    sim_ceph_block(c, entry, for_ns);
 }
 
 void sim_ceph_unblock(struct sim_ceph *c, const char *entry)

@@ -48,15 +48,16 @@ const char *sim_ceph_daemon_at(const struct sim_ceph *c, const char *address);
 uint32_t sim_ceph_guest_number(const struct hf_uuid *instance, uint64_t run);
 
 /* --- images --- */
-/* This client has the image open, and owns its lock until the next one does: for ever, if it is lost. image:
- * a text with its name in it. */
-void sim_ceph_opened(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who);
+/* This client owns the image's lock from now on, until the next one does: for ever, if it is lost. image: a
+ * text with its name in it. */
+void sim_ceph_locked(struct sim_ceph *c, const char *image, const struct sim_ceph_client *who);
 /* Who owns the lock of the image of this name, or NULL. */
 const struct sim_ceph_client *sim_ceph_owner(const struct sim_ceph *c, const char *name);
 
 /* --- the blocklist --- */
 /* Present for so long; again: with the end that it has, as in Ceph. */
 void sim_ceph_block(struct sim_ceph *c, const char *entry, int64_t for_ns);
+void sim_ceph_block_client(struct sim_ceph *c, const struct sim_ceph_client *who, int64_t for_ns);
 void sim_ceph_unblock(struct sim_ceph *c, const char *entry); /* not being there is fine */
 bool sim_ceph_lists(const struct sim_ceph *c, const char *entry);
 bool sim_ceph_blocks(const struct sim_ceph *c, const struct sim_ceph_client *who);

@@ -204,6 +204,45 @@ static void a_late_write_comes_from_the_old_address(void **state)
     bench_free(b);
 }
 
+/* Violations: the old run's write behind the next one's. listed: its client is on the list by itself. */
+static size_t late_writes(uint64_t seed, bool listed)
+{
+    struct sim_ceph_client who = {.number = sim_ceph_guest_number(&vm, 1)};
+    struct bench *b = bench_new(seed, 0);
+    const struct sim_violation *v;
+    b->w.checks = sim_checks_create(hf_ha_timing_find("fast"), NULL, NULL);
+    sim_storage_way(b->s, 0)->cut = true;
+    write_guest(b, &vm, 1);
+    sim_storage_guest_killed(b->s, 0, &vm);
+    assert_heard(b, 0, 1, 0); /* as far as it knew */
+    sim_storage_guest_write(b->s, 1, &vm, 2, 1, on_written, b);
+    assert_heard(b, 1, 1, 0);
+    snprintf(who.address, sizeof who.address, "%s", sim_ceph_host_address(b->c, 0));
+    if (listed)
+        sim_ceph_block_client(b->c, &who, DAY_NS);
+    sim_ceph_block(b->c, b->entry, DAY_NS);
+    sim_ceph_unblock(b->c, b->entry);
+    sim_storage_way(b->s, 0)->cut = false;
+    sim_storage_kick(b->s, 0);
+    assert_heard(b, 1, 1, 0);
+    size_t n = sim_checks_violations(b->w.checks, &v);
+    sim_checks_free(b->w.checks);
+    b->w.checks = NULL;
+    bench_free(b);
+    return n;
+}
+
+static void what_a_killed_client_had_sent_comes_when_the_way_is_whole(void **state)
+{
+    (void)state;
+    size_t late = 0;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        late += late_writes(seed, false);
+        assert_int_equal(late_writes(seed, true), 0);
+    }
+    assert_in_range(late, 3, 17);
+}
+
 static void some_hosts_share_their_address(void **state)
 {
     (void)state;
@@ -230,6 +269,7 @@ int main(void)
         cmocka_unit_test(an_entry_lapses),
         cmocka_unit_test(one_client_leaves_the_others_of_its_address_alone),
         cmocka_unit_test(a_late_write_comes_from_the_old_address),
+        cmocka_unit_test(what_a_killed_client_had_sent_comes_when_the_way_is_whole),
         cmocka_unit_test(some_hosts_share_their_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

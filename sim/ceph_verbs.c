@@ -33,8 +33,6 @@ static void prepare(const struct sim_ceph_call *c, json_t *answer)
     json_object_set_new(answer, "health_message", json_string(""));
 }
 
-#define ENTRY_NS (10LL * 365 * 86400 * HF_S_NS) /* as hf-ceph has it: longer than any run */
-
 /* --- fence, unfence: who is to be refused is worked out by what is shipped --- */
 
 static void learn_daemons(const struct sim_ceph_call *c, struct hf_ceph_fence_plan *plan)
@@ -165,8 +163,8 @@ static hf_status fence(const struct sim_ceph_call *c, json_t *answer)
     hf_ceph_fence_plan_done(&plan);
     json_object_set_new(answer, "entries", entries);
     HF_TRY(st);
-    json_array_foreach(entries, i, at) if (!c->alone || i == 0)
-        sim_ceph_block(c->cluster, json_string_value(at), ENTRY_NS);
+    json_array_foreach(entries, i, at) if (!c->alone || i == 0) sim_ceph_block(
+        c->cluster, json_string_value(at), (int64_t)hf_ceph_fence_entry_s(json_string_value(at)) * HF_S_NS);
     json_object_set_new(answer, "by_clients", json_boolean(shared[0] != '\0'));
     json_object_set_new(answer, "shared_with", json_string(shared));
     json_object_set_new(answer, "osdmap_epoch", json_integer((json_int_t)sim_ceph_osdmap_epoch(c->cluster)));

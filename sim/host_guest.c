@@ -120,25 +120,23 @@ static void see(struct sim_guest *g)
         tick_in(g, sim_rng_between(&h->rng, 0, period_ms * HF_MS_NS));
 }
 
-static void open_image(const struct sim_host *h, struct sim_ceph *cluster, const struct hf_vm_sim_guest *v,
-                       const char *disk)
+static struct sim_ceph_client client_of(const struct sim_host *h, const struct sim_ceph *cluster,
+                                        const struct hf_uuid *instance, uint64_t run)
 {
-    struct sim_ceph_client me = {.number = sim_ceph_guest_number(&v->uuid, v->run)};
-    snprintf(me.address, sizeof me.address, "%s", sim_ceph_host_address(cluster, h->number));
-    sim_ceph_opened(cluster, disk, &me);
+    struct sim_ceph_client c = {.number = sim_ceph_guest_number(instance, run)};
+    snprintf(c.address, sizeof c.address, "%s", sim_ceph_host_address(cluster, h->number));
+    return c;
 }
 
 void sim_host_refuse_guests(struct sim_host *h, int64_t for_ns)
 {
-    char entry[SIM_CEPH_ENTRY];
     for (struct sim_guest *g = h->guests; g; g = g->next)
         for (unsigned i = 0; i < g->n_storages; i++) {
             struct sim_ceph *cluster = sim_storage_ceph(g->storages[i]);
             if (!cluster)
                 continue;
-            snprintf(entry, sizeof entry, "%s:0/%u", sim_ceph_host_address(cluster, h->number),
-                     sim_ceph_guest_number(&g->uuid, g->run));
-            sim_ceph_block(cluster, entry, for_ns);
+            struct sim_ceph_client who = client_of(h, cluster, &g->uuid, g->run);
+            sim_ceph_block_client(cluster, &who, for_ns);
         }
 }
 
@@ -154,12 +152,23 @@ static struct sim_guest *guest_new(struct sim_host *h, const struct hf_vm_sim_gu
         struct sim_storage *s = sim_host_storage_at(h, v->disks[i]);
         if (s)
             g->storages[g->n_storages++] = s;
-        if (s && sim_storage_ceph(s))
-            open_image(h, sim_storage_ceph(s), v, v->disks[i]);
     }
     g->next = h->guests;
     h->guests = g;
     return g;
+}
+
+/* The target of a migration has its images open before it may write: until then the source owns the locks. */
+static void lock_images(struct sim_host *h, const struct hf_vm_sim_guest *v)
+{
+    for (size_t i = 0; i < v->n_disks; i++) {
+        struct sim_storage *s = sim_host_storage_at(h, v->disks[i]);
+        struct sim_ceph *cluster = s ? sim_storage_ceph(s) : NULL;
+        if (!cluster)
+            continue;
+        struct sim_ceph_client me = client_of(h, cluster, &v->uuid, v->run);
+        sim_ceph_locked(cluster, v->disks[i], &me);
+    }
 }
 
 static void on_runs(void *arg, const struct hf_vm_sim_guest *v)
@@ -168,6 +177,8 @@ static void on_runs(void *arg, const struct hf_vm_sim_guest *v)
     struct sim_guest *g = find(h, &v->uuid);
     if (!g)
         g = guest_new(h, v);
+    if (v->runs && !g->runs)
+        lock_images(h, v);
     g->runs = v->runs;
     see(g);
 }

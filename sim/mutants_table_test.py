@@ -17,7 +17,7 @@ def main():
         "docs/mutants.md": re.findall(r"^\| ([A-Z_]+) \|", read("docs", "mutants.md"), re.MULTILINE),
     }
     used = set()
-    for folder in ("ha", "consensus", "control", "hostd"):
+    for folder in ("ha", "consensus", "control", "hostd", "storage"):
         for name in sorted(os.listdir(os.path.join(sys.argv[1], folder))):
             if name.endswith(".c"):
                 used.update(re.findall(r"HF_MUTANT\((\w+)\)", read(folder, name)))

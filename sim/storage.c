@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define TOTAL_BYTES (1ULL << 44)
+#define EVICTED_NS  (HF_CEPH_CLIENT_REFUSED_S * HF_S_NS)
 
 /* --- life --- */
 
@@ -52,12 +53,23 @@ static bool refuses(void *arg, const char *install_path)
     return owner && strcmp(owner->address, here) == 0 && sim_ceph_blocks(s->ceph, owner);
 }
 
+/* storage/rbd_clients.c */
+static void evicts(void *arg, const char *install_path)
+{
+    const struct sim_host_way *way = arg;
+    struct sim_ceph *c = way->storage->ceph;
+    const struct sim_ceph_client *owner = sim_ceph_owner(c, install_path);
+    if (owner)
+        sim_ceph_block_client(c, owner, EVICTED_NS);
+}
+
 void sim_storage_make_ceph(struct sim_storage *s, struct sim_ceph *take_cluster)
 {
     s->ceph = take_cluster;
     for (unsigned i = 0; i < SIM_HOSTS_MAX; i++) {
         s->ways[i].storage = s;
         s->ways[i].files.refuses = refuses;
+        s->ways[i].files.evicts = evicts;
         s->ways[i].files.arg = &s->ways[i];
     }
     sim_ceph_watch(s->ceph, on_blocklist, s);

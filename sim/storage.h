@@ -114,7 +114,8 @@ typedef void (*sim_written_cb)(void *arg, bool ok, const char *why);
  * process: when it was answered, or (ok false) when nobody will. */
 void sim_storage_guest_write(struct sim_storage *s, unsigned host, const struct hf_uuid *instance,
                              uint64_t run, uint64_t counter, sim_written_cb done, void *arg);
-/* This guest was killed: where its way hangs the kernel lets go of its writes, which land late or never. */
+/* This guest was killed: where its way hangs the kernel lets go of its writes, which land late or never; on
+ * Ceph some as soon as the way is whole. */
 void sim_storage_guest_killed(struct sim_storage *s, unsigned host, const struct hf_uuid *instance);
 /* The machine lost power: what it had under way lands late or never. Before its processes are ended. */
 void sim_storage_host_died(struct sim_storage *s, unsigned host);

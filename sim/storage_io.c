@@ -507,6 +507,15 @@ static void leave_alone(struct sim_io *io)
     io_at(io, sim_now_ns(s->world->sim) + sim_rng_between(&s->rng, 0, w->late_ms * HF_MS_NS));
 }
 
+/* A client of a Ceph cluster is gone; what it had sent lies in its machine's send queue, and arrives when the
+ * way is whole again. Real OSDs drop some of that, when they hear in time that nobody waits for the answer.
+ */
+static void leave_in_queue(struct sim_io *io)
+{
+    forget_asker(io, "the guest was killed");
+    io->orphan = true;
+}
+
 void sim_storage_issuer_died(struct sim_storage *s, unsigned host, const struct sim_proc *by)
 {
     struct sim_host_way *w = &s->ways[host];
@@ -555,7 +564,12 @@ void sim_storage_guest_killed(struct sim_storage *s, unsigned host, const struct
         return; /* they are through in a moment */
     for (struct sim_io *io = w->ios, *next; io; io = next) {
         next = io->next;
-        if (io->kind == IO_GUEST && !io->on_its_own && hf_uuid_equal(&io->guest.instance, instance))
+        if (io->kind != IO_GUEST || io->on_its_own || io->orphan ||
+            !hf_uuid_equal(&io->guest.instance, instance))
+            continue;
+        if (s->ceph && !io->landed && sim_rng_below(&s->rng, 2) == 0)
+            leave_in_queue(io);
+        else
             leave_alone(io);
     }
 }

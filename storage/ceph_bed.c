@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rbd/librbd.h>
+
 bool bed_is_there(void)
 {
     bool is = getenv("HF_CEPH_MON") && getenv("HF_CEPH_KEY");
@@ -47,4 +49,28 @@ void is(hf_status st, enum hf_code code, const char *says)
     if (hf_status_code(st) != code || !strstr(hf_status_message(st), says))
         fail_msg("%s", hf_status_message(st));
     hf_status_drop(st);
+}
+
+void write_block(rados_t c, const char *name, char content)
+{
+    char block[4096];
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    memset(block, content, sizeof block);
+    assert_int_equal(rbd_open(io, name, &image, NULL), 0);
+    assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+}
+
+char read_block(rados_t c, const char *name)
+{
+    char byte = 0;
+    rados_ioctx_t io = pool_of(c);
+    rbd_image_t image;
+    assert_int_equal(rbd_open_read_only(io, name, &image, NULL), 0);
+    assert_int_equal(rbd_read(image, 0, 1, &byte), 1);
+    rbd_close(image);
+    rados_ioctx_destroy(io);
+    return byte;
 }

@@ -24,6 +24,10 @@ struct hf_rados_access access_of(const char *key, const char *fsid);
 rados_t connected(void);
 rados_ioctx_t pool_of(rados_t c);
 
+/* The image's first block, as a guest of this connection's machine. */
+void write_block(rados_t c, const char *name, char content);
+char read_block(rados_t c, const char *name);
+
 /* They take st. */
 void ok(hf_status st);
 void is(hf_status st, enum hf_code code, const char *says);

@@ -11,6 +11,10 @@ struct hf_ceph_client {
     uint32_t nonce; /* 0: the address alone */
 };
 
+/* A client that is refused by itself, because its guest is over, stays refused for so long: a day, far longer
+ * than a machine keeps what a killed process has sent and nobody took. It is not taken off before. */
+#define HF_CEPH_CLIENT_REFUSED_S 86400
+
 /* One address: "10.0.0.5", "10.0.0.5:0/123", "v1:10.0.0.5:6789/0". */
 bool hf_ceph_client_parse(const char *text, struct hf_ceph_client *ret);
 /* As blocklists have it: "10.0.0.5:0/123". */

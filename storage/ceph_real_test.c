@@ -2,12 +2,9 @@
 #include "storage/ceph_bed.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "storage/rados_lease.h"
@@ -206,127 +203,7 @@ static void a_client_that_is_left_over(void **state)
     rados_shutdown(now);
 }
 
-/* --- a machine that is lost --- */
-
-/* As a guest's QEMU on another machine: has the image open and writes, until it is killed. */
-static int hold(const char *name)
-{
-    char block[512] = "x";
-    rbd_image_t image;
-    rados_t c = connected();
-    rados_ioctx_t io = pool_of(c);
-    if (rbd_open(io, name, &image, NULL) < 0 || rbd_lock_acquire(image, RBD_LOCK_MODE_EXCLUSIVE) < 0 ||
-        rbd_write(image, 0, sizeof block, block) != sizeof block)
-        return 1;
-    printf("holding\n");
-    fflush(stdout);
-    pause();
-    return 0;
-}
-
-/* hold() on the machine that the script has made; returns when it has written. */
-static pid_t hold_elsewhere(const char *name)
-{
-    char said[16] = "";
-    int out[2];
-    assert_int_equal(pipe(out), 0);
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        dup2(out[1], 1);
-        execlp("ip", "ip", "netns", "exec", getenv("HF_CEPH_MACHINE"), program_invocation_name, "hold", name,
-               (char *)NULL);
-        _exit(127);
-    }
-    close(out[1]);
-    assert_int_equal(read(out[0], said, sizeof said - 1), 8);
-    assert_string_equal(said, "holding\n");
-    close(out[0]);
-    return pid;
-}
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* A client of the machine is listed by itself, whatever becomes of the entry of its address. */
-static bool is_listed_alone(rados_t c, const char *ip)
-{
-    char *list = NULL, *end;
-    bool alone = false;
-    size_t len = strlen(ip);
-    ok(hf_rados_command(c, "{\"prefix\":\"osd blocklist ls\",\"format\":\"json\"}", &list));
-    for (const char *at = strstr(list, ip); at; at = strstr(at + len, ip))
-        alone |= strncmp(at + len, ":0/", 3) == 0 && strtoull(at + len + 3, &end, 10) != 0;
-    free(list);
-    return alone;
-}
-
-#define WATCH_LIVES_MS 30000 /* how long the cluster believes in a client that is gone */
-
-/* Its power is cut while it owns the image's lock, and its whole address is refused then: the next run opens,
- * locks and writes at once, long before the cluster has forgotten the old one. */
-static void the_lock_of_a_lost_machine(void **state)
-{
-    (void)state;
-    char block[512] = "y", entry[64];
-    unsigned evicted;
-    rados_t c = connected();
-    rados_ioctx_t io = pool_of(c);
-    struct hf_rbd_lib lib;
-    struct hf_rbd_name v = {POOL, "lost"};
-    rbd_image_t image;
-    hf_rbd_lib_init(&lib, c);
-    ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
-    pid_t pid = hold_elsewhere("lost");
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    snprintf(entry, sizeof entry, "%s:0/0", getenv("HF_CEPH_MACHINE_IP"));
-    assert_int_equal(rados_blocklist_add(c, entry, 600), 0);
-    assert_int_equal(rados_wait_for_latest_osdmap(c), 0);
-    assert_false(is_listed_alone(c, getenv("HF_CEPH_MACHINE_IP")));
-    int64_t since = now_ms();
-    ok(hf_rbd_have_volume(&lib.rbd, &v, NULL, 8 * MIB, &evicted));
-    int64_t taken = now_ms();
-    assert_true(is_listed_alone(c, getenv("HF_CEPH_MACHINE_IP")));
-    assert_int_equal(rbd_open(io, "lost", &image, NULL), 0);
-    assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
-    int64_t written = now_ms();
-    printf("taken in %d ms, written in %d ms\n", (int)(taken - since), (int)(written - taken));
-    assert_true(written - since < WATCH_LIVES_MS / 2);
-    rbd_close(image);
-    rados_ioctx_destroy(io);
-    rados_shutdown(c);
-}
-
 /* --- snapshots --- */
-
-static void write_block(rados_t c, const char *name, char content)
-{
-    char block[4096];
-    rados_ioctx_t io = pool_of(c);
-    rbd_image_t image;
-    memset(block, content, sizeof block);
-    assert_int_equal(rbd_open(io, name, &image, NULL), 0);
-    assert_int_equal(rbd_write(image, 0, sizeof block, block), sizeof block);
-    rbd_close(image);
-    rados_ioctx_destroy(io);
-}
-
-static char read_block(rados_t c, const char *name)
-{
-    char byte = 0;
-    rados_ioctx_t io = pool_of(c);
-    rbd_image_t image;
-    assert_int_equal(rbd_open_read_only(io, name, &image, NULL), 0);
-    assert_int_equal(rbd_read(image, 0, 1, &byte), 1);
-    rbd_close(image);
-    rados_ioctx_destroy(io);
-    return byte;
-}
 
 static uint64_t size_of(struct hf_rbd_lib *l, const struct hf_rbd_name *n)
 {
@@ -458,17 +335,18 @@ static void clones(void **state)
     rados_shutdown(c);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    if (argc == 3 && strcmp(argv[1], "hold") == 0)
-        return hold(argv[2]);
     if (!bed_is_there())
         return BED_MISSING;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fenced_renewal_never_lands), cmocka_unit_test(leases_on_a_full_cluster),
-        cmocka_unit_test(a_template_and_its_clone),     cmocka_unit_test(a_client_that_is_left_over),
-        cmocka_unit_test(the_lock_of_a_lost_machine),   cmocka_unit_test(going_back_to_a_snapshot),
-        cmocka_unit_test(no_going_back_under_a_guest),  cmocka_unit_test(clones),
+        cmocka_unit_test(a_fenced_renewal_never_lands),
+        cmocka_unit_test(leases_on_a_full_cluster),
+        cmocka_unit_test(a_template_and_its_clone),
+        cmocka_unit_test(a_client_that_is_left_over),
+        cmocka_unit_test(going_back_to_a_snapshot),
+        cmocka_unit_test(no_going_back_under_a_guest),
+        cmocka_unit_test(clones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/mutant.h"
 
 #define CALL_MS      10
 #define HANG_LOOK_MS 500 /* a call that hangs goes on so long after its way does, at the latest */
@@ -133,6 +134,9 @@ static hf_status apply(struct hf_disk_sim *d, const struct call *c)
             return hf_error(HF_NOT_FOUND, "template %s is not in the cache", c->backing);
         if (c->made && !*find(&d->volumes, c->name))
             return hf_volume_lost();
+        if (*find(&d->volumes, c->name) && c->p->way && c->p->way->evicts &&
+            !HF_MUTANT(LAST_CLIENT_NOT_REFUSED))
+            c->p->way->evicts(c->p->way->arg, c->name);
         add(&d->volumes, c->name);
         break;
     case HF_PRIMARY_SIM_DELETE:

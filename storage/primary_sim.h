@@ -32,6 +32,8 @@ struct hf_primary_sim_way {
     struct hf_ceph_seen seen; /* a Ceph cluster's addresses of the host; none: files */
     /* The cluster refuses this host's client that has the volume open. NULL: it refuses none. */
     bool (*refuses)(void *arg, const char *install_path);
+    /* A volume that is there is made ready for a start: whoever had it open is refused. NULL: nobody is. */
+    void (*evicts)(void *arg, const char *install_path);
     void *arg;
 };
 /* As hf_primary_sim_open, for a host whose time is not the disk's. way lives as long as the disk. */

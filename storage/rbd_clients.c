@@ -13,7 +13,6 @@
 
 #define LOCK_TEXT_MAX 1024
 #define IMAGE_ID_MAX  64
-#define EVICTED_S     86400 /* far longer than anybody believes in a client that was stopped */
 
 /* The clients of an image that are not this one: those that watch it, and the one that holds its lock, which
  * may be dead for so long that it does not watch any more. */
@@ -132,7 +131,7 @@ static int refuse(struct hf_rbd_lib *l, struct others *o)
 {
     int rc = 0;
     for (size_t i = 0; i < o->n && rc >= 0; i++)
-        rc = rados_blocklist_add(l->cluster, o->addrs[i], EVICTED_S);
+        rc = rados_blocklist_add(l->cluster, o->addrs[i], HF_CEPH_CLIENT_REFUSED_S);
     return rc < 0 ? rc
                   : rados_wait_for_latest_osdmap(l->cluster); /* the call's return is not yet the fence */
 }
