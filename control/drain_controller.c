@@ -271,7 +271,6 @@ static void take_back(struct look *l, Holdfast__V1__Operation__State state, enum
 {
     end_operation(l, state, code, why);
     hf_drain_withdraw(l->host);
-    l->host->status->duty = HF_DUTY(DUTY_UNSPECIFIED);
 }
 
 static void refuse(struct look *l, const char *text)

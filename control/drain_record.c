@@ -11,17 +11,23 @@ typedef Holdfast__V1__HostStatus__Leaving Leaving;
 
 /* --- what is wanted --- */
 
-void hf_drain_withdraw(Host *h)
+static void want_nothing(Host *h)
 {
     if (h->spec->drain != NULL)
         protobuf_c_message_free_unpacked(&h->spec->drain->base, NULL);
     h->spec->drain = NULL;
 }
 
+void hf_drain_withdraw(Host *h)
+{
+    want_nothing(h);
+    h->status->duty = HF_DUTY(DUTY_UNSPECIFIED);
+}
+
 void hf_drain_want(Host *h, hf_drain_purpose purpose, Holdfast__V1__HostSpec__Drain__Policy policy,
                    const char *operation_uuid, int64_t wall_ms)
 {
-    hf_drain_withdraw(h);
+    want_nothing(h);
     Drain *d = HF_NEW(Drain);
     holdfast__v1__host_spec__drain__init(d);
     d->purpose = purpose;

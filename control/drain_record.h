@@ -18,7 +18,7 @@ void hf_drain_want(Holdfast__V1__Host *h, hf_drain_purpose purpose,
 /* The host itself asks to be emptied, for its machine is switched off. An administrator's order before that
  * stays known, and with it that the host does not serve when it is back. False: it is wanted already. */
 bool hf_drain_want_by_host(Holdfast__V1__Host *h, int64_t wall_ms);
-/* It serves again; who is leaving goes on. */
+/* It serves again, and says so at once; who is leaving goes on. */
 void hf_drain_withdraw(Holdfast__V1__Host *h);
 
 /* Nothing is placed on the host any more once it is empty, and its silence is no incident then. */

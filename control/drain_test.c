@@ -78,17 +78,6 @@ static void order(struct api_world *w, const char *method, unsigned host, int po
     answer_done(&a);
 }
 
-static enum hf_code undrain(struct api_world *w, unsigned host, bool start_stopped)
-{
-    struct answer a;
-    Holdfast__V1__UndrainHostRequest r = HOLDFAST__V1__UNDRAIN_HOST_REQUEST__INIT;
-    r.uuid = w->cloud->hosts[host].uuid;
-    r.start_stopped = start_stopped;
-    enum hf_code code = call_leader(w, "Host", "UndrainHost", &r.base, &a);
-    answer_done(&a);
-    return code;
-}
-
 static void cancel(struct api_world *w, const char *operation)
 {
     struct answer a;
@@ -134,6 +123,18 @@ static bool serves(struct api_world *w, unsigned host)
     bool yes = h->spec->drain == NULL && h->status->duty == HF_DUTY(DUTY_UNSPECIFIED);
     free_message(h);
     return yes;
+}
+
+static enum hf_code undrain(struct api_world *w, unsigned host, bool start_stopped)
+{
+    struct answer a;
+    Holdfast__V1__UndrainHostRequest r = HOLDFAST__V1__UNDRAIN_HOST_REQUEST__INIT;
+    r.uuid = w->cloud->hosts[host].uuid;
+    r.start_stopped = start_stopped;
+    enum hf_code code = call_leader(w, "Host", "UndrainHost", &r.base, &a);
+    answer_done(&a);
+    assert_true(code != HF_OK || serves(w, host)); /* whoever is answered sees it at once */
+    return code;
 }
 
 static bool condition(struct api_world *w, unsigned host, const char *type)
