@@ -478,7 +478,7 @@ def test_a_lost_host(cloud, ceph, storage, takeover, proof):
                    cloud.cli.get("host", uuid)["status"]["state"] == "CONNECTED", 120)
     cloud.cli.wait("its record in the new epoch", lambda: int(ceph.attribute(
         pool(cloud, "pri-v-r-"), record, "holdfast.epoch"), 16) > epoch, 60)
-    assert [b["state"] for b in fence_of(cloud, uuid, epoch)["blocklists"]] == ["REMOVED"]
+    cloud.cli.wait("the removal in the log", lambda: [b["state"] for b in fence_of(cloud, uuid, epoch)["blocklists"]] == ["REMOVED"], 60)
     assert not set(listed) & set(ceph.blocklist())
     assert cloud.copies("phoenix") == 1
     cloud.delete("phoenix")

@@ -180,7 +180,7 @@ def test_shut_down_host_is_not_fenced(cloud):
     host.power_off()
     host.power_on()
     wait_connected(cloud, host, epoch)
-    assert duty_in_list(cloud, name) == "maintenance"
+    wait_duty(cloud, name, "MAINTENANCE")
     cloud.cli.run("host", "undrain", name)
     cloud.delete("down-1")
 
